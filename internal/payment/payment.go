@@ -1,0 +1,151 @@
+// Package payment is the domain: what a merchant asked for, what arrived, and
+// where that leaves the payment. It knows no HTTP, SQL or chain.
+package payment
+
+import (
+	"math/big"
+	"time"
+
+	"quittance/internal/asset"
+)
+
+// ID is a payment's ULID. In the Request dialect it is also the public token.
+type ID string
+
+// MerchantID is a merchant's ULID.
+type MerchantID string
+
+// Payment is the thing one hosted page shows. Terms never change after
+// creation; Transfers and Attempts are facts that rails recorded; Standing is
+// what Assess made of them and is never set by hand.
+type Payment struct {
+	ID        ID
+	Terms     Terms
+	Transfers []Transfer
+	Attempts  []Attempt
+	Standing  Standing
+	Version   int64 // counts changes of facts; guards every write
+}
+
+// Terms is what is due, to whom and until when.
+type Terms struct {
+	Merchant   MerchantID
+	Dialect    string // which API made it: its words are used for webhooks and pages
+	Requests   []Request
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	Grace      time.Duration // added to ExpiresAt for the block that was already on its way
+	CanceledAt time.Time     // zero unless the merchant called it off
+
+	Reference       string // the merchant's own order number, "" if none
+	PayerIdentifier string
+	RedirectURL     string
+	RedirectLabel   string
+	ClientID        string // the client id that created it, "" if a key did
+	Origin          string
+}
+
+// Request is one amount owed to one payee in one asset.
+type Request struct {
+	Index int
+	ID    string   // public and unique: "01" and 64 hex digits for contract references
+	Asset asset.ID // what Due and Fee are counted in; may be a fiat currency
+	Due   *big.Int // base units owed to the payee
+
+	Payee Address20 // the account that must receive Due, zero where a rail makes its own
+	Fee   *Fee      // on top of Due, nil if none
+
+	Salt      string // 16 hex digits that went into the reference
+	Reference string // 0x and 16 hex digits: how a contract call names this request
+	Topic     string // 0x and 64 hex digits: how the event log names it, keccak256 of the reference's bytes
+}
+
+// Address20 is an EVM account.
+type Address20 = asset.Address
+
+// Fee is what the payer pays to a third party on top of a request.
+type Fee struct {
+	Share  string // percentage as the merchant gave it: "2.5"
+	Amount *big.Int
+	Payee  Address20
+}
+
+// FeeAmount is the fee in base units, zero if there is none.
+func (r Request) FeeAmount() *big.Int {
+	if r.Fee == nil {
+		return new(big.Int)
+	}
+	return new(big.Int).Set(r.Fee.Amount)
+}
+
+// FeePayee is who gets the fee, the zero address if nobody does.
+func (r Request) FeePayee() Address20 {
+	if r.Fee == nil {
+		return Address20{}
+	}
+	return r.Fee.Payee
+}
+
+// Stage says how settled a transfer is.
+type Stage string
+
+// The stages. Final never goes back; a dropped transfer may come again.
+const (
+	Dropped Stage = "dropped" // a reorganisation took it away
+	Pending Stage = "pending" // seen, and may still go away
+	Final   Stage = "final"   // here for good
+)
+
+// Transfer is the evidence that value reached a payee. Key makes a replay a
+// no-op: the same fact always has the same key.
+type Transfer struct {
+	Key     string
+	Request int    // index of the request it pays
+	Rail    string // the rail that recorded it
+
+	Asset  asset.ID
+	Amount *big.Int // base units of Asset that arrived
+	Credit *big.Int // what that is worth to the request, in base units of its asset; fixed once
+	Fee    *big.Int // base units that went to the fee's payee, nil if none
+
+	Stage Stage
+	At    time.Time // block or booking time, not when we noticed
+
+	Evidence Evidence
+}
+
+// Evidence says where a transfer can be looked up.
+type Evidence struct {
+	Chain     asset.ChainID
+	Block     uint64
+	BlockHash string
+	Tx        string
+	LogIndex  uint
+	Payer     string // EIP-55, "" if not known
+}
+
+// AttemptStage says how an attempt stands.
+type AttemptStage string
+
+// The stages of an attempt.
+const (
+	Announced AttemptStage = "announced" // the payer's side told us; nothing is proven
+	Executed  AttemptStage = "executed"  // it happened; the transfer is what counts
+	Abandoned AttemptStage = "abandoned" // it failed or can no longer happen
+)
+
+// Attempt is something under way that may lead to a transfer: a transaction the
+// payer announced, a Safe transaction, a bridge transfer, a user operation.
+type Attempt struct {
+	Key     string // rail and handle: a second report of the same is a no-op
+	Rail    string
+	Kind    string // "tx", "safe_tx", "user_op", "bridge"
+	Chain   asset.ChainID
+	Handle  string // the hash or id
+	Payer   string
+	Stage   AttemptStage
+	Decides bool      // the payment depends on it: if abandoned with nothing paid, the payment failed
+	Reason  string    // why it was abandoned, for people and webhooks
+	Until   time.Time // deadline after which it can no longer happen, zero if none
+	At      time.Time
+}

@@ -1,0 +1,148 @@
+// Package rail is the contract between the checkout and the ways money moves:
+// what a rail can offer, what it makes the payer do, and how it reports what it
+// saw. It knows no rail in particular, no HTTP and no database.
+package rail
+
+import (
+	"context"
+	"math/big"
+
+	"quittance/internal/asset"
+	"quittance/internal/payment"
+)
+
+// ID names a rail. It is stored and sent on wires: it never changes.
+type ID string
+
+// Payer is what we know of who is about to pay.
+type Payer struct {
+	Wallet asset.Address // zero until a wallet is connected
+}
+
+// Rail moves money from a payer to a payee in one particular way.
+type Rail interface {
+	ID() ID
+
+	// Offer returns how the payer can pay over this rail, or none if it does
+	// not fit. It is called on every page load: no side effects, and no calls to
+	// a chain.
+	Offer(ctx context.Context, p *payment.Payment, payer Payer) ([]Option, error)
+
+	// Prepare commits to one option and returns what the payer must do. Called
+	// again with the same option and facts, it returns the same Instruction.
+	//
+	// Faults: NotFound if the option was never offered; Conflict if nothing is
+	// missing any more; Unavailable if the chain does not answer; Forbidden
+	// "unsafe" if a safety check fails.
+	Prepare(ctx context.Context, p *payment.Payment, optionID string, payer Payer) (Instruction, error)
+}
+
+// Guard is implemented by rails whose target can be proven before a wallet is
+// connected. The checks are the first and third layer of the safety check.
+type Guard interface {
+	Guard(ctx context.Context, p *payment.Payment) []Check
+}
+
+// Option is one concrete way to pay: a route the payer may choose.
+type Option struct {
+	ID     string // stable for the payment's life: "evmref:base:USDC-base"
+	Rail   ID
+	Chain  asset.ChainID
+	Asset  asset.ID
+	Amount *big.Int // base units of Asset the payer gives, fees of the route included, gas not
+}
+
+// Instruction is what a payer must do. The set is closed: templates and
+// dialects switch on it and never on the rail.
+type Instruction interface{ instruction() }
+
+// Calls are transactions for the payer's own wallet, in order.
+type Calls struct {
+	Chain  asset.ChainID
+	Asset  asset.ID
+	Steps  []Call
+	Funds  Funds
+	Checks []Check
+}
+
+func (*Calls) instruction() {}
+
+// CallKind says what a call is for.
+type CallKind string
+
+// The kinds of calls.
+const (
+	Reset   CallKind = "reset"   // sets an allowance to zero, for tokens that demand it first
+	Approve CallKind = "approve" // allows the official contract exactly what is needed
+	Pay     CallKind = "pay"     // moves the money
+)
+
+// Call is one unsigned transaction.
+type Call struct {
+	Kind  CallKind
+	To    asset.Address
+	Data  []byte
+	Value *big.Int // wei
+	Gas   uint64   // an estimate for display, 0 if it could not be had
+}
+
+// Funds compares what the payer holds with what the calls take. Balances are
+// nil where they could not be read.
+type Funds struct {
+	Needed       *big.Int // base units of the asset, fee included
+	Balance      *big.Int
+	Allowance    *big.Int // nil for native currency
+	NativeNeeded *big.Int // wei for gas, and for the amount if it is native
+	Native       *big.Int // wei the payer holds
+	GasPrice     *big.Int // wei
+}
+
+// EnoughBalance reports whether the payer holds the amount.
+func (f Funds) EnoughBalance() bool { return f.Balance != nil && f.Balance.Cmp(f.Needed) >= 0 }
+
+// EnoughGas reports whether the payer holds the native currency that is needed.
+func (f Funds) EnoughGas() bool { return f.Native != nil && f.Native.Cmp(f.NativeNeeded) >= 0 }
+
+// Outcome of a check.
+type Outcome string
+
+// The outcomes of a check.
+const (
+	Passed  Outcome = "passed"
+	Refused Outcome = "failed"  // the payment must not go on
+	Waiting Outcome = "pending" // cannot be told yet: no wallet, or not enough money to simulate
+)
+
+// Check is one named question of the safety check and its answer.
+type Check struct {
+	Name    string // stable: "contract_official", "code_pinned", "calldata_matches", "simulation_matches"
+	Outcome Outcome
+	Detail  string // one sentence for people
+}
+
+// Failed returns the first check that was refused, and whether there is one.
+func Failed(checks []Check) (Check, bool) {
+	for _, c := range checks {
+		if c.Outcome == Refused {
+			return c, true
+		}
+	}
+	return Check{}, false
+}
+
+// Sighting is what a rail made of outside evidence: value that names a handle.
+// Whether the handle belongs to a payment, and what the value is worth to it,
+// the checkout decides.
+type Sighting struct {
+	Rail     ID
+	Handle   string // for contract references the event's topic, 0x and 64 hex digits
+	Key      string // the transfer's key
+	Chain    asset.ChainID
+	Token    asset.Address // zero for native currency
+	To       asset.Address
+	Amount   *big.Int
+	Fee      *big.Int
+	FeeTo    asset.Address
+	Contract asset.Address // who emitted the event
+	Evidence payment.Evidence
+}
