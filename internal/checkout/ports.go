@@ -1,0 +1,134 @@
+// Package checkout is the use cases: create a payment, offer routes, prepare
+// what the payer signs, take what the payer reports, record what chains show,
+// expire. It decides nothing that payment.Assess can compute, knows no HTTP and
+// no SQL, and is the only writer of payments.
+package checkout
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/payment"
+)
+
+// ErrStale is returned by a guarded write when someone else was faster.
+var ErrStale = errors.New("the payment was changed meanwhile")
+
+// Store keeps payments. Reads see committed data only.
+type Store interface {
+	// Write runs f in one transaction and commits it durably if f returns nil.
+	// Concurrent writes may share a commit; f must touch the store only through
+	// its Tx, and may run again if the database asks for a retry.
+	Write(ctx context.Context, f func(tx Tx) error) error
+
+	// Payment loads a payment with all its facts. Fault: NotFound.
+	Payment(ctx context.Context, id payment.ID) (*payment.Payment, error)
+	// PaymentByRequest finds the payment that holds a request. Fault: NotFound.
+	PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error)
+	// Answer loads a stored idempotent answer; nil if there is none.
+	Answer(ctx context.Context, key IdempotencyKey) (*Answer, error)
+	// Overdue returns payments still stored as open or seen whose window closed
+	// at or before now, oldest first.
+	Overdue(ctx context.Context, now time.Time, limit int) ([]payment.ID, error)
+	// Cursor returns the newest processed block of a chain first, then older
+	// checkpoints; empty if the chain was never scanned.
+	Cursor(ctx context.Context, chain asset.ChainID) ([]Block, error)
+	// Unsettled returns the distinct blocks at or below upTo that hold
+	// transfers which are not final.
+	Unsettled(ctx context.Context, chain asset.ChainID, upTo uint64) ([]Block, error)
+	// Events returns a payment's log, oldest first.
+	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
+	// Orphans lists evidence that belongs to no payment, newest first.
+	Orphans(ctx context.Context, limit int) ([]Orphan, error)
+}
+
+// Tx is one transaction.
+type Tx interface {
+	// Payment loads a payment for update, with all its facts. Fault: NotFound.
+	Payment(ctx context.Context, id payment.ID) (*payment.Payment, error)
+	// InsertPayment stores a new payment with its requests and handles.
+	// Fault: Conflict if an id, reference or request id is taken.
+	InsertPayment(ctx context.Context, p *payment.Payment) error
+	// SaveStanding stores p.Standing and p.Terms.CanceledAt where the stored
+	// version still is p.Version, and counts it up in p. ErrStale otherwise.
+	SaveStanding(ctx context.Context, p *payment.Payment) error
+	// PutTransfer inserts a transfer or updates the stage and evidence of the
+	// one with its key. It reports whether anything changed. Final never goes back.
+	PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer) (changed bool, err error)
+	// PutAttempt inserts or updates an attempt by its key.
+	PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (changed bool, err error)
+	// Owners answers whose requests the handles of a rail name. Handles that
+	// nobody owns are missing from the answer.
+	Owners(ctx context.Context, rail string, handles []string) (map[string]Owner, error)
+	// PutOrphan records evidence that belongs to no payment; a second time is a no-op.
+	PutOrphan(ctx context.Context, o Orphan) error
+	// AppendEvent adds to the payment's log and, if the merchant is told of this
+	// kind, enqueues its relay.
+	AppendEvent(ctx context.Context, e payment.Event) error
+	// PutAnswer stores an idempotent answer. Fault: Conflict if the key is taken.
+	PutAnswer(ctx context.Context, key IdempotencyKey, a Answer) error
+	// Answer is Store.Answer inside the transaction.
+	Answer(ctx context.Context, key IdempotencyKey) (*Answer, error)
+
+	// SaveCursor stores a chain's newest processed block as a checkpoint and
+	// forgets checkpoints below keepFrom.
+	SaveCursor(ctx context.Context, chain asset.ChainID, b Block, keepFrom uint64) error
+	// RewindCursor forgets checkpoints above a block and stores that one.
+	RewindCursor(ctx context.Context, chain asset.ChainID, b Block) error
+	// TransfersAbove returns owners and transfers, final ones included, whose
+	// evidence lies above a block of a chain and which are not dropped.
+	TransfersAbove(ctx context.Context, chain asset.ChainID, block uint64) ([]Owned, error)
+	// TransfersIn returns the transfers that are not final in one block, by its hash.
+	TransfersIn(ctx context.Context, chain asset.ChainID, b Block) ([]Owned, error)
+}
+
+// Block is a block's identity and time.
+type Block struct {
+	Number uint64
+	Hash   string // 0x and 64 hex digits, lower case
+	Time   time.Time
+}
+
+// Owner says which request a handle names.
+type Owner struct {
+	Payment payment.ID
+	Request int
+}
+
+// Owned is a transfer and the payment it belongs to.
+type Owned struct {
+	Payment  payment.ID
+	Transfer payment.Transfer
+}
+
+// Orphan is evidence that could not be given to a payment.
+type Orphan struct {
+	Key    string // the key its transfer would have had
+	Rail   string
+	Handle string
+	Reason string // "unknown_reference", "wrong_asset", "wrong_payee"
+	// Payment is the owner of the handle, "" if there is none.
+	Payment  payment.ID
+	Asset    string // token contract
+	Amount   string // base units
+	To       string
+	Evidence payment.Evidence
+	At       time.Time
+}
+
+// IdempotencyKey scopes a client's key to the merchant and the route.
+type IdempotencyKey struct {
+	Merchant payment.MerchantID
+	Route    string
+	Key      string
+}
+
+// Answer is what was said the first time.
+type Answer struct {
+	RequestHash string // hex SHA-256 of the request that got this answer
+	Status      int
+	Body        []byte
+	At          time.Time
+}

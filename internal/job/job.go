@@ -1,0 +1,36 @@
+// Package job runs durable background work: a job is a row that is as durable
+// as the change that enqueued it, claimed by one worker at a time, retried until
+// it succeeds, is given up or is cancelled. It knows nothing of what jobs do.
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// Job is one piece of work.
+type Job struct {
+	ID      string // ULID
+	Kind    string // selects the handler: "webhook.relay"
+	Args    string // what the handler needs, usually an id
+	RunAt   time.Time
+	Attempt int // 1 on the first run
+}
+
+// Queue keeps jobs. Enqueueing happens inside the caller's own transaction and
+// is therefore not part of this interface.
+type Queue interface {
+	// Claim leases up to n jobs that are due, the oldest first. A job whose
+	// lease ran out without an answer is due again.
+	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]Job, error)
+	// Done removes a finished job.
+	Done(ctx context.Context, id string) error
+	// Again makes a claimed job due at a later time; why is kept for people.
+	Again(ctx context.Context, id string, at time.Time, why string) error
+	// Bury keeps a job that will not be tried again, for people to look at.
+	Bury(ctx context.Context, id string, why string) error
+}
+
+// Handler does a job. nil means done; an error from Snooze or Cancel says what
+// to do instead; any other error is retried with back-off.
+type Handler func(ctx context.Context, j Job) error

@@ -1,0 +1,149 @@
+// Package merchant knows who may use the server: merchants, their credentials,
+// webhook endpoints and settings. It knows no HTTP and no database: it makes and
+// checks credentials, and declares what it needs stored.
+package merchant
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+)
+
+// Merchant is somebody who gets paid.
+type Merchant struct {
+	ID        payment.MerchantID
+	Name      string        // shown to payers
+	Window    time.Duration // how long a new payment may be paid, 0 for the server's default
+	CreatedAt time.Time
+}
+
+// CredentialKind says what a credential opens.
+type CredentialKind string
+
+// The kinds of credentials.
+const (
+	APIKey         CredentialKind = "api_key"         // x-api-key, server side
+	ClientID       CredentialKind = "client_id"       // x-client-id, public, bound to origins
+	SpacePaySecret CredentialKind = "spacepay_secret" // X-SpacePay-Secret-Key
+	SecPaidToken   CredentialKind = "secpaid_token"   // body token of the links dialect
+)
+
+// Credential is a stored key. The secret itself is never stored, only its
+// SHA-256: keys carry 160 random bits, so a slow hash would add nothing.
+type Credential struct {
+	ID        string // ULID
+	Merchant  payment.MerchantID
+	Kind      CredentialKind
+	Hash      string   // hex SHA-256 of the secret
+	Hint      string   // the first characters, to tell keys apart
+	Label     string   // the merchant's own name for it
+	Origins   []string // exact origins allowed to use a client id, empty for backends
+	CreatedAt time.Time
+	RevokedAt time.Time // zero while it works
+}
+
+var prefixes = map[CredentialKind]string{
+	APIKey:         "qk_",
+	ClientID:       "cli_",
+	SpacePaySecret: "sk_",
+	SecPaidToken:   "sp_",
+}
+
+// NewSecret makes a secret of a kind with a recognisable prefix; sandbox
+// secrets say so, so that a test key in a live configuration is noticed.
+func NewSecret(kind CredentialKind, sandbox bool) string {
+	var b [20]byte
+	_, _ = rand.Read(b[:]) // never fails: the runtime aborts instead
+	mode := "live_"
+	if sandbox {
+		mode = "test_"
+	}
+	if kind == ClientID {
+		mode = ""
+	}
+	return prefixes[kind] + mode + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
+}
+
+// HashSecret is what is stored and looked up. Looking up by hash needs no
+// constant-time comparison: who can choose the hash's bits can already invert it.
+func HashSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// Hint is the part of a secret that may be shown again.
+func Hint(secret string) string {
+	if len(secret) <= 12 {
+		return secret[:len(secret)/2]
+	}
+	return secret[:12] + "…"
+}
+
+// Endpoint receives webhooks.
+type Endpoint struct {
+	ID        string // ULID
+	Merchant  payment.MerchantID
+	URL       string
+	Secret    string // signs deliveries; sealed at rest
+	ClientID  string // only events of this client id, "" for all of the merchant's
+	Active    bool
+	CreatedAt time.Time
+}
+
+// Destination is where a merchant's payments go unless a request says otherwise.
+type Destination struct {
+	ID        string // ULID
+	Merchant  payment.MerchantID
+	To        asset.Destination
+	Active    bool
+	CreatedAt time.Time
+}
+
+// Store keeps all this. Implementations return fault.NotFound for what is not there.
+type Store interface {
+	InsertMerchant(ctx context.Context, m Merchant) error
+	Merchant(ctx context.Context, id payment.MerchantID) (Merchant, error)
+	Merchants(ctx context.Context) ([]Merchant, error)
+
+	InsertCredential(ctx context.Context, c Credential) error
+	CredentialByHash(ctx context.Context, kind CredentialKind, hash string) (Credential, error)
+	Credentials(ctx context.Context, m payment.MerchantID) ([]Credential, error)
+	RevokeCredential(ctx context.Context, m payment.MerchantID, id string, at time.Time) error
+
+	InsertEndpoint(ctx context.Context, e Endpoint) error // Conflict "webhook_exists" if the merchant has that URL
+	Endpoints(ctx context.Context, m payment.MerchantID) ([]Endpoint, error)
+	SetEndpointActive(ctx context.Context, m payment.MerchantID, id string, active bool) error
+	DeleteEndpoint(ctx context.Context, m payment.MerchantID, id string) error
+
+	InsertDestination(ctx context.Context, d Destination) error // an active one replaces the active one of its wallet and chain
+	Destinations(ctx context.Context, m payment.MerchantID) ([]Destination, error)
+	DeactivateDestination(ctx context.Context, m payment.MerchantID, id string) error
+}
+
+// Authenticate finds the working credential behind a secret.
+//
+// Faults: Unauthorized if there is none or it was revoked.
+func Authenticate(ctx context.Context, s Store, kind CredentialKind, secret string) (Credential, error) {
+	denied := fault.New(fault.Unauthorized, "invalid_credential", "The credential is missing or not valid.")
+	if secret == "" || len(secret) > 200 {
+		return Credential{}, denied
+	}
+	c, err := s.CredentialByHash(ctx, kind, HashSecret(secret))
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return Credential{}, denied
+	case err != nil:
+		return Credential{}, err
+	case !c.RevokedAt.IsZero():
+		return Credential{}, denied
+	}
+	return c, nil
+}
