@@ -1,0 +1,101 @@
+// Builds what the hosted page loads: static/dist/*.js from src/ and
+// static/dist/pay.css from ../css. The output is committed and embedded, so the
+// same sources must give the same bytes. Prints what each file weighs and
+// fails when the page's script is heavier than its budget.
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { noViemBarrel, viemDeep } from './viem-deep.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const css = fileURLToPath(new URL('../css/', import.meta.url));
+const dist = fileURLToPath(new URL('../dist/', import.meta.url));
+
+// What a phone on a slow network has to fetch before a payer can pay.
+const payBudget = 25_000;
+
+const entries = [
+  { out: 'pay.js', source: join(here, 'src/pay.ts'), required: true },
+  { out: 'sandbox-wallet.js', source: join(here, 'src/sandbox-wallet.ts'), required: false },
+];
+
+class BuildError extends Error {}
+
+async function script(source) {
+  const result = await build({
+    entryPoints: [source],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    platform: 'browser',
+    charset: 'utf8',
+    sourcemap: false,
+    legalComments: 'none',
+    plugins: [viemDeep, noViemBarrel],
+    logLevel: 'warning',
+    write: false,
+  });
+  return result.outputFiles[0].contents;
+}
+
+// All style sheets in one file, in the order of their names.
+async function styles() {
+  const names = existsSync(css) ? readdirSync(css).filter((n) => n.endsWith('.css')).sort() : [];
+  if (names.length === 0) throw new BuildError('static/css has no style sheet: pay.css needs at least one');
+  const result = await build({
+    stdin: { contents: names.map((n) => `@import ${JSON.stringify(`./${n}`)};`).join('\n'), resolveDir: css, loader: 'css' },
+    bundle: true,
+    minify: true,
+    target: ['chrome109', 'firefox109', 'safari16'],
+    charset: 'utf8',
+    legalComments: 'none',
+    external: ['*.woff2', '*.svg', '*.png'],
+    logLevel: 'warning',
+    write: false,
+  });
+  return result.outputFiles[0].contents;
+}
+
+function weigh(name, contents) {
+  const gz = gzipSync(contents, { level: 9 }).length;
+  const br = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
+  const column = (n, unit) => `${n.toLocaleString('en')} ${unit}`.padStart(14);
+  console.log(`${name.padEnd(20)}${column(contents.length, 'B')}${column(gz, 'B gz')}${column(br, 'B br')}`);
+  return gz;
+}
+
+async function main() {
+  const files = new Map();
+  const absent = [];
+  for (const { out, source, required } of entries) {
+    if (existsSync(source)) files.set(out, await script(source));
+    else if (required) throw new BuildError(`static/ts/src/${basename(source)} is missing: ${out} is built from it`);
+    else absent.push(out);
+  }
+  files.set('pay.css', await styles());
+
+  let payWeight = 0;
+  for (const [name, contents] of files) {
+    const gz = weigh(name, contents);
+    if (name === 'pay.js') payWeight = gz;
+  }
+  if (payWeight > payBudget) {
+    throw new BuildError(`pay.js is ${payWeight} B gz, over its budget of ${payBudget}: nothing written`);
+  }
+
+  mkdirSync(dist, { recursive: true });
+  for (const name of absent) rmSync(join(dist, name), { force: true });
+  for (const [name, contents] of files) writeFileSync(join(dist, name), contents);
+}
+
+try {
+  await main();
+} catch (err) {
+  // esbuild has already printed its own errors with their source lines.
+  if (err instanceof BuildError) console.error(err.message);
+  else if (!err.errors) console.error(err);
+  process.exitCode = 1;
+}
