@@ -29,7 +29,7 @@ type Store interface {
 	PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error)
 	// Answer loads a stored idempotent answer; nil if there is none.
 	Answer(ctx context.Context, key IdempotencyKey) (*Answer, error)
-	// Overdue returns payments still stored as open or seen whose window closed
+	// Overdue returns payments still stored as open whose window closed
 	// at or before now, oldest first.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]payment.ID, error)
 	// Cursor returns the newest processed block of a chain first, then older

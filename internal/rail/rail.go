@@ -6,6 +6,7 @@ package rail
 import (
 	"context"
 	"math/big"
+	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/payment"
@@ -41,6 +42,14 @@ type Rail interface {
 // connected. The checks are the first and third layer of the safety check.
 type Guard interface {
 	Guard(ctx context.Context, p *payment.Payment) []Check
+}
+
+// Naming is implemented by rails that recognise money by a name which each
+// request gets at creation: a contract reference, a deposit address.
+type Naming interface {
+	// Name fills in the request's id, reference and handle. It is called once,
+	// before the payment is stored; p.ID and p.Terms are complete but for them.
+	Name(p *payment.Payment, r *payment.Request) error
 }
 
 // Option is one concrete way to pay: a route the payer may choose.
@@ -144,5 +153,6 @@ type Sighting struct {
 	Fee      *big.Int
 	FeeTo    asset.Address
 	Contract asset.Address // who emitted the event
+	At       time.Time     // the block's time
 	Evidence payment.Evidence
 }

@@ -1,0 +1,286 @@
+package checkout
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+// Config is what a Service is made of. Log and Now have usable defaults.
+type Config struct {
+	Store  Store
+	Book   *asset.Book
+	Rails  []rail.Rail
+	Window time.Duration // how long a payment may be paid unless the draft says otherwise
+	Grace  time.Duration // how much later a block may still be in time
+	// Nudge asks the watcher of a chain to look at once. It must not block.
+	Nudge func(chain asset.ChainID)
+	Log   *slog.Logger
+	Now   func() time.Time
+}
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	store  Store
+	book   *asset.Book
+	rails  []rail.Rail
+	window time.Duration
+	grace  time.Duration
+	nudge  func(asset.ChainID)
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+// New returns a Service.
+func New(c Config) *Service {
+	s := &Service{store: c.Store, book: c.Book, rails: c.Rails, window: c.Window, grace: c.Grace, nudge: c.Nudge, log: c.Log, now: c.Now}
+	if s.window == 0 {
+		s.window = 7 * 24 * time.Hour
+	}
+	if s.grace == 0 {
+		s.grace = 10 * time.Minute
+	}
+	if s.nudge == nil {
+		s.nudge = func(asset.ChainID) {}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+// Book is the table of chains and tokens the service knows.
+func (s *Service) Book() *asset.Book { return s.book }
+
+// Payment loads a payment and assesses it as of now.
+//
+// Faults: NotFound.
+func (s *Service) Payment(ctx context.Context, id payment.ID) (*payment.Payment, error) {
+	p, err := s.store.Payment(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, s.now())
+	return p, nil
+}
+
+// PaymentByRequest is Payment for one of its requests' ids.
+func (s *Service) PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error) {
+	p, err := s.store.PaymentByRequest(ctx, requestID)
+	if err != nil {
+		return nil, err
+	}
+	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, s.now())
+	return p, nil
+}
+
+// Offers returns the routes a payer may choose among, none if the payment
+// cannot be paid now.
+func (s *Service) Offers(ctx context.Context, p *payment.Payment, payer rail.Payer) ([]rail.Option, error) {
+	if p.Standing.State != payment.Open {
+		return nil, nil
+	}
+	var all []rail.Option
+	for _, r := range s.rails {
+		options, err := r.Offer(ctx, p, payer)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, options...)
+	}
+	return all, nil
+}
+
+// Guard runs the checks that need no wallet, over the rails that can pay p.
+func (s *Service) Guard(ctx context.Context, p *payment.Payment) []rail.Check {
+	var checks []rail.Check
+	for _, r := range s.rails {
+		if g, ok := r.(rail.Guard); ok {
+			checks = append(checks, g.Guard(ctx, p)...)
+		}
+	}
+	return checks
+}
+
+// Prepare returns what the payer must do for one option; an empty optionID
+// means the first that is offered. A refused safety check is recorded and told
+// to the merchant.
+//
+// Faults: NotFound; Forbidden if the payment is over or a safety check
+// refuses; Conflict if it is paid or enough is on its way; Unavailable.
+func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, payer rail.Payer) (*payment.Payment, rail.Instruction, error) {
+	p, err := s.Payment(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := Payable(p); err != nil {
+		return p, nil, err
+	}
+	options, err := s.Offers(ctx, p, payer)
+	if err != nil {
+		return p, nil, err
+	}
+	i := slices.IndexFunc(options, func(o rail.Option) bool { return optionID == "" || o.ID == optionID })
+	if i < 0 {
+		return p, nil, fault.New(fault.NotFound, "no_route", "There is no such way to pay this.").At("option")
+	}
+	r := s.rails[slices.IndexFunc(s.rails, func(r rail.Rail) bool { return r.ID() == options[i].Rail })]
+	in, err := r.Prepare(ctx, p, options[i].ID, payer)
+	if f := fault.From(err); f != nil && f.Code == CodeUnsafe {
+		if rerr := s.Refused(ctx, p.ID, f.Field, "server", f.Public); rerr != nil {
+			s.log.ErrorContext(ctx, "refused safety check not recorded", "payment", p.ID, "err", rerr)
+		}
+	}
+	return p, in, err
+}
+
+// CodeUnsafe is the code of the fault that a refused safety check raises.
+const CodeUnsafe = "unsafe"
+
+// Payable tells why a payment cannot be paid now, nil if it can.
+//
+// Faults: Forbidden "expired", "canceled" or "failed"; Conflict "completed";
+// Conflict "in_progress" when enough value is on its way already.
+func Payable(p *payment.Payment) error {
+	switch p.Standing.State {
+	case payment.Open:
+		return nil
+	case payment.Seen:
+		return fault.New(fault.Conflict, "in_progress", "The money for this payment has been sent and is being confirmed.")
+	case payment.Paid:
+		return fault.New(fault.Conflict, "completed", "This payment has already been made.")
+	case payment.Expired:
+		return fault.New(fault.Forbidden, "expired", "This payment has expired.")
+	case payment.Canceled:
+		return fault.New(fault.Forbidden, "canceled", "The recipient has cancelled this payment.")
+	case payment.Failed:
+		return fault.New(fault.Forbidden, "failed", "This payment has failed.")
+	}
+	panic("checkout: unknown state " + p.Standing.State)
+}
+
+// maxAnnounced bounds what a payer can make us keep for one payment.
+const maxAnnounced = 20
+
+// Report takes the payer's word that they sent a transaction. claimedTx is 0x
+// and 64 hex digits. It makes the watcher look at once and lets pages show that
+// something is on its way; it never changes a payment by itself. Reporting the
+// same hash again is a no-op.
+//
+// Faults: NotFound; Invalid; Limited after too many different hashes.
+func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
+	hash := strings.ToLower(claimedTx)
+	if !isHash(hash) {
+		return payment.Attempt{}, fault.Field("txHash", "invalid_tx_hash", "txHash must be 0x and 64 hexadecimal digits.")
+	}
+	if _, ok := s.book.Chain(chain); !ok {
+		return payment.Attempt{}, fault.Field("chain", "unknown_chain", "This chain is not supported here.")
+	}
+	now := s.now().UTC()
+	a := payment.Attempt{
+		Key: "tx:" + hash, Rail: "", Kind: "tx", Chain: chain, Handle: hash, Stage: payment.Announced, At: now,
+	}
+	if !payer.Wallet.IsZero() {
+		a.Payer = payer.Wallet.String()
+	}
+	err := s.store.Write(ctx, func(tx Tx) error {
+		p, err := tx.Payment(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, known := range p.Attempts {
+			if known.Key == a.Key {
+				a = known
+				return nil
+			}
+		}
+		if len(p.Attempts) >= maxAnnounced {
+			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
+		}
+		return s.change(ctx, tx, p, now, facts{attempts: []payment.Attempt{a}, events: []payment.Event{
+			{Kind: payment.EventAnnounced, Request: -1, Detail: hash},
+		}})
+	})
+	if err != nil {
+		return payment.Attempt{}, err
+	}
+	s.nudge(chain)
+	return a, nil
+}
+
+func isHash(s string) bool {
+	if len(s) != 66 || s[:2] != "0x" {
+		return false
+	}
+	for _, c := range s[2:] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// Refused records that a safety check refused and has the merchant told, once
+// for each check and source ("server" or "page").
+//
+// Faults: NotFound.
+func (s *Service) Refused(ctx context.Context, id payment.ID, check, source, why string) error {
+	detail := source + ": " + check
+	if why != "" {
+		detail += ": " + why
+	}
+	now := s.now().UTC()
+	known, err := s.store.Events(ctx, id)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(known, func(e payment.Event) bool {
+		return e.Kind == payment.EventUnsafe && strings.HasPrefix(e.Detail, source+": "+check)
+	}) {
+		return nil
+	}
+	return s.store.Write(ctx, func(tx Tx) error {
+		p, err := tx.Payment(ctx, id)
+		if err != nil {
+			return err
+		}
+		return s.change(ctx, tx, p, now, facts{events: []payment.Event{{Kind: payment.EventUnsafe, Request: -1, Detail: detail}}})
+	})
+}
+
+// Cancel calls a payment off for the merchant. Cancelling again is a no-op.
+//
+// Faults: NotFound, also for another merchant's payment; Conflict if it is paid
+// or enough value is on its way.
+func (s *Service) Cancel(ctx context.Context, m payment.MerchantID, id payment.ID) error {
+	now := s.now().UTC()
+	return s.store.Write(ctx, func(tx Tx) error {
+		p, err := tx.Payment(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.Terms.Merchant != m {
+			return fault.New(fault.NotFound, "not_found", "There is no such payment.")
+		}
+		switch st := payment.Assess(p.Terms, p.Transfers, p.Attempts, now); st.State {
+		case payment.Canceled:
+			return nil
+		case payment.Paid, payment.Seen:
+			return fault.New(fault.Conflict, "already_paid", "The money for this payment has arrived; it cannot be cancelled.")
+		case payment.Open, payment.Expired, payment.Failed:
+			return s.change(ctx, tx, p, now, facts{cancel: true})
+		default:
+			panic("checkout: unknown state " + st.State)
+		}
+	})
+}
