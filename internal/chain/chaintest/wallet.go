@@ -1,0 +1,99 @@
+package chaintest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"encoding/hex"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"quittance/internal/sandbox/contracts"
+)
+
+// txGas is the gas limit of every transaction: more than any sandbox call needs, so that a call that
+// must revert still reaches the chain.
+const txGas = 1_000_000
+
+// Wallet is a funded account. What it sends stays pending until Mine.
+type Wallet struct {
+	chain *Chain
+	key   *ecdsa.PrivateKey
+}
+
+// Address returns the account's checksummed address.
+func (w *Wallet) Address() string { return address(w.key).Hex() }
+
+// PrivateKey returns the account's key in 0x-hex.
+func (w *Wallet) PrivateKey() string { return "0x" + hex.EncodeToString(crypto.FromECDSA(w.key)) }
+
+// PayERC20 pays amount of a token to an address through the ERC20FeeProxy with a payment reference,
+// and a fee if feeAddr is not "" (feeAmount may then be nil for zero). It approves exactly what is
+// needed first, and returns the hash of the payment.
+func (w *Wallet) PayERC20(ref []byte, token, to string, amount, feeAmount *big.Int, feeAddr string) (txHash string) {
+	w.chain.t.Helper()
+	fee := orZero(feeAmount)
+	need := new(big.Int).Set(amount)
+	if feeAddr != "" {
+		need.Add(need, fee)
+	}
+	w.Approve(token, w.chain.ERC20FeeProxy(), need)
+	return w.Send(w.chain.ERC20FeeProxy(), nil, contracts.Call(contracts.ERC20FeeProxy,
+		"transferFromWithReferenceAndFee", common.HexToAddress(token), common.HexToAddress(to), amount, ref,
+		fee, common.HexToAddress(feeAddr)))
+}
+
+// PayETH pays amount of the native coin through the EthereumFeeProxy with a payment reference, and
+// sends the fee along in the same value. An empty feeAddr is the zero address, which is where the
+// proxy then sends a fee. It returns the hash of the payment.
+func (w *Wallet) PayETH(ref []byte, to string, amount, feeAmount *big.Int, feeAddr string) (txHash string) {
+	w.chain.t.Helper()
+	fee := orZero(feeAmount)
+	return w.Send(w.chain.EthFeeProxy(), new(big.Int).Add(amount, fee), contracts.Call(contracts.EthereumFeeProxy,
+		"transferWithReferenceAndFee", common.HexToAddress(to), ref, fee, common.HexToAddress(feeAddr)))
+}
+
+// Approve lets spender take amount of a token.
+func (w *Wallet) Approve(token, spender string, amount *big.Int) (txHash string) {
+	w.chain.t.Helper()
+	return w.Send(token, nil, contracts.Call(contracts.USDC, "approve", common.HexToAddress(spender), amount))
+}
+
+// Transfer sends a token straight to an address, with no proxy and no reference.
+func (w *Wallet) Transfer(token, to string, amount *big.Int) (txHash string) {
+	w.chain.t.Helper()
+	return w.Send(token, nil, contracts.Call(contracts.USDC, "transfer", common.HexToAddress(to), amount))
+}
+
+// Send signs and submits any transaction; a nil value is zero. It fails the test if the node refuses
+// the transaction, not if the call will revert: see Chain.Receipt.
+func (w *Wallet) Send(to string, value *big.Int, data []byte) (txHash string) {
+	w.chain.t.Helper()
+	t, ctx := w.chain.t, context.Background()
+	nonce, err := w.chain.client.PendingNonceAt(ctx, address(w.key))
+	if err != nil {
+		t.Fatalf("chaintest: nonce of %s: %v", w.Address(), err)
+	}
+	id := new(big.Int).SetUint64(w.chain.id)
+	target := common.HexToAddress(to)
+	tx, err := types.SignNewTx(w.key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
+		ChainID: id, Nonce: nonce, To: &target, Value: orZero(value), Data: data, Gas: txGas,
+		GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(1e10), // blocks are near empty: the base fee only falls
+	})
+	if err != nil {
+		t.Fatalf("chaintest: signing: %v", err)
+	}
+	if err := w.chain.client.SendTransaction(ctx, tx); err != nil {
+		t.Fatalf("chaintest: sending: %v", err)
+	}
+	return tx.Hash().Hex()
+}
+
+func orZero(x *big.Int) *big.Int {
+	if x == nil {
+		return new(big.Int)
+	}
+	return x
+}
