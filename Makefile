@@ -1,0 +1,88 @@
+# Everything here also works by hand; `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+
+scripts := e2e/scripts
+PKG ?= ./...
+BENCH ?= .
+
+.PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
+	test-go test-official check-ts test-ts test-e2e build bench demo clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what the tests need (says what; as root with apt-get, else tells you)
+	@bash $(scripts)/setup.sh
+
+test: setup ## everything: generated files, linters, Go, TypeScript, browser
+	@bash $(scripts)/steps.sh \
+		'Generated files=generated' \
+		'gofmt=format' \
+		'go vet=vet' \
+		'go vet without the sandbox=vet-nosandbox' \
+		'staticcheck=staticcheck' \
+		'Known vulnerabilities=vuln' \
+		'Go tests with the race detector=test-go' \
+		'Official packages=test-official' \
+		'TypeScript types=check-ts' \
+		'Page script unit tests=test-ts' \
+		'Browser journeys=test-e2e'
+
+lint: ## formatting, vet, staticcheck, known vulnerabilities
+	@bash $(scripts)/steps.sh 'gofmt=format' 'go vet=vet' 'go vet without the sandbox=vet-nosandbox' \
+		'staticcheck=staticcheck' 'Known vulnerabilities=vuln'
+
+generate: ## templates, the page's registry of contracts, the page's script and style
+	@go tool templ generate -log-level warn
+	go generate ./...
+	npm --prefix static/ts run --silent build
+
+generated: ## fail if generate changes anything
+	@bash $(scripts)/check-generated.sh
+
+format: ## gofmt
+	@bash $(scripts)/check-format.sh
+
+vet: ## go vet
+	@go vet ./...
+
+vet-nosandbox: ## go vet as production is built
+	@go vet -tags nosandbox ./...
+
+staticcheck: ## staticcheck, configured in staticcheck.conf
+	@go tool staticcheck ./...
+
+vuln: ## known vulnerabilities, where their data can be reached
+	@bash $(scripts)/govulncheck.sh
+
+test-go: ## Go tests with -race, PostgreSQL included (PKG=./internal/store/... for some)
+	@bash $(scripts)/with-postgres.sh go test -race -timeout 20m -json $(PKG) | node $(scripts)/go-report.mjs
+
+test-official: ## our reference values against the official npm packages
+	@npm --prefix e2e/official test --silent
+
+check-ts: ## TypeScript types of the page's script, its tests and the journeys
+	@npm --prefix static/ts run --silent check
+	npm --prefix e2e run --silent check
+
+test-ts: ## unit tests of the page's script
+	@npm --prefix static/ts test --silent
+
+test-e2e: ## journeys in Chromium (ARGS='specs/x.spec.ts' for one)
+	@npm --prefix e2e test --silent -- $(ARGS)
+
+build: ## the production binary, without the sandbox: bin/quittance
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -tags nosandbox -o bin/quittance ./cmd/quittance
+	ls -l bin/quittance | awk '{printf "bin/quittance %.1f MB\n", $$5 / 1e6}'
+
+bench: ## benchmarks (PKG and BENCH narrow them)
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+demo: ## the whole product on this machine, with a payable link
+	@go run ./cmd/quittance demo
+
+clean: ## remove what builds and test runs leave behind
+	@rm -rf bin e2e/out
