@@ -127,6 +127,29 @@ func DecodeApproval(data []byte) (Approval, error) {
 	return a, nil
 }
 
+// BalanceOf is the calldata of ERC-20 balanceOf(address).
+func BalanceOf(owner asset.Address) []byte {
+	w := newWriter([4]byte{0x70, 0xa0, 0x82, 0x31}, 4+word)
+	w.address(owner)
+	return w.buf
+}
+
+// Allowance is the calldata of ERC-20 allowance(address,address).
+func Allowance(owner, spender asset.Address) []byte {
+	w := newWriter([4]byte{0xdd, 0x62, 0xed, 0x3e}, 4+2*word)
+	w.address(owner)
+	w.address(spender)
+	return w.buf
+}
+
+// DecodeAmount reads the one word that balanceOf and allowance return.
+func DecodeAmount(data []byte) (*big.Int, error) {
+	if len(data) != word {
+		return nil, fmt.Errorf("amount has %d bytes, expected %d", len(data), word)
+	}
+	return new(big.Int).SetBytes(data), nil
+}
+
 // writer appends 32-byte words; it keeps the first error.
 type writer struct {
 	buf []byte

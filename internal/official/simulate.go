@@ -3,7 +3,6 @@ package official
 import (
 	"fmt"
 	"math/big"
-	"strings"
 
 	"quittance/internal/asset"
 	"quittance/internal/rail"
@@ -86,7 +85,6 @@ func DecodePaid(e Event) (Paid, Kind, error) {
 type SimulatedCall struct {
 	Kind      rail.CallKind
 	Succeeded bool
-	Reason    string // the node's words for a failure
 	Events    []Event
 }
 
@@ -123,7 +121,7 @@ func (s *simulation) run(calls []SimulatedCall) string {
 	pays := 0
 	for _, c := range calls {
 		if !c.Succeeded {
-			return fmt.Sprintf("In a trial run the %s transaction fails: %s.", c.Kind, strings.TrimRight(c.Reason, "."))
+			return fmt.Sprintf("In a trial run the %s transaction fails.", c.Kind)
 		}
 		if c.Kind == rail.Pay {
 			pays++
@@ -241,8 +239,8 @@ func (s *simulation) amounts() string {
 			return fmt.Sprintf("In a trial run %s goes to %s, which is not shown.", m.amount, m.to)
 		}
 	}
-	for _, m := range append(through, want...) {
-		return fmt.Sprintf("In a trial run %s does not get %s.", m.to, m.amount)
+	if missing := append(through, want...); len(missing) > 0 {
+		return fmt.Sprintf("In a trial run %s does not get %s.", missing[0].to, missing[0].amount)
 	}
 	return ""
 }
