@@ -1,0 +1,47 @@
+package templates
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+
+	"github.com/a-h/templ"
+)
+
+// dataBlock hands d to the script as JSON. json.Marshal writes <, >, & and the
+// two line separators as escapes, so that no value can end the element.
+func dataBlock(d *Data) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		body, err := json.Marshal(d)
+		if err != nil {
+			return fmt.Errorf("encoding the page's data: %w", err)
+		}
+		out := make([]byte, 0, len(body)+64)
+		out = append(out, `<script type="application/json" id="payment">`...)
+		out = append(out, body...)
+		out = append(out, `</script>`...)
+		_, err = w.Write(out)
+		return err
+	})
+}
+
+// grouped writes an address in groups of four digits that a reader can compare,
+// the first with its 0x, first and last set apart by the style sheet. There is
+// nothing between the groups, not even white space: read or copied as one text
+// they are the address exactly. It is written by hand because templ puts white
+// space around what it repeats.
+func grouped(address string) templ.Component {
+	const first, step = 6, 4
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		out := make([]byte, 0, 256)
+		for at, end := 0, first; at < len(address); at, end = end, end+step {
+			out = append(out, "<span>"...)
+			out = append(out, html.EscapeString(address[at:min(end, len(address))])...)
+			out = append(out, "</span>"...)
+		}
+		_, err := w.Write(out)
+		return err
+	})
+}

@@ -1,0 +1,124 @@
+package templates
+
+import "strings"
+
+// listed is the order in which the checks are shown. A check that the caller
+// has no result for yet is shown as pending, so that the script finds every row
+// in its place and nothing moves when results come in.
+var listed = [...]struct{ name, title, waiting string }{
+	{"contract_official", "Official contract", "Runs before your wallet is asked to sign."},
+	{"code_pinned", "Contract code unchanged", "Runs before your wallet is asked to sign."},
+	{"calldata_matches", "Payment instructions match this page", "Runs before your wallet is asked to sign."},
+	{"approval_exact", "Approval for the exact amount only", "Runs before your wallet is asked to sign."},
+	{"simulation_matches", "Test run moves exactly this amount", "Runs before your wallet is asked to sign."},
+	{"page_registry", "Contract checked again in your browser", "Runs in your browser before your wallet is asked to sign."},
+	{"page_calldata", "Instructions checked again in your browser", "Runs in your browser before your wallet is asked to sign."},
+}
+
+// CheckTitle is a check's name in words; a name that is not known is its own title.
+func CheckTitle(name string) string {
+	for _, l := range listed {
+		if l.name == name {
+			return l.title
+		}
+	}
+	return name
+}
+
+// checks is every check that concerns the page in the order of listed, then
+// those of the caller that are not in it: a refusal is never left out.
+func (p *PayPage) checks() []Check {
+	out := make([]Check, 0, len(listed)+len(p.Safety.Checks))
+	for _, l := range listed {
+		if l.name == "approval_exact" && p.Data.Asset.Native {
+			continue // native currency is not approved
+		}
+		row := Check{Name: l.name, Outcome: OutcomePending, Detail: l.waiting}
+		for _, c := range p.Safety.Checks {
+			if c.Name == l.name {
+				row = c
+			}
+		}
+		out = append(out, row)
+	}
+	for _, c := range p.Safety.Checks {
+		if CheckTitle(c.Name) == c.Name {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// title is the document's title: the state first, since a tab shows little.
+func (p *PayPage) title() string {
+	switch p.State {
+	case StateOpen:
+		return "Pay " + p.Due + " " + p.Symbol + " to " + p.Merchant
+	case StateSeen:
+		return "Confirming your payment to " + p.Merchant
+	case StatePaid:
+		return "Paid: " + p.Merchant
+	case StateExpired:
+		return "Expired payment link: " + p.Merchant
+	case StateCanceled:
+		return "Canceled payment: " + p.Merchant
+	case StateFailed:
+		return "Failed payment: " + p.Merchant
+	}
+	return "Do not pay: unsafe payment"
+}
+
+// partial says that some of the amount has arrived and the rest is still due.
+func (p *PayPage) partial() bool {
+	return p.State == StateOpen && p.Oddity == OddityUnder && p.Received != ""
+}
+
+// amount is what the page says in large: what to pay while it can be paid, and
+// what was asked for after that.
+func (p *PayPage) amount() string {
+	if p.State == StateOpen || p.State == StateUnsafe || p.Asked == "" {
+		return p.Due
+	}
+	return p.Asked
+}
+
+// long amounts are set smaller: 18 decimals fit a phone.
+func long(amount string) bool { return len(amount) > 12 }
+
+// label is the words of the merchant's button.
+func (p *PayPage) label() string {
+	if p.RedirectLabel == "" {
+		return DefaultRedirect
+	}
+	return p.RedirectLabel
+}
+
+// web says that a link leads to the web and is no script or other scheme. The
+// server checks addresses where they enter; this is the last gate before they
+// become a link.
+func web(url string) bool {
+	return strings.HasPrefix(url, "https://") || strings.HasPrefix(url, "http://")
+}
+
+// required is at least one: a progress bar needs a length.
+func (p *PayPage) required() int {
+	return max(p.Required, 1)
+}
+
+// unsafeCheck is the failed check in words, "" if the caller named none.
+func (p *PayPage) unsafeCheck() string {
+	if name := p.Safety.failedCheck(); name != "" {
+		return CheckTitle(name)
+	}
+	return ""
+}
+
+// alive says that the payment may still be paid or become final.
+func (p *PayPage) alive() bool {
+	return p.State == StateOpen || p.State == StateSeen
+}
+
+// isOver says that the payment can no longer be made.
+func (p *PayPage) isOver() bool {
+	return p.State == StateExpired || p.State == StateCanceled || p.State == StateFailed
+}
