@@ -8,8 +8,6 @@ import (
 	"math/big"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"quittance/internal/asset"
 	"quittance/internal/fault"
 	"quittance/internal/money"
@@ -96,6 +94,15 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 		}
 		return tx.AppendEvent(ctx, complete(payment.Event{Kind: payment.EventCreated, Request: -1}, p, p.Terms.CreatedAt))
 	})
+	if once != nil && fault.Is(err, fault.Conflict) {
+		// Another node stored the key between our look and our write.
+		if first, rerr := s.Replay(ctx, *once); rerr != nil || first != nil {
+			if rerr != nil {
+				return Answer{}, false, rerr
+			}
+			return *first, true, nil
+		}
+	}
 	if err != nil {
 		return Answer{}, false, err
 	}
@@ -141,7 +148,7 @@ func (s *Service) draw(d Draft) (*payment.Payment, error) {
 		return nil, fault.Field("expiresAt", "invalid_expiry", "expiresAt must be in the future and at most 366 days ahead.")
 	}
 	p := &payment.Payment{
-		ID: payment.ID(ulid.Make().String()),
+		ID: payment.ID(payment.NewULID(now)),
 		Terms: payment.Terms{
 			Merchant: d.Merchant, Dialect: d.Dialect, ClientID: d.ClientID, Origin: d.Origin,
 			CreatedAt: now, ExpiresAt: expires, Grace: s.grace,

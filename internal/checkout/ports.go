@@ -32,9 +32,8 @@ type Store interface {
 	// Overdue returns payments still stored as open whose window closed
 	// at or before now, oldest first.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]payment.ID, error)
-	// Cursor returns the newest processed block of a chain first, then older
-	// checkpoints; empty if the chain was never scanned.
-	Cursor(ctx context.Context, chain asset.ChainID) ([]Block, error)
+	// Cursor returns how far a chain was scanned; empty if it never was.
+	Cursor(ctx context.Context, chain asset.ChainID) (Cursor, error)
 	// Unsettled returns the distinct blocks at or below upTo that hold
 	// transfers which are not final.
 	Unsettled(ctx context.Context, chain asset.ChainID, upTo uint64) ([]Block, error)
@@ -72,9 +71,12 @@ type Tx interface {
 	// Answer is Store.Answer inside the transaction.
 	Answer(ctx context.Context, key IdempotencyKey) (*Answer, error)
 
-	// SaveCursor stores a chain's newest processed block as a checkpoint and
-	// forgets checkpoints below keepFrom.
-	SaveCursor(ctx context.Context, chain asset.ChainID, b Block, keepFrom uint64) error
+	// SaveCursor stores the end of a sweep that began at from as the newest
+	// checkpoint, raises the final height to final if that is greater, and forgets
+	// checkpoints older than the newest one at or below the final height. ErrStale
+	// if the chain was scanned before and the newest checkpoint is not from-1:
+	// another node moved the cursor.
+	SaveCursor(ctx context.Context, chain asset.ChainID, from uint64, to Block, final uint64) error
 	// RewindCursor forgets checkpoints above a block and stores that one.
 	RewindCursor(ctx context.Context, chain asset.ChainID, b Block) error
 	// TransfersAbove returns owners and transfers, final ones included, whose
@@ -89,6 +91,12 @@ type Block struct {
 	Number uint64
 	Hash   string // 0x and 64 hex digits, lower case
 	Time   time.Time
+}
+
+// Cursor is how far a chain was scanned.
+type Cursor struct {
+	Blocks []Block // checkpoints, newest first
+	Final  uint64  // nothing at or below this height is ever taken back
 }
 
 // Owner says which request a handle names.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"quittance/internal/asset"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
@@ -86,7 +84,7 @@ var endKinds = map[payment.State]payment.EventKind{
 }
 
 func complete(e payment.Event, p *payment.Payment, now time.Time) payment.Event {
-	e.ID = ulid.Make().String()
+	e.ID = payment.NewULID(now)
 	e.Payment, e.Merchant, e.Dialect, e.At = p.ID, p.Terms.Merchant, p.Terms.Dialect, now
 	if e.Request >= 0 {
 		e.Standing = p.Standing.Requests[e.Request]
@@ -147,8 +145,9 @@ func replaceAttempt(as []payment.Attempt, a payment.Attempt) []payment.Attempt {
 // Sweep is what a watcher found in one range of blocks.
 type Sweep struct {
 	Chain     asset.ChainID
+	From      uint64 // the range's first block
 	To        Block  // the range's end, which becomes the cursor
-	KeepFrom  uint64 // checkpoints below this block are final and may be forgotten
+	Final     uint64 // blocks at or below are final
 	Sightings []rail.Sighting
 }
 
@@ -173,7 +172,7 @@ func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 				return err
 			}
 		}
-		return tx.SaveCursor(ctx, sw.Chain, sw.To, sw.KeepFrom)
+		return tx.SaveCursor(ctx, sw.Chain, sw.From, sw.To, sw.Final)
 	})
 }
 
@@ -321,8 +320,8 @@ func byPayment(owned []Owned) map[payment.ID][]payment.Transfer {
 	return m
 }
 
-// Cursor returns a chain's checkpoints, newest first.
-func (s *Service) Cursor(ctx context.Context, chain asset.ChainID) ([]Block, error) {
+// Cursor returns how far a chain was scanned.
+func (s *Service) Cursor(ctx context.Context, chain asset.ChainID) (Cursor, error) {
 	return s.store.Cursor(ctx, chain)
 }
 

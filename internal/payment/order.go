@@ -2,6 +2,7 @@ package payment
 
 import (
 	"cmp"
+	"math/big"
 	"slices"
 )
 
@@ -21,4 +22,20 @@ func (p *Payment) Latest() (Transfer, bool) {
 	}
 	sortByTime(xs)
 	return xs[len(xs)-1], true
+}
+
+// Outstanding is what has to move now to complete a request: what is missing of
+// its due, and what is missing of its fee. Both are never negative.
+func (p *Payment) Outstanding(index int) (due, fee *big.Int) {
+	r := p.Terms.Requests[index]
+	fee = r.FeeAmount()
+	for _, x := range p.Transfers {
+		if x.Request == index && x.Stage != Dropped && x.Fee != nil && !x.At.After(p.Terms.Deadline()) {
+			fee.Sub(fee, x.Fee)
+		}
+	}
+	if fee.Sign() < 0 {
+		fee.SetInt64(0)
+	}
+	return p.Standing.Requests[index].Missing(r.Due), fee
 }
