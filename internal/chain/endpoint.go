@@ -1,0 +1,164 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// The reasons an endpoint is passed over. errNotAsked says that the calls
+// themselves never left for the endpoint.
+var (
+	errNotAsked   = errors.New("not asked")
+	errWrongChain = errors.New("the endpoint is on another chain")
+)
+
+// limitError is an endpoint that wants to be asked less often.
+type limitError struct {
+	after time.Duration // what it asked for, 0 if nothing
+	cause error
+}
+
+func (e *limitError) Error() string { return "asked too often: " + e.cause.Error() }
+func (e *limitError) Unwrap() error { return e.cause }
+
+// EndpointState says whether an endpoint is used.
+type EndpointState string
+
+// The states of an endpoint.
+const (
+	Unproven EndpointState = "unproven" // not asked yet, or its chain must be verified again
+	Good     EndpointState = "good"
+	Resting  EndpointState = "resting" // failed; left alone for a while
+	Refused  EndpointState = "refused" // on another chain; never asked again
+)
+
+// EndpointHealth is how one endpoint is doing.
+type EndpointHealth struct {
+	Name        string // without the keys that a URL may hold
+	State       EndpointState
+	ChainID     uint64 // what it says it is, 0 if it never said
+	Head        uint64 // number of the newest block it reported, 0 if never asked
+	LastSuccess time.Time
+	LastFailure time.Time
+	LastError   string // for operators, not for payers
+	Latency     time.Duration
+	Failures    int // in a row
+}
+
+// endpoint is one endpoint and its circuit: after two failures in a row, or one
+// refusal to be asked so often, it rests; then one caller at a time probes it.
+type endpoint struct {
+	name             string
+	wire             wire
+	restMin, restMax time.Duration
+
+	mu        sync.Mutex
+	verified  bool
+	refused   bool
+	probing   bool
+	failures  int
+	restUntil time.Time
+	seen      EndpointHealth
+}
+
+// enter asks for leave to call, and tells whether the chain must be verified.
+func (e *endpoint) enter(now time.Time) (verify bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.refused:
+		return false, fmt.Errorf("%w: %w", errNotAsked, errWrongChain)
+	case now.Before(e.restUntil):
+		return false, fmt.Errorf("%w: it rests after failures, the last: %s", errNotAsked, e.seen.LastError)
+	case !e.restUntil.IsZero() && e.probing:
+		return false, fmt.Errorf("%w: it is being probed", errNotAsked)
+	}
+	e.probing = !e.restUntil.IsZero()
+	return !e.verified, nil
+}
+
+// leave ends a call that tells nothing about the endpoint.
+func (e *endpoint) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.probing = false
+}
+
+// identify keeps what the endpoint says it is; another chain is the end of it.
+func (e *endpoint) identify(got, want uint64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.seen.ChainID = got
+	e.verified, e.refused = got == want, e.refused || got != want
+	if got != want {
+		e.probing = false
+		e.seen.LastError = fmt.Sprintf("it is on chain %d, not %d", got, want)
+		e.seen.LastFailure = time.Now()
+	}
+	return !e.refused
+}
+
+func (e *endpoint) succeed(now time.Time, latency time.Duration, head uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failures, e.probing, e.restUntil = 0, false, time.Time{}
+	e.seen.LastSuccess = now
+	if e.seen.Latency == 0 {
+		e.seen.Latency = latency
+	}
+	e.seen.Latency = (7*e.seen.Latency + latency) / 8 // smoothed: one slow answer is not a slow endpoint
+	if head > 0 {
+		e.seen.Head = head
+	}
+}
+
+// maxRetryAfter bounds how long an endpoint can send us away for.
+const maxRetryAfter = 5 * time.Minute
+
+// fail records a failure and returns for how long the endpoint now rests. The
+// chain must be verified again: behind the same name there may be another node.
+func (e *endpoint) fail(now time.Time, err error) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.verified, e.probing = false, false
+	e.seen.LastFailure, e.seen.LastError = now, clean(err.Error())
+	if now.Before(e.restUntil) {
+		return 0 // a call that was under way when the circuit opened counts once with the others
+	}
+	e.failures++
+	limit, limited := errors.AsType[*limitError](err)
+	if e.failures == 1 && !limited {
+		return 0 // one lost connection is no reason to refuse the next caller
+	}
+	rest := e.restMin << min(max(e.failures-2, 0), 20)
+	if rest > e.restMax || rest <= 0 {
+		rest = e.restMax
+	}
+	if limited {
+		rest = max(rest, min(limit.after, maxRetryAfter))
+	}
+	rest += time.Duration(rand.Int64N(int64(rest)/5 + 1)) // so that several servers do not come back together
+	e.restUntil = now.Add(rest)
+	return rest
+}
+
+func (e *endpoint) health(now time.Time) EndpointHealth {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h := e.seen
+	h.Name, h.Failures = e.name, e.failures
+	switch {
+	case e.refused:
+		h.State = Refused
+	case now.Before(e.restUntil):
+		h.State = Resting
+	case e.verified:
+		h.State = Good
+	default:
+		h.State = Unproven
+	}
+	return h
+}

@@ -1,0 +1,56 @@
+package chain
+
+import (
+	"context"
+
+	"quittance/internal/asset"
+)
+
+// Sink is where a Scanner leaves what it found. Each method that writes is one
+// database transaction. After any error the Scanner reads Cursor again and
+// starts from there, so an Apply that failed half way must leave nothing.
+type Sink interface {
+	// Cursor is how far the chain was processed.
+	Cursor(ctx context.Context, chain asset.ChainID) (Cursor, error)
+
+	// Apply records the evidence of a range of blocks and moves the cursor to
+	// its end, together or not at all. The same log may come again after a
+	// Rewind: what a log's chain, block hash and index name is one fact. If the
+	// stored cursor is not just below From (and not empty), someone else moved
+	// it: Apply must then change nothing and return an error.
+	Apply(ctx context.Context, s Sweep) error
+
+	// Rewind takes back everything above block to, which becomes the newest
+	// processed block: evidence that is not final is dropped, later checkpoints
+	// are forgotten. Evidence that was finalized stays.
+	Rewind(ctx context.Context, chain asset.ChainID, to Block) error
+
+	// Pending returns the distinct blocks (number and hash) at or below upTo
+	// that hold evidence which is not final, in any order.
+	Pending(ctx context.Context, chain asset.ChainID, upTo uint64) ([]Block, error)
+
+	// Finalize makes the evidence of these blocks final: they are canonical and
+	// will stay so.
+	Finalize(ctx context.Context, chain asset.ChainID, blocks []Block) error
+}
+
+// Cursor is how far a chain was processed. It is empty before the first sweep.
+type Cursor struct {
+	// Blocks has the newest processed block first, then the ends of earlier
+	// sweeps in falling order, down to and including the newest one at or below
+	// Final; older ones may be forgotten.
+	Blocks []Block
+	// Final is the greatest Sweep.Final that was applied: nothing at or below
+	// this height is ever taken back.
+	Final uint64
+}
+
+// Sweep is a range of blocks that was read completely.
+type Sweep struct {
+	Chain asset.ChainID
+	From  uint64 // first block of the range
+	To    Block  // last block of the range: the new cursor and a checkpoint
+	Head  Block  // the chain's head when the range was read
+	Final uint64 // blocks at or below are final; never above To.Number
+	Logs  []Log  // in the order of the chain, each with its block's time
+}
