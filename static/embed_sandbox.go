@@ -1,0 +1,8 @@
+//go:build !nosandbox
+
+package static
+
+import "embed"
+
+//go:embed dist/sandbox-wallet.js
+var sandbox embed.FS
