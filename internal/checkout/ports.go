@@ -29,6 +29,8 @@ type Store interface {
 	PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error)
 	// Answer loads a stored idempotent answer; nil if there is none.
 	Answer(ctx context.Context, key IdempotencyKey) (*Answer, error)
+	// Owners is Tx.Owners outside of a transaction.
+	Owners(ctx context.Context, rail string, handles []string) (map[string]Owner, error)
 	// Overdue returns payments still stored as open whose window closed
 	// at or before now, oldest first.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]payment.ID, error)
