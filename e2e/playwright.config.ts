@@ -1,0 +1,25 @@
+import { defineConfig } from '@playwright/test';
+import { executablePath, flags } from './chromium.ts';
+
+export default defineConfig({
+  testDir: 'specs',
+  outputDir: 'out/results',
+  globalSetup: './global-setup.ts',
+  fullyParallel: true,
+  workers: 2,
+  forbidOnly: process.env['CI'] === 'true',
+  // A test that needs a second try is a fault to find, not to paper over.
+  retries: 0,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  reporter: [['list']],
+  use: {
+    browserName: 'chromium',
+    launchOptions: { executablePath, args: flags },
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-GB',
+    timezoneId: 'UTC',
+    trace: 'retain-on-failure',
+    screenshot: 'only-on-failure',
+  },
+});
