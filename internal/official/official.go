@@ -5,6 +5,8 @@
 // no payment, no page and no RPC client: callers bring the bytes they read.
 package official
 
+//go:generate go run ./gen ../../static/ts/src/registry.gen.ts
+
 import (
 	"cmp"
 	"fmt"
