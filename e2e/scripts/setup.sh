@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and says so: Debian packages as root, a list of
-# what to install otherwise; then the npm packages of the three package.json.
+# what to install otherwise; then the npm packages of each package.json.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -49,7 +49,7 @@ fi
 
 # npm ci starts from nothing, so it is left out while its lock file is the one
 # already installed.
-for dir in static/ts e2e e2e/official; do
+for dir in static/ts internal/sandbox/contracts e2e e2e/official; do
   stamp=$dir/node_modules/.installed-from
   if cmp -s "$dir/package-lock.json" "$stamp"; then continue; fi
   echo "installing npm packages: $dir"
