@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # Regenerates everything generated and fails with the names of the files that
 # come out different from the tree: stale, missing, or edited by hand. Generated
-# is what carries Go's "Code generated ... DO NOT EDIT." line, and what cannot
-# carry one.
+# is what carries Go's line "Code generated ..., DO NOT EDIT.", and what cannot.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 snapshot() {
   {
     git ls-files -co --exclude-standard -- static/dist internal/sandbox/contracts/artifacts.json
-    git grep -lI --untracked -E '^(//|/\*|#) Code generated .* DO NOT EDIT' -- . || true
+    git grep -lI --untracked -E '^(//|/\*) Code generated ' -- . || true
   } | sort -u | while IFS= read -r file; do
     if [ -f "$file" ]; then sha256sum "$file"; fi
   done
