@@ -68,11 +68,15 @@ func act(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<ol id=\"steps\" data-testid=\"steps\" class=\"steps\" aria-label=\"Steps\" hidden></ol>")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
 		templ_7745c5c3_Err = notice().Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<ol id=\"steps\" data-testid=\"steps\" class=\"steps\" aria-label=\"Steps\" hidden></ol><div class=\"go\"><button id=\"go\" data-testid=\"go\" type=\"button\" class=\"button\" disabled>Choose a wallet to continue</button><p class=\"quiet\">Your wallet asks you to confirm. Nothing is paid before that. It also shows a small network fee (gas), which comes on top.</p></div><details id=\"advanced\" data-testid=\"advanced\" class=\"advanced\"><summary>Advanced: the exact calls</summary><ol id=\"advanced-calls\" data-testid=\"advanced-calls\" class=\"calls\"></ol><p class=\"quiet calls-none\">Once your wallet is connected, every call it will be asked to sign is listed here, decoded.</p></details></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<div class=\"go\"><button id=\"go\" data-testid=\"go\" type=\"button\" class=\"button\" disabled>Choose a wallet to continue</button><p class=\"quiet\">Your wallet asks you to confirm. Nothing is paid before that. It also shows a small network fee (gas), which comes on top.</p></div><details id=\"advanced\" data-testid=\"advanced\" class=\"advanced\"><summary>Advanced: the exact calls</summary><ol id=\"advanced-calls\" data-testid=\"advanced-calls\" class=\"calls\"></ol><p class=\"quiet calls-none\">Once your wallet is connected, every call it will be asked to sign is listed here, decoded.</p></details></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -80,7 +84,7 @@ func act(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -110,7 +114,7 @@ func withoutScript() templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<noscript><div id=\"noscript\" data-testid=\"noscript\" class=\"note note-info\"><p><strong>To pay from this page, your browser has to run its script.</strong> A wallet cannot be asked in any other way. The script comes from this site only.</p><p>Turn on JavaScript for this site and reload, or open this link on another device or in your wallet app's browser. Everything shown here is complete, so you can check it first.</p><p>Please do not send the amount to the address by hand: without the payment reference it cannot be matched to this payment.</p><p>Paid already on another device? <a href=\"\">Reload this page</a> to see it.</p></div></noscript>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<noscript><div id=\"noscript\" data-testid=\"noscript\" class=\"note note-info\"><p><strong>To pay from this page, your browser has to run its script.</strong> A wallet cannot be asked in any other way. The script comes from this site only.</p><p>Turn on JavaScript for this site and reload, or open this link on another device or in your wallet app's browser. Everything shown here is complete, so you can check it first.</p><p>Please do not send the amount to the address by hand: without the payment reference it cannot be matched to this payment.</p><p>Paid already on another device? <a href=\"\">Reload this page</a> to see it.</p></div></noscript>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -139,7 +143,7 @@ func wallets() templ.Component {
 			templ_7745c5c3_Var3 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<p id=\"wallet-searching\" data-testid=\"wallet-searching\" class=\"searching\" role=\"status\">Looking for wallets in this browser…</p><ul id=\"wallet-list\" data-testid=\"wallet-list\" class=\"wallets\" aria-label=\"Wallets found\"></ul><div id=\"wallet-none\" data-testid=\"wallet-none\" class=\"note note-info\" hidden><p><strong>No wallet was found in this browser.</strong></p><p>On a phone: open this link in the browser inside your wallet app.</p><p>On a computer: use the browser in which your wallet is installed. If you have none yet, well-known ones are MetaMask (metamask.io), Rabby (rabby.io) and Coinbase Wallet (coinbase.com/wallet). Type the address yourself, then reload this page.</p></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<p id=\"wallet-searching\" data-testid=\"wallet-searching\" class=\"searching\" role=\"status\">Looking for wallets in this browser…</p><ul id=\"wallet-list\" data-testid=\"wallet-list\" class=\"wallets\" aria-label=\"Wallets found\"></ul><div id=\"wallet-none\" data-testid=\"wallet-none\" class=\"note note-info\" hidden><p><strong>No wallet was found in this browser.</strong></p><p>On a phone: open this link in the browser inside your wallet app.</p><p>On a computer: use the browser in which your wallet is installed. If you have none yet, well-known ones are MetaMask (metamask.io), Rabby (rabby.io) and Coinbase Wallet (coinbase.com/wallet). Type the address yourself, then reload this page.</p></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -168,7 +172,7 @@ func account(p *PayPage) templ.Component {
 			templ_7745c5c3_Var4 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<div id=\"account\" data-testid=\"account\" class=\"account\" hidden><p><span id=\"account-wallet\" data-testid=\"account-wallet\" class=\"account-wallet\"></span> <code id=\"account-address\" data-testid=\"account-address\" translate=\"no\"></code></p><button id=\"account-change\" data-testid=\"account-change\" type=\"button\" class=\"small\">Change</button></div><div id=\"wrong-chain\" data-testid=\"wrong-chain\" class=\"note note-warn\" hidden><p><strong>Your wallet is on another network.</strong> This payment is on ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<div id=\"account\" data-testid=\"account\" class=\"account\" hidden><p><span id=\"account-wallet\" data-testid=\"account-wallet\" class=\"account-wallet\"></span> <code id=\"account-address\" data-testid=\"account-address\" translate=\"no\"></code></p><button id=\"account-change\" data-testid=\"account-change\" type=\"button\" class=\"small\">Change</button></div><div id=\"wrong-chain\" data-testid=\"wrong-chain\" class=\"note note-warn\" hidden><p><strong>Your wallet is on another network.</strong> This payment is on ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -181,7 +185,7 @@ func account(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, ". Your wallet will ask you to confirm the switch.</p><button id=\"switch-chain\" data-testid=\"switch-chain\" type=\"button\" class=\"button button-second\">Switch to ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, ". Your wallet will ask you to confirm the switch.</p><button id=\"switch-chain\" data-testid=\"switch-chain\" type=\"button\" class=\"button button-second\">Switch to ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -194,7 +198,7 @@ func account(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "</button></div><div id=\"funds\" data-testid=\"funds\" class=\"funds\" hidden><dl class=\"rows\"><div class=\"row\"><dt>Your balance</dt><dd id=\"funds-balance\" data-testid=\"funds-balance\"></dd></div><div class=\"row\"><dt>Network fee (gas)</dt><dd id=\"funds-gas\" data-testid=\"funds-gas\"></dd></div></dl><p id=\"funds-missing\" data-testid=\"funds-missing\" class=\"note note-warn\" role=\"status\"></p><button id=\"funds-refresh\" data-testid=\"funds-refresh\" type=\"button\" class=\"button button-second\">Check again</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "</button></div><div id=\"funds\" data-testid=\"funds\" class=\"funds\" hidden><dl class=\"rows\"><div class=\"row\"><dt>Your balance</dt><dd id=\"funds-balance\" data-testid=\"funds-balance\"></dd></div><div class=\"row\"><dt>Network fee (gas)</dt><dd id=\"funds-gas\" data-testid=\"funds-gas\"></dd></div></dl><p id=\"funds-missing\" data-testid=\"funds-missing\" class=\"note note-warn\" role=\"status\"></p><button id=\"funds-refresh\" data-testid=\"funds-refresh\" type=\"button\" class=\"button button-second\">Check again</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -223,7 +227,7 @@ func notice() templ.Component {
 			templ_7745c5c3_Var7 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<div id=\"notice\" data-testid=\"notice\" class=\"note notice\" role=\"alert\" data-kind=\"info\" hidden><p id=\"notice-title\" data-testid=\"notice-title\" class=\"notice-title\"></p><p id=\"notice-text\" data-testid=\"notice-text\"></p><button id=\"notice-retry\" data-testid=\"notice-retry\" type=\"button\" class=\"button button-second\">Try again</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<div id=\"notice\" data-testid=\"notice\" class=\"note notice\" role=\"alert\" data-kind=\"info\" hidden><p id=\"notice-title\" data-testid=\"notice-title\" class=\"notice-title\"></p><p id=\"notice-text\" data-testid=\"notice-text\"></p><button id=\"notice-retry\" data-testid=\"notice-retry\" type=\"button\" class=\"button button-second\">Try again</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -253,7 +257,7 @@ func patterns() templ.Component {
 			templ_7745c5c3_Var8 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<template id=\"wallet-item\"><li><button type=\"button\" class=\"wallet\"><img class=\"wallet-icon\" alt=\"\" width=\"36\" height=\"36\"><span class=\"wallet-name\"></span></button></li></template><template id=\"step-item\"><li class=\"step\" data-step=\"pay\" data-status=\"todo\"><span class=\"step-title\"></span> <span class=\"step-text\"></span> <a class=\"step-link\" target=\"_blank\" rel=\"noopener noreferrer\" hidden></a></li></template><template id=\"call-item\"><li class=\"call\"><dl class=\"call-rows\"></dl></li></template><template id=\"call-row\"><div class=\"call-row\"><dt></dt><dd></dd></div></template>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<template id=\"wallet-item\"><li><button type=\"button\" class=\"wallet\"><img class=\"wallet-icon\" alt=\"\" width=\"36\" height=\"36\"><span class=\"wallet-name\"></span></button></li></template><template id=\"step-item\"><li class=\"step\" data-step=\"pay\" data-status=\"todo\"><span class=\"step-title\"></span> <span class=\"step-text\"></span> <a class=\"step-link\" target=\"_blank\" rel=\"noopener noreferrer\" hidden></a></li></template><template id=\"call-item\"><li class=\"call\"><dl class=\"call-rows\"></dl></li></template><template id=\"call-row\"><div class=\"call-row\"><dt></dt><dd></dd></div></template>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

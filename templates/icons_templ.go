@@ -30,7 +30,7 @@ func logo() templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<svg class=\"logo\" viewBox=\"0 0 32 32\" width=\"20\" height=\"20\" aria-hidden=\"true\" focusable=\"false\"><path fill=\"currentColor\" d=\"M7 3h18a2 2 0 0 1 2 2v24l-3.7-2.4-3.6 2.4-3.7-2.4-3.7 2.4-3.6-2.4L5 29V5a2 2 0 0 1 2-2z\"></path> <path class=\"logo-check\" fill=\"none\" stroke-width=\"3\" stroke-linecap=\"round\" stroke-linejoin=\"round\" d=\"m10.5 14.500 4 4 7.500-8\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<svg class=\"logo\" viewBox=\"0 0 32 32\" width=\"20\" height=\"20\" aria-hidden=\"true\" focusable=\"false\"><path fill=\"currentColor\" d=\"M7 3h18a2 2 0 0 1 2 2v24l-3.7-2.4-3.6 2.4-3.7-2.4-3.7 2.4-3.6-2.4L5 29V5a2 2 0 0 1 2-2z\"></path> <path class=\"logo-check\" fill=\"none\" stroke-width=\"3\" stroke-linecap=\"round\" stroke-linejoin=\"round\" d=\"m10.5 14.5 4 4 7.5-8\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -59,7 +59,7 @@ func iconShield() templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<svg class=\"icon icon-shield\" viewBox=\"0 0 24 24\" width=\"28\" height=\"28\" aria-hidden=\"true\" focusable=\"false\"><path class=\"shield\" d=\"M12 2 4 5v6.500c0 4.800 3.300 8.800 8 10.500 4.700-1.700 8-5.700 8-10.500V5z\"></path> <path class=\"mark mark-passed\" d=\"m8.500 12 2.500 2.500 4.500-5\"></path> <path class=\"mark mark-failed\" d=\"m9 9 6 6m0-6-6 6\"></path> <path class=\"mark mark-pending\" d=\"M8 12h.01M12 12h.01M16 12h.01\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<svg class=\"icon icon-shield\" viewBox=\"0 0 24 24\" width=\"28\" height=\"28\" aria-hidden=\"true\" focusable=\"false\"><path class=\"shield\" d=\"M12 2 4 5v6.500c0 4.8 3.3 8.8 8 10.5 4.7-1.7 8-5.7 8-10.500V5z\"></path> <path class=\"mark mark-passed\" d=\"m8.5 12 2.5 2.5 4.5-5\"></path> <path class=\"mark mark-failed\" d=\"m9 9 6 6m0-6-6 6\"></path> <path class=\"mark mark-pending\" d=\"M8 12h.01M12 12h.01M16 12h.01\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -146,7 +146,7 @@ func iconCheck() templ.Component {
 			templ_7745c5c3_Var5 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<svg class=\"icon icon-big icon-good\" viewBox=\"0 0 48 48\" width=\"56\" height=\"56\" aria-hidden=\"true\" focusable=\"false\"><circle cx=\"24\" cy=\"24\" r=\"22\"></circle><path d=\"m14.500 24.500 6.500 6.500 12.500-14\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "<svg class=\"icon icon-big icon-good\" viewBox=\"0 0 48 48\" width=\"56\" height=\"56\" aria-hidden=\"true\" focusable=\"false\"><circle cx=\"24\" cy=\"24\" r=\"22\"></circle><path d=\"m14.5 24.5 6.5 6.5 12.5-14\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -175,7 +175,7 @@ func iconStop() templ.Component {
 			templ_7745c5c3_Var6 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<svg class=\"icon icon-big icon-stop\" viewBox=\"0 0 48 48\" width=\"56\" height=\"56\" aria-hidden=\"true\" focusable=\"false\"><path d=\"M15.300 3h17.400L45 15.300v17.400L32.700 45H15.300L3 32.700V15.300z\"></path><path d=\"m16.500 16.500 15 15m0-15-15 15\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<svg class=\"icon icon-big icon-stop\" viewBox=\"0 0 48 48\" width=\"56\" height=\"56\" aria-hidden=\"true\" focusable=\"false\"><path d=\"M15.3 3h17.400L45 15.300v17.400L32.7 45H15.300L3 32.700V15.300z\"></path><path d=\"m16.5 16.5 15 15m0-15-15 15\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

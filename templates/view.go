@@ -62,7 +62,7 @@ const (
 type Assets struct {
 	CSS     string
 	Icon    string
-	Script  string // the page's own script
+	Script  string // the page's own script, "" for none (storybook)
 	Sandbox string // the in-page sandbox wallet, "" outside the demo
 }
 
@@ -81,7 +81,7 @@ type PayPage struct {
 	Asked    string // what the merchant asked for in the beginning
 	Due      string // what has to be paid now; equal to Asked unless part has arrived
 	Fee      string // on top of Due, "" if none
-	Total    string // Due and Fee together: what leaves the wallet, gas not included
+	Total    string // Due and Fee together: what leaves the wallet, gas not included; shown with Fee while it is to be paid
 	Symbol   string // of the asset: "USDC"
 	AssetURL string // the asset's contract in an explorer, "" for native currency or no explorer
 	Network  string // "Base"

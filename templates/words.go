@@ -35,7 +35,7 @@ func (p *PayPage) checks() []Check {
 		}
 		row := Check{Name: l.name, Outcome: OutcomePending, Detail: l.waiting}
 		for _, c := range p.Safety.Checks {
-			if c.Name == l.name {
+			if c.Name == l.name && row.Outcome != OutcomeRefused {
 				row = c
 			}
 		}

@@ -1,0 +1,13 @@
+//go:build !nosandbox
+
+package templates
+
+// SentWebhook is one delivery as the demo shows it.
+type SentWebhook struct {
+	Event  string
+	State  string
+	At     Moment
+	Status int    // the receiver's HTTP status, 0 if there was none yet
+	Error  string // why it did not arrive, "" if it did
+	Body   string // the JSON, indented
+}
