@@ -1,0 +1,178 @@
+// The server's endpoints for this page: same origin, JSON, with time limits.
+import { type Hex, type Oddity, type State, fields, isAddress, isHash, isOddity, isState, webUrl } from './data.ts';
+import { readUnits } from './units.ts';
+
+/** The server refused or could not be reached (status 0). `said` is its own sentence, for people. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly field: string,
+    readonly said: string,
+  ) {
+    super(`${status} ${code}`);
+  }
+}
+
+export type Outcome = 'passed' | 'failed' | 'pending';
+
+export interface Check {
+  readonly name: string;
+  readonly outcome: Outcome;
+  readonly detail: string;
+}
+
+/** Balances in base units: of the asset, and of the chain's own currency. null where the server did not say. */
+export interface Funds {
+  readonly balance: bigint | null;
+  readonly required: bigint | null;
+  readonly native: bigint | null;
+  readonly nativeRequired: bigint | null;
+  readonly enoughBalance: boolean;
+  readonly enoughGas: boolean;
+}
+
+/** The answer of /pay. transactions and chainId are as they came: verify.ts judges them. */
+export interface PayReply {
+  readonly transactions: unknown;
+  readonly chainId: unknown;
+  readonly funds: Funds;
+  readonly checks: readonly Check[];
+}
+
+export interface Status {
+  readonly state: State;
+  readonly oddity: Oddity;
+  readonly payable: boolean;
+  readonly received: bigint;
+  readonly missing: bigint;
+  readonly excess: bigint;
+  readonly confirmations: number;
+  readonly required: number;
+  readonly txHash: Hex | '';
+  readonly explorerUrl: string;
+  readonly payer: Hex | '';
+  readonly announcedTx: Hex | '';
+  readonly reorged: boolean;
+}
+
+const text = (v: unknown, max = 300): string => (typeof v === 'string' ? v.slice(0, max) : '');
+const count = (v: unknown): number => (Number.isSafeInteger(v) && (v as number) >= 0 ? (v as number) : 0);
+
+export function readChecks(value: unknown): Check[] {
+  if (!Array.isArray(value)) return [];
+  return value.slice(0, 20).flatMap((item) => {
+    const f = fields(item);
+    const outcome = f?.['outcome'];
+    if (!f || !/^[a-z_]{1,40}$/.test(text(f['name']))) return [];
+    // An outcome this script does not know is not a pass.
+    const known: Outcome = outcome === 'passed' || outcome === 'failed' ? outcome : 'pending';
+    return [{ name: text(f['name']), outcome: known, detail: text(f['detail']) }];
+  });
+}
+
+/** Reads a status; null if it is none. */
+export function readStatus(value: unknown): Status | null {
+  const f = fields(value);
+  if (!f || !isState(f['state'])) return null;
+  return {
+    state: f['state'],
+    oddity: isOddity(f['oddity']) ? f['oddity'] : 'none',
+    payable: f['payable'] === true,
+    received: readUnits(f['received']) ?? 0n,
+    missing: readUnits(f['missing']) ?? 0n,
+    excess: readUnits(f['excess']) ?? 0n,
+    confirmations: count(f['confirmations']),
+    required: count(f['required']),
+    txHash: isHash(f['txHash']) ? f['txHash'] : '',
+    explorerUrl: webUrl(f['explorerUrl']),
+    payer: isAddress(f['payer']) ? f['payer'] : '',
+    announcedTx: isHash(f['announcedTx']) ? f['announcedTx'] : '',
+    reorged: f['reorged'] === true,
+  };
+}
+
+function readPay(value: unknown): PayReply {
+  const f = fields(value) ?? {};
+  const m = fields(f['metadata']) ?? {};
+  return {
+    transactions: f['transactions'],
+    chainId: m['chainId'],
+    funds: {
+      balance: readUnits(m['balanceUnits']),
+      required: readUnits(m['requiredUnits']),
+      native: readUnits(m['nativeUnits']),
+      nativeRequired: readUnits(m['nativeRequiredUnits']),
+      enoughBalance: m['hasEnoughBalance'] !== false,
+      enoughGas: m['hasEnoughGas'] !== false,
+    },
+    checks: readChecks(f['checks']),
+  };
+}
+
+export class Api {
+  private readonly base: string;
+
+  constructor(
+    token: string,
+    private readonly fetcher: typeof fetch,
+  ) {
+    this.base = `/checkout/${encodeURIComponent(token)}/`;
+  }
+
+  /** The URL of the status stream. */
+  get events(): string {
+    return `${this.base}events`;
+  }
+
+  /** The transactions for this wallet. Throws ApiError. */
+  async pay(wallet: Hex, option: string): Promise<PayReply> {
+    return readPay(await this.json(`pay?wallet=${wallet}&option=${encodeURIComponent(option)}`));
+  }
+
+  /** Where the payment stands. Throws ApiError. */
+  async status(): Promise<Status> {
+    const status = readStatus(await this.json('status'));
+    if (!status) throw new ApiError(0, 'malformed', '', '');
+    return status;
+  }
+
+  /** Tells the server where to look. Throws ApiError. */
+  async intent(txHash: Hex, wallet: Hex): Promise<void> {
+    await this.json('intent', { txHash, wallet });
+  }
+
+  /** Best effort: never waits, never fails. */
+  telemetry(event: string, more: { check?: string; detail?: string } = {}): void {
+    const body = JSON.stringify({ event, ...more, at: new Date().toISOString() });
+    void this.send('telemetry', body, true).catch(() => undefined);
+  }
+
+  private send(path: string, body?: string, keepalive = false): Promise<Response> {
+    return this.fetcher(this.base + path, {
+      method: body === undefined ? 'GET' : 'POST',
+      credentials: 'same-origin',
+      cache: 'no-store',
+      redirect: 'error',
+      keepalive,
+      signal: AbortSignal.timeout(20_000),
+      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body }),
+    });
+  }
+
+  private async json(path: string, body?: object): Promise<unknown> {
+    let response: Response;
+    let value: unknown = null;
+    try {
+      response = await this.send(path, body && JSON.stringify(body));
+      const received = await response.text();
+      if (received !== '') value = JSON.parse(received);
+    } catch (err) {
+      // Not JSON is as good as no answer: some proxy's page, or half a body.
+      throw new ApiError(0, err instanceof SyntaxError ? 'malformed' : 'unreachable', '', '');
+    }
+    if (response.ok) return value;
+    const f = fields(value) ?? {};
+    throw new ApiError(response.status, text(f['code'], 60), text(f['field'], 60), text(f['message']));
+  }
+}

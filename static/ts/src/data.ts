@@ -1,0 +1,185 @@
+// Reads the page's data block. It trusts nothing in there: every field is
+// checked for its shape here, and for its meaning in verify.ts.
+import { readUnits } from './units.ts';
+
+export type Hex = `0x${string}`;
+
+/** What the server says of where a payment stands. */
+export type State = 'open' | 'seen' | 'paid' | 'expired' | 'canceled' | 'failed' | 'unsafe';
+export type Oddity = 'none' | 'under' | 'over' | 'late';
+
+export interface Native {
+  readonly name: string;
+  readonly symbol: string;
+  readonly decimals: number;
+}
+
+export interface Chain {
+  readonly id: number;
+  readonly network: string;
+  readonly name: string;
+  readonly rpcUrls: readonly string[];
+  readonly explorer: string;
+  readonly native: Native;
+}
+
+export interface Asset {
+  readonly id: string;
+  readonly symbol: string;
+  readonly decimals: number;
+  /** The zero address for the chain's own currency. */
+  readonly address: Hex;
+  readonly native: boolean;
+  readonly resetAllowance: boolean;
+}
+
+/** The payment this page displays. Amounts are base units of the asset, times are milliseconds since 1970. */
+export interface Payment {
+  readonly token: string;
+  readonly state: State;
+  readonly oddity: Oddity;
+  readonly payable: boolean;
+  readonly sandbox: boolean;
+  readonly now: number;
+  readonly expiresAt: number;
+  readonly chain: Chain;
+  readonly asset: Asset;
+  readonly payee: Hex;
+  readonly amount: bigint;
+  readonly fee: { readonly amount: bigint; readonly payee: Hex };
+  readonly reference: Hex;
+  /** Which way to pay; "" on a page that cannot be paid. */
+  readonly option: string;
+  readonly confirmations: number;
+  readonly received: bigint;
+}
+
+/** A field of outside data that is not what it must be. */
+export class DataError extends Error {
+  constructor(readonly field: string) {
+    super(`bad ${field}`);
+  }
+}
+
+type Fields = Record<string, unknown>;
+
+/** A plain object's fields, or null. */
+export function fields(value: unknown): Fields | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
+}
+
+const states: readonly string[] = ['open', 'seen', 'paid', 'expired', 'canceled', 'failed', 'unsafe'];
+const oddities: readonly string[] = ['none', 'under', 'over', 'late'];
+
+export const isState = (v: unknown): v is State => states.includes(v as string);
+export const isOddity = (v: unknown): v is Oddity => oddities.includes(v as string);
+export const isAddress = (v: unknown): v is Hex => typeof v === 'string' && /^0x[0-9a-fA-F]{40}$/.test(v);
+export const isHash = (v: unknown): v is Hex => typeof v === 'string' && /^0x[0-9a-fA-F]{64}$/.test(v);
+export const sameHex = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
+
+/** An http(s) URL as it was given, or "". Anything else must never become a link. */
+export function webUrl(value: unknown): string {
+  return typeof value === 'string' && value.length <= 2048 && /^https?:\/\/[^\s"<>\\]+$/.test(value) ? value : '';
+}
+
+class Reader {
+  constructor(
+    private readonly source: Fields,
+    private readonly path = '',
+  ) {}
+
+  private take<T>(key: string, ok: (v: unknown) => v is T): T {
+    const value = Object.hasOwn(this.source, key) ? this.source[key] : undefined;
+    if (!ok(value)) throw new DataError(this.path + key);
+    return value;
+  }
+
+  text(key: string, pattern: RegExp): string {
+    return this.take(key, (v): v is string => typeof v === 'string' && pattern.test(v));
+  }
+  integer(key: string, min: number, max: number): number {
+    return this.take(key, (v): v is number => Number.isSafeInteger(v) && (v as number) >= min && (v as number) <= max);
+  }
+  flag(key: string): boolean {
+    return this.take(key, (v): v is boolean => typeof v === 'boolean');
+  }
+  one<T>(key: string, ok: (v: unknown) => v is T): T {
+    return this.take(key, ok);
+  }
+  units(key: string): bigint {
+    const value = readUnits(this.source[key]);
+    if (value === null) throw new DataError(this.path + key);
+    return value;
+  }
+  instant(key: string): number {
+    const text = this.text(key, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/);
+    // Engines differ on more than three decimals of a second.
+    const ms = Date.parse(text.replace(/(\.\d{3})\d+/, '$1'));
+    if (Number.isNaN(ms)) throw new DataError(this.path + key);
+    return ms;
+  }
+  urls(key: string): string[] {
+    const list = this.take(key, (v): v is unknown[] => Array.isArray(v) && v.length <= 10);
+    if (list.some((u) => webUrl(u) === '')) throw new DataError(this.path + key);
+    return list as string[];
+  }
+  inner(key: string): Reader {
+    const value = fields(this.source[key]);
+    if (!value) throw new DataError(this.path + key);
+    return new Reader(value, `${this.path}${key}.`);
+  }
+}
+
+// Letters, digits and what tickers and network names use; no control or bidi characters.
+const symbol = /^[\p{L}\p{N}.$₮_-]{1,20}$/u;
+const words = /^[\p{L}\p{N} .,()₮$_/+-]{1,60}$/u;
+const slug = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
+
+/** Reads the data block's text. Throws DataError naming the field that is wrong. */
+export function readPayment(json: string): Payment {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch {
+    throw new DataError('data');
+  }
+  const source = fields(parsed);
+  if (!source) throw new DataError('data');
+  const r = new Reader(source);
+  const chain = r.inner('chain');
+  const native = chain.inner('native');
+  const asset = r.inner('asset');
+  const fee = r.inner('fee');
+  return {
+    token: r.text('token', slug),
+    state: r.one('state', isState),
+    oddity: r.one('oddity', isOddity),
+    payable: r.flag('payable'),
+    sandbox: r.flag('sandbox'),
+    now: r.instant('now'),
+    expiresAt: r.instant('expiresAt'),
+    chain: {
+      id: chain.integer('id', 1, Number.MAX_SAFE_INTEGER),
+      network: chain.text('network', slug),
+      name: chain.text('name', words),
+      rpcUrls: chain.urls('rpcUrls'),
+      explorer: webUrl(chain.one('explorer', (v): v is string => v === '' || webUrl(v) !== '')),
+      native: { name: native.text('name', words), symbol: native.text('symbol', symbol), decimals: native.integer('decimals', 0, 36) },
+    },
+    asset: {
+      id: asset.text('id', slug),
+      symbol: asset.text('symbol', symbol),
+      decimals: asset.integer('decimals', 0, 36),
+      address: asset.one('address', isAddress),
+      native: asset.flag('native'),
+      resetAllowance: asset.flag('resetAllowance'),
+    },
+    payee: r.one('payee', isAddress),
+    amount: r.units('amount'),
+    fee: { amount: fee.units('amount'), payee: fee.one('payee', isAddress) },
+    reference: r.text('reference', /^0x[0-9a-fA-F]{16}$/) as Hex,
+    option: r.text('option', /^[A-Za-z0-9:._-]{0,200}$/),
+    confirmations: r.integer('confirmations', 0, 10_000),
+    received: r.units('received'),
+  };
+}

@@ -1,0 +1,107 @@
+// Everything the page knows at one moment, and the decisions that follow from
+// it. No wallet, network or DOM: only questions with answers.
+import type { Check, Status } from './api.ts';
+import type { Connection } from './connection.ts';
+import type { Payment, State } from './data.ts';
+import type { Model, Notice } from './model.ts';
+import type { Sent, Store } from './store.ts';
+import { type Call, type StepKind, total } from './verify.ts';
+import type { Wallet } from './wallets.ts';
+import * as say from './words.ts';
+
+export class Facts {
+  wallets: readonly Wallet[] = [];
+  searching = true;
+  /** The id of the wallet that is being asked to connect. */
+  connecting = '';
+  switching = false;
+  /** checking: asking the server. signing: asking the wallet. mining: an approval is on its way. */
+  busy: 'no' | 'checking' | 'signing' | 'mining' = 'no';
+  signing: StepKind | null = null;
+  /** Another tab is signing. */
+  elsewhere = false;
+  /** Verified and not yet signed. */
+  calls: readonly Call[] = [];
+  funds: Model['funds'] = null;
+  checks: readonly Check[] = [];
+  notice: (Notice & { run: () => void }) | null = null;
+  /** The check that failed, in words. Nothing takes it away again. */
+  unsafe = '';
+  expired = false;
+  status: Status | null = null;
+  sent: Sent | null;
+  /** The sent payment is from before a reload. */
+  sentBefore: boolean;
+  /** The sent payment has not been seen, and its wallet is not there to ask. */
+  stranded = false;
+  /** Hashes (and "reorged") that the payer need not be warned of any more. */
+  readonly settled = new Set<string>();
+  failed: StepKind | null = null;
+  /** Steps that are done, with an explorer link or "". */
+  readonly done = new Map<StepKind, string>();
+
+  constructor(
+    readonly payment: Payment,
+    readonly store: Store,
+    readonly connection: Connection,
+  ) {
+    this.sent = store.sent;
+    this.sentBefore = this.sent?.kind === 'pay';
+  }
+
+  state(): State {
+    const server = this.status?.state ?? this.payment.state;
+    if (this.unsafe || this.payment.state === 'unsafe') return 'unsafe';
+    if (server === 'paid' || server === 'seen') return server;
+    if (this.sent?.kind === 'pay' && !this.stranded && !(this.sent.mined && server !== 'open')) return 'seen';
+    return server === 'open' && this.expired ? 'expired' : server;
+  }
+
+  mayGo(): boolean {
+    return (
+      this.busy === 'no' &&
+      this.state() === 'open' &&
+      !this.elsewhere &&
+      !this.sent &&
+      this.connection.ready &&
+      this.calls.length > 0 &&
+      !this.funds?.missing &&
+      !this.store.asking &&
+      !this.warning()
+    );
+  }
+
+  mayPrepare(): boolean {
+    return this.connection.ready && this.payment.payable && !this.sent && !this.unsafe && this.busy !== 'signing' && this.busy !== 'mining';
+  }
+
+  /** A payment was sent or taken back that this tab did not follow: the payer has to decide. */
+  warning(): { readonly words: say.Words; readonly key: string } | null {
+    const s = this.status;
+    if (!s || this.sent || s.state !== 'open' || !s.payable) return null;
+    // An announced transaction that was seen is counted in what is left to pay.
+    const key = s.reorged ? 'reorged' : s.announcedTx === s.txHash ? '' : s.announcedTx.toLowerCase();
+    return key && !this.settled.has(key) ? { words: s.reorged ? say.reorged : say.announced, key } : null;
+  }
+
+  /** The page shows an amount that is no longer what is due, or cannot be paid though the payment can. */
+  stale(s: Status): boolean {
+    const p = this.payment;
+    return s.state === 'open' && s.payable && (!p.payable || (s.missing > 0n && s.missing !== p.amount));
+  }
+
+  /** Nothing that a reload would tear apart is under way. */
+  idle(): boolean {
+    return this.busy !== 'signing' && this.busy !== 'mining' && (!this.sent || this.sent.mined);
+  }
+
+  /** A transaction in the chain's explorer, or "". */
+  explorer(hash: string): string {
+    const base = this.payment.chain.explorer;
+    return base && hash ? `${base.replace(/\/+$/, '')}/tx/${hash}` : '';
+  }
+
+  total(): bigint {
+    return total(this.payment);
+  }
+}

@@ -1,0 +1,340 @@
+// The paying, from the first look at the page to the payment that is seen: what
+// may happen next and what is refused. It knows no DOM: it gets its
+// surroundings as Deps and hands out a Model.
+import { type Api, ApiError, type PayReply, type Status } from './api.ts';
+import { Connection } from './connection.ts';
+import type { Payment } from './data.ts';
+import { Facts } from './facts.ts';
+import type { Model } from './model.ts';
+import { present } from './present.ts';
+import { type WalletFault, faultOf } from './rpc.ts';
+import { type Around, Sending } from './sending.ts';
+import type { Sent, Store } from './store.ts';
+import { fundsWords } from './stepper.ts';
+import { type Call, Refusal, type Registry, type RegistryChain, type Shown, verifyPage, verifyPlan } from './verify.ts';
+import type { Wallet } from './wallets.ts';
+import * as say from './words.ts';
+
+export interface Deps {
+  readonly payment: Payment;
+  readonly registry: Registry;
+  readonly api: Pick<Api, 'pay' | 'status' | 'intent' | 'telemetry'>;
+  readonly store: Store;
+  readonly tabs: Around['tabs'];
+  /** Reads back what the page displays. */
+  readonly shown: () => Shown;
+  readonly render: (model: Model) => void;
+  /** The server's clock, milliseconds since 1970. */
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly reload: () => void;
+}
+
+export class Flow {
+  private readonly f: Facts;
+  private readonly sending: Sending;
+  private known: RegistryChain | null = null;
+  /** Counts what makes a running check out of date. */
+  private epoch = 0;
+
+  constructor(private readonly d: Deps) {
+    const connection = new Connection(d.payment.chain, () => this.moved());
+    this.f = new Facts(d.payment, d.store, connection);
+    this.sending = new Sending(this.f, {
+      api: d.api,
+      tabs: d.tabs,
+      now: d.now,
+      sleep: d.sleep,
+      show: () => this.show(),
+      tick: () => this.tick(),
+      tell: (words, run, retry) => this.tell(words, run, retry),
+      walletFailed: (fault, again) => this.walletFailed(fault, again),
+      refuse: (r) => this.refuse(r),
+      prepare: () => void this.prepare(),
+      go: () => void this.go(),
+    });
+  }
+
+  /** Checks the page and goes on with what a reload interrupted. */
+  start(): void {
+    const { f, d } = this;
+    if (d.payment.payable && !this.checkPage()) return;
+    if (f.sent) void this.sending.watch(f.sent);
+    else if (d.store.asking) this.tell(say.askedBefore, () => this.clearAsking(), 'I have looked');
+    this.tick();
+  }
+
+  // What happens outside.
+
+  setWallets(wallets: readonly Wallet[], searching: boolean): void {
+    this.f.wallets = wallets;
+    this.f.searching = searching;
+    this.show();
+  }
+
+  /** Another tab has begun or finished signing. */
+  setElsewhere(elsewhere: boolean): void {
+    this.f.elsewhere = elsewhere;
+    this.show();
+    if (!elsewhere && this.f.busy === 'no') void this.prepare();
+  }
+
+  /** Another tab has sent this. */
+  adopt(sent: Sent): void {
+    if (this.f.sent?.hash === sent.hash || sent.kind !== 'pay') return;
+    this.d.store.sent = sent;
+    void this.sending.watch(sent);
+  }
+
+  current(): Sent | null {
+    return this.f.sent;
+  }
+
+  tick(): void {
+    const { f, d } = this;
+    f.expired = d.now() >= d.payment.expiresAt;
+    if (f.expired) f.calls = [];
+    this.show();
+  }
+
+  onStatus(s: Status): void {
+    const { f, d } = this;
+    f.status = s;
+    if (s.state === 'paid') d.store.sent = f.sent = null;
+    if (s.state === 'paid' || s.state === 'seen') d.store.asking = false;
+    else if (s.reorged && f.sent?.mined) {
+      d.store.sent = { ...f.sent, mined: false };
+      void this.sending.watch({ ...f.sent, mined: false, at: d.now() });
+    }
+    if (f.stale(s)) this.reloadFor(s);
+    this.show();
+  }
+
+  // What the payer does.
+
+  async connect(wallet: Wallet, silently = false): Promise<void> {
+    const { f, d } = this;
+    if (f.busy === 'signing' || f.connecting === wallet.id) return;
+    if (!silently) {
+      f.connecting = wallet.id;
+      f.notice = null;
+      this.show();
+    }
+    try {
+      if (await f.connection.connect(wallet, silently)) {
+        d.store.wallet = wallet.id;
+        d.api.telemetry('wallet_connected');
+      }
+    } catch (err) {
+      // The payer may have chosen another wallet meanwhile: then this one's refusal is no news.
+      if (!silently && f.connecting === wallet.id) this.walletFailed(faultOf(err), () => void this.connect(wallet));
+    } finally {
+      if (f.connecting === wallet.id) f.connecting = '';
+      this.show();
+    }
+  }
+
+  forgetWallet(): void {
+    if (this.f.busy === 'signing') return;
+    this.d.store.wallet = null;
+    this.f.notice = null;
+    this.f.connection.drop();
+  }
+
+  async switchChain(): Promise<void> {
+    const { f } = this;
+    if (f.switching || f.busy === 'signing') return;
+    f.switching = true;
+    f.notice = null;
+    this.show();
+    try {
+      await f.connection.switchChain();
+    } catch (err) {
+      const fault = faultOf(err);
+      const again = (): void => void this.switchChain();
+      if (fault === 'rejected' || fault === 'busy' || fault === 'silent') this.walletFailed(fault, again);
+      else this.tell(say.switchFailed, again);
+    } finally {
+      f.switching = false;
+      this.show();
+    }
+  }
+
+  refresh(): void {
+    void this.prepare();
+  }
+
+  /** The notice's button. */
+  retry(): void {
+    const { f } = this;
+    const warning = f.notice ? null : f.warning();
+    if (warning) f.settled.add(warning.key);
+    const run = f.notice?.run;
+    f.notice = null;
+    this.show();
+    if (run) run();
+    else void this.prepare();
+  }
+
+  /** Signs and sends the next step. Calling it twice does it once. */
+  async go(): Promise<void> {
+    const { f } = this;
+    const call = f.calls[0];
+    const from = f.connection.account;
+    if (!f.mayGo() || !call || !from) {
+      if (f.busy === 'no' && !f.calls.length) void this.prepare();
+      return;
+    }
+    if (this.checkPage() && this.known) await this.sending.start(this.known, call, from);
+  }
+
+  /** Something in this script went wrong: say so, and leave nothing half done. */
+  broken(): void {
+    if (this.f.busy === 'checking') this.f.busy = 'no';
+    this.f.calls = [];
+    this.tell(say.broken, this.d.reload, 'Reload');
+  }
+
+  // Checking.
+
+  /** The wallet's account or chain became different: whatever was prepared was for another. */
+  private moved(): void {
+    const { f } = this;
+    this.epoch++;
+    f.calls = [];
+    f.funds = null;
+    f.done.clear();
+    f.failed = null;
+    if (f.busy === 'checking') f.busy = 'no';
+    this.show();
+    void this.prepare();
+  }
+
+  private async prepare(): Promise<void> {
+    const { f, d } = this;
+    const account = f.connection.account;
+    if (!account || !f.mayPrepare()) return;
+    const epoch = ++this.epoch;
+    f.busy = 'checking';
+    f.calls = [];
+    this.show();
+    try {
+      const reply = await d.api.pay(account, d.payment.option);
+      if (epoch === this.epoch) await this.accept(reply, epoch);
+    } catch (err) {
+      if (epoch === this.epoch) await this.prepareFailed(err);
+    } finally {
+      if (epoch === this.epoch && f.busy === 'checking') f.busy = 'no';
+      this.show();
+    }
+  }
+
+  private async accept(reply: PayReply, epoch: number): Promise<void> {
+    const { f, d } = this;
+    if (!this.checkPage() || !this.known) return;
+    const bad = reply.checks.find((c) => c.outcome === 'failed');
+    if (bad) return this.refuseNamed(bad.name, bad.detail);
+    let calls: readonly Call[];
+    try {
+      calls = verifyPlan(this.known, d.payment, reply.transactions, reply.chainId);
+    } catch (err) {
+      // Part of the amount may have arrived since the page was made: then it is the page that is out of date.
+      const status = err instanceof Refusal ? await d.api.status().catch(() => null) : null;
+      if (epoch !== this.epoch || (status && f.stale(status) && this.reloadFor(status))) return;
+      throw err;
+    }
+    f.checks = [
+      ...reply.checks,
+      { name: 'page_registry', outcome: 'passed', detail: `This page itself knows the ${calls.at(-1)?.targetName}.` },
+      { name: 'page_calldata', outcome: 'passed', detail: 'Asset, recipient, amount, fee and reference are exactly those shown.' },
+    ];
+    f.calls = calls;
+    for (const c of calls) f.done.delete(c.kind);
+    f.funds = fundsWords(d.payment, reply.funds);
+    f.notice = d.store.asking ? f.notice : null;
+    if (!f.funds.missing && reply.checks.some((c) => c.outcome !== 'passed')) {
+      f.calls = [];
+      this.tell(say.checksPending, () => void this.prepare());
+    }
+  }
+
+  private async prepareFailed(err: unknown): Promise<void> {
+    if (err instanceof Refusal) return this.refuse(err);
+    if (!(err instanceof ApiError)) throw err;
+    if (err.code === 'unsafe') return this.refuseNamed(err.field, '');
+    if (err.status === 403 || err.status === 409) {
+      // Expired, paid or under way meanwhile: the status says which.
+      const status = await this.d.api.status().catch(() => null);
+      if (status && !status.payable) return this.onStatus(status);
+    }
+    this.tell(say.apiWords(err), () => void this.prepare());
+  }
+
+  /** The page itself: registry, asset, and that it displays what its data says. */
+  private checkPage(): boolean {
+    if (this.f.unsafe) return false;
+    try {
+      this.known = verifyPage(this.d.registry, this.d.payment, this.d.shown());
+      return true;
+    } catch (err) {
+      if (!(err instanceof Refusal)) throw err;
+      this.refuse(err);
+      return false;
+    }
+  }
+
+  private refuse(r: Refusal): void {
+    this.refuseNamed(r.check, say.difference(r.field, r.expected, r.found));
+  }
+
+  /** Ends the paying on this page for good. */
+  private refuseNamed(check: string, detail: string): void {
+    const { f } = this;
+    const title = say.checkTitles[check] ?? 'Safety check';
+    f.unsafe = detail ? `${title}: ${detail}` : title;
+    f.checks = [...f.checks.filter((c) => c.name !== check), { name: check, outcome: 'failed', detail }];
+    f.calls = [];
+    f.busy = 'no';
+    f.notice = null;
+    this.d.api.telemetry('unsafe_refused', { check, detail });
+    this.show();
+  }
+
+  // Small things.
+
+  private clearAsking(): void {
+    this.d.store.asking = false;
+    void this.prepare();
+    this.show();
+  }
+
+  /** Reloads for the new rest unless something is being signed; never twice for the same one. */
+  private reloadFor(s: Status): boolean {
+    const { f, d } = this;
+    const key = `${s.missing}/${d.payment.amount}`;
+    if (!f.idle()) return false;
+    if (d.store.reloadedFor === key) {
+      f.calls = [];
+      this.tell(say.amountChanged, d.reload, 'Reload');
+      return false;
+    }
+    d.store.reloadedFor = key;
+    d.store.sent = null;
+    d.reload();
+    return true;
+  }
+
+  private walletFailed(fault: WalletFault, again: () => void): void {
+    if (fault === 'rejected') this.d.api.telemetry('wallet_rejected');
+    this.tell(say.walletWords(fault), again);
+  }
+
+  private tell(words: say.Words, run: () => void, retry = 'Try again'): void {
+    this.f.notice = { ...words, retry, run };
+    this.show();
+  }
+
+  private show(): void {
+    this.d.render(present(this.f, this.d.now()));
+  }
+}

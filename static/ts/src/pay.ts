@@ -1,0 +1,98 @@
+// The page's script: reads the data block and connects the parts.
+import { Api } from './api.ts';
+import { type Payment, readPayment } from './data.ts';
+import { Flow } from './flow.ts';
+import { registry } from './registry.gen.ts';
+import { watchStatus } from './status.ts';
+import { Store } from './store.ts';
+import { Tabs } from './tabs.ts';
+import { View, readShown } from './view.ts';
+import { Wallets } from './wallets.ts';
+import { broken } from './words.ts';
+
+/** Wallets announce themselves at once; extensions that start late get this long. */
+const discovery = 600;
+
+function run(payment: Payment): void {
+  const token = payment.token;
+  const offset = payment.now - Date.now();
+  const api = new Api(token, (input, init) => fetch(input, init));
+  const store = new Store(() => sessionStorage, token);
+  const wallets = new Wallets(window, (list) => found(list));
+  const view = new View({
+    connect: (id) => {
+      const wallet = wallets.get(id);
+      if (wallet) void flow.connect(wallet);
+    },
+    change: () => flow.forgetWallet(),
+    switchChain: () => void flow.switchChain(),
+    refresh: () => flow.refresh(),
+    go: () => void flow.go(),
+    retry: () => flow.retry(),
+  });
+  const tabs = new Tabs(
+    token,
+    navigator.locks,
+    (signing) => flow.setElsewhere(signing),
+    (sent) => flow.adopt(sent),
+    () => store.sent,
+  );
+  const flow = new Flow({
+    payment,
+    registry,
+    api,
+    store,
+    tabs,
+    shown: readShown,
+    render: (m) => view.render(m),
+    now: () => Date.now() + offset,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    reload: () => location.reload(),
+  });
+  for (const event of ['error', 'unhandledrejection']) window.addEventListener(event, () => flow.broken());
+
+  let searching = true;
+  let silent = true;
+  function found(list: Parameters<Flow['setWallets']>[0]): void {
+    flow.setWallets(list, searching);
+    const last = silent && store.wallet ? wallets.get(store.wallet) : undefined;
+    if (!last) return;
+    silent = false;
+    void flow.connect(last, true).catch(() => undefined);
+  }
+
+  flow.start();
+  setInterval(() => flow.tick(), 1_000);
+  if (payment.state !== 'paid' && payment.state !== 'unsafe') watchStatus(api, (s) => flow.onStatus(s));
+  if (payment.payable) {
+    wallets.start();
+    setTimeout(() => {
+      searching = false;
+      wallets.fallback();
+      found(wallets.all());
+    }, discovery);
+  }
+}
+
+/** Without its data the page can still be read; it only cannot be paid from. */
+function unusable(): void {
+  const set = (id: string, text: string): void => {
+    const el = document.getElementById(id);
+    if (el) el.textContent = text;
+  };
+  set('notice-title', broken.title);
+  set('notice-text', broken.text);
+  set('notice-retry', 'Reload');
+  document.getElementById('notice-retry')?.addEventListener('click', () => location.reload());
+  document.getElementById('notice')?.removeAttribute('hidden');
+  document.getElementById('wallet-searching')?.setAttribute('hidden', '');
+}
+
+const block = document.getElementById('payment');
+if (block) {
+  try {
+    run(readPayment(block.textContent ?? ''));
+  } catch {
+    unusable();
+  }
+}

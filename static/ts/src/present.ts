@@ -1,0 +1,76 @@
+// Turns what is known into what is shown. Pure.
+import type { Facts } from './facts.ts';
+import type { Model, Notice, StepStatus } from './model.ts';
+import { type Marks, label, steps } from './stepper.ts';
+import { display, remaining } from './units.ts';
+import { type StepKind, money } from './verify.ts';
+import * as say from './words.ts';
+
+/** `now` is the server's clock, milliseconds since 1970. */
+export function present(f: Facts, now: number): Model {
+  const { payment: p, status: s, sent, connection } = f;
+  const hash = s?.txHash || (sent?.kind === 'pay' ? sent.hash : '');
+  return {
+    state: f.state(),
+    searching: f.searching,
+    wallets: f.wallets,
+    connecting: f.connecting,
+    account: connection.account && connection.wallet && { address: connection.account, wallet: connection.wallet.name },
+    wrongChain: connection.account !== null && !connection.ready,
+    switching: f.switching,
+    funds: connection.ready ? f.funds : null,
+    steps: connection.account ? steps(p, f.calls, marks(f)) : [],
+    go: button(f),
+    notice: notice(f),
+    calls: f.calls,
+    checks: f.checks,
+    unsafe: f.unsafe,
+    progress: progress(f),
+    confirmations: s && { count: s.confirmations, required: Math.max(1, s.required || p.confirmations) },
+    tx: { hash, url: (s?.txHash && s.explorerUrl) || f.explorer(hash) },
+    excess: s && s.excess > 0n ? `${display(s.excess, p.asset.decimals)} ${p.asset.symbol}` : '',
+    left: remaining(p.expiresAt - now),
+  };
+}
+
+function marks(f: Facts): Marks {
+  const status = new Map<StepKind, StepStatus>();
+  const links = new Map(f.done);
+  for (const kind of f.done.keys()) status.set(kind, 'done');
+  if (f.failed) status.set(f.failed, 'failed');
+  if (f.signing) status.set(f.signing, 'signing');
+  if (f.sent) {
+    status.set(f.sent.kind, 'pending');
+    links.set(f.sent.kind, f.explorer(f.sent.hash));
+  }
+  // While an approval is on its way the calls are not known, but the payment always follows.
+  if (f.busy === 'mining' || (f.busy === 'checking' && f.done.size > 0)) {
+    if (!status.has('pay')) status.set('pay', 'todo');
+  }
+  return { status, links };
+}
+
+function button(f: Facts): Model['go'] {
+  const kind = f.signing ?? f.sent?.kind ?? f.calls[0]?.kind ?? 'pay';
+  let text = label(f.payment, kind);
+  if (f.busy === 'signing') text = 'Confirm in your wallet…';
+  else if (f.busy === 'mining') text = 'Waiting for the network…';
+  else if (!f.connection.account) text = 'Choose a wallet to continue';
+  else if (!f.connection.ready) text = `Switch to ${f.payment.chain.name} to continue`;
+  else if (f.busy === 'checking') text = 'Checking…';
+  return { text, enabled: f.mayGo(), busy: f.busy !== 'no' };
+}
+
+function notice(f: Facts): Notice | null {
+  if (f.elsewhere) return { ...say.otherTab, retry: '' };
+  if (f.stranded && f.sent) return { ...say.alreadySent(money(f.payment, f.total())), retry: '' };
+  const warning = f.notice ? null : f.warning();
+  return warning ? { ...warning.words, retry: 'I have looked' } : f.notice;
+}
+
+function progress(f: Facts): Model['progress'] {
+  if (f.status?.reorged && f.status.state !== 'paid') return say.progressReorged;
+  if (f.status?.state === 'seen' || !f.sent) return null;
+  if (f.sent.mined) return say.progressMined;
+  return f.sentBefore ? say.progressAgain : say.progressSent;
+}

@@ -1,0 +1,86 @@
+// What has to outlive a reload, per tab: the wallet the payer chose and the
+// transaction they sent. Storage may be blocked or full: then nothing is
+// remembered and everything else still works.
+import { type Hex, fields, isAddress, isHash } from './data.ts';
+import type { StepKind } from './verify.ts';
+
+/** A transaction that left the wallet and has not come to an end yet. */
+export interface Sent {
+  readonly kind: StepKind;
+  readonly hash: Hex;
+  readonly wallet: Hex;
+  readonly to: Hex;
+  readonly data: Hex;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly mined: boolean;
+}
+
+const kinds: readonly unknown[] = ['reset', 'approve', 'pay'];
+
+/** Checks a record read from storage or another tab; null if it is none. */
+export function readSent(value: unknown): Sent | null {
+  const f = fields(value);
+  if (!f) return null;
+  const { kind, hash, wallet, to, data, at, mined } = f;
+  if (!kinds.includes(kind) || !isHash(hash) || !isAddress(wallet) || !isAddress(to)) return null;
+  if (typeof data !== 'string' || !/^0x[0-9a-f]*$/.test(data) || !Number.isSafeInteger(at)) return null;
+  return { kind: kind as StepKind, hash, wallet, to, data: data as Hex, at: at as number, mined: mined === true };
+}
+
+export class Store {
+  constructor(
+    private readonly storage: () => Storage,
+    private readonly token: string,
+  ) {}
+
+  get sent(): Sent | null {
+    try {
+      return readSent(JSON.parse(this.read(`${this.token}:sent`) ?? 'null'));
+    } catch {
+      return null;
+    }
+  }
+  set sent(value: Sent | null) {
+    this.write(`${this.token}:sent`, value && JSON.stringify(value));
+  }
+
+  /** Set while the wallet shows a payment: what a reload in that moment would lose. */
+  get asking(): boolean {
+    return this.read(`${this.token}:asking`) === '1';
+  }
+  set asking(value: boolean) {
+    this.write(`${this.token}:asking`, value ? '1' : null);
+  }
+
+  /** The rest this page was last reloaded for, so that it is not reloaded for the same again. */
+  get reloadedFor(): string | null {
+    return this.read(`${this.token}:rest`);
+  }
+  set reloadedFor(value: string | null) {
+    this.write(`${this.token}:rest`, value);
+  }
+
+  get wallet(): string | null {
+    return this.read('wallet');
+  }
+  set wallet(value: string | null) {
+    this.write('wallet', value);
+  }
+
+  private read(key: string): string | null {
+    try {
+      return this.storage().getItem(`quittance:${key}`);
+    } catch {
+      return null;
+    }
+  }
+  private write(key: string, value: string | null): void {
+    try {
+      if (value === null) this.storage().removeItem(`quittance:${key}`);
+      else this.storage().setItem(`quittance:${key}`, value);
+    } catch {
+      // Blocked storage: the live status still tells what was paid.
+    }
+  }
+}

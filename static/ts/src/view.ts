@@ -1,0 +1,297 @@
+// Writes the Model into the page, by the ids the templates promise. Only text,
+// attributes and copies of <template>s: nothing here can become markup or script.
+import type { Check } from './api.ts';
+import { type State, webUrl } from './data.ts';
+import type { Model, Step } from './model.ts';
+import type { Call, Shown } from './verify.ts';
+import type { Wallet } from './wallets.ts';
+import { safetyPassed, safetyPending, unsafeText } from './words.ts';
+
+/** What the payer can do. */
+export interface Actions {
+  connect(id: string): void;
+  change(): void;
+  switchChain(): void;
+  refresh(): void;
+  go(): void;
+  retry(): void;
+}
+
+const byId = (id: string): HTMLElement | null => document.getElementById(id);
+
+function text(el: Element | null, value: string): void {
+  if (el && el.textContent !== value) el.textContent = value;
+}
+function attr(el: Element | null, name: string, value: string | null): void {
+  if (!el || el.getAttribute(name) === value) return;
+  if (value === null) el.removeAttribute(name);
+  else el.setAttribute(name, value);
+}
+function shown(el: HTMLElement | null, visible: boolean): void {
+  if (el && el.hidden === visible) el.hidden = !visible;
+}
+function link(el: HTMLElement | null, url: string, words = ''): void {
+  const safe = webUrl(url);
+  attr(el, 'href', safe || null);
+  if (words) text(el, words);
+  shown(el, safe !== '' || words !== '');
+}
+/** A copy of a template's first element. */
+function copy(id: string): HTMLElement | null {
+  const template = byId(id);
+  const first = template instanceof HTMLTemplateElement ? template.content.firstElementChild : null;
+  return first ? (first.cloneNode(true) as HTMLElement) : null;
+}
+
+const stages: Readonly<Record<State, string>> = {
+  open: 'act',
+  seen: 'progress',
+  paid: 'success',
+  expired: 'over',
+  canceled: 'over',
+  failed: 'over',
+  unsafe: 'unsafe',
+};
+
+const announcements: Readonly<Record<State, string>> = {
+  open: 'This payment can be paid now.',
+  seen: 'Your payment is on its way.',
+  paid: 'Payment complete.',
+  expired: 'This payment link has expired.',
+  canceled: 'This payment was canceled.',
+  failed: 'This payment did not go through.',
+  unsafe: 'Stop. A safety check failed. Do not pay.',
+};
+
+const short = (hash: string): string => `${hash.slice(0, 10)}…${hash.slice(-8)}`;
+
+/** What the page displays, read back for the safety check. */
+export function readShown(): Shown {
+  const read = (id: string): string | null => byId(id)?.textContent ?? null;
+  return { payee: read('payee') ?? '', amount: read('amount') ?? '', fee: read('fee'), total: read('total'), reference: read('reference') };
+}
+
+export class View {
+  private readonly drawn = new Map<string, string>();
+  private state: string;
+  private readonly progressTitle = byId('progress-title')?.textContent ?? '';
+  private readonly progressText = byId('progress-text')?.textContent ?? '';
+  private readonly successText = byId('success-text')?.textContent ?? '';
+  /** The server found nothing wrong so far and nothing open. */
+  private readonly safeSoFar = byId('safety')?.dataset['outcome'] === 'passed';
+  private hadFocus = false;
+  private doing = '';
+
+  constructor(private readonly actions: Actions) {
+    this.state = byId('qt')?.dataset['state'] ?? '';
+    const on = (id: string, run: () => void): void => byId(id)?.addEventListener('click', run);
+    on('account-change', () => actions.change());
+    on('switch-chain', () => actions.switchChain());
+    on('funds-refresh', () => actions.refresh());
+    on('go', () => actions.go());
+    on('notice-retry', () => actions.retry());
+    on('payee-copy', () => void this.copyPayee());
+    on('close', () => window.close());
+  }
+
+  render(m: Model): void {
+    this.safety(m.checks);
+    this.wallet(m);
+    this.act(m);
+    this.ends(m);
+    this.stage(m.state);
+    text(byId('time-left'), `${m.left} left`);
+  }
+
+  announce(words: string): void {
+    text(byId('live'), words);
+  }
+
+  /** Draws a list anew only when what it shows is different: focus and scrolling stay. */
+  private list(id: string, key: unknown, items: () => (HTMLElement | null)[]): void {
+    const el = byId(id);
+    const now = JSON.stringify(key, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v));
+    if (!el || this.drawn.get(id) === now) return;
+    this.drawn.set(id, now);
+    el.replaceChildren(...items().filter((i) => i !== null));
+  }
+
+  private stage(state: State): void {
+    const main = byId('qt');
+    const before = this.state;
+    if (before === state) return;
+    this.state = state;
+    attr(main, 'data-state', state);
+    const active = stages[state];
+    for (const id of new Set(Object.values(stages))) shown(byId(id), id === active);
+    if (before === '') return;
+    this.announce(announcements[state]);
+    // Whoever pays by keyboard or screen reader is taken to what is new.
+    const heading = [...(byId(active)?.querySelectorAll('h2') ?? [])].find((h) => h.checkVisibility?.() ?? true);
+    attr(heading ?? null, 'tabindex', '-1');
+    heading?.focus();
+  }
+
+  private safety(checks: readonly Check[]): void {
+    if (checks.length === 0) return;
+    const box = byId('safety');
+    for (const c of checks) {
+      const row = byId('safety-checks')?.querySelector(`[data-check="${c.name}"]`) ?? null;
+      attr(row, 'data-outcome', c.outcome);
+      if (c.detail) text(row?.querySelector('.detail') ?? null, c.detail);
+    }
+    const failed = checks.some((c) => c.outcome === 'failed');
+    // A test run that has to wait for the money does not take back what is known.
+    const open = checks.some((c) => c.outcome === 'pending' && !(this.safeSoFar && c.name === 'simulation_matches'));
+    attr(box, 'data-outcome', failed ? 'failed' : open ? 'pending' : 'passed');
+    const words = failed ? { title: 'Do not pay', text: unsafeText } : open ? safetyPending : safetyPassed;
+    text(byId('safety-title'), words.title);
+    text(byId('safety-text'), words.text);
+  }
+
+  private wallet(m: Model): void {
+    const choosing = m.account === null;
+    const none = m.wallets.length === 0;
+    shown(byId('wallet-searching'), choosing && none && m.searching);
+    shown(byId('wallet-none'), choosing && none && !m.searching);
+    shown(byId('wallet-list'), choosing);
+    this.list('wallet-list', [m.wallets.map((w) => w.id), m.connecting], () => m.wallets.map((w) => this.walletItem(w, m.connecting === w.id)));
+    shown(byId('account'), !choosing);
+    if (m.account) {
+      text(byId('account-address'), m.account.address);
+      text(byId('account-wallet'), m.account.wallet);
+    }
+    shown(byId('wrong-chain'), m.wrongChain);
+    const toggle = byId('switch-chain') as HTMLButtonElement | null;
+    if (toggle) toggle.disabled = m.switching;
+    attr(toggle, 'aria-busy', m.switching ? 'true' : null);
+  }
+
+  private walletItem(w: Wallet, asking: boolean): HTMLElement | null {
+    const item = copy('wallet-item');
+    const button = item?.querySelector('button');
+    if (!item || !button) return null;
+    text(item.querySelector('.wallet-name'), asking ? `${w.name}: confirm there…` : w.name);
+    const icon = item.querySelector('img');
+    if (w.icon && icon) icon.src = w.icon;
+    else icon?.remove();
+    button.dataset['rdns'] = w.id;
+    button.disabled = asking;
+    attr(button, 'aria-busy', asking ? 'true' : null);
+    button.addEventListener('click', () => this.actions.connect(w.id));
+    return item;
+  }
+
+  private act(m: Model): void {
+    shown(byId('funds'), m.funds !== null);
+    text(byId('funds-balance'), m.funds?.balance ?? '');
+    text(byId('funds-gas'), m.funds?.gas ?? '');
+    text(byId('funds-missing'), m.funds?.missing ?? '');
+    shown(byId('funds-refresh'), !!m.funds?.missing);
+
+    shown(byId('steps'), m.steps.length > 0);
+    this.list('steps', m.steps, () => m.steps.map(stepItem));
+    this.list('advanced-calls', m.calls, () => m.calls.map(callItem));
+
+    const go = byId('go') as HTMLButtonElement | null;
+    if (go) {
+      if (document.activeElement === go) this.hadFocus = true;
+      go.disabled = !m.go.enabled;
+      text(go, m.go.text);
+      attr(go, 'aria-busy', m.go.busy ? 'true' : null);
+      // A disabled button loses the focus; give it back if nobody else took it.
+      if (m.go.enabled && this.hadFocus && document.activeElement === document.body) go.focus();
+      if (document.activeElement !== go && document.activeElement !== document.body) this.hadFocus = false;
+    }
+    const doing = m.state === 'open' && (m.go.busy || m.go.enabled) ? m.go.text : '';
+    if (doing && doing !== this.doing) this.announce(doing);
+    this.doing = doing;
+
+    const box = byId('notice');
+    attr(box, 'data-kind', m.notice?.kind ?? 'info');
+    text(byId('notice-title'), m.notice?.title ?? '');
+    text(byId('notice-text'), m.notice?.text ?? '');
+    text(byId('notice-retry'), m.notice?.retry || 'Try again');
+    shown(byId('notice-retry'), !!m.notice?.retry);
+    shown(box, m.notice !== null);
+  }
+
+  private ends(m: Model): void {
+    if (m.unsafe) {
+      text(byId('unsafe-text'), unsafeText);
+      text(byId('unsafe-check'), m.unsafe);
+    }
+    text(byId('progress-title'), m.progress?.title ?? this.progressTitle);
+    text(byId('progress-text'), m.progress?.text ?? this.progressText);
+    if (m.confirmations) {
+      const { count, required } = m.confirmations;
+      const words = `${count} of ${required} confirmations`;
+      attr(byId('confirmations'), 'max', String(required));
+      attr(byId('confirmations'), 'value', String(Math.min(count, required)));
+      if (m.state === 'seen' && byId('confirmations-text')?.textContent !== words) this.announce(words);
+      text(byId('confirmations-text'), words);
+    }
+    if (m.tx.hash) {
+      link(byId('progress-tx'), m.tx.url, m.tx.url ? '' : `Transaction ${short(m.tx.hash)}`);
+      attr(byId('progress-tx'), 'title', m.tx.hash);
+      text(byId('success-tx'), m.tx.hash);
+      link(byId('success-link'), m.tx.url);
+    }
+    if (m.excess && !byId('surplus')) {
+      text(byId('success-text'), `${this.successText} ${m.excess} more than asked for has arrived. Please contact the recipient if you want it back.`);
+    }
+  }
+
+  private async copyPayee(): Promise<void> {
+    const payee = byId('payee');
+    const button = byId('payee-copy');
+    if (!payee || !button) return;
+    const before = button.dataset['label'] ?? button.textContent ?? '';
+    button.dataset['label'] = before;
+    try {
+      await navigator.clipboard.writeText(payee.textContent?.trim() ?? '');
+      text(button, 'Copied');
+      this.announce('Address copied');
+    } catch {
+      // No clipboard here: mark the text, so that the usual keys copy it.
+      getSelection()?.selectAllChildren(payee);
+      text(button, 'Selected');
+      this.announce('Address selected. Copy it with your usual keys.');
+    }
+    setTimeout(() => text(button, before), 2_000);
+  }
+}
+
+function stepItem(s: Step): HTMLElement | null {
+  const item = copy('step-item');
+  attr(item, 'data-step', s.kind);
+  attr(item, 'data-status', s.status);
+  attr(item, 'aria-current', s.status === 'active' || s.status === 'signing' || s.status === 'pending' ? 'step' : null);
+  text(item?.querySelector('.step-title') ?? null, s.title);
+  text(item?.querySelector('.step-text') ?? null, s.text);
+  link(item?.querySelector<HTMLElement>('.step-link') ?? null, s.link, s.link && 'See the transaction');
+  return item;
+}
+
+const callNames = { reset: 'Clear the old approval', approve: 'Approval', pay: 'Payment' };
+
+function callItem(c: Call): HTMLElement | null {
+  const item = copy('call-item');
+  const rows: [string, string][] = [
+    ['Call', callNames[c.kind]],
+    ['Contract', `${c.to} (${c.targetName})`],
+    ['Function', c.signature],
+    ...c.args.map(([name, value]): [string, string] => [name, value]),
+    ['Value', String(c.value)],
+    ['Data', c.data],
+  ];
+  item?.querySelector('.call-rows')?.replaceChildren(
+    ...rows.flatMap(([name, value]) => {
+      const row = copy('call-row');
+      text(row?.querySelector('dt') ?? null, name);
+      text(row?.querySelector('dd') ?? null, value);
+      return row ? [row] : [];
+    }),
+  );
+  return item;
+}
