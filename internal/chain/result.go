@@ -183,6 +183,9 @@ func (r Result) Logs() ([]Log, error) {
 	if err := json.Unmarshal(r.Raw, &ws); err != nil {
 		return nil, fmt.Errorf("logs: %w", errHex)
 	}
+	if ws == nil {
+		return nil, fmt.Errorf("logs: %w", errNull) // null is not "there are none"
+	}
 	var d decoder
 	ls := minedLogs(ws, &d)
 	if d.err != nil {

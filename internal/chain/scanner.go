@@ -108,7 +108,7 @@ type Scanner struct {
 	good      int     // ranges in a row that were not too large
 	moved     int     // sweeps in a row that a reorganisation spoiled
 	avoid     map[int]time.Time
-	suspects  map[Block]int // evidence that is not where it was, and for how many looks
+	suspects  map[string]int // hashes of blocks with evidence that are not on the chain, and for how many looks
 
 	mu     sync.Mutex
 	health ScanHealth
@@ -135,7 +135,7 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		interval: cmp.Or(cfg.Interval, 2*time.Second),
 		log:      cmp.Or(cfg.Log, slog.Default()).With("chain", uint64(chain)),
 		nudge:    make(chan struct{}, 1),
-		avoid:    map[int]time.Time{}, suspects: map[Block]int{},
+		avoid:    map[int]time.Time{}, suspects: map[string]int{},
 		health: ScanHealth{Chain: chain, State: Starting},
 	}, nil
 }

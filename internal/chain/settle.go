@@ -205,12 +205,12 @@ const doubtAfter = 2
 // from a node on another fork.
 func (s *Scanner) doubt(ctx context.Context, v view, ballots []*ballot) error {
 	before := s.suspects
-	s.suspects = map[Block]int{}
+	s.suspects = map[string]int{}
 	for _, b := range ballots { // in the order of height: the first is the deepest
 		if !b.evidence || b.against < s.agree {
 			continue
 		}
-		if s.suspects[b.block] = before[b.block] + 1; s.suspects[b.block] < doubtAfter {
+		if s.suspects[b.block.Hash] = before[b.block.Hash] + 1; s.suspects[b.block.Hash] < doubtAfter {
 			s.log.WarnContext(ctx, "evidence is in a block that is not on the chain", "block", b.block.Number)
 			continue
 		}
