@@ -13,12 +13,15 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/ethclient"
+
+	"quittance/internal/sandbox/devchain"
 )
 
 // account signs and submits transactions of one key on one chain.
 type account struct {
 	key     *ecdsa.PrivateKey
 	chainID *big.Int
+	node    *devchain.Node
 	client  *ethclient.Client
 
 	mu sync.Mutex // from the choice of a nonce to the submission
@@ -31,8 +34,10 @@ type call struct {
 	gas   uint64 // zero is estimated
 }
 
-func newAccount(key *ecdsa.PrivateKey, chainID uint64, client *ethclient.Client) *account {
-	return &account{key: key, chainID: new(big.Int).SetUint64(chainID), client: client}
+func newAccount(key *ecdsa.PrivateKey, chainID uint64, node *devchain.Node) *account {
+	return &account{
+		key: key, chainID: new(big.Int).SetUint64(chainID), node: node, client: ethclient.NewClient(node.Client()),
+	}
 }
 
 // send submits a call and returns its hash without waiting for a block. A call that would revert is
@@ -48,10 +53,6 @@ func (a *account) send(ctx context.Context, c call) (common.Hash, error) {
 		}
 		c.gas = estimate + estimate/5 // state may change before the call is mined
 	}
-	nonce, err := a.client.PendingNonceAt(ctx, from)
-	if err != nil {
-		return common.Hash{}, fmt.Errorf("nonce of %s: %w", from, err)
-	}
 	head, err := a.client.HeaderByNumber(ctx, nil)
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("base fee: %w", err)
@@ -59,13 +60,13 @@ func (a *account) send(ctx context.Context, c call) (common.Hash, error) {
 	tip := big.NewInt(1e6)
 	limit := new(big.Int).Mul(head.BaseFee, big.NewInt(2))
 	tx, err := types.SignNewTx(a.key, types.LatestSignerForChainID(a.chainID), &types.DynamicFeeTx{
-		ChainID: a.chainID, Nonce: nonce, To: &c.to, Value: c.value, Data: c.data, Gas: c.gas,
+		ChainID: a.chainID, Nonce: a.node.NextNonce(from), To: &c.to, Value: c.value, Data: c.data, Gas: c.gas,
 		GasTipCap: tip, GasFeeCap: limit.Add(limit, tip),
 	})
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("signing: %w", err)
 	}
-	if err := a.client.SendTransaction(ctx, tx); err != nil {
+	if err := a.node.Submit(tx); err != nil {
 		return common.Hash{}, err
 	}
 	return tx.Hash(), nil

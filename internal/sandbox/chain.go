@@ -66,8 +66,8 @@ func newChain(table asset.Chain, node *devchain.Node, keys keys) *Chain {
 		node:   node,
 		client: ethclient.NewClient(node.Client()),
 	}
-	c.treasury = newAccount(keys.treasury, c.ChainID, c.client)
-	c.Wallet = &wallet{account: newAccount(keys.payer, c.ChainID, c.client), rpc: node.Client()}
+	c.treasury = newAccount(keys.treasury, c.ChainID, node)
+	c.Wallet = &wallet{account: newAccount(keys.payer, c.ChainID, node), rpc: node.Client()}
 	return c
 }
 
@@ -132,6 +132,7 @@ func (c *Chain) confirm(ctx context.Context, hash common.Hash) error {
 		receipt, err := c.client.TransactionReceipt(ctx, hash)
 		switch {
 		case err == nil && receipt.Status == types.ReceiptStatusSuccessful:
+			c.node.AwaitHead() // the caller may look at once
 			return nil
 		case err == nil:
 			return fmt.Errorf("transaction %s was reverted", hash)

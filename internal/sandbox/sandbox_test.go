@@ -45,22 +45,36 @@ func start(t testing.TB, o sandbox.Options) *sandbox.Chains {
 	return s
 }
 
+// ask puts a question to the chain as a page does, by its handler.
+func ask(t testing.TB, c *sandbox.Chain, result any, method string, params ...any) {
+	t.Helper()
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, compact(t, params))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	c.RPC.ServeHTTP(w, r)
+	var out struct {
+		Result, Error json.RawMessage
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || out.Error != nil {
+		t.Fatalf("%s: %v %s", method, err, w.Body)
+	}
+	if err := json.Unmarshal(out.Result, result); err != nil {
+		t.Fatalf("%s: %v %s", method, err, out.Result)
+	}
+}
+
 // balance of a token, or of the native coin for "".
 func balance(t testing.TB, c *sandbox.Chain, token, account string) *big.Int {
 	t.Helper()
-	client := ethclient.NewClient(c.Client())
 	if token == "" {
-		b, err := client.BalanceAt(t.Context(), common.HexToAddress(account), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
+		var out hexutil.Big
+		ask(t, c, &out, "eth_getBalance", account, "latest")
+		return out.ToInt()
 	}
 	var out hexutil.Bytes
 	data := contracts.Call(contracts.USDC, "balanceOf", common.HexToAddress(account))
-	if err := c.Client().Call(&out, "eth_call", map[string]any{"to": token, "data": hexutil.Bytes(data)}, "latest"); err != nil {
-		t.Fatal(err)
-	}
+	ask(t, c, &out, "eth_call", map[string]any{"to": token, "data": hexutil.Bytes(data)}, "latest")
 	return new(big.Int).SetBytes(out)
 }
 
@@ -68,10 +82,7 @@ func receipt(t testing.TB, c *sandbox.Chain, hash string) *types.Receipt {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		var r *types.Receipt
-		if err := c.Client().Call(&r, "eth_getTransactionReceipt", hash); err != nil {
-			t.Fatal(err)
-		}
-		if r != nil {
+		if ask(t, c, &r, "eth_getTransactionReceipt", hash); r != nil {
 			return r
 		}
 	}

@@ -100,6 +100,7 @@ func (w *wallet) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), walletTimeout)
 	defer cancel()
+	w.account.node.AwaitHead() // a page that has seen a receipt must see the state it led to
 	id, result, err := w.answer(ctx, body)
 	var reply any = walletAnswer{"2.0", id, result}
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"quittance/internal/chain/chaintest"
@@ -67,6 +69,39 @@ func TestPaysTokensAndCoins(t *testing.T) {
 	same(t, "payee's coins", c.Balance("", payee), big.NewInt(1000))
 	same(t, "fee's coins", c.Balance("", feeTo), big.NewInt(10))
 	same(t, "plain transfer", c.Balance(c.USDC(), payee), big.NewInt(155))
+}
+
+// A node digests transactions in the background: one that was just submitted could miss the block.
+func TestWhatIsSentIsInTheNextBlock(t *testing.T) {
+	c := chaintest.New(t)
+	client := ethclient.NewClient(dial(t, c))
+	key, err := crypto.HexToECDSA(strings.TrimPrefix(c.PrivateKey(), "0x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, to := new(big.Int).SetUint64(c.ID()), common.HexToAddress(payee)
+	for nonce := uint64(0); nonce < 60; nonce += 3 {
+		var sent []string
+		for i := range uint64(2) {
+			tx, err := types.SignNewTx(key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
+				ChainID: id, Nonce: nonce + i, To: &to, Gas: 21000, GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(1e10),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := client.SendTransaction(t.Context(), tx); err != nil {
+				t.Fatal(err)
+			}
+			sent = append(sent, tx.Hash().Hex())
+		}
+		sent = append(sent, c.Transfer(c.USDC(), payee, big.NewInt(1)))
+		c.Mine(1)
+		for i, hash := range sent {
+			if c.Receipt(hash) == nil {
+				t.Fatalf("transaction %d sent before block %d is not in it", i, c.Head())
+			}
+		}
+	}
 }
 
 func TestReorgDropsWhatHappened(t *testing.T) {

@@ -1,10 +1,10 @@
 package chaintest
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"encoding/hex"
 	"math/big"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -13,14 +13,18 @@ import (
 	"quittance/internal/sandbox/contracts"
 )
 
-// txGas is the gas limit of every transaction: more than any sandbox call needs, so that a call that
-// must revert still reaches the chain.
-const txGas = 1_000_000
+// Gas limits of calls and of deployments: fixed and ample, so that a call that must revert still
+// reaches the chain.
+const (
+	callGas   = 1_000_000
+	deployGas = 10_000_000
+)
 
 // Wallet is a funded account. What it sends stays pending until Mine.
 type Wallet struct {
 	chain *Chain
 	key   *ecdsa.PrivateKey
+	mu    sync.Mutex
 }
 
 // Address returns the account's checksummed address.
@@ -71,24 +75,37 @@ func (w *Wallet) Transfer(token, to string, amount *big.Int) (txHash string) {
 // the transaction, not if the call will revert: see Chain.Receipt.
 func (w *Wallet) Send(to string, value *big.Int, data []byte) (txHash string) {
 	w.chain.t.Helper()
-	t, ctx := w.chain.t, context.Background()
-	nonce, err := w.chain.client.PendingNonceAt(ctx, address(w.key))
-	if err != nil {
-		t.Fatalf("chaintest: nonce of %s: %v", w.Address(), err)
-	}
-	id := new(big.Int).SetUint64(w.chain.id)
 	target := common.HexToAddress(to)
+	hash, _ := w.submit(&target, value, data, callGas)
+	return hash
+}
+
+// Deploy submits the creation of a contract, constructor arguments appended to its code, and returns
+// the address it will have.
+func (w *Wallet) Deploy(creation []byte) (addr, txHash string) {
+	w.chain.t.Helper()
+	hash, nonce := w.submit(nil, nil, creation, deployGas)
+	return crypto.CreateAddress(address(w.key), nonce).Hex(), hash
+}
+
+func (w *Wallet) submit(to *common.Address, value *big.Int, data []byte, gas uint64) (txHash string, nonce uint64) {
+	w.chain.t.Helper()
+	w.mu.Lock() // from the choice of a nonce to the submission
+	defer w.mu.Unlock()
+	t := w.chain.t
+	nonce = w.chain.node.NextNonce(address(w.key))
+	id := new(big.Int).SetUint64(w.chain.id)
 	tx, err := types.SignNewTx(w.key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
-		ChainID: id, Nonce: nonce, To: &target, Value: orZero(value), Data: data, Gas: txGas,
+		ChainID: id, Nonce: nonce, To: to, Value: orZero(value), Data: data, Gas: gas,
 		GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(1e10), // blocks are near empty: the base fee only falls
 	})
 	if err != nil {
 		t.Fatalf("chaintest: signing: %v", err)
 	}
-	if err := w.chain.client.SendTransaction(ctx, tx); err != nil {
-		t.Fatalf("chaintest: sending: %v", err)
+	if err := w.chain.node.Submit(tx); err != nil {
+		t.Fatalf("chaintest: %v", err)
 	}
-	return tx.Hash().Hex()
+	return tx.Hash().Hex(), nonce
 }
 
 func orZero(x *big.Int) *big.Int {

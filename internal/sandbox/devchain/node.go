@@ -18,7 +18,6 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/eth"
 	"github.com/ethereum/go-ethereum/eth/ethconfig"
-	"github.com/ethereum/go-ethereum/eth/filters"
 	"github.com/ethereum/go-ethereum/miner"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
@@ -56,6 +55,8 @@ type Node struct {
 
 	mu     sync.Mutex // one producer at a time
 	closed bool
+
+	heading sync.RWMutex // held for writing while the head changes
 }
 
 // Start opens or creates the chain. A new one has an empty block 1, a second after genesis. It
@@ -142,6 +143,21 @@ func (n *Node) Head() (number uint64, hash common.Hash) {
 	return h.Number.Uint64(), h.Hash()
 }
 
+// Submit adds a transaction to the pool and returns when the pool has digested it: NextNonce then
+// counts it and the next block contains it. Submitting by RPC does the same.
+func (n *Node) Submit(tx *types.Transaction) error {
+	return submit(n.eth, tx)
+}
+
+func submit(backend *eth.Ethereum, tx *types.Transaction) error {
+	return backend.TxPool().Add([]*types.Transaction{tx}, true)[0]
+}
+
+// NextNonce returns the nonce of an account's next transaction, pending ones counted.
+func (n *Node) NextNonce(account common.Address) uint64 {
+	return n.eth.TxPool().PoolNonce(account)
+}
+
 // Mine adds a block with what is in the transaction pool. Its time is at, or one second after its
 // parent where at is not later than that.
 func (n *Node) Mine(ctx context.Context, at time.Time) error {
@@ -154,10 +170,6 @@ func (n *Node) extend(ctx context.Context, at time.Time, empty bool) error {
 	if n.closed {
 		return errors.New("the chain is closed")
 	}
-	// Without it the pool may still offer what the previous block contained.
-	if err := n.eth.TxPool().Sync(); err != nil {
-		return fmt.Errorf("waiting for the transaction pool: %w", err)
-	}
 	chain := n.eth.BlockChain()
 	block, err := n.build(chain.CurrentBlock(), at, empty)
 	if err != nil {
@@ -166,11 +178,32 @@ func (n *Node) extend(ctx context.Context, at time.Time, empty bool) error {
 	if _, err := chain.InsertBlockWithoutSetHead(ctx, block, false); err != nil {
 		return fmt.Errorf("adding block %d: %w", block.NumberU64(), err)
 	}
-	if _, err := chain.SetCanonical(block); err != nil {
-		return fmt.Errorf("making block %d the head: %w", block.NumberU64(), err)
+	if err := n.setHead(block); err != nil {
+		return err
 	}
 	n.markFinal(block.NumberU64())
+	// Until it has followed the head, the pool may offer what is mined and hold back what is next.
+	if err := n.eth.TxPool().Sync(); err != nil {
+		return fmt.Errorf("waiting for the transaction pool: %w", err)
+	}
 	return nil
+}
+
+func (n *Node) setHead(block *types.Block) error {
+	n.heading.Lock()
+	defer n.heading.Unlock()
+	if _, err := n.eth.BlockChain().SetCanonical(block); err != nil {
+		return fmt.Errorf("making block %d the head: %w", block.NumberU64(), err)
+	}
+	return nil
+}
+
+// AwaitHead waits for a block that is about to become the head. The node shows the receipts of such a
+// block a moment before the state they led to: who has seen a receipt and asks for the state next
+// would get the old one.
+func (n *Node) AwaitHead() {
+	n.heading.RLock()
+	defer n.heading.RUnlock()
 }
 
 func (n *Node) build(parent *types.Header, at time.Time, empty bool) (*types.Block, error) {
@@ -207,8 +240,8 @@ func (n *Node) Reorg(ctx context.Context, depth int, at time.Time) error {
 	if parent == nil {
 		return fmt.Errorf("no block %d below the head %d", depth, head.Number)
 	}
-	if _, err := chain.SetCanonical(parent); err != nil {
-		return fmt.Errorf("going back to block %d: %w", parent.NumberU64(), err)
+	if err := n.setHead(parent); err != nil {
+		return err
 	}
 	if chain.CurrentSafeBlock().Number.Cmp(parent.Number()) > 0 {
 		chain.SetSafe(parent.Header())
@@ -317,25 +350,4 @@ func (n *Node) Close() error {
 		return fmt.Errorf("closing the chain: %w", err)
 	}
 	return nil
-}
-
-func serve(stack *node.Node, backend *eth.Ethereum) (*rpc.Server, error) {
-	s := rpc.NewServer()
-	s.SetHTTPBodyLimit(maxBody)
-	s.SetWebsocketReadLimit(maxBody)
-	s.SetBatchLimits(maxBatch, maxAnswer)
-	system := filters.NewFilterSystem(backend.APIBackend, filters.Config{})
-	apis := append(backend.APIs(),
-		rpc.API{Namespace: "eth", Service: filters.NewFilterAPI(system)},
-		rpc.API{Namespace: "web3", Service: version(stack.Config().NodeName())})
-	for _, api := range apis {
-		// The rest (admin, debug, miner, txpool) can stop or rewind the node.
-		if api.Authenticated || (api.Namespace != "eth" && api.Namespace != "net" && api.Namespace != "web3") {
-			continue
-		}
-		if err := s.RegisterName(api.Namespace, api.Service); err != nil {
-			return nil, fmt.Errorf("registering the %s calls: %w", api.Namespace, err)
-		}
-	}
-	return s, nil
 }
