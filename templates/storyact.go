@@ -50,7 +50,7 @@ func (s scene) wallets(names ...string) {
 func (s scene) connected() {
 	s.hide("#wallet-searching")
 	s.text("#account-wallet", "Sandbox wallet")
-	s.text("#account-address", "0x9965…A4dc")
+	s.text("#account-address", storyPayer)
 	s.show("#account")
 }
 
@@ -129,20 +129,20 @@ func (b *book) actStories() {
 	b.draw("act-wrong-chain", "The wallet is on another network", func(s scene) {
 		s.connected()
 		s.show("#wrong-chain")
-		s.doc.Find("#go").SetText("Switch the network to continue")
+		s.doc.Find("#go").SetText("Switch to Base (sandbox) to continue")
 	})
 	b.draw("act-connected", "Connected, two steps ahead", func(s scene) {
 		s.connected()
 		s.funds("250.00 USDC", "about 0.000004 ETH", "")
 		s.checked()
-		s.step("approve", "active", "Approve 10.00 USDC", "Allows the official contract to move exactly this amount, and no more.")
-		s.step("pay", "todo", "Pay 10.00 USDC", "")
+		s.step("approve", "active", "Approve 10.00 USDC", "Lets the official contract take exactly this amount. No money moves yet.")
+		s.step("pay", "todo", "Pay 10.00 USDC", "Sends the money to the recipient.")
 		s.button("Approve 10.00 USDC", false)
 	})
 	b.draw("act-advanced", "The decoded calls", func(s scene) {
 		s.connected()
 		s.checked()
-		s.step("pay", "active", "Pay 10.00 USDC", "Your wallet shows the same amount and asks you to confirm.")
+		s.step("pay", "active", "Pay 10.00 USDC", "Sends the money to the recipient.")
 		s.button("Pay 10.00 USDC", false)
 		s.call([2]string{"Call", "Pay 10.00 USDC"}, [2]string{"Contract", "0x370DE27fdb7D1Ff1e1BaA7D11c5820a324Cf623C, official ERC20FeeProxy 0.2.0"},
 			[2]string{"Function", "transferFromWithReferenceAndFee"}, [2]string{"to", storyPayee}, [2]string{"amount", "10000000"},
@@ -151,37 +151,37 @@ func (b *book) actStories() {
 	})
 	b.draw("act-no-balance", "Too little of the asset", func(s scene) {
 		s.connected()
-		s.funds("3.20 USDC", "about 0.000004 ETH", "You need 6.80 USDC more on Base (sandbox) in this wallet.")
-		s.doc.Find("#go").SetText("Not enough USDC")
+		s.funds("3.20 USDC", "about 0.000004 ETH", "You have 3.20 USDC, and this payment takes 10.00 USDC: 6.80 USDC is missing. Add it to this account or choose another one, then check again.")
+		s.doc.Find("#go").SetText("Pay 10.00 USDC")
 	})
 	b.draw("act-no-gas", "Too little for the network fee", func(s scene) {
 		s.connected()
-		s.funds("250.00 USDC", "about 0.000004 ETH", "You need about 0.000004 ETH on Base (sandbox) for the network fee. You have none.")
-		s.doc.Find("#go").SetText("Not enough ETH for the network fee")
+		s.funds("250.00 USDC", "about 0.000004 ETH", "You need about 0.000004 ETH more on Base (sandbox) for the network fee. Add some ETH to this account, then check again.")
+		s.doc.Find("#go").SetText("Pay 10.00 USDC")
 	})
 	b.draw("act-signing", "Waiting for the wallet to approve", func(s scene) {
 		s.connected()
-		s.step("approve", "signing", "Approve 10.00 USDC", "Confirm in your wallet. If nothing opens, look for its icon or window.")
-		s.step("pay", "todo", "Pay 10.00 USDC", "")
+		s.step("approve", "signing", "Approve 10.00 USDC", "Confirm in your wallet")
+		s.step("pay", "todo", "Pay 10.00 USDC", "Sends the money to the recipient.")
 		s.button("Confirm in your wallet…", true)
 	})
 	b.draw("act-pending", "Approved, the payment was sent", func(s scene) {
 		s.connected()
-		s.step("approve", "done", "Approved 10.00 USDC", "")
-		s.step("pay", "pending", "Pay 10.00 USDC", "Sent. Waiting for the network to include it.")
+		s.step("approve", "done", "Approve 10.00 USDC", "Done")
+		s.step("pay", "pending", "Pay 10.00 USDC", "Waiting for the network")
 		s.button("Waiting for the network…", true)
 	})
 	b.draw("act-rejected", "Rejected in the wallet", func(s scene) {
 		s.connected()
-		s.step("approve", "done", "Approved 10.00 USDC", "")
-		s.step("pay", "failed", "Pay 10.00 USDC", "You rejected it in your wallet.")
-		s.notice("warn", "Nothing was paid", "You rejected the payment in your wallet. You can try again whenever you like.")
+		s.step("approve", "done", "Approve 10.00 USDC", "Done")
+		s.step("pay", "active", "Pay 10.00 USDC", "Sends the money to the recipient.")
+		s.notice("info", "You declined in your wallet. Nothing was paid.", "That is fine. You can try again whenever you are ready.")
 		s.button("Pay 10.00 USDC", false)
 	})
 	b.draw("act-failed", "The transaction failed on the chain", func(s scene) {
 		s.connected()
-		s.step("pay", "failed", "Pay 10.00 USDC", "The network did not carry it out.")
-		s.notice("error", "The payment failed on the network", "Your 10.00 USDC were not moved; only the network fee was spent. Check your balance and try again.")
+		s.step("pay", "failed", "Pay 10.00 USDC", "Did not go through")
+		s.notice("error", "The payment did not go through", "The network refused the transaction. Nothing was paid, only a network fee was spent. You can try again.")
 		s.button("Pay 10.00 USDC", false)
 	})
 	b.draw("act-unsafe", "The page's own check refused the calldata", func(s scene) {

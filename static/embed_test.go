@@ -1,0 +1,103 @@
+package static
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestEveryAssetIsFoundByItsAddressOnly(t *testing.T) {
+	a, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg)$`)
+	types := map[string]string{
+		"pay.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8",
+		"favicon.svg": "image/svg+xml", "logo.svg": "image/svg+xml",
+	}
+	for name, kind := range types {
+		url := a.URL(name)
+		if !address.MatchString(url) {
+			t.Errorf("%s has address %q", name, url)
+		}
+		got, ok := a.Lookup(url)
+		if !ok || got.Name != name || got.URL != url || got.Type != kind || len(got.Body) == 0 {
+			t.Errorf("%s: got %s %s %s, %d bytes", url, got.Name, got.URL, got.Type, len(got.Body))
+		}
+		if !strings.Contains(url, strings.Trim(got.ETag, `"`)) || got.ETag[0] != '"' {
+			t.Errorf("%s: etag %s", url, got.ETag)
+		}
+		for _, wrong := range []string{"/static/" + name, url + "/", strings.ToUpper(url), url[1:], ""} {
+			if _, ok := a.Lookup(wrong); ok {
+				t.Errorf("%q is found", wrong)
+			}
+		}
+	}
+	if got := a.URL("no-such.js"); got != "" {
+		t.Errorf("a file that is not there has address %q", got)
+	}
+}
+
+func TestCompressedBodiesAreTheSameBytes(t *testing.T) {
+	a, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, asset := range a.byName {
+		if asset.Gzip == nil {
+			continue
+		}
+		if len(asset.Gzip) >= len(asset.Body) {
+			t.Errorf("%s: compressing it made it larger", name)
+		}
+		r, err := gzip.NewReader(bytes.NewReader(asset.Gzip))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, asset.Body) {
+			t.Errorf("%s: unpacked %d bytes of %d, %v", name, len(got), len(asset.Body), err)
+		}
+	}
+	if css, _ := a.Lookup(a.URL("pay.css")); css.Gzip == nil || len(css.Gzip) > 6_000 {
+		t.Errorf("pay.css is %d bytes compressed, its budget is 6000", len(css.Gzip))
+	}
+}
+
+func TestAddressChangesWithTheBytes(t *testing.T) {
+	file := func(body string) fstest.MapFS { return fstest.MapFS{"dist/pay.js": {Data: []byte(body)}} }
+	one, err := load(file("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := load(file("2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.URL("pay.js") == two.URL("pay.js") {
+		t.Error("two contents have one address")
+	}
+	if _, ok := two.Lookup(one.URL("pay.js")); ok {
+		t.Error("an address of another build is found")
+	}
+	if small, _ := one.Lookup(one.URL("pay.js")); small.Gzip != nil {
+		t.Error("a byte is sent compressed, which makes it longer")
+	}
+}
+
+func TestLoadRefusesWhatItCannotServe(t *testing.T) {
+	for name, tree := range map[string]fstest.MapFS{
+		"unknown kind":      {"dist/notes.txt": {Data: []byte("x")}},
+		"two of one name":   {"dist/pay.js": {Data: []byte("1")}, "more/pay.js": {Data: []byte("2")}},
+		"no kind in a name": {"dist/pay": {Data: []byte("x")}},
+	} {
+		if _, err := load(tree); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

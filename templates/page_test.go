@@ -1,0 +1,357 @@
+//go:build !nosandbox
+
+package templates_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/a-h/templ"
+
+	"quittance/templates"
+)
+
+var (
+	testNow    = time.Date(2026, 1, 12, 14, 15, 0, 0, time.UTC)
+	testAssets = templates.Assets{CSS: "/static/pay-1.css", Icon: "/static/favicon-1.svg", Script: "/static/pay-1.js"}
+)
+
+func render(t testing.TB, page templ.Component) (string, *goquery.Document) {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := page.Render(t.Context(), &buf); err != nil {
+		t.Fatal(err)
+	}
+	text := buf.String()
+	doc, err := goquery.NewDocumentFromReader(&buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text, doc
+}
+
+func story(t testing.TB, name string) templates.Story {
+	t.Helper()
+	for _, s := range templates.Stories(testAssets, testNow) {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("no story %q", name)
+	return templates.Story{}
+}
+
+// words is an element's text with its white space evened out, as a browser does.
+func words(s *goquery.Selection) string { return strings.Join(strings.Fields(s.Text()), " ") }
+
+func TestEveryStoryIsASoundDocument(t *testing.T) {
+	names := map[string]bool{}
+	for _, s := range templates.Stories(testAssets, testNow) {
+		t.Run(s.Name, func(t *testing.T) {
+			if names[s.Name] {
+				t.Error("two stories of this name")
+			}
+			names[s.Name] = true
+			text, doc := render(t, s.Page)
+			checkDocument(t, text, doc)
+			if s.View != nil {
+				checkPayment(t, s, doc)
+			}
+		})
+	}
+}
+
+// checkDocument holds for every page: what assistive technology, the content
+// security policy and the tests rely on.
+func checkDocument(t *testing.T, text string, doc *goquery.Document) {
+	t.Helper()
+	if err := balanced(text); err != nil {
+		t.Error(err)
+	}
+	if lang := doc.Find("html").AttrOr("lang", ""); lang != "en" {
+		t.Errorf("lang is %q", lang)
+	}
+	if n := doc.Find("h1").Length(); n != 1 {
+		t.Errorf("%d h1 elements", n)
+	}
+	if n := doc.Find("main").Length(); n != 1 {
+		t.Errorf("%d main elements", n)
+	}
+	if title := words(doc.Find("head title")); title == "" {
+		t.Error("no title")
+	}
+	seen := map[string]bool{}
+	doc.Find("[id]").Each(func(_ int, el *goquery.Selection) {
+		id := el.AttrOr("id", "")
+		if seen[id] {
+			t.Errorf("id %q twice", id)
+		}
+		seen[id] = true
+		if test, ok := el.Attr("data-testid"); ok && test != id {
+			t.Errorf("#%s has data-testid %q", id, test)
+		}
+	})
+	doc.Find("[aria-labelledby]").Each(func(_ int, el *goquery.Selection) {
+		if by := el.AttrOr("aria-labelledby", ""); !seen[by] {
+			t.Errorf("aria-labelledby %q names nothing", by)
+		}
+	})
+	doc.Find("*").Each(func(_ int, el *goquery.Selection) {
+		for _, a := range el.Nodes[0].Attr {
+			if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
+				t.Errorf("<%s> has attribute %s", el.Nodes[0].Data, a.Key)
+			}
+		}
+	})
+	if n := doc.Find("style").Length(); n != 0 {
+		t.Errorf("%d style elements", n)
+	}
+	doc.Find("script").Each(func(_ int, el *goquery.Selection) {
+		if el.AttrOr("type", "") != "application/json" && el.Text() != "" {
+			t.Errorf("inline script: %s", el.Text())
+		}
+	})
+	doc.Find("a[href]").Each(func(_ int, el *goquery.Selection) {
+		href := el.AttrOr("href", "")
+		if href != "" && !strings.HasPrefix(href, "https://") && !strings.HasPrefix(href, "#") {
+			t.Errorf("link to %q", href)
+		}
+		if strings.HasPrefix(href, "https://") && el.AttrOr("rel", "") != "noopener noreferrer" {
+			t.Errorf("link to %q without rel", href)
+		}
+	})
+	doc.Find("button").Each(func(_ int, el *goquery.Selection) {
+		if el.AttrOr("type", "") != "button" {
+			t.Errorf("button %q without a type", words(el))
+		}
+	})
+}
+
+var (
+	scripts = regexp.MustCompile(`(?s)(<script[^>]*>).*?</script>`)
+	tag     = regexp.MustCompile(`<(/?)([a-z][a-z0-9]*)((?:\s[^<>]*?)?)(/?)>`)
+	void    = []string{"meta", "link", "img", "br", "hr", "input", "wbr"}
+)
+
+// balanced says that every element that is opened is closed in its turn.
+func balanced(text string) error {
+	text, ok := strings.CutPrefix(text, "<!doctype html>")
+	if !ok {
+		if text, ok = strings.CutPrefix(text, "<!DOCTYPE html>"); !ok {
+			return fmt.Errorf("no doctype: %.40q", text)
+		}
+	}
+	text = scripts.ReplaceAllString(text, "$1</script>")
+	var open []string
+	for _, m := range tag.FindAllStringSubmatch(text, -1) {
+		switch closing, name, selfClosed := m[1] != "", m[2], m[4] != ""; {
+		case closing && (len(open) == 0 || open[len(open)-1] != name):
+			return fmt.Errorf("</%s> closes %v", name, open)
+		case closing:
+			open = open[:len(open)-1]
+		case !selfClosed && !slices.Contains(void, name):
+			open = append(open, name)
+		}
+	}
+	if len(open) > 0 {
+		return fmt.Errorf("never closed: %v", open)
+	}
+	if rest := tag.ReplaceAllString(text, ""); strings.ContainsAny(rest, "<>") {
+		return fmt.Errorf("a bracket outside of tags")
+	}
+	return nil
+}
+
+// everywhere are the hooks that each payment's page has, stages those that the
+// script needs while the payment is alive.
+var (
+	everywhere = []string{"qt", "details", "amount", "network", "payee", "payee-copy", "payee-name", "reference", "live", "payment"}
+	stages     = []string{
+		"time-left", "fee-row", "fee", "total",
+		"safety", "safety-title", "safety-text", "safety-checks",
+		"act", "wallet-list", "wallet-item", "wallet-none", "wallet-searching", "account", "account-address", "account-wallet",
+		"account-change", "wrong-chain", "switch-chain", "funds", "funds-balance", "funds-gas", "funds-missing", "funds-refresh",
+		"steps", "step-item", "go", "notice", "notice-title", "notice-text", "notice-retry", "advanced", "advanced-calls",
+		"call-item", "call-row", "progress", "progress-title", "progress-text", "confirmations", "confirmations-text", "progress-tx",
+		"success", "success-title", "success-text", "success-tx", "success-link", "unsafe", "unsafe-title", "unsafe-check", "unsafe-text", "over",
+	}
+)
+
+// visible is the stage that each state shows.
+var visible = map[string]string{
+	"open": "act", "seen": "progress", "paid": "success", "unsafe": "unsafe", "expired": "over", "canceled": "over", "failed": "over",
+}
+
+func checkPayment(t *testing.T, s templates.Story, doc *goquery.Document) {
+	t.Helper()
+	want := slices.Clone(everywhere)
+	if s.View.State == templates.StateOpen {
+		want = append(want, stages...)
+	}
+	for _, id := range want {
+		if doc.Find("#"+id).Length() != 1 {
+			t.Errorf("no #%s", id)
+		}
+	}
+	if got := doc.Find("#payee").Text(); got != s.View.Payee {
+		t.Errorf("#payee is %q, want %q", got, s.View.Payee)
+	}
+	if got := doc.Find("#reference").Text(); got != s.View.Reference {
+		t.Errorf("#reference is %q, want %q", got, s.View.Reference)
+	}
+	if got := words(doc.Find("#payee-name")); got != s.View.Merchant {
+		t.Errorf("#payee-name is %q, want %q", got, s.View.Merchant)
+	}
+	if got, want := doc.Find("#sandbox-banner").Length() == 1, s.View.Sandbox; got != want {
+		t.Errorf("sandbox banner %v, want %v", got, want)
+	}
+	if strings.HasPrefix(s.Name, "act-") {
+		return // drawn: the script has moved on from the server's state
+	}
+	if got := doc.Find("#qt").AttrOr("data-state", ""); got != s.View.State {
+		t.Errorf("data-state is %q, want %q", got, s.View.State)
+	}
+	doc.Find(".stage").Each(func(_ int, el *goquery.Selection) {
+		id := el.AttrOr("id", "")
+		_, hidden := el.Attr("hidden")
+		if hidden == (id == visible[s.View.State]) {
+			t.Errorf("#%s hidden: %v in state %s", id, hidden, s.View.State)
+		}
+	})
+	var data templates.Data
+	if err := json.Unmarshal([]byte(doc.Find("script#payment").Text()), &data); err != nil {
+		t.Error(err)
+	} else if !reflect.DeepEqual(data, s.View.Data) {
+		t.Errorf("data block is %+v, want %+v", data, s.View.Data)
+	}
+}
+
+func TestWordsArePartOfTheContract(t *testing.T) {
+	for _, row := range []struct{ story, selector, want string }{
+		{"open", "#safety-title", "This is a safe smart contract"},
+		{"open", "#safety-text", "The smart contract you are interacting with is an official Request Network smart contract, it is audited and valid."},
+		{"open", "#sandbox-banner", "Sandbox: no real money"},
+		{"open", "#amount", "10.00 USDC"},
+		{"open", "#fee", ""},
+		{"open", "#total", "10.00 USDC"},
+		{"open", "#time-left", "until 14:30 UTC"},
+		{"open", "#expires-at", "12 January 2026 at 14:30 UTC"},
+		{"open-fee", "#fee", "0.25 USDC"},
+		{"open-fee", "#total", "10.25 USDC"},
+		{"open-partial", "#amount", "6.00 USDC"},
+		{"open-partial", "#partial", "4.00 of 10.00 USDC has arrived. 6.00 USDC is still to pay."},
+		{"open", "#merchant-link", "Back to Acme Store"},
+		{"seen", "#amount", "10.00 USDC"},
+		{"seen", "#confirmations-text", "1 of 3 confirmations"},
+		{"paid", "#success-title", "This payment has already been made."},
+		{"paid", "#success-text", "If that is not the case, please check the link and try again, or contact the recipient of this payment."},
+		{"paid", "#success-tx", "0x5e1d3a76fbf824220eafc8c79ad578ad2b67d01b0c2425eb1f1347e8f50882ab"},
+		{"paid-default-label", "#merchant-link", "Go Back and Close"},
+		{"paid-no-redirect", "#close", "Go Back and Close"},
+		{"paid-over", "#surplus strong", "2.50 USDC more than asked for has arrived."},
+		{"expired", ".ending-expired .lead", "You are coming too late. Please contact the recipient to send you a new payment link."},
+		{"expired-under", "#arrived strong", "4.00 USDC has arrived all the same."},
+		{"unsafe-code-pinned", "#unsafe-text", "There is an issue with this payment call data. Please contact the recipient to send you a new payment link."},
+		{"unsafe-code-pinned", "#unsafe-check", "Contract code unchanged"},
+		{"unknown", "#plain-text", "This URL is invalid. Please check the link and try again, or contact the recipient of this payment."},
+		{"unknown", "#request-id", "01JZX7T6Q0"},
+	} {
+		_, doc := render(t, story(t, row.story).Page)
+		el := doc.Find(row.selector)
+		if el.Length() != 1 {
+			t.Errorf("%s: %d of %s", row.story, el.Length(), row.selector)
+		} else if got := words(el); got != row.want {
+			t.Errorf("%s: %s is %q, want %q", row.story, row.selector, got, row.want)
+		}
+	}
+}
+
+func TestUnsafePageOffersNoWayOn(t *testing.T) {
+	for _, s := range templates.Stories(testAssets, testNow) {
+		if s.View == nil || s.View.State != templates.StateUnsafe {
+			continue
+		}
+		_, doc := render(t, s.Page)
+		for _, gone := range []string{"#act", "#go", "#onward", "#wallet-list", "#merchant-link", "#success", "#total"} {
+			if doc.Find(gone).Length() != 0 {
+				t.Errorf("%s: has %s", s.Name, gone)
+			}
+		}
+		if got := doc.Find("#safety").AttrOr("data-outcome", ""); got != "failed" {
+			t.Errorf("%s: safety is %q", s.Name, got)
+		}
+	}
+	// A state nobody knows must not be payable either.
+	p := *story(t, "open").View
+	p.State = "half-open"
+	_, doc := render(t, templates.Pay(&p))
+	if doc.Find("#go").Length() != 0 {
+		t.Error("an unknown state can be paid")
+	}
+}
+
+func TestPageWithoutScriptReloadsOnlyWhileSeen(t *testing.T) {
+	for name, want := range map[string]bool{"open": false, "seen": true, "paid": false} {
+		text, _ := render(t, story(t, name).Page)
+		if got := strings.Contains(text, `<noscript><meta http-equiv="refresh" content="5"></noscript>`); got != want {
+			t.Errorf("%s: reloads %v, want %v", name, got, want)
+		}
+	}
+	text, _ := render(t, story(t, "open").Page)
+	if !strings.Contains(text, `id="noscript"`) {
+		t.Error("the open page says nothing to a browser without script")
+	}
+}
+
+func TestScriptsAreModulesAndTheSandboxWalletComesFirst(t *testing.T) {
+	p := *story(t, "open").View
+	p.Assets = templates.Assets{CSS: "/c", Icon: "/i", Script: "/static/pay-1.js", Sandbox: "/static/sandbox-wallet-1.js"}
+	_, doc := render(t, templates.Pay(&p))
+	var got []string
+	doc.Find(`script[type="module"]`).Each(func(_ int, el *goquery.Selection) { got = append(got, el.AttrOr("src", "")) })
+	if want := []string{"/static/sandbox-wallet-1.js", "/static/pay-1.js"}; !slices.Equal(got, want) {
+		t.Errorf("modules are %v, want %v", got, want)
+	}
+}
+
+func TestRedirectOnlyToTheWeb(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://shop.example/a?b=c&d=1": "https://shop.example/a?b=c&d=1",
+		"http://shop.example/":           "http://shop.example/",
+		"javascript:alert(1)":            "",
+		"JaVaScRiPt:alert(1)":            "",
+		" https://shop.example/":         "",
+		"data:text/html,x":               "",
+		"//shop.example/":                "",
+		"/relative":                      "",
+	} {
+		p := *story(t, "paid").View
+		p.RedirectURL = url
+		_, doc := render(t, templates.Pay(&p))
+		link := doc.Find("#merchant-link")
+		if got := link.AttrOr("href", ""); got != want {
+			t.Errorf("%q leads to %q, want %q", url, got, want)
+		}
+		if want == "" && doc.Find("#close").Length() != 1 {
+			t.Errorf("%q: no way to close", url)
+		}
+	}
+}
+
+func TestStoryIndexLinksEveryStory(t *testing.T) {
+	all := templates.Stories(testAssets, testNow)
+	_, doc := render(t, templates.StoryIndex(testAssets, "/storybook/", all))
+	for _, s := range all {
+		if doc.Find(`a[href="/storybook/`+s.Name+`"]`).Length() != 1 {
+			t.Errorf("no link to %s", s.Name)
+		}
+	}
+}
