@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -110,8 +111,25 @@ func TestReorgDropsWhatHappened(t *testing.T) {
 	tx := c.PayERC20(ref, c.USDC(), payee, big.NewInt(100), nil, "")
 	head := c.Mine(2)
 	hash := c.HeadHash()
+	logs := func() int {
+		found, err := ethclient.NewClient(c.Client()).FilterLogs(t.Context(), ethereum.FilterQuery{
+			Addresses: []common.Address{common.HexToAddress(c.ERC20FeeProxy())},
+			Topics:    [][]common.Hash{nil, {crypto.Keccak256Hash(ref)}},
+			FromBlock: big.NewInt(1),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if n := logs(); n != 1 {
+		t.Errorf("%d logs with the reference before the reorg", n)
+	}
 	c.Transfer(c.USDC(), payee, big.NewInt(1)) // pending, dropped too
 	c.Reorg(2)
+	if n := logs(); n != 0 {
+		t.Errorf("%d logs with the reference after the reorg", n)
+	}
 	if c.Head() != head || c.HeadHash() == hash {
 		t.Errorf("head %d %s, want another block %d than %s", c.Head(), c.HeadHash(), head, hash)
 	}
