@@ -1,0 +1,237 @@
+package archtest
+
+import (
+	"fmt"
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layer says which of the module's packages a package may import. The first
+// rule that covers it decides; a package without one fails the test, so that a
+// new package comes with a reason.
+type layer struct {
+	pkg string
+	may []string
+	why string
+}
+
+var layers = []layer{
+	{"cmd/", []string{"internal/"}, "a command composes, and leaves pages and dialects to app"},
+	{"internal/app", []string{"internal/", "web", "web/", "templates", "static"}, "the composition root"},
+
+	{"internal/money", nil, "amounts are exact for everybody: nothing to know"},
+	{"internal/fault", nil, "every package may fail: nothing to know"},
+	{"internal/lifecycle", nil, "it starts parts and knows none"},
+	{"internal/config", nil, "values only; app makes things of them"},
+	{"internal/archtest", nil, "tests only"},
+	{"internal/asset", []string{"internal/money", "internal/fault"}, "facts about chains and tokens"},
+	{"internal/seal", []string{"internal/fault"}, "bytes in, bytes out"},
+	{"internal/job", []string{"internal/fault"}, "it runs work and knows none"},
+
+	{"internal/payment", []string{"internal/money", "internal/asset", "internal/fault"}, "the domain knows no HTTP, SQL or chain"},
+	{"internal/merchant", []string{"internal/payment", "internal/asset", "internal/fault"}, "who may use the server"},
+	{"internal/rail", []string{"internal/payment", "internal/asset"}, "a contract between checkout and rails"},
+	{"internal/checkout", []string{"internal/payment", "internal/rail", "internal/money", "internal/asset", "internal/fault"},
+		"use cases declare ports; stores, chains and jobs come in through them"},
+	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault"}, "bodies come from encoders, rows from a port"},
+	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/merchant", "internal/payment",
+		"internal/asset", "internal/money", "internal/fault", "internal/seal"}, "it implements the ports of those who declare them"},
+
+	{"internal/chain", []string{"internal/asset", "internal/fault"}, "logs and blocks, not payments"},
+	{"internal/official/", []string{"internal/official", "internal/asset"}, "the generator of the page's copy"},
+	{"internal/official", []string{"internal/asset", "internal/fault", "internal/rail"},
+		"what contracts are and calldata says, wherever it came from; checks and kinds of calls are rail's words"},
+	{"internal/rail/", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official"},
+		"a rail knows no other rail, no store, no page and no use case"},
+	{"internal/sandbox", []string{"internal/sandbox/", "internal/asset"}, "chains to try things on; the server sees them as any chain"},
+	{"internal/sandbox/", []string{"internal/sandbox/", "internal/asset"}, "the same"},
+
+	{"static", nil, "files"},
+	{"templates", []string{"static"}, "components draw their own view models: handlers translate"},
+	{"web", webMay, "the server and what its handlers share"},
+	{"web/", append(slices.Clone(webMay), "web"), "a dialect knows no other dialect"},
+}
+
+var webMay = []string{"internal/checkout", "internal/payment", "internal/rail", "internal/money", "internal/asset",
+	"internal/fault", "internal/merchant", "internal/webhook", "templates", "static"}
+
+// outside says which packages may import something that is not ours. It holds
+// for tests as well. An entry covers the package and everything below it.
+type outside struct {
+	what string // an import path and everything below it
+	may  []string
+	why  string
+}
+
+var sqlMay = []string{"internal/store", "internal/job", "internal/pgtest"}
+
+var outsides = []outside{
+	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail"},
+		"the rest of the program sees chains through our own types"},
+	{"database/sql", sqlMay, "one place knows SQL"},
+	{"github.com/jackc/pgx", sqlMay, "one place knows SQL"},
+	{"modernc.org/sqlite", sqlMay, "one place knows SQL"},
+	{"github.com/labstack/echo", []string{"web", "internal/app"}, "one place routes requests"},
+	{"github.com/gorilla", []string{"web", "internal/app"}, "one place knows sessions"},
+	{"github.com/a-h/templ", []string{"templates", "web"}, "one place draws pages"},
+	{"github.com/spf13/cobra", []string{"cmd"}, "one place parses command lines"},
+	{"net/http", []string{"cmd", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/sandbox"},
+		"the domain, the use cases and the store know no HTTP"},
+}
+
+// clients may call other servers; the command's health check calls its own.
+var clients = []string{"internal/chain", "internal/rate", "internal/webhook", "internal/rail", "cmd/quittance"}
+
+func TestLayers(t *testing.T) {
+	for _, f := range goFiles(t) {
+		own, others := f.imports()
+		for _, i := range own {
+			if problem := judgeOwn(f.dir, f.test, i); problem != "" {
+				t.Errorf("%s: %s", f.path, problem)
+			}
+		}
+		for _, i := range others {
+			if problem := judgeOutside(f.dir, i); problem != "" {
+				t.Errorf("%s: %s", f.path, problem)
+			}
+		}
+		if _, ok := layerOf(f.dir); !ok && !support(f.dir) {
+			t.Errorf("%s: no rule says what %s may import: add one with its reason", f.path, f.dir)
+		}
+		if used := clientUse(f.ast); used != "" && !f.test && !support(f.dir) && !below(clients, f.dir) {
+			t.Errorf("%s: uses http.%s: only %s call other servers", f.path, used, strings.Join(clients, ", "))
+		}
+	}
+}
+
+func layerOf(dir string) (layer, bool) {
+	i := slices.IndexFunc(layers, func(l layer) bool { return covers(l.pkg, dir) })
+	if i < 0 {
+		return layer{}, false
+	}
+	return layers[i], true
+}
+
+// judgeOwn says why a file may not import one of our packages, "" if it may.
+func judgeOwn(dir string, test bool, i string) string {
+	fromTests := test || support(dir)
+	l, _ := layerOf(dir)
+	switch {
+	case support(i) && !fromTests:
+		return fmt.Sprintf("imports %s, which is for tests", i)
+	case strings.HasPrefix(dir, "internal/") && dir != "internal/app" && coversAny([]string{"web", "web/", "templates", "static"}, i):
+		return fmt.Sprintf("imports %s: nothing inside but app sees the web", i)
+	case fromTests || coversAny(l.may, i):
+		return ""
+	}
+	return fmt.Sprintf("imports %s: %s may not (%s)", i, dir, l.why)
+}
+
+func judgeOutside(dir, i string) string {
+	for _, o := range outsides {
+		if (i == o.what || strings.HasPrefix(i, o.what+"/")) && !below(o.may, dir) {
+			return fmt.Sprintf("imports %s: only %s may (%s)", i, strings.Join(o.may, ", "), o.why)
+		}
+	}
+	return ""
+}
+
+func below(dirs []string, dir string) bool {
+	return slices.ContainsFunc(dirs, func(d string) bool { return dir == d || strings.HasPrefix(dir, d+"/") })
+}
+
+// clientUse returns what of net/http's client side a file names, "" for nothing.
+func clientUse(a *ast.File) string {
+	name := ""
+	for _, i := range a.Imports {
+		if i.Path.Value == `"net/http"` {
+			name = "http"
+			if i.Name != nil {
+				name = i.Name.Name
+			}
+		}
+	}
+	used := ""
+	ast.Inspect(a, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok || name == "" {
+			return true
+		}
+		x, ok := sel.X.(*ast.Ident)
+		side := []string{"Client", "DefaultClient", "Transport", "DefaultTransport", "Get", "Head", "Post", "PostForm"}
+		if ok && x.Name == name && slices.Contains(side, sel.Sel.Name) {
+			used = sel.Sel.Name
+		}
+		return true
+	})
+	return used
+}
+
+// The rules must be able to refuse.
+func TestLayersRefuse(t *testing.T) {
+	for _, c := range []struct {
+		dir  string
+		test bool
+		i    string
+		ok   bool
+	}{
+		{"internal/payment", false, "internal/asset", true},
+		{"internal/payment", false, "internal/store", false},
+		{"internal/payment", false, "internal/checkout", false},
+		{"internal/rail/evmref", false, "internal/chain", true},
+		{"internal/rail/evmref", false, "internal/rail/safe", false},
+		{"internal/rail/evmref", false, "internal/checkout", false},
+		{"internal/store", false, "web", false},
+		{"internal/store", true, "templates", false},
+		{"internal/app", false, "web/request", true},
+		{"internal/checkout", false, "internal/store", false},
+		{"internal/checkout", true, "internal/store", true},
+		{"internal/webhook", false, "internal/webhook/webhooktest", false},
+		{"internal/webhook", true, "internal/webhook/webhooktest", true},
+		{"internal/chain/chaintest", false, "internal/sandbox/devchain", true},
+		{"internal/store/storetest", false, "templates", false},
+		{"web/request", false, "web", true},
+		{"web/request", false, "web/pay", false},
+		{"web/request", false, "internal/store", false},
+		{"web/webtest", false, "internal/app", true},
+		{"templates", false, "internal/payment", false},
+		{"cmd/quittance", false, "internal/app", true},
+		{"cmd/quittance", false, "web", false},
+		{"internal/unheard", false, "internal/money", false},
+	} {
+		if got := judgeOwn(c.dir, c.test, c.i); (got == "") != c.ok {
+			t.Errorf("%s (test: %t) imports %s: %q", c.dir, c.test, c.i, got)
+		}
+	}
+	for _, c := range []struct {
+		dir, i string
+		ok     bool
+	}{
+		{"internal/chain", "github.com/ethereum/go-ethereum/rpc", true},
+		{"internal/chain/chaintest", "github.com/ethereum/go-ethereum", true},
+		{"internal/chainsaw", "github.com/ethereum/go-ethereum", false},
+		{"internal/payment", "github.com/ethereum/go-ethereum/common", false},
+		{"internal/checkout", "database/sql", false},
+		{"internal/store/storetest", "database/sql", true},
+		{"internal/payment", "net/http", false},
+		{"internal/payment", "net/netip", true},
+	} {
+		if got := judgeOutside(c.dir, c.i); (got == "") != c.ok {
+			t.Errorf("%s imports %s: %q", c.dir, c.i, got)
+		}
+	}
+	for text, want := range map[string]string{
+		"import \"net/http\"\nvar c = http.Client{}":          "Client",
+		"import \"net/http\"\nvar c *http.Client":             "Client",
+		"import h \"net/http\"\nvar _, _ = h.Get(\"x\")":      "Get",
+		"import \"net/http\"\nvar h http.Handler":             "",
+		"import \"net/http\"\nvar m = http.MethodPost":        "",
+		"import http \"example.com/http\"\nvar c http.Client": "",
+	} {
+		if got := clientUse(parse(t, "x.go", []byte("package x\n"+text)).ast); got != want {
+			t.Errorf("%s: uses %q, want %q", text, got, want)
+		}
+	}
+}
