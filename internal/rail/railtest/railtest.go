@@ -1,0 +1,369 @@
+// Package railtest is the suite that every rail passes: what checkout, pages and
+// dialects rely on, whatever way the money moves. It knows the contract of
+// package rail and no rail in particular; nothing but tests may import it.
+package railtest
+
+import (
+	"encoding/json"
+	"math/big"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+// Now is the time at which the suite's payments are open: they are made an hour
+// before and may be paid for a day.
+var Now = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// Subject is a rail with the world it works in.
+type Subject struct {
+	Rail  rail.Rail
+	Payer rail.Payer // holds enough for every payment of the suite
+
+	// Payable are payments the rail can pay, Foreign ones it cannot. Open makes
+	// them.
+	Payable map[string]*payment.Payment
+	Foreign map[string]*payment.Payment
+
+	// Outside counts the questions put to anything outside the process so far.
+	Outside func() int
+	// Silence makes everything outside stop answering until the returned
+	// function is called.
+	Silence func() (speak func())
+	// CarryOut does what the instruction asks of the payer, waits until it has
+	// happened, and returns what the rail makes of the evidence.
+	CarryOut func(t *testing.T, in rail.Instruction) []rail.Sighting
+}
+
+// Open makes a payment of requests and has the rail name them.
+func Open(t testing.TB, r rail.Rail, requests ...payment.Request) *payment.Payment {
+	t.Helper()
+	p := &payment.Payment{ID: "01RAILTEST", Terms: payment.Terms{
+		Merchant: "01MERCHANT", Dialect: "test", Requests: requests,
+		CreatedAt: Now.Add(-time.Hour), ExpiresAt: Now.Add(24 * time.Hour), Grace: time.Minute,
+	}}
+	for i := range p.Terms.Requests {
+		q := &p.Terms.Requests[i]
+		q.Index = i
+		if n, ok := r.(rail.Naming); ok {
+			if err := n.Name(p, q); err != nil {
+				t.Fatalf("name request %d: %v", i, err)
+			}
+		}
+	}
+	assess(p)
+	return p
+}
+
+func assess(p *payment.Payment) {
+	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, Now)
+}
+
+// With returns a copy of the payment with more transfers, assessed.
+func With(p *payment.Payment, transfers ...payment.Transfer) *payment.Payment {
+	c := *p
+	c.Transfers = append(append([]payment.Transfer{}, p.Transfers...), transfers...)
+	assess(&c)
+	return &c
+}
+
+// Received is a transfer of value to a payment's first request.
+func Received(p *payment.Payment, key string, amount, fee *big.Int, stage payment.Stage) payment.Transfer {
+	return payment.Transfer{
+		Key: key, Rail: "railtest", Asset: p.Terms.Requests[0].Asset, Amount: amount, Credit: amount, Fee: fee,
+		Stage: stage, At: Now,
+	}
+}
+
+// Run runs the suite.
+func Run(t *testing.T, s Subject) {
+	if s.Rail.ID() == "" {
+		t.Fatal("the rail has no id")
+	}
+	if len(s.Payable) == 0 || len(s.Foreign) == 0 {
+		t.Fatal("the suite needs payments that fit the rail and such that do not")
+	}
+	for name, p := range s.Foreign {
+		t.Run("foreign/"+name, func(t *testing.T) { s.foreign(t, p) })
+	}
+	for name, p := range s.Payable {
+		t.Run(name, func(t *testing.T) {
+			t.Run("offers are pure", func(t *testing.T) { s.offers(t, p) })
+			t.Run("the target is proven without a wallet", func(t *testing.T) { s.guard(t, p) })
+			t.Run("prepare is repeatable", func(t *testing.T) { s.prepare(t, p) })
+			t.Run("prepare refuses what was not offered", func(t *testing.T) { s.notOffered(t, p) })
+			t.Run("nothing is offered when it is over", func(t *testing.T) { s.over(t, p) })
+			t.Run("the rest is offered", func(t *testing.T) { s.rest(t, p) })
+			t.Run("silence is unavailable", func(t *testing.T) { s.silence(t, p) })
+			t.Run("what is carried out is seen", func(t *testing.T) { s.carriedOut(t, p) })
+		})
+	}
+}
+
+// image is a payment as text, to see whether anything in it was changed.
+func image(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func (s Subject) offer(t *testing.T, p *payment.Payment, payer rail.Payer) []rail.Option {
+	t.Helper()
+	options, err := s.Rail.Offer(t.Context(), p, payer)
+	if err != nil {
+		t.Fatalf("offer: %v", err)
+	}
+	return options
+}
+
+func (s Subject) first(t *testing.T, p *payment.Payment) rail.Option {
+	t.Helper()
+	options := s.offer(t, p, s.Payer)
+	if len(options) == 0 {
+		t.Fatal("nothing is offered")
+	}
+	return options[0]
+}
+
+func (s Subject) foreign(t *testing.T, p *payment.Payment) {
+	if got := s.offer(t, p, s.Payer); len(got) != 0 {
+		t.Errorf("offered %+v", got)
+	}
+	if g, ok := s.Rail.(rail.Guard); ok {
+		if got := g.Guard(t.Context(), p); len(got) != 0 {
+			t.Errorf("guarded: %+v", got)
+		}
+	}
+}
+
+func (s Subject) offers(t *testing.T, p *payment.Payment) {
+	before, asked := image(t, p), s.Outside()
+	first := s.offer(t, p, s.Payer)
+	if len(first) == 0 {
+		t.Fatal("nothing is offered")
+	}
+	seen := map[string]bool{}
+	for _, o := range first {
+		if o.Rail != s.Rail.ID() || !strings.HasPrefix(o.ID, string(s.Rail.ID())+":") || seen[o.ID] {
+			t.Errorf("option %q of rail %q: ids must be unique and begin with the rail's", o.ID, o.Rail)
+		}
+		seen[o.ID] = true
+		if o.Amount == nil || o.Amount.Sign() <= 0 || o.Chain == 0 || o.Asset == "" {
+			t.Errorf("incomplete option %+v", o)
+		}
+	}
+	if again := s.offer(t, p, s.Payer); !reflect.DeepEqual(again, first) {
+		t.Errorf("asked again: got %+v, want %+v", again, first)
+	}
+	// Whoever gets an option may reckon with its amount in place.
+	want := image(t, first)
+	first[0].Amount.SetInt64(0)
+	if again := image(t, s.offer(t, p, s.Payer)); again != want {
+		t.Errorf("after a caller changed its copy: got %s, want %s", again, want)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := s.Rail.Offer(t.Context(), p, s.Payer); err != nil {
+				t.Errorf("offer: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if after := image(t, p); after != before {
+		t.Errorf("the payment was changed from %s to %s", before, after)
+	}
+	if n := s.Outside() - asked; n != 0 {
+		t.Errorf("offering asked the outside %d times", n)
+	}
+}
+
+func (s Subject) guard(t *testing.T, p *payment.Payment) {
+	g, ok := s.Rail.(rail.Guard)
+	if !ok {
+		t.Skip("this rail has no guard")
+	}
+	before, asked := image(t, p), s.Outside()
+	checks := g.Guard(t.Context(), p)
+	wantChecks(t, checks)
+	if again := g.Guard(t.Context(), p); !reflect.DeepEqual(again, checks) {
+		t.Errorf("asked again: got %+v, want %+v", again, checks)
+	}
+	if after := image(t, p); after != before {
+		t.Errorf("the payment was changed from %s to %s", before, after)
+	}
+	if n := s.Outside() - asked; n != 0 {
+		t.Errorf("the guard asked the outside %d times", n)
+	}
+}
+
+// wantChecks wants checks with names, answers and words, none twice and none refused.
+func wantChecks(t *testing.T, checks []rail.Check) {
+	t.Helper()
+	if len(checks) == 0 {
+		t.Error("no checks")
+	}
+	seen := map[string]bool{}
+	for _, c := range checks {
+		if c.Name == "" || c.Detail == "" || seen[c.Name] || (c.Outcome != rail.Passed && c.Outcome != rail.Waiting) {
+			t.Errorf("check %+v", c)
+		}
+		seen[c.Name] = true
+	}
+}
+
+func (s Subject) prepare(t *testing.T, p *payment.Payment) {
+	o, before := s.first(t, p), image(t, p)
+	for who, payer := range map[string]rail.Payer{"nobody": {}, "the payer": s.Payer} {
+		in, err := s.Rail.Prepare(t.Context(), p, o.ID, payer)
+		if err != nil {
+			t.Errorf("for %s: %v", who, err)
+			continue
+		}
+		again, err := s.Rail.Prepare(t.Context(), p, o.ID, payer)
+		if err != nil || !reflect.DeepEqual(again, in) {
+			t.Errorf("for %s, again: got %s %v, want %s", who, image(t, again), err, image(t, in))
+		}
+		if calls, ok := in.(*rail.Calls); ok {
+			wantCalls(t, calls, o, payer)
+		}
+	}
+	if after := image(t, p); after != before {
+		t.Errorf("the payment was changed from %s to %s", before, after)
+	}
+}
+
+func wantCalls(t *testing.T, c *rail.Calls, o rail.Option, payer rail.Payer) {
+	t.Helper()
+	wantChecks(t, c.Checks)
+	if c.Chain != o.Chain || c.Asset != o.Asset || c.Funds.Needed == nil || c.Funds.Needed.Cmp(o.Amount) != 0 {
+		t.Errorf("calls on chain %d of %s over %s, want what was offered: %+v", c.Chain, c.Asset, c.Funds.Needed, o)
+	}
+	if len(c.Steps) == 0 || c.Steps[len(c.Steps)-1].Kind != rail.Pay {
+		t.Errorf("the last step must pay: %+v", c.Steps)
+	}
+	for i, step := range c.Steps {
+		if step.To.IsZero() || step.Value == nil || (step.Kind == rail.Pay) != (i == len(c.Steps)-1) {
+			t.Errorf("step %d: %+v", i, step)
+		}
+	}
+	known := !payer.Wallet.IsZero()
+	if known != (c.Funds.Balance != nil) || known != c.Funds.EnoughBalance() || known != c.Funds.EnoughGas() {
+		t.Errorf("wallet %s: funds %+v", payer.Wallet, c.Funds)
+	}
+	if known {
+		for _, check := range c.Checks {
+			if check.Outcome != rail.Passed {
+				t.Errorf("with a funded wallet: %+v", check)
+			}
+		}
+	}
+}
+
+func (s Subject) wantFault(t *testing.T, p *payment.Payment, optionID string, kinds ...fault.Kind) {
+	t.Helper()
+	in, err := s.Rail.Prepare(t.Context(), p, optionID, s.Payer)
+	for _, k := range kinds {
+		if fault.Is(err, k) && in == nil {
+			return
+		}
+	}
+	t.Errorf("option %q: got %v %v, want a fault of %v", optionID, in, err, kinds)
+}
+
+func (s Subject) notOffered(t *testing.T, p *payment.Payment) {
+	o := s.first(t, p)
+	for _, id := range []string{"", o.ID + "x", o.ID[:len(o.ID)-1], strings.ToUpper(o.ID), "other:" + o.ID, string(s.Rail.ID())} {
+		s.wantFault(t, p, id, fault.NotFound)
+	}
+}
+
+func (s Subject) over(t *testing.T, p *payment.Payment) {
+	o := s.first(t, p)
+	due := p.Terms.Requests[0].Due
+	canceled, expired := With(p), With(p)
+	canceled.Terms.CanceledAt = Now.Add(-time.Minute)
+	assess(canceled)
+	expired.Terms.ExpiresAt = Now.Add(-time.Minute)
+	assess(expired)
+	for name, tt := range map[string]struct {
+		p     *payment.Payment
+		kinds []fault.Kind
+	}{
+		"paid":     {With(p, Received(p, "1", due, nil, payment.Final)), []fault.Kind{fault.Conflict}},
+		"seen":     {With(p, Received(p, "1", due, nil, payment.Pending)), []fault.Kind{fault.Conflict}},
+		"canceled": {canceled, []fault.Kind{fault.Conflict, fault.Forbidden}},
+		"expired":  {expired, []fault.Kind{fault.Conflict, fault.Forbidden}},
+	} {
+		if got := s.offer(t, tt.p, s.Payer); len(got) != 0 {
+			t.Errorf("%s: offered %+v", name, got)
+		}
+		s.wantFault(t, tt.p, o.ID, tt.kinds...)
+	}
+}
+
+// rest pays less than what is due beforehand: what is offered must shrink by
+// exactly that, and grow again when the part is dropped.
+func (s Subject) rest(t *testing.T, p *payment.Payment) {
+	whole := s.first(t, p)
+	if p.Terms.Requests[0].Due.Cmp(big.NewInt(2)) < 0 {
+		t.Fatal("the suite needs payments of at least 2 base units")
+	}
+	part := big.NewInt(1)
+	rest := s.first(t, With(p, Received(p, "1", part, nil, payment.Pending)))
+	if want := new(big.Int).Sub(whole.Amount, part); rest.ID != whole.ID || rest.Amount.Cmp(want) != 0 {
+		t.Errorf("after 1 of %s: got %+v, want %s of %s", whole.Amount, rest, want, whole.ID)
+	}
+	again := s.first(t, With(p, Received(p, "1", part, nil, payment.Dropped)))
+	if again.Amount.Cmp(whole.Amount) != 0 {
+		t.Errorf("after the part was dropped: got %s, want %s", again.Amount, whole.Amount)
+	}
+}
+
+func (s Subject) silence(t *testing.T, p *payment.Payment) {
+	o := s.first(t, p)
+	speak := s.Silence()
+	defer speak()
+	s.wantFault(t, p, o.ID, fault.Unavailable)
+}
+
+func (s Subject) carriedOut(t *testing.T, p *payment.Payment) {
+	in, err := s.Rail.Prepare(t.Context(), p, s.first(t, p).ID, s.Payer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := s.CarryOut(t, in)
+	if len(seen) != 1 {
+		t.Fatalf("seen %+v, want one transfer", seen)
+	}
+	x, q := seen[0], p.Terms.Requests[0]
+	if x.Rail != s.Rail.ID() || x.Key == "" || x.Handle == "" || x.To != q.Payee || x.Amount.Cmp(q.Due) != 0 {
+		t.Errorf("seen %+v, want %s to %s", x, q.Due, q.Payee)
+	}
+	if q.Topic != "" && x.Handle != q.Topic {
+		t.Errorf("seen by the name %s, the request's is %s", x.Handle, q.Topic)
+	}
+	if q.Fee != nil && (x.Fee.Cmp(q.Fee.Amount) != 0 || x.FeeTo != q.Fee.Payee) {
+		t.Errorf("seen a fee of %s to %s, want %+v", x.Fee, x.FeeTo, q.Fee)
+	}
+	if x.Chain != in.(*rail.Calls).Chain || x.Evidence.Tx == "" || x.Evidence.BlockHash == "" || x.At.IsZero() || x.Contract == (asset.Address{}) {
+		t.Errorf("incomplete evidence: %+v", x)
+	}
+	settled := With(p, payment.Transfer{
+		Key: x.Key, Rail: string(x.Rail), Asset: q.Asset, Amount: x.Amount, Credit: x.Amount, Fee: x.Fee,
+		Stage: payment.Final, At: Now, Evidence: x.Evidence,
+	})
+	if settled.Standing.State != payment.Paid || settled.Standing.Oddity != payment.None {
+		t.Errorf("recorded: %+v, want paid", settled.Standing)
+	}
+}
