@@ -54,7 +54,11 @@ func DecodePaid(e Event) (Paid, Kind, error) {
 	if len(e.Topics) != 2 {
 		return Paid{}, "", fmt.Errorf("event has %d topics, expected 2", len(e.Topics))
 	}
-	p, kind := Paid{Topic: e.Topics[1]}, EthereumFeeProxy
+	topic, err := ParseHash(e.Topics[1])
+	if err != nil {
+		return Paid{}, "", fmt.Errorf("reference of the event: %w", err)
+	}
+	p, kind := Paid{Topic: topic.String()}, EthereumFeeProxy
 	r := &reader{rest: e.Data}
 	words := 4
 	switch e.Topics[0] {

@@ -176,6 +176,7 @@ func TestDecodePaidIsStrict(t *testing.T) {
 		"no topics":       change(func(e *official.Event) { e.Topics = nil }),
 		"three topics":    change(func(e *official.Event) { e.Topics = append(e.Topics, e.Topics[1]) }),
 		"other event":     change(func(e *official.Event) { e.Topics[0] = official.TopicTransfer }),
+		"no reference":    change(func(e *official.Event) { e.Topics[1] = "" }),
 		"short":           change(func(e *official.Event) { e.Data = e.Data[:159] }),
 		"long":            change(func(e *official.Event) { e.Data = append(e.Data, 0) }),
 		"native's length": change(func(e *official.Event) { e.Topics[0] = official.TopicEthPaid }),
