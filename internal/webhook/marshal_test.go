@@ -133,7 +133,7 @@ func withoutSeparators(v any) any {
 	case map[string]any:
 		out := map[string]any{}
 		for k, x := range v {
-			out[k] = withoutSeparators(x)
+			out[withoutSeparators(k).(string)] = withoutSeparators(x)
 		}
 		return out
 	}

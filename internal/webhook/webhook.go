@@ -74,20 +74,23 @@ type Filter struct {
 
 // Store is what the package needs kept.
 type Store interface {
-	// Event loads an event and its payment.
+	// Event loads an event and its payment. Fault: NotFound.
 	Event(ctx context.Context, id string) (payment.Event, *payment.Payment, error)
 	// Endpoints returns a merchant's endpoints with their secrets opened.
 	Endpoints(ctx context.Context, m payment.MerchantID) ([]merchant.Endpoint, error)
-	// SaveDeliveries stores deliveries and enqueues a "webhook.deliver" job for
-	// each, in one transaction. A delivery for the same event, endpoint and
-	// event name that is there already is left alone.
+	// SaveDeliveries stores deliveries and enqueues a DeliverKind job for each,
+	// in one transaction. A delivery for the same event, endpoint and event name
+	// that is there already is left alone; tests (EventID "") are never the same.
 	SaveDeliveries(ctx context.Context, ds []Delivery) error
-	// Delivery loads one delivery and its endpoint, secret opened.
+	// Delivery loads one delivery and its endpoint, secret opened. Fault:
+	// NotFound if either is gone; the delivery is returned if it is there.
 	Delivery(ctx context.Context, id string) (Delivery, merchant.Endpoint, error)
-	// Attempted records the outcome of a try and the state it leaves.
+	// Attempted counts a try and records its outcome and the state it leaves;
+	// next is zero unless that is Queued.
 	Attempted(ctx context.Context, id string, a Attempt, s DeliveryState, next time.Time) error
-	// Deliveries lists.
+	// Deliveries lists, newest first.
 	Deliveries(ctx context.Context, f Filter) ([]Delivery, error)
 	// Replay makes a delivery due now, whatever its state, and enqueues its job.
+	// Fault: NotFound.
 	Replay(ctx context.Context, id string, now time.Time) error
 }
