@@ -17,6 +17,20 @@ type Job struct {
 	Attempt int // 1 on the first run
 }
 
+// Buried is a job that was given up, and what its last run said.
+type Buried struct {
+	Job
+	Why string
+}
+
+// Enqueuer adds jobs inside a transaction: they exist if and only if it
+// commits. The store's transactions implement it.
+type Enqueuer interface {
+	// Enqueue stores a job of the given Kind, Args and RunAt. An empty ID is
+	// filled in; Attempt is not looked at.
+	Enqueue(ctx context.Context, j Job) error
+}
+
 // Queue keeps jobs. Enqueueing happens inside the caller's own transaction and
 // is therefore not part of this interface.
 type Queue interface {

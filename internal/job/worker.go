@@ -1,0 +1,205 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// Config is what a Worker is made of. Everything but Queue and Handlers has a
+// usable zero value.
+type Config struct {
+	Queue    Queue
+	Handlers map[string]Handler // by kind
+	Log      *slog.Logger
+	// Wake makes the worker look at once; without it jobs wait for Poll.
+	Wake <-chan struct{}
+	// Poll is how often the worker looks without being woken: for jobs that
+	// become due, and for those of other nodes. Default 1 s.
+	Poll time.Duration
+	// Lease is how long a claimed job belongs to this worker. A handler's
+	// context ends a little earlier, so that two workers never run one job at
+	// the same time unless a handler ignores its context. Default 1 min.
+	Lease time.Duration
+	// Concurrency is how many jobs run at the same time. Default 16.
+	Concurrency int
+	// MaxAttempts is after how many failures a job is given up. Default 20,
+	// which takes about two days.
+	MaxAttempts int
+}
+
+// settle bounds how long the outcome of a job may take to be stored.
+const settle = 5 * time.Second
+
+// Worker runs jobs.
+type Worker struct {
+	c     Config
+	slots chan struct{} // holds a value for each running job
+	freed chan struct{} // a job has ended
+	runs  sync.WaitGroup
+}
+
+// NewWorker returns a Worker.
+func NewWorker(c Config) *Worker {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Poll <= 0 {
+		c.Poll = time.Second
+	}
+	if c.Lease <= 0 {
+		c.Lease = time.Minute
+	}
+	if c.Concurrency <= 0 {
+		c.Concurrency = 16
+	}
+	if c.MaxAttempts <= 0 {
+		c.MaxAttempts = 20
+	}
+	return &Worker{c: c, slots: make(chan struct{}, c.Concurrency), freed: make(chan struct{}, 1)}
+}
+
+// Run works until ctx ends, then cancels the handlers' contexts, waits for them
+// and stores their outcomes; it always returns nil. It must not run twice at
+// the same time. When the queue does not answer it keeps trying.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.runs.Wait()
+	tick := time.NewTicker(w.c.Poll)
+	defer tick.Stop()
+	for {
+		more, err := w.round(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.c.Log.ErrorContext(ctx, "jobs could not be claimed", "err", err)
+		}
+		if more && ctx.Err() == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.c.Wake:
+		case <-w.freed:
+		case <-tick.C:
+		}
+	}
+}
+
+// round claims as many jobs as there are free slots and starts them. more says
+// that another round may find more at once.
+func (w *Worker) round(ctx context.Context) (more bool, err error) {
+	free := cap(w.slots) - len(w.slots)
+	if free == 0 || ctx.Err() != nil {
+		return false, nil
+	}
+	// A claim is not broken off: what it leased would lie idle until the lease ends.
+	claim, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
+	defer cancel()
+	claimed := time.Now()
+	jobs, err := w.c.Queue.Claim(claim, claimed.UTC(), w.c.Lease, free)
+	if err != nil {
+		return false, err
+	}
+	for _, j := range jobs {
+		w.slots <- struct{}{} // never blocks: only this goroutine takes slots
+		w.runs.Go(func() {
+			defer w.release()
+			w.run(ctx, j, claimed)
+		})
+	}
+	return len(jobs) == free, nil
+}
+
+func (w *Worker) release() {
+	<-w.slots
+	select {
+	case w.freed <- struct{}{}:
+	default:
+	}
+}
+
+// run does one job and stores its outcome.
+func (w *Worker) run(ctx context.Context, j Job, claimed time.Time) {
+	// A tenth of the lease, at most the time of settling, is left to store the outcome.
+	limit, cancel := context.WithDeadline(ctx, claimed.Add(w.c.Lease-min(settle, w.c.Lease/10)))
+	err := w.handle(limit, j)
+	cancel()
+	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
+	defer cancel()
+	if serr := w.settle(record, j, err, ctx.Err() != nil); serr != nil {
+		// The job comes again when its lease has run out.
+		w.c.Log.ErrorContext(ctx, "job's outcome not stored", "job", j.ID, "kind", j.Kind, "err", serr)
+	}
+}
+
+// handle calls the handler and turns a panic into an error.
+func (w *Worker) handle(ctx context.Context, j Job) (err error) {
+	h, ok := w.c.Handlers[j.Kind]
+	if !ok {
+		// Another version of the program may know the kind: so it is not cancelled.
+		return fmt.Errorf("no handler for jobs of kind %q", j.Kind)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			w.c.Log.ErrorContext(ctx, "job panicked", "job", j.ID, "kind", j.Kind, "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return h(ctx, j)
+}
+
+// settle stores what became of a job.
+func (w *Worker) settle(ctx context.Context, j Job, err error, stopping bool) error {
+	now := time.Now().UTC()
+	if err == nil {
+		return w.c.Queue.Done(ctx, j.ID)
+	}
+	if at, why, ok := snoozedUntil(err); ok {
+		return w.c.Queue.Again(ctx, j.ID, at, why)
+	}
+	if isCanceled(err) {
+		w.c.Log.WarnContext(ctx, "job cancelled", "job", j.ID, "kind", j.Kind, "err", err)
+		return w.c.Queue.Bury(ctx, j.ID, shorten(err))
+	}
+	if stopping && errors.Is(err, context.Canceled) {
+		return w.c.Queue.Again(ctx, j.ID, now, "interrupted by a stop")
+	}
+	if j.Attempt >= w.c.MaxAttempts {
+		w.c.Log.ErrorContext(ctx, "job given up", "job", j.ID, "kind", j.Kind, "attempt", j.Attempt, "err", err)
+		return w.c.Queue.Bury(ctx, j.ID, shorten(err))
+	}
+	wait := Backoff(j.Attempt)
+	w.c.Log.WarnContext(ctx, "job failed", "job", j.ID, "kind", j.Kind, "attempt", j.Attempt, "again_in", wait, "err", err)
+	return w.c.Queue.Again(ctx, j.ID, now.Add(wait), shorten(err))
+}
+
+const (
+	firstWait = 500 * time.Millisecond
+	longest   = 4 * time.Hour
+)
+
+// Backoff is how long to wait after a job failed for the given time: doubling
+// from about half a second up to about four hours, up to a quarter more at random so
+// that jobs which failed together do not come back together.
+func Backoff(attempt int) time.Duration {
+	wait := longest
+	if n := max(attempt, 1) - 1; n < 15 { // 2^15 half seconds are more than the longest
+		wait = min(longest, firstWait<<n)
+	}
+	return wait + rand.N(wait/4)
+}
+
+// maxWhy bounds what is kept of an error's text.
+const maxWhy = 500
+
+func shorten(err error) string {
+	text := err.Error()
+	if len(text) > maxWhy {
+		text = text[:maxWhy]
+	}
+	return text
+}

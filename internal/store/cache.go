@@ -1,0 +1,59 @@
+package store
+
+import (
+	"container/list"
+	"sync"
+
+	"quittance/internal/payment"
+)
+
+// cachedRequests bounds the cache: about a kilobyte for each request.
+const cachedRequests = 10_000
+
+// termsCache keeps the terms of payments that were used last. Terms never change
+// after they were committed, except for CanceledAt, which is not kept here: so
+// the cache is right on every node without telling anybody.
+type termsCache struct {
+	mu     sync.Mutex
+	room   int // requests that still fit
+	byID   map[payment.ID]*list.Element
+	recent *list.List // of *cachedTerms, most recently used first
+}
+
+type cachedTerms struct {
+	id    payment.ID
+	terms payment.Terms
+}
+
+func newTermsCache(requests int) *termsCache {
+	return &termsCache{room: requests, byID: map[payment.ID]*list.Element{}, recent: list.New()}
+}
+
+func (c *termsCache) get(id payment.ID) (payment.Terms, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.byID[id]
+	if !ok {
+		return payment.Terms{}, false
+	}
+	c.recent.MoveToFront(e)
+	return e.Value.(*cachedTerms).terms, true
+}
+
+// put keeps committed terms.
+func (c *termsCache) put(id payment.ID, t payment.Terms) {
+	t.CanceledAt = noTime
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.byID[id]; ok {
+		return
+	}
+	c.byID[id] = c.recent.PushFront(&cachedTerms{id, t})
+	c.room -= len(t.Requests)
+	for c.room < 0 {
+		oldest := c.recent.Back()
+		gone := c.recent.Remove(oldest).(*cachedTerms)
+		delete(c.byID, gone.id)
+		c.room += len(gone.terms.Requests)
+	}
+}

@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/big"
+
+	"quittance/internal/asset"
+	"quittance/internal/job"
+	"quittance/internal/payment"
+	"quittance/internal/webhook"
+)
+
+const (
+	insertEvent = `INSERT INTO events (payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, at)
+ VALUES ($1, (SELECT COALESCE(MAX(e.seq), 0) + 1 FROM events e WHERE e.payment = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+
+	eventColumns = `payment, id, merchant, dialect, kind, request, transfer, standing, detail, at`
+
+	selectEvents = `SELECT ` + eventColumns + ` FROM events WHERE payment = $1 ORDER BY seq`
+	selectEvent  = `SELECT ` + eventColumns + ` FROM events WHERE id = $1`
+)
+
+// AppendEvent implements checkout.Tx.
+func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
+	transfer, err := encodeTransfer(e.Transfer)
+	if err != nil {
+		return fmt.Errorf("encode the event's transfer: %w", err)
+	}
+	standing, err := encodeStanding(e.Standing)
+	if err != nil {
+		return fmt.Errorf("encode the event's standing: %w", err)
+	}
+	if _, err := t.exec(ctx, insertEvent, e.Payment, e.ID, e.Merchant, e.Dialect, e.Kind, e.Request,
+		transfer, standing, e.Detail, micros(e.At)); err != nil {
+		return err
+	}
+	t.touch(e.Payment)
+	if !e.Kind.Announced() {
+		return nil
+	}
+	return t.Enqueue(ctx, job.Job{Kind: webhook.RelayKind, Args: e.ID, RunAt: e.At})
+}
+
+// Events implements checkout.Store.
+func (s *Store) Events(ctx context.Context, id payment.ID) ([]payment.Event, error) {
+	r, err := s.read.query(ctx, selectEvents, id)
+	if err != nil {
+		return nil, err
+	}
+	return collect(r, func() (payment.Event, error) { return scanEvent(r) })
+}
+
+// Event implements webhook.Store.
+func (s *Store) Event(ctx context.Context, id string) (payment.Event, *payment.Payment, error) {
+	r, err := s.read.query(ctx, selectEvent, id)
+	if err != nil {
+		return payment.Event{}, nil, err
+	}
+	es, err := collect(r, func() (payment.Event, error) { return scanEvent(r) })
+	if err != nil {
+		return payment.Event{}, nil, err
+	}
+	if len(es) == 0 {
+		return payment.Event{}, nil, notFound("event")
+	}
+	p, err := s.Payment(ctx, es[0].Payment)
+	return es[0], p, err
+}
+
+func scanEvent(r rows) (payment.Event, error) {
+	var e payment.Event
+	var transfer, standing string
+	var at int64
+	err := r.Scan(&e.Payment, &e.ID, &e.Merchant, &e.Dialect, &e.Kind, &e.Request, &transfer, &standing, &e.Detail, &at)
+	if err != nil {
+		return e, err
+	}
+	e.At = fromMicros(at)
+	if e.Transfer, err = decodeTransfer(transfer); err != nil {
+		return e, fmt.Errorf("decode transfer of event %s: %w", e.ID, err)
+	}
+	if e.Standing, err = decodeStanding(standing); err != nil {
+		return e, fmt.Errorf("decode standing of event %s: %w", e.ID, err)
+	}
+	return e, nil
+}
+
+// storedTransfer is a transfer as an event keeps it: the names are part of the
+// stored format and never change their meaning.
+type storedTransfer struct {
+	Key       string        `json:"key"`
+	Request   int           `json:"request"`
+	Rail      string        `json:"rail"`
+	Asset     asset.ID      `json:"asset"`
+	Amount    string        `json:"amount"`
+	Credit    string        `json:"credit"`
+	Fee       string        `json:"fee,omitempty"`
+	Stage     payment.Stage `json:"stage"`
+	At        int64         `json:"at"`
+	Chain     asset.ChainID `json:"chain,omitempty"`
+	Block     uint64        `json:"block,omitempty"`
+	BlockHash string        `json:"blockHash,omitempty"`
+	Tx        string        `json:"tx,omitempty"`
+	LogIndex  uint          `json:"logIndex,omitempty"`
+	Payer     string        `json:"payer,omitempty"`
+}
+
+func encodeTransfer(x *payment.Transfer) (string, error) {
+	if x == nil {
+		return "", nil
+	}
+	e := x.Evidence
+	b, err := json.Marshal(storedTransfer{
+		Key: x.Key, Request: x.Request, Rail: x.Rail, Asset: x.Asset,
+		Amount: units(x.Amount), Credit: units(x.Credit), Fee: units(x.Fee), Stage: x.Stage, At: micros(x.At),
+		Chain: e.Chain, Block: e.Block, BlockHash: e.BlockHash, Tx: e.Tx, LogIndex: e.LogIndex, Payer: e.Payer,
+	})
+	return string(b), err
+}
+
+func decodeTransfer(text string) (*payment.Transfer, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var s storedTransfer
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return nil, err
+	}
+	x := &payment.Transfer{
+		Key: s.Key, Request: s.Request, Rail: s.Rail, Asset: s.Asset, Stage: s.Stage, At: fromMicros(s.At),
+		Evidence: payment.Evidence{Chain: s.Chain, Block: s.Block, BlockHash: s.BlockHash, Tx: s.Tx, LogIndex: s.LogIndex, Payer: s.Payer},
+	}
+	return x, parseInto(map[**big.Int]string{&x.Amount: s.Amount, &x.Credit: s.Credit, &x.Fee: s.Fee})
+}
+
+// storedStanding is a request's standing as an event keeps it.
+type storedStanding struct {
+	State    payment.State  `json:"state"`
+	Oddity   payment.Oddity `json:"oddity"`
+	Received string         `json:"received"`
+	Settled  string         `json:"settled"`
+	Late     string         `json:"late"`
+}
+
+func encodeStanding(s payment.RequestStanding) (string, error) {
+	if s.State == "" {
+		return "", nil
+	}
+	b, err := json.Marshal(storedStanding{s.State, s.Oddity, units(s.Received), units(s.Settled), units(s.Late)})
+	return string(b), err
+}
+
+func decodeStanding(text string) (payment.RequestStanding, error) {
+	if text == "" {
+		return payment.RequestStanding{}, nil
+	}
+	var s storedStanding
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return payment.RequestStanding{}, err
+	}
+	r := payment.RequestStanding{State: s.State, Oddity: s.Oddity}
+	err := parseInto(map[**big.Int]string{&r.Received: s.Received, &r.Settled: s.Settled, &r.Late: s.Late})
+	return r, err
+}
+
+func parseInto(amounts map[**big.Int]string) error {
+	for dest, text := range amounts {
+		v, err := parseUnits(text)
+		if err != nil {
+			return err
+		}
+		*dest = v
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"sync"
+
+	"quittance/internal/payment"
+)
+
+// hub tells this process what was committed by this process. It is a hint that
+// saves waiting, never a source of truth: subscribers read the store again, and
+// look from time to time for what other nodes did.
+type hub struct {
+	jobs chan struct{}
+
+	mu   sync.Mutex
+	subs map[payment.ID]map[chan struct{}]struct{}
+}
+
+func newHub() *hub {
+	return &hub{jobs: make(chan struct{}, 1), subs: map[payment.ID]map[chan struct{}]struct{}{}}
+}
+
+// committed wakes those who wait for these payments, and the worker if there
+// are new jobs. It never blocks: a channel that is full says it already.
+func (h *hub) committed(touched []payment.ID, jobs bool) {
+	if jobs {
+		poke(h.jobs)
+	}
+	if len(touched) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range touched {
+		for ch := range h.subs[id] {
+			poke(ch)
+		}
+	}
+}
+
+func poke(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// JobsReady receives a value after jobs were committed. It is for one worker.
+func (s *Store) JobsReady() <-chan struct{} { return s.hub.jobs }
+
+// Subscribe returns a channel that receives a value after a commit of this
+// process changed the payment; several changes may make one value. Whoever
+// subscribes before reading the payment misses nothing. The caller must call
+// cancel when done; the channel is not closed.
+func (s *Store) Subscribe(id payment.ID) (changed <-chan struct{}, cancel func()) {
+	return s.hub.subscribe(id)
+}
+
+func (h *hub) subscribe(id payment.ID) (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.subs[id] == nil {
+		h.subs[id] = map[chan struct{}]struct{}{}
+	}
+	h.subs[id][ch] = struct{}{}
+	return ch, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.subs[id], ch)
+		if len(h.subs[id]) == 0 {
+			delete(h.subs, id)
+		}
+	}
+}

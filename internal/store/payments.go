@@ -1,0 +1,262 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+)
+
+// referenceHandles is the rail under which a request's Topic is registered: the
+// id of the rail that recognises contract references.
+const referenceHandles = "evmref"
+
+const (
+	insertPayment = `INSERT INTO payments (id, merchant, dialect, reference, payer_identifier, redirect_url, redirect_label,
+ client_id, origin, grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version, transfers, attempts)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0)`
+
+	insertRequest = `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+
+	insertHandle = `INSERT INTO handles (rail, value, payment, request) VALUES ($1, $2, $3, $4)`
+)
+
+// InsertPayment implements checkout.Tx.
+func (t *tx) InsertPayment(ctx context.Context, p *payment.Payment) error {
+	return recode(t.insertPayment(ctx, p), fault.Conflict, "payment_exists", "This payment exists already.")
+}
+
+func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
+	d := &p.Terms
+	_, err := t.exec(ctx, insertPayment, p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
+		d.ClientID, d.Origin, d.Grace.Microseconds(), micros(d.CreatedAt), micros(d.ExpiresAt), micros(d.CanceledAt),
+		p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt), p.Version)
+	if err != nil {
+		return err
+	}
+	for i := range d.Requests {
+		if err := t.insertRequest(ctx, p.ID, &d.Requests[i]); err != nil {
+			return err
+		}
+	}
+	t.touch(p.ID)
+	t.created = append(t.created, p)
+	return nil
+}
+
+func (t *tx) insertRequest(ctx context.Context, id payment.ID, r *payment.Request) error {
+	var share, amount, payee string
+	if r.Fee != nil {
+		share, amount, payee = r.Fee.Share, units(r.Fee.Amount), r.Fee.Payee.Lower()
+	}
+	_, err := t.exec(ctx, insertRequest, id, r.Index, r.ID, r.Asset, units(r.Due), r.Payee.Lower(),
+		share, amount, payee, r.Salt, r.Reference, r.Topic)
+	if err != nil || r.Topic == "" {
+		return err
+	}
+	_, err = t.exec(ctx, insertHandle, referenceHandles, r.Topic, id, r.Index)
+	return err
+}
+
+const (
+	mutableColumns = `state, oddity, version, canceled_at, settled_at, transfers, attempts`
+
+	selectMutable = `SELECT ` + mutableColumns + ` FROM payments WHERE id = $1`
+
+	// lockMutable reads what selectMutable reads and keeps other transactions
+	// from changing it until this one ends. FOR UPDATE would do that on
+	// PostgreSQL only; an update that changes nothing does it on both.
+	lockMutable = `UPDATE payments SET version = version WHERE id = $1 RETURNING ` + mutableColumns
+
+	selectTerms = `SELECT merchant, dialect, reference, payer_identifier, redirect_url, redirect_label, client_id, origin,
+ grace_us, created_at, expires_at FROM payments WHERE id = $1`
+
+	selectRequests = `SELECT idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic
+ FROM requests WHERE payment = $1 ORDER BY idx`
+)
+
+// Payment implements checkout.Store. The requests of the answer are shared with
+// other callers and must not be changed. Standing is the stored one: state and
+// oddity as of the last change, without the requests' numbers.
+func (s *Store) Payment(ctx context.Context, id payment.ID) (*payment.Payment, error) {
+	p, known, err := s.load(ctx, s.read, selectMutable, id)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		s.terms.put(id, p.Terms)
+	}
+	return p, nil
+}
+
+// Payment implements checkout.Tx.
+func (t *tx) Payment(ctx context.Context, id payment.ID) (*payment.Payment, error) {
+	// What this transaction itself inserted is not committed: so its terms are
+	// taken from the cache, but never put there.
+	p, _, err := t.store.load(ctx, t, lockMutable, id)
+	return p, err
+}
+
+// load reads a payment. known tells that its terms came from the cache.
+func (s *Store) load(ctx context.Context, on session, mutable string, id payment.ID) (p *payment.Payment, known bool, err error) {
+	p = &payment.Payment{ID: id}
+	var canceled, settled, transfers, attempts int64
+	err = on.row(ctx, mutable, []any{id}, &p.Standing.State, &p.Standing.Oddity, &p.Version, &canceled, &settled, &transfers, &attempts)
+	if ok, err := found(err); err != nil {
+		return nil, false, fmt.Errorf("load payment: %w", err)
+	} else if !ok {
+		return nil, false, notFound("payment")
+	}
+	if p.Terms, known = s.terms.get(id); !known {
+		if p.Terms, err = loadTerms(ctx, on, id); err != nil {
+			return nil, false, fmt.Errorf("load terms: %w", err)
+		}
+	}
+	p.Terms.CanceledAt = fromMicros(canceled)
+	p.Standing.SettledAt = fromMicros(settled)
+	if transfers > 0 {
+		if p.Transfers, err = loadTransfers(ctx, on, id); err != nil {
+			return nil, false, fmt.Errorf("load transfers: %w", err)
+		}
+	}
+	if attempts > 0 {
+		if p.Attempts, err = loadAttempts(ctx, on, id); err != nil {
+			return nil, false, fmt.Errorf("load attempts: %w", err)
+		}
+	}
+	return p, known, nil
+}
+
+func loadTerms(ctx context.Context, on session, id payment.ID) (payment.Terms, error) {
+	var d payment.Terms
+	var grace, created, expires int64
+	if err := on.row(ctx, selectTerms, []any{id}, &d.Merchant, &d.Dialect, &d.Reference, &d.PayerIdentifier, &d.RedirectURL,
+		&d.RedirectLabel, &d.ClientID, &d.Origin, &grace, &created, &expires); err != nil {
+		return d, err
+	}
+	d.Grace = time.Duration(grace) * time.Microsecond
+	d.CreatedAt, d.ExpiresAt = fromMicros(created), fromMicros(expires)
+	r, err := on.query(ctx, selectRequests, id)
+	if err != nil {
+		return d, err
+	}
+	d.Requests, err = collect(r, func() (payment.Request, error) { return scanRequest(r) })
+	return d, err
+}
+
+func scanRequest(r rows) (payment.Request, error) {
+	var q payment.Request
+	var due, payee, share, amount, feePayee string
+	err := r.Scan(&q.Index, &q.ID, &q.Asset, &due, &payee, &share, &amount, &feePayee, &q.Salt, &q.Reference, &q.Topic)
+	if err != nil {
+		return q, err
+	}
+	if q.Due, err = parseUnits(due); err != nil {
+		return q, err
+	}
+	if q.Payee, err = parseAddress(payee); err != nil || amount == "" {
+		return q, err
+	}
+	q.Fee = &payment.Fee{Share: share}
+	if q.Fee.Amount, err = parseUnits(amount); err != nil {
+		return q, err
+	}
+	q.Fee.Payee, err = parseAddress(feePayee)
+	return q, err
+}
+
+// PaymentByRequest implements checkout.Store.
+func (s *Store) PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error) {
+	var id payment.ID
+	ok, err := found(s.read.row(ctx, `SELECT payment FROM requests WHERE id = $1`, []any{requestID}, &id))
+	if err != nil {
+		return nil, fmt.Errorf("find request: %w", err)
+	}
+	if !ok {
+		return nil, notFound("request")
+	}
+	return s.Payment(ctx, id)
+}
+
+const saveStanding = `UPDATE payments SET state = $1, oddity = $2, settled_at = $3, canceled_at = $4, version = version + 1
+ WHERE id = $5 AND version = $6` // 0 rows: someone was faster
+
+// SaveStanding implements checkout.Tx.
+func (t *tx) SaveStanding(ctx context.Context, p *payment.Payment) error {
+	n, err := t.exec(ctx, saveStanding, p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt),
+		micros(p.Terms.CanceledAt), p.ID, p.Version)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return checkout.ErrStale
+	}
+	p.Version++
+	t.touch(p.ID)
+	return nil
+}
+
+const selectOverdue = `SELECT id FROM payments WHERE state = 'open' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2`
+
+// Overdue implements checkout.Store.
+func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]payment.ID, error) {
+	r, err := s.read.query(ctx, selectOverdue, micros(now), limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(r, func() (id payment.ID, err error) {
+		err = r.Scan(&id)
+		return id, err
+	})
+}
+
+// ownersAtOnce are the numbers of handles that one query asks for: a fixed few,
+// so that few statements are prepared.
+var ownersAtOnce = []int{1, 16, 128}
+
+// Owners implements checkout.Tx.
+func (t *tx) Owners(ctx context.Context, rail string, handles []string) (map[string]checkout.Owner, error) {
+	return loadOwners(ctx, t, rail, handles)
+}
+
+// Owners implements checkout.Store.
+func (s *Store) Owners(ctx context.Context, rail string, handles []string) (map[string]checkout.Owner, error) {
+	return loadOwners(ctx, s.read, rail, handles)
+}
+
+func loadOwners(ctx context.Context, on session, rail string, handles []string) (map[string]checkout.Owner, error) {
+	owners := map[string]checkout.Owner{}
+	for len(handles) > 0 {
+		size := ownersAtOnce[len(ownersAtOnce)-1]
+		for _, n := range ownersAtOnce {
+			if len(handles) <= n {
+				size = n
+				break
+			}
+		}
+		n := min(size, len(handles))
+		args := make([]any, 0, size+1)
+		args = append(args, rail)
+		for i := range size {
+			args = append(args, handles[min(i, n-1)]) // the last one fills up
+		}
+		handles = handles[n:]
+		r, err := on.query(ctx, `SELECT value, payment, request FROM handles WHERE rail = $1 AND value IN (`+placeholders(2, size)+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := collect(r, func() (value string, err error) {
+			var o checkout.Owner
+			err = r.Scan(&value, &o.Payment, &o.Request)
+			owners[value] = o
+			return value, err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return owners, nil
+}

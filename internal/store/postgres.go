@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	// retries bounds how often a transaction runs that the database keeps
+	// refusing for reasons of concurrency.
+	retries = 6
+	// migrationLock is the advisory lock that migrating nodes take, an arbitrary
+	// number of our own.
+	migrationLock = 7_305_871_120_418
+	pgConnections = 20
+)
+
+// postgresEngine gives every write a transaction of its own, at the default
+// level "read committed": rows that a decision depends on are locked or guarded
+// by the statements themselves.
+type postgresEngine struct {
+	db *sql.DB
+}
+
+func openPostgres(ctx context.Context, dsn string) (*postgresEngine, error) {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// pgx keeps the password out of this text.
+		return nil, fmt.Errorf("read the database's URL: %w", err)
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 10 * time.Second
+	}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(pgConnections)
+	db.SetMaxIdleConns(pgConnections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), db.Close())
+	}
+	return &postgresEngine{db: db}, nil
+}
+
+func (e *postgresEngine) reader() session        { return &direct{e.db} }
+func (e *postgresEngine) text(sql string) string { return strings.ReplaceAll(sql, "{{BLOB}}", "BYTEA") }
+func (e *postgresEngine) Close() error           { return e.db.Close() }
+
+func (e *postgresEngine) write(ctx context.Context, f func(session) error) error {
+	for n := 1; ; n++ {
+		err := e.once(ctx, f)
+		if err == nil || n == retries || !retryable(err) {
+			return err
+		}
+		// Jitter, so that those who collided do not collide again.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(time.Duration(n) * 5 * time.Millisecond)):
+		}
+	}
+}
+
+func (e *postgresEngine) once(ctx context.Context, f func(session) error) error {
+	t, err := e.db.BeginTx(ctx, nil)
+	if err != nil {
+		return neutral(err)
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			// Also after a panic of f. Its error would hide the one that matters.
+			_ = t.Rollback()
+		}
+	}()
+	if err := f(&direct{t}); err != nil {
+		return err
+	}
+	if err := t.Commit(); err != nil {
+		return neutral(err)
+	}
+	committed = true
+	return nil
+}
+
+func (e *postgresEngine) migrate(ctx context.Context, f func(session) error) error {
+	return e.once(ctx, func(on session) error {
+		if _, err := on.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
+			return err
+		}
+		return f(on)
+	})
+}
+
+func (e *postgresEngine) hasTable(ctx context.Context, name string) (bool, error) {
+	return found(e.reader().row(ctx, `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1`, []any{name}, &name))
+}
+
+// queryer is *sql.DB or *sql.Tx. The driver keeps statements prepared on each
+// connection by their text.
+type queryer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// direct is a session that leaves preparing to the driver.
+type direct struct{ on queryer }
+
+func (d *direct) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	return affected(d.on.ExecContext(ctx, query, args...))
+}
+
+func (d *direct) query(ctx context.Context, query string, args ...any) (rows, error) {
+	r, err := d.on.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, neutral(err)
+	}
+	return r, nil
+}
+
+func (d *direct) row(ctx context.Context, query string, args []any, dest ...any) error {
+	return scanned(d.on.QueryRowContext(ctx, query, args...).Scan(dest...))
+}

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+)
+
+const (
+	insertTransfer = `INSERT INTO transfers (key, payment, request, rail, asset, amount, credit, fee, stage, at,
+ chain, block, block_hash, tx, log_index, payer)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (key) DO NOTHING`
+
+	countTransfer = `UPDATE payments SET transfers = transfers + 1 WHERE id = $1`
+
+	// updateTransfer changes nothing where the stored transfer is final or says
+	// the same already. An amount can only change where a reorganisation put
+	// another event in the place of the first, and its credit goes with it;
+	// otherwise the credit stays what it was fixed at.
+	updateTransfer = `UPDATE transfers SET stage = $3, at = $4, chain = $5, block = $6, block_hash = $7, tx = $8, log_index = $9,
+ payer = $10, amount = $11, fee = $13, credit = CASE WHEN amount = $11 THEN credit ELSE $12 END
+ WHERE key = $1 AND payment = $2 AND stage <> 'final'
+ AND (stage <> $3 OR at <> $4 OR chain <> $5 OR block <> $6 OR block_hash <> $7 OR tx <> $8 OR log_index <> $9
+ OR payer <> $10 OR amount <> $11 OR fee <> $13)`
+
+	selectTransferOwner = `SELECT payment FROM transfers WHERE key = $1`
+)
+
+// PutTransfer implements checkout.Tx.
+//
+// Faults: Conflict "transfer_taken" if the key belongs to another payment.
+func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer) (bool, error) {
+	e := x.Evidence
+	chain, err := number(uint64(e.Chain))
+	if err != nil {
+		return false, err
+	}
+	block, err := number(e.Block)
+	if err != nil {
+		return false, err
+	}
+	n, err := t.exec(ctx, insertTransfer, x.Key, id, x.Request, x.Rail, x.Asset, units(x.Amount), units(x.Credit), units(x.Fee),
+		x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex), e.Payer)
+	if err != nil {
+		return false, err
+	}
+	if n == 1 {
+		t.touch(id)
+		_, err := t.exec(ctx, countTransfer, id)
+		return true, err
+	}
+	n, err = t.exec(ctx, updateTransfer, x.Key, id, x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex),
+		e.Payer, units(x.Amount), units(x.Credit), units(x.Fee))
+	if err != nil {
+		return false, err
+	}
+	if n == 1 {
+		t.touch(id)
+		return true, nil
+	}
+	var owner payment.ID
+	if err := t.row(ctx, selectTransferOwner, []any{x.Key}, &owner); err != nil {
+		return false, err
+	}
+	if owner != id {
+		return false, fault.Newf(fault.Conflict, "transfer_taken", "transfer %s belongs to another payment", x.Key)
+	}
+	return false, nil
+}
+
+const (
+	transferColumns = `payment, key, request, rail, asset, amount, credit, fee, stage, at, chain, block, block_hash, tx, log_index, payer`
+
+	selectTransfers = `SELECT ` + transferColumns + ` FROM transfers WHERE payment = $1 ORDER BY at, key`
+
+	selectTransfersAbove = `SELECT ` + transferColumns + ` FROM transfers
+ WHERE chain = $1 AND block > $2 AND stage <> 'dropped' ORDER BY block, key`
+
+	selectTransfersIn = `SELECT ` + transferColumns + ` FROM transfers
+ WHERE chain = $1 AND block = $2 AND block_hash = $3 AND stage = 'pending' ORDER BY key`
+)
+
+func loadTransfers(ctx context.Context, on session, id payment.ID) ([]payment.Transfer, error) {
+	owned, err := queryTransfers(ctx, on, selectTransfers, id)
+	if err != nil {
+		return nil, err
+	}
+	xs := make([]payment.Transfer, len(owned))
+	for i, o := range owned {
+		xs[i] = o.Transfer
+	}
+	return xs, nil
+}
+
+// TransfersAbove implements checkout.Tx.
+func (t *tx) TransfersAbove(ctx context.Context, chain asset.ChainID, block uint64) ([]checkout.Owned, error) {
+	c, b, err := place(chain, block)
+	if err != nil {
+		return nil, err
+	}
+	return queryTransfers(ctx, t, selectTransfersAbove, c, b)
+}
+
+// TransfersIn implements checkout.Tx. Dropped transfers are in no block.
+func (t *tx) TransfersIn(ctx context.Context, chain asset.ChainID, b checkout.Block) ([]checkout.Owned, error) {
+	c, n, err := place(chain, b.Number)
+	if err != nil {
+		return nil, err
+	}
+	return queryTransfers(ctx, t, selectTransfersIn, c, n, b.Hash)
+}
+
+func queryTransfers(ctx context.Context, on session, query string, args ...any) ([]checkout.Owned, error) {
+	r, err := on.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(r, func() (checkout.Owned, error) { return scanTransfer(r) })
+}
+
+func scanTransfer(r rows) (checkout.Owned, error) {
+	var o checkout.Owned
+	var amount, credit, fee string
+	var at, chain, block, logIndex int64
+	x := &o.Transfer
+	err := r.Scan(&o.Payment, &x.Key, &x.Request, &x.Rail, &x.Asset, &amount, &credit, &fee, &x.Stage, &at,
+		&chain, &block, &x.Evidence.BlockHash, &x.Evidence.Tx, &logIndex, &x.Evidence.Payer)
+	if err != nil {
+		return o, err
+	}
+	if x.Amount, err = parseUnits(amount); err != nil {
+		return o, err
+	}
+	if x.Credit, err = parseUnits(credit); err != nil {
+		return o, err
+	}
+	if x.Fee, err = parseUnits(fee); err != nil {
+		return o, err
+	}
+	x.At = fromMicros(at)
+	x.Evidence.Chain, x.Evidence.Block, x.Evidence.LogIndex = asset.ChainID(chain), uint64(block), uint(logIndex)
+	return o, nil
+}
+
+const selectUnsettled = `SELECT block, block_hash, MIN(at) FROM transfers
+ WHERE chain = $1 AND block <= $2 AND stage = 'pending' GROUP BY block, block_hash ORDER BY block, block_hash`
+
+// Unsettled implements checkout.Store.
+func (s *Store) Unsettled(ctx context.Context, chain asset.ChainID, upTo uint64) ([]checkout.Block, error) {
+	c, n, err := place(chain, upTo)
+	if err != nil {
+		return nil, err
+	}
+	return queryBlocks(ctx, s.read, selectUnsettled, c, n)
+}
+
+func queryBlocks(ctx context.Context, on session, query string, args ...any) ([]checkout.Block, error) {
+	r, err := on.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(r, func() (b checkout.Block, err error) {
+		var n, at int64
+		err = r.Scan(&n, &b.Hash, &at)
+		b.Number, b.Time = uint64(n), fromMicros(at)
+		return b, err
+	})
+}
+
+// place fits a block of a chain into the database's numbers.
+func place(chain asset.ChainID, block uint64) (c, b int64, err error) {
+	if c, err = number(uint64(chain)); err != nil {
+		return 0, 0, fmt.Errorf("chain: %w", err)
+	}
+	if b, err = number(block); err != nil {
+		return 0, 0, fmt.Errorf("block: %w", err)
+	}
+	return c, b, nil
+}

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"quittance/internal/job"
+	"quittance/internal/merchant"
+	"quittance/internal/webhook"
+)
+
+const (
+	// insertDelivery leaves a delivery alone that is there already, by its id or
+	// as the same message of the same event to the same endpoint.
+	insertDelivery = `INSERT INTO deliveries (id, event_id, payment, merchant, endpoint, dialect, event, body, test, state,
+ attempts, next_at, created_at, last_at, last_status, last_error, last_us)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`
+
+	deliveryColumns = `id, event_id, payment, merchant, endpoint, dialect, event, body, test, state,
+ attempts, next_at, created_at, last_at, last_status, last_error, last_us`
+
+	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1`
+
+	attemptedDelivery = `UPDATE deliveries SET state = $2, attempts = attempts + 1, next_at = $3,
+ last_at = $4, last_status = $5, last_error = $6, last_us = $7 WHERE id = $1`
+
+	replayDelivery = `UPDATE deliveries SET state = 'queued', next_at = $2 WHERE id = $1`
+)
+
+// SaveDeliveries implements webhook.Store.
+func (s *Store) SaveDeliveries(ctx context.Context, ds []webhook.Delivery) error {
+	return s.write(ctx, func(t *tx) error {
+		for _, d := range ds {
+			if err := t.saveDelivery(ctx, d); err != nil {
+				return fmt.Errorf("save delivery %s: %w", d.ID, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) saveDelivery(ctx context.Context, d webhook.Delivery) error {
+	body := d.Body
+	if body == nil {
+		body = []byte{} // nil would be NULL
+	}
+	n, err := t.exec(ctx, insertDelivery, d.ID, d.EventID, d.Payment, d.Merchant, d.Endpoint, d.Dialect, d.Event, body, d.Test, d.State,
+		d.Attempts, micros(d.NextAt), micros(d.CreatedAt), micros(d.Last.At), d.Last.Status, plain(d.Last.Error), d.Last.Took.Microseconds())
+	if err != nil || n == 0 {
+		return err
+	}
+	return t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: d.ID, RunAt: d.NextAt})
+}
+
+// Delivery implements webhook.Store.
+//
+// Faults: NotFound "delivery_not_found", or "webhook_not_found" if the endpoint
+// was deleted; then the delivery is returned all the same.
+func (s *Store) Delivery(ctx context.Context, id string) (webhook.Delivery, merchant.Endpoint, error) {
+	d, err := one(s.queryDeliveries(ctx, selectDelivery, id))("delivery")
+	if err != nil {
+		return webhook.Delivery{}, merchant.Endpoint{}, err
+	}
+	e, err := one(s.queryEndpoints(ctx, selectEndpoint, d.Endpoint))("webhook")
+	return d, e, err
+}
+
+// Attempted implements webhook.Store.
+//
+// Faults: NotFound.
+func (s *Store) Attempted(ctx context.Context, id string, a webhook.Attempt, state webhook.DeliveryState, next time.Time) error {
+	return s.changeOne(ctx, "delivery", attemptedDelivery, id, state, micros(next), micros(a.At), a.Status, plain(a.Error), a.Took.Microseconds())
+}
+
+// Replay implements webhook.Store.
+//
+// Faults: NotFound.
+func (s *Store) Replay(ctx context.Context, id string, now time.Time) error {
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, replayDelivery, id, micros(now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return notFound("delivery")
+		}
+		return t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: id, RunAt: now})
+	})
+}
+
+// maxPage bounds one page of a list, defaultPage is what a zero limit means.
+const (
+	maxPage     = 1000
+	defaultPage = 100
+)
+
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return defaultPage
+	}
+	return min(limit, maxPage)
+}
+
+// Deliveries implements webhook.Store. Its condition is put together from
+// constants, so that each combination of filters can use its index.
+func (s *Store) Deliveries(ctx context.Context, f webhook.Filter) ([]webhook.Delivery, error) {
+	var where []string
+	var args []any
+	and := func(condition string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf("%s $%d", condition, len(args)))
+	}
+	before := f.Before
+	if before == "" {
+		before = lastID
+	}
+	and("id <", before)
+	if f.Merchant != "" {
+		and("merchant =", f.Merchant)
+	}
+	if f.Payment != "" {
+		and("payment =", f.Payment)
+	}
+	if f.State != "" {
+		and("state =", f.State)
+	}
+	args = append(args, pageSize(f.Limit))
+	return s.queryDeliveries(ctx, fmt.Sprintf(`SELECT %s FROM deliveries WHERE %s ORDER BY id DESC LIMIT $%d`,
+		deliveryColumns, strings.Join(where, " AND "), len(args)), args...)
+}
+
+func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]webhook.Delivery, error) {
+	r, err := s.read.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(r, func() (d webhook.Delivery, err error) {
+		var next, created, at, took int64
+		err = r.Scan(&d.ID, &d.EventID, &d.Payment, &d.Merchant, &d.Endpoint, &d.Dialect, &d.Event, &d.Body, &d.Test, &d.State,
+			&d.Attempts, &next, &created, &at, &d.Last.Status, &d.Last.Error, &took)
+		d.NextAt, d.CreatedAt, d.Last.At = fromMicros(next), fromMicros(created), fromMicros(at)
+		d.Last.Took = time.Duration(took) * time.Microsecond
+		return d, err
+	})
+}
