@@ -1,0 +1,291 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quittance/internal/app"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/internal/webhook"
+)
+
+func keygenCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "keygen",
+		Short: "Make a key for the configuration's keys list",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var b [32]byte
+			_, _ = rand.Read(b[:]) // never fails: the runtime aborts instead
+			key := base64.StdEncoding.EncodeToString(b[:])
+			return o.print(c.OutOrStdout(), map[string]string{"key": key}, func(w io.Writer) { _, _ = fmt.Fprintln(w, key) })
+		},
+	}
+}
+
+func migrateCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema up to date",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.admin(c, func(*app.Admin) error {
+				return o.print(c.OutOrStdout(), map[string]bool{"current": true}, func(w io.Writer) { _, _ = fmt.Fprintln(w, "the schema is current") })
+			})
+		},
+	}
+}
+
+func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+	c.AddCommand(subs...)
+	return c
+}
+
+type merchantWire struct {
+	ID        payment.MerchantID `json:"id"`
+	Name      string             `json:"name"`
+	CreatedAt time.Time          `json:"createdAt"`
+}
+
+func merchantCommand(o *options) *cobra.Command {
+	show := func(c *cobra.Command, m merchant.Merchant) error {
+		return o.print(c.OutOrStdout(), merchantWire{m.ID, m.Name, m.CreatedAt}, func(w io.Writer) { _, _ = fmt.Fprintf(w, "%s  %s\n", m.ID, m.Name) })
+	}
+	create := &cobra.Command{
+		Use: "create NAME", Short: "Make a merchant", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				m, err := a.AddMerchant(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return show(c, m)
+			})
+		},
+	}
+	list := &cobra.Command{
+		Use: "list", Short: "List merchants", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				all, err := a.Store.Merchants(c.Context())
+				if err != nil {
+					return err
+				}
+				for _, m := range all {
+					if err := show(c, m); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	return group("merchant", "Make and list merchants", create, list)
+}
+
+type credentialWire struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"`
+	Hint      string    `json:"hint"`
+	Label     string    `json:"label"`
+	Secret    string    `json:"secret,omitempty"`
+	Revoked   bool      `json:"revoked"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// credentialCommands make, list and revoke the credentials of one kind.
+func credentialCommands(o *options, kind merchant.CredentialKind, noun string) []*cobra.Command {
+	var owner, label string
+	create := &cobra.Command{
+		Use: "create", Short: "Make " + noun + "; a secret is shown once", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				made, secret, err := a.AddCredential(c.Context(), payment.MerchantID(owner), kind, label)
+				if err != nil {
+					return err
+				}
+				w := credentialWire{ID: made.ID, Kind: string(kind), Hint: made.Hint, Label: label, Secret: secret, CreatedAt: made.CreatedAt}
+				return o.print(c.OutOrStdout(), w, func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s\n", secret) })
+			})
+		},
+	}
+	create.Flags().StringVar(&label, "label", "", "your own name for it")
+	list := &cobra.Command{
+		Use: "list", Short: "List what a merchant has", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				all, err := a.Store.Credentials(c.Context(), payment.MerchantID(owner))
+				if err != nil {
+					return err
+				}
+				for _, x := range all {
+					if x.Kind != kind {
+						continue
+					}
+					w := credentialWire{ID: x.ID, Kind: string(x.Kind), Hint: x.Hint, Label: x.Label, Revoked: !x.RevokedAt.IsZero(), CreatedAt: x.CreatedAt}
+					err := o.print(c.OutOrStdout(), w, func(out io.Writer) {
+						_, _ = fmt.Fprintf(out, "%s  %-16s revoked=%v  %s\n", w.ID, w.Hint, w.Revoked, w.Label)
+					})
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	revoke := &cobra.Command{
+		Use: "revoke ID", Short: "Stop one from working, within seconds", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				return a.Store.RevokeCredential(c.Context(), payment.MerchantID(owner), args[0], time.Now().UTC())
+			})
+		},
+	}
+	for _, c := range []*cobra.Command{create, list, revoke} {
+		merchantFlag(c, &owner)
+	}
+	return []*cobra.Command{create, list, revoke}
+}
+
+func merchantFlag(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "merchant", "", "the merchant's id")
+	_ = c.MarkFlagRequired("merchant")
+}
+
+func apikeyCommand(o *options) *cobra.Command {
+	return group("apikey", "Make, list and revoke API keys", credentialCommands(o, merchant.APIKey, "an API key")...)
+}
+
+func clientidCommand(o *options) *cobra.Command {
+	return group("clientid", "Make, list and revoke client ids", credentialCommands(o, merchant.ClientID, "a client id")...)
+}
+
+type destinationWire struct {
+	ID            string `json:"id"`
+	DestinationID string `json:"destinationId"`
+	Active        bool   `json:"active"`
+}
+
+func destinationCommand(o *options) *cobra.Command {
+	var owner string
+	show := func(c *cobra.Command, d merchant.Destination) error {
+		w := destinationWire{ID: d.ID, DestinationID: d.To.String(), Active: d.Active}
+		return o.print(c.OutOrStdout(), w, func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s  active=%v  %s\n", w.ID, w.Active, w.DestinationID) })
+	}
+	create := &cobra.Command{
+		Use: "create DESTINATION", Short: "Set where payments go: wallet@eip155:chain#checksum:token", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				d, err := a.AddDestination(c.Context(), payment.MerchantID(owner), args[0])
+				if err != nil {
+					return err
+				}
+				return show(c, d)
+			})
+		},
+	}
+	list := &cobra.Command{
+		Use: "list", Short: "List a merchant's destinations", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				all, err := a.Store.Destinations(c.Context(), payment.MerchantID(owner))
+				if err != nil {
+					return err
+				}
+				for _, d := range all {
+					if err := show(c, d); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	for _, c := range []*cobra.Command{create, list} {
+		merchantFlag(c, &owner)
+	}
+	return group("destination", "Set and list where payments go", create, list)
+}
+
+type deliveryWire struct {
+	ID        string    `json:"id"`
+	Event     string    `json:"event"`
+	Payment   string    `json:"payment"`
+	State     string    `json:"state"`
+	Attempts  int       `json:"attempts"`
+	Status    int       `json:"status"`
+	Error     string    `json:"error,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+func webhookCommand(o *options) *cobra.Command {
+	var owner, pay, state string
+	var limit int
+	list := &cobra.Command{
+		Use: "list", Short: "List deliveries, newest first", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				all, err := a.Webhooks.List(c.Context(), webhook.Filter{
+					Merchant: payment.MerchantID(owner), Payment: payment.ID(pay), State: webhook.DeliveryState(state), Limit: limit,
+				})
+				if err != nil {
+					return err
+				}
+				for _, d := range all {
+					w := deliveryWire{
+						ID: d.ID, Event: d.Event, Payment: string(d.Payment), State: string(d.State), Attempts: d.Attempts,
+						Status: d.Last.Status, Error: d.Last.Error, CreatedAt: d.CreatedAt,
+					}
+					err := o.print(c.OutOrStdout(), w, func(out io.Writer) {
+						_, _ = fmt.Fprintf(out, "%s  %s  %-26s %-9s attempts=%d status=%d %s\n", w.ID, w.CreatedAt.Format(time.RFC3339), w.Event, w.State, w.Attempts, w.Status, w.Error)
+					})
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	list.Flags().StringVar(&owner, "merchant", "", "only this merchant's")
+	list.Flags().StringVar(&pay, "payment", "", "only this payment's")
+	list.Flags().StringVar(&state, "state", "", "only queued, delivered or exhausted ones")
+	list.Flags().IntVar(&limit, "limit", 50, "how many")
+	replay := &cobra.Command{
+		Use: "replay ID...", Short: "Send deliveries again, with the same id and body", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				for _, id := range args {
+					if err := a.Webhooks.Replay(c.Context(), id); err != nil {
+						return fmt.Errorf("replay %s: %w", id, err)
+					}
+				}
+				return nil
+			})
+		},
+	}
+	var endpointOwner string
+	add := &cobra.Command{
+		Use: "add URL", Short: "Add an endpoint; its secret is shown once", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				e, err := a.AddEndpoint(c.Context(), payment.MerchantID(endpointOwner), args[0])
+				if err != nil {
+					return err
+				}
+				w := map[string]string{"id": e.ID, "url": e.URL, "secret": e.Secret}
+				return o.print(c.OutOrStdout(), w, func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s\n", e.Secret) })
+			})
+		},
+	}
+	merchantFlag(add, &endpointOwner)
+	return group("webhook", "Add endpoints, list deliveries and send them again", add, list, replay)
+}

@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/config"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/internal/store"
+	"quittance/internal/webhook"
+)
+
+// Admin does operators' tasks on a configuration's database, beside a running
+// server or without one.
+type Admin struct {
+	Store    *store.Store
+	Webhooks *webhook.Service
+	guard    *webhook.Guard
+	book     *asset.Book
+}
+
+// OpenAdmin opens and migrates the database. Close it after use.
+func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
+	s, err := production(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	box, _, err := secrets(s.Keys)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log})
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), db.Close())
+	}
+	guard := &webhook.Guard{AllowLoopback: s.AllowLoopback}
+	return &Admin{Store: db, Webhooks: webhook.New(db, guard.Client(), nil, s.Log), guard: guard, book: s.Book}, nil
+}
+
+// Close releases the database.
+func (a *Admin) Close() error { return a.Store.Close() }
+
+// AddMerchant makes a merchant.
+func (a *Admin) AddMerchant(ctx context.Context, name string) (merchant.Merchant, error) {
+	if name == "" || len(name) > 200 {
+		return merchant.Merchant{}, errors.New("a merchant's name has 1 to 200 bytes")
+	}
+	now := time.Now().UTC()
+	m := merchant.Merchant{ID: payment.MerchantID(payment.NewULID(now)), Name: name, CreatedAt: now}
+	return m, a.Store.InsertMerchant(ctx, m)
+}
+
+// AddCredential makes a key and returns its secret, which is not kept.
+func (a *Admin) AddCredential(ctx context.Context, m payment.MerchantID, kind merchant.CredentialKind, label string) (merchant.Credential, string, error) {
+	if _, err := a.Store.Merchant(ctx, m); err != nil {
+		return merchant.Credential{}, "", err
+	}
+	now := time.Now().UTC()
+	secret := merchant.NewSecret(kind, false)
+	c := merchant.Credential{
+		ID: payment.NewULID(now), Merchant: m, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret), Label: label, CreatedAt: now,
+	}
+	return c, secret, a.Store.InsertCredential(ctx, c)
+}
+
+// AddDestination makes a destination of an ERC-7828 destination id.
+func (a *Admin) AddDestination(ctx context.Context, m payment.MerchantID, text string) (merchant.Destination, error) {
+	if _, err := a.Store.Merchant(ctx, m); err != nil {
+		return merchant.Destination{}, err
+	}
+	to, err := asset.ParseDestination(text)
+	if err != nil {
+		return merchant.Destination{}, err
+	}
+	if _, ok := a.book.TokenAt(to.Chain, to.Token); !ok {
+		return merchant.Destination{}, fmt.Errorf("token %s on chain %d is not known or its chain is not configured", to.Token, to.Chain)
+	}
+	now := time.Now().UTC()
+	d := merchant.Destination{ID: payment.NewULID(now), Merchant: m, To: to, Active: true, CreatedAt: now}
+	return d, a.Store.InsertDestination(ctx, d)
+}
+
+// AddEndpoint makes a webhook endpoint and returns its secret.
+func (a *Admin) AddEndpoint(ctx context.Context, m payment.MerchantID, url string) (merchant.Endpoint, error) {
+	if _, err := a.Store.Merchant(ctx, m); err != nil {
+		return merchant.Endpoint{}, err
+	}
+	if err := a.guard.Check(url); err != nil {
+		return merchant.Endpoint{}, err
+	}
+	now := time.Now().UTC()
+	e := merchant.Endpoint{ID: payment.NewULID(now), Merchant: m, URL: url, Secret: webhook.NewSecret(), Active: true, CreatedAt: now}
+	return e, a.Store.InsertEndpoint(ctx, e)
+}

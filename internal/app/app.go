@@ -1,0 +1,309 @@
+package app
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/checkout"
+	"quittance/internal/job"
+	"quittance/internal/lifecycle"
+	"quittance/internal/merchant"
+	"quittance/internal/official"
+	"quittance/internal/rail"
+	"quittance/internal/rail/evmref"
+	"quittance/internal/seal"
+	"quittance/internal/store"
+	"quittance/internal/webhook"
+	"quittance/static"
+	"quittance/templates"
+	"quittance/web"
+	"quittance/web/pay"
+	"quittance/web/request"
+)
+
+// Setup is everything that the ways to run, serve, demo and tests, decide
+// differently.
+type Setup struct {
+	BaseURL        string
+	Database       string   // "sqlite:PATH" or "postgres://..."
+	Keys           [][]byte // 32 bytes each, newest first
+	Book           *asset.Book
+	Registry       *official.Registry
+	Chains         []ChainSetup
+	Window, Grace  time.Duration // 0 for the checkout's defaults
+	Proxies        []*net.IPNet
+	FrameAncestors []string
+	Placeholders   bool                         // accept the wrong checksums of published examples
+	AllowLoopback  bool                         // webhooks may go to this machine
+	SandboxScript  bool                         // pages load the sandbox wallet
+	Mount          func(*App, templates.Assets) // further routes, nil for none
+	Log            *slog.Logger
+}
+
+// ChainSetup is one chain and how it is read.
+type ChainSetup struct {
+	ID            asset.ChainID
+	Endpoints     []chain.Endpoint
+	PublicRPC     []string
+	Confirmations int
+	FinalizedTag  bool
+	Agree         int
+	StartBlock    uint64
+	MaxRange      uint64
+	Interval      time.Duration
+}
+
+// App is a built server. Run starts it; Close releases what New opened.
+type App struct {
+	Store     *store.Store
+	Checkout  *checkout.Service
+	Directory *merchant.Directory
+	Webhooks  *webhook.Service
+	Guard     *webhook.Guard
+	Server    *web.Server
+
+	codes    *official.Codes
+	heads    heads
+	nodes    map[asset.ChainID]*chain.Client
+	worker   *job.Worker
+	log      *slog.Logger
+	scanners []*chain.Scanner
+}
+
+// New makes an App of a setup. Nothing runs yet, but the database is open and
+// migrated.
+func New(ctx context.Context, s Setup) (_ *App, err error) {
+	a := &App{log: s.Log, nodes: map[asset.ChainID]*chain.Client{}}
+	box, sessions, err := secrets(s.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if a.Store, err = store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log}); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if err := a.Store.Migrate(ctx); err != nil {
+		return nil, fmt.Errorf("migrate database: %w", err)
+	}
+	a.Directory = merchant.NewDirectory(a.Store)
+	if err := a.chains(s); err != nil {
+		return nil, err
+	}
+	if err := a.background(s); err != nil {
+		return nil, err
+	}
+	return a, a.routes(s, sessions)
+}
+
+// secrets derives the keys for sealing and for cookies from the operator's.
+func secrets(keys [][]byte) (*seal.Box, *web.Sessions, error) {
+	var sealing, cookies [][]byte
+	for _, k := range keys {
+		s, err := hkdf.Key(sha256.New, k, nil, "quittance seal v1", 32)
+		if err != nil {
+			return nil, nil, fmt.Errorf("derive sealing key: %w", err)
+		}
+		c, err := hkdf.Key(sha256.New, k, nil, "quittance session v1", 64)
+		if err != nil {
+			return nil, nil, fmt.Errorf("derive session key: %w", err)
+		}
+		sealing, cookies = append(sealing, s), append(cookies, c)
+	}
+	box, err := seal.New(sealing...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sealing keys: %w", err)
+	}
+	sessions, err := web.NewSessions(cookies)
+	return box, sessions, err
+}
+
+// chains builds what reads chains: clients, the safety check's code watch, the
+// rail, the checkout and the scanners.
+func (a *App) chains(s Setup) error {
+	batchers := map[asset.ChainID]chain.Batcher{}
+	var ids []asset.ChainID
+	for _, c := range s.Chains {
+		client, err := chain.NewClient(chain.Config{Chain: c.ID, Endpoints: c.Endpoints, Log: s.Log})
+		if err != nil {
+			return fmt.Errorf("chain %d: %w", c.ID, err)
+		}
+		a.nodes[c.ID], batchers[c.ID], ids = client, client, append(ids, c.ID)
+	}
+	a.codes = official.NewCodes(s.Registry, ids, CodeReader(batchers), s.Log)
+	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
+	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
+	a.Checkout = checkout.New(checkout.Config{
+		Store: a.Store, Book: s.Book, Rails: []rail.Rail{direct}, Window: s.Window, Grace: s.Grace, Log: s.Log,
+		Nudge: func(id asset.ChainID) {
+			if sc, ok := a.heads.scanners[id]; ok {
+				sc.Nudge()
+			}
+		},
+	})
+	for _, c := range s.Chains {
+		sc, err := chain.NewScanner(chain.ScannerConfig{
+			Client: a.nodes[c.ID], Filter: func() chain.Filter { return direct.Filter(c.ID) },
+			Sink:     &sink{checkout: a.Checkout, rail: direct, node: a.nodes[c.ID], book: s.Book, log: s.Log},
+			Finality: chain.Finality{Confirmations: uint64(c.Confirmations), Tag: c.FinalizedTag},
+			Agree:    c.Agree, StartBlock: c.StartBlock, MaxRange: c.MaxRange, Interval: c.Interval, Log: s.Log,
+		})
+		if err != nil {
+			return fmt.Errorf("chain %d: %w", c.ID, err)
+		}
+		a.heads.scanners[c.ID], a.heads.required[c.ID] = sc, c.Confirmations
+		a.scanners = append(a.scanners, sc)
+	}
+	return nil
+}
+
+// CodeReader reads deployed code in one round trip.
+func CodeReader(nodes map[asset.ChainID]chain.Batcher) official.CodeReader {
+	return func(ctx context.Context, id asset.ChainID, addresses []asset.Address) ([][]byte, error) {
+		node, ok := nodes[id]
+		if !ok {
+			return nil, fmt.Errorf("chain %d is not configured", id)
+		}
+		calls := make([]chain.Call, len(addresses))
+		for i, at := range addresses {
+			calls[i] = chain.CodeCall(at, chain.Latest)
+		}
+		results, err := node.Batch(ctx, calls)
+		if err != nil {
+			return nil, err
+		}
+		codes := make([][]byte, len(results))
+		for i, r := range results {
+			if codes[i], err = r.Bytes(); err != nil {
+				return nil, fmt.Errorf("code of %s: %w", addresses[i], err)
+			}
+		}
+		return codes, nil
+	}
+}
+
+// background builds the webhook service and the worker that runs jobs.
+func (a *App) background(s Setup) error {
+	a.Guard = &webhook.Guard{AllowLoopback: s.AllowLoopback}
+	a.Webhooks = webhook.New(a.Store, a.Guard.Client(), map[string]webhook.Encoder{
+		request.Name: request.Encoder{Book: s.Book, BaseURL: s.BaseURL},
+	}, s.Log)
+	a.worker = job.NewWorker(job.Config{Queue: a.Store, Handlers: a.Webhooks.Handlers(), Log: s.Log, Wake: a.Store.JobsReady()})
+	return nil
+}
+
+func (a *App) routes(s Setup, sessions *web.Sessions) error {
+	assets, err := static.Load()
+	if err != nil {
+		return err
+	}
+	a.Server = web.New(web.Config{BaseURL: s.BaseURL, FrameAncestors: s.FrameAncestors, TrustedProxies: s.Proxies, Log: s.Log})
+	urls := templates.Assets{CSS: assets.URL("pay.css"), Icon: assets.URL("favicon.svg"), Script: assets.URL("pay.js")}
+	if s.SandboxScript {
+		urls.Sandbox = assets.URL("sandbox-wallet.js")
+	}
+	a.Server.Static(assets)
+	public := map[asset.ChainID][]string{}
+	for _, c := range s.Chains {
+		public[c.ID] = c.PublicRPC
+	}
+	request.Mount(request.Config{
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
+	})
+	if s.Mount != nil {
+		s.Mount(a, urls)
+	}
+	a.Server.Echo.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	a.Server.Echo.GET("/readyz", a.ready)
+	pay.Mount(pay.Config{
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls,
+		Subscribe: a.Store.Subscribe, PublicRPC: public, Log: s.Log,
+	})
+	return nil
+}
+
+// CaughtUp reports whether every chain has been read up to its head.
+func (a *App) CaughtUp() bool { return a.heads.caughtUp() }
+
+// ready answers whether payments would be noticed: every scanner has caught up
+// and the database answers.
+func (a *App) ready(c echo.Context) error {
+	if err := a.Store.Ping(c.Request().Context()); err != nil {
+		return c.String(http.StatusServiceUnavailable, "the database does not answer\n")
+	}
+	if !a.heads.caughtUp() {
+		return c.String(http.StatusServiceUnavailable, "a chain is still being read\n")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}
+
+// sweepEvery is how often payments whose window has passed are looked for.
+const sweepEvery = 5 * time.Second
+
+// stopWithin is how long a stop may take; open requests have most of it.
+const stopWithin = 15 * time.Second
+
+// Run answers on l (on nothing if it is nil) and does the background work until
+// ctx ends or a part fails: a checkout whose watcher died must not go on taking
+// payments.
+func (a *App) Run(ctx context.Context, l net.Listener) error {
+	parts := []lifecycle.Part{
+		{Name: "code watch", Run: a.codes.Run},
+		{Name: "jobs", Run: a.worker.Run},
+		{Name: "expiry", Run: a.expire},
+	}
+	for _, sc := range a.scanners {
+		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
+	}
+	if l != nil {
+		parts = append(parts, lifecycle.Part{Name: "http", Stage: lifecycle.Serve, Run: func(ctx context.Context) error { return a.Server.Serve(ctx, l) }})
+	}
+	return (&lifecycle.Group{StopWithin: stopWithin, Log: a.log}).Run(ctx, parts...)
+}
+
+// expire closes payments whose window has passed, but only while every scanner
+// has caught up: money that arrived in time while we were down counts first.
+func (a *App) expire(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if !a.heads.caughtUp() {
+			continue
+		}
+		if n, err := a.Checkout.ExpireOverdue(ctx); err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "expiry sweep failed", "err", err)
+		} else if n > 0 {
+			a.log.InfoContext(ctx, "payments expired", "count", n)
+		}
+	}
+}
+
+// Close releases what was opened. It waits for writes under way.
+func (a *App) Close() error {
+	for _, n := range a.nodes {
+		n.Close()
+	}
+	if a.Store == nil {
+		return nil
+	}
+	return a.Store.Close()
+}

@@ -1,0 +1,334 @@
+//go:build !nosandbox
+
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/merchant"
+	"quittance/internal/official"
+	"quittance/internal/payment"
+	"quittance/internal/sandbox"
+	"quittance/templates"
+	"quittance/web"
+	"quittance/web/request"
+)
+
+// DemoConfig is what `quittance demo` can be told.
+type DemoConfig struct {
+	Listen     string // host:port, port 0 picks a free one
+	DataDir    string // "" keeps nothing
+	WebhookURL string // "" for none besides the demo's own receiver
+	JSON       bool   // print one line of JSON when ready, and nothing else
+	Out        io.Writer
+	Log        *slog.Logger
+}
+
+// demoConfirmations make a sandbox block final: three seconds of suspense.
+const demoConfirmations = 3
+
+// Demo runs the whole product in one process until ctx ends.
+func Demo(ctx context.Context, cfg DemoConfig) (err error) {
+	l, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+	}
+	closers := []func() error{}
+	defer func() {
+		for i := len(closers) - 1; i >= 0; i-- {
+			err = errors.Join(err, closers[i]())
+		}
+	}()
+	kept, err := openKept(cfg.DataDir)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	closers = append(closers, kept.stopped)
+	chains, err := sandbox.Start(ctx, sandbox.Options{DataDir: kept.chainDir(), FinalityDepth: demoConfirmations, Logger: cfg.Log})
+	if err != nil {
+		return errors.Join(fmt.Errorf("start sandbox: %w", err), l.Close())
+	}
+	closers = append(closers, chains.Close)
+	s, err := demoSetup(cfg, kept, chains, "http://"+l.Addr().String())
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	a, err := New(ctx, s)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	closers = append(closers, a.Close)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx, l) }()
+	if err := demoReady(ctx, a, cfg, kept, chains, s.BaseURL); err != nil && ctx.Err() == nil {
+		cancel(err)
+		return errors.Join(err, <-done)
+	}
+	return <-done
+}
+
+func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL string) (Setup, error) {
+	table, tokens := asset.Sandbox()
+	book, err := asset.NewBook(table, tokens)
+	if err != nil {
+		return Setup{}, fmt.Errorf("sandbox tokens: %w", err)
+	}
+	pins := official.Pins{}
+	var reads []ChainSetup
+	for _, c := range chains.All() {
+		id := asset.ChainID(c.ChainID)
+		pins[id] = map[official.Kind]official.Hash{}
+		for _, k := range official.Default().Contracts(id) {
+			text, ok := c.RuntimeHash(k.Address.String())
+			if !ok {
+				return Setup{}, fmt.Errorf("the sandbox has no contract at %s", k.Address)
+			}
+			if pins[id][k.Kind], err = official.ParseHash(text); err != nil {
+				return Setup{}, fmt.Errorf("sandbox contract %s: %w", k.Kind, err)
+			}
+		}
+		reads = append(reads, ChainSetup{
+			ID: id, Endpoints: []chain.Endpoint{{Transport: c.Client(), Name: "sandbox " + c.Network}},
+			PublicRPC: []string{baseURL + "/sandbox/rpc/" + c.Network}, Confirmations: demoConfirmations, Agree: 1,
+			StartBlock: 1, Interval: 250 * time.Millisecond,
+		})
+	}
+	registry, err := official.Default().WithPins(pins)
+	if err != nil {
+		return Setup{}, fmt.Errorf("sandbox contracts: %w", err)
+	}
+	return Setup{
+		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
+		Chains: reads, Placeholders: true, AllowLoopback: true, SandboxScript: true, Log: cfg.Log,
+		Mount: func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, kept) },
+	}, nil
+}
+
+// mountSandbox serves the chains' RPC, the in-page wallet, what was sent to the
+// merchant, and the storybook.
+func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, kept *kept) {
+	s := a.Server
+	s.Storybook(assets)
+	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
+	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()))
+	s.Echo.POST("/sandbox/webhooks", func(c echo.Context) error {
+		// The demo's own merchant: it accepts everything. What it got is listed below.
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(c.Response(), c.Request().Body, web.MaxBody))
+		return c.NoContent(http.StatusNoContent)
+	})
+	s.Echo.GET("/sandbox/webhooks", func(c echo.Context) error { return sandboxWebhooks(c, a, assets, kept.MerchantID) })
+}
+
+// demoReady seeds the merchant, waits until everything is read, and prints
+// where to go.
+func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL string) error {
+	if err := seed(ctx, a, cfg, kept, baseURL); err != nil {
+		return fmt.Errorf("seed demo merchant: %w", err)
+	}
+	link, err := demoPayment(ctx, a, kept, baseURL)
+	if err != nil {
+		return fmt.Errorf("create demo payment: %w", err)
+	}
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !a.heads.caughtUp() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-poll.C:
+		}
+	}
+	d := describe(kept, chains, baseURL, link)
+	if cfg.JSON {
+		b, err := json.Marshal(d)
+		if err != nil {
+			return fmt.Errorf("encode: %w", err)
+		}
+		_, err = fmt.Fprintf(cfg.Out, "%s\n", b)
+		return err
+	}
+	_, err = fmt.Fprintf(cfg.Out, demoText, link, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, baseURL)
+	return err
+}
+
+const demoText = `
+Quittance demo: the whole checkout in one process, on sandbox chains. No real money.
+
+  Pay this:       %s
+                  (choose "Sandbox wallet" on the page; no wallet has to be installed)
+
+  API:            %s/v2/secure-payments
+  API key:        %s
+  Payer:          %s
+  Payer's key:    %s
+  Webhooks sent:  %s/sandbox/webhooks
+  Page states:    %s/storybook
+
+  Create another payment:
+
+    curl -s %s/v2/secure-payments -H "x-api-key: $API_KEY" -H "content-type: application/json" \
+      -d '{"requests":[{"amount":"12.50"}],"reference":"ORDER-1002"}'
+
+Press Ctrl-C to stop.
+`
+
+// demoPayee receives the seeded merchant's money; nobody has its key.
+var demoPayee = asset.Address{0xde, 0xad, 0xbe, 0xef, 0x0d, 0xe1, 0x10, 0x5a, 0x1e, 0x57, 0x0c, 0x0f, 0xfe, 0xe5, 0x40, 0x9b, 0xea, 0x25, 0x0d, 0x01}
+
+// seed makes the demo's merchant unless the data directory has it, and its
+// endpoints anew: the port may have changed.
+func seed(ctx context.Context, a *App, cfg DemoConfig, kept *kept, baseURL string) error {
+	_, err := a.Store.Merchant(ctx, kept.MerchantID)
+	if fault.Is(err, fault.NotFound) {
+		err = seedMerchant(ctx, a, kept)
+	}
+	if err != nil {
+		return err
+	}
+	old, err := a.Store.Endpoints(ctx, kept.MerchantID)
+	if err != nil {
+		return err
+	}
+	for _, e := range old {
+		if err := a.Store.DeleteEndpoint(ctx, kept.MerchantID, e.ID); err != nil {
+			return err
+		}
+	}
+	urls := []string{baseURL + "/sandbox/webhooks"}
+	if cfg.WebhookURL != "" {
+		urls = append(urls, cfg.WebhookURL)
+	}
+	for _, u := range urls {
+		if err := a.Guard.Check(u); err != nil {
+			return fmt.Errorf("webhook URL %s: %w", u, err)
+		}
+		now := time.Now().UTC()
+		e := merchant.Endpoint{ID: payment.NewULID(now), Merchant: kept.MerchantID, URL: u, Secret: kept.WebhookSecret, Active: true, CreatedAt: now}
+		if err := a.Store.InsertEndpoint(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func seedMerchant(ctx context.Context, a *App, kept *kept) error {
+	now := time.Now().UTC()
+	if err := a.Store.InsertMerchant(ctx, merchant.Merchant{ID: kept.MerchantID, Name: "Harbour Coffee Roasters", CreatedAt: now}); err != nil {
+		return err
+	}
+	for kind, secret := range map[merchant.CredentialKind]string{
+		merchant.APIKey: kept.APIKey, merchant.ClientID: kept.ClientID,
+		merchant.SpacePaySecret: kept.SpacePaySecret, merchant.SecPaidToken: kept.SecPaidToken,
+	} {
+		err := a.Store.InsertCredential(ctx, merchant.Credential{
+			ID: payment.NewULID(now), Merchant: kept.MerchantID, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret),
+			Label: "demo", CreatedAt: now,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, tokens := asset.Sandbox()
+	dest := asset.Destination{Wallet: demoPayee, Chain: tokens[0].Chain, Token: tokens[0].Address}
+	return a.Store.InsertDestination(ctx, merchant.Destination{ID: payment.NewULID(now), Merchant: kept.MerchantID, To: dest, Active: true, CreatedAt: now})
+}
+
+// demoPayment makes a payment to look at and returns its URL.
+func demoPayment(ctx context.Context, a *App, kept *kept, baseURL string) (string, error) {
+	token, ok := a.Checkout.Book().Token("USDC-base")
+	if !ok {
+		return "", errors.New("the sandbox has no USDC-base")
+	}
+	var id payment.ID
+	_, _, err := a.Checkout.Create(ctx, checkout.Draft{
+		Merchant: kept.MerchantID, Dialect: request.Name, Reference: "ORDER-1001",
+		RedirectURL: baseURL + "/sandbox/webhooks", RedirectLabel: "See what the merchant received",
+		Requests: []checkout.DraftRequest{{Payee: demoPayee, Token: token, Amount: big.NewInt(24_500_000)}},
+	}, nil, func(p *payment.Payment) (checkout.Answer, error) {
+		id = p.ID
+		return checkout.Answer{Status: http.StatusCreated}, nil
+	})
+	return baseURL + "/?token=" + string(id), err
+}
+
+// demoLine is what `quittance demo --json` prints; its shape is documented.
+type demoLine struct {
+	BaseURL          string       `json:"baseUrl"`
+	Merchant         demoMerchant `json:"merchant"`
+	Payer            demoPayer    `json:"payer"`
+	Chains           []demoChain  `json:"chains"`
+	SecurePaymentURL string       `json:"securePaymentUrl"`
+}
+
+type demoMerchant struct {
+	APIKey            string `json:"apiKey"`
+	ClientID          string `json:"clientId"`
+	AllowedOrigin     string `json:"allowedOrigin"`
+	WebhookSecret     string `json:"webhookSecret"`
+	SpacePaySecretKey string `json:"spacepaySecretKey"`
+	SecPaidToken      string `json:"secpaidToken"`
+}
+
+type demoPayer struct {
+	Address    string `json:"address"`
+	PrivateKey string `json:"privateKey"`
+}
+
+type demoChain struct {
+	Name      string               `json:"name"`
+	Network   string               `json:"network"`
+	ChainID   uint64               `json:"chainId"`
+	RPCURL    string               `json:"rpcUrl"`
+	Tokens    map[string]demoToken `json:"tokens"`
+	Contracts demoContracts        `json:"contracts"`
+}
+
+type demoToken struct {
+	Address  string `json:"address"`
+	Decimals int    `json:"decimals"`
+}
+
+type demoContracts struct {
+	ERC20FeeProxy string `json:"erc20FeeProxy"`
+	EthFeeProxy   string `json:"ethFeeProxy"`
+	BatchPayments string `json:"batchPayments"`
+}
+
+func describe(kept *kept, chains *sandbox.Chains, baseURL, link string) demoLine {
+	address, key := chains.Payer()
+	d := demoLine{
+		BaseURL: baseURL, SecurePaymentURL: link, Payer: demoPayer{Address: address, PrivateKey: key},
+		Merchant: demoMerchant{
+			APIKey: kept.APIKey, ClientID: kept.ClientID, AllowedOrigin: baseURL, WebhookSecret: kept.WebhookSecret,
+			SpacePaySecretKey: kept.SpacePaySecret, SecPaidToken: kept.SecPaidToken,
+		},
+	}
+	for _, c := range chains.All() {
+		line := demoChain{
+			Name: c.Name, Network: c.Network, ChainID: c.ChainID, RPCURL: baseURL + "/sandbox/rpc/" + c.Network, Tokens: map[string]demoToken{},
+			Contracts: demoContracts{ERC20FeeProxy: c.Contracts.ERC20FeeProxy, EthFeeProxy: c.Contracts.EthFeeProxy, BatchPayments: c.Contracts.BatchPayments},
+		}
+		for symbol, t := range c.Tokens {
+			line.Tokens[symbol] = demoToken{Address: t.Address, Decimals: t.Decimals}
+		}
+		d.Chains = append(d.Chains, line)
+	}
+	return d
+}

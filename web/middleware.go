@@ -1,0 +1,171 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+)
+
+const (
+	headerRequestID = "X-Request-Id"
+	codeMethod      = "method_not_allowed"
+	keyRequestID    = "request_id"
+)
+
+// requestID gives every request an id of our own making: a caller's id is never
+// echoed, so it can forge no log line.
+func requestID(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := payment.NewULID(time.Now())
+		c.Set(keyRequestID, id)
+		c.Response().Header().Set(headerRequestID, id)
+		return next(c)
+	}
+}
+
+// RequestID is the id of the request being answered.
+func RequestID(c echo.Context) string {
+	id, _ := c.Get(keyRequestID).(string)
+	return id
+}
+
+// observe logs each request by its route, never by its URL: the token in the
+// path is a capability.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		err := next(c)
+		if err != nil {
+			c.Error(err)
+		}
+		level := slog.LevelDebug
+		if c.Request().Method != http.MethodGet {
+			level = slog.LevelInfo
+		}
+		if s.log.Enabled(c.Request().Context(), level) {
+			s.log.Log(c.Request().Context(), level, "request answered", "method", c.Request().Method, "route", c.Path(),
+				"status", c.Response().Status, "took", time.Since(start), "bytes", c.Response().Size, "request", RequestID(c))
+		}
+		return nil
+	}
+}
+
+// contain turns a panic into an internal fault of this one request.
+func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			r := recover()
+			if r == nil {
+				return
+			}
+			if re, ok := r.(error); ok && errors.Is(re, http.ErrAbortHandler) {
+				panic(r)
+			}
+			s.log.ErrorContext(c.Request().Context(), "panic contained", "route", c.Path(), "request", RequestID(c), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = fault.From(fmt.Errorf("panic: %v", r))
+		}()
+		return next(c)
+	}
+}
+
+// headers sets what every answer carries. Pages set their own policy on top.
+func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
+	ancestors := "'none'"
+	if len(s.cfg.FrameAncestors) > 0 {
+		ancestors = strings.Join(s.cfg.FrameAncestors, " ")
+	}
+	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors " + ancestors + "; require-trusted-types-for 'script'; trusted-types 'none'"
+	frame := len(s.cfg.FrameAncestors) == 0
+	secure := s.Secure()
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), browsing-topics=()")
+		h.Set("Cache-Control", "no-store")
+		if frame {
+			h.Set("X-Frame-Options", "DENY")
+		}
+		if secure {
+			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+		}
+		return next(c)
+	}
+}
+
+// Bounded gives ordinary requests a deadline; streams are mounted without it.
+func (s *Server) Bounded(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
+}
+
+// SameOrigin refuses state-changing requests that another site's page makes
+// with the payer's cookies (CSRF).
+func SameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+	guard := http.NewCrossOriginProtection()
+	return func(c echo.Context) error {
+		if err := guard.Check(c.Request()); err != nil {
+			return fault.New(fault.Forbidden, "cross_origin", "This request came from another site.").Because(err)
+		}
+		return next(c)
+	}
+}
+
+// Faults renders every error of a group through the group's own table.
+func (s *Server) Faults(render func(c echo.Context, f *fault.Error) error) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := next(c)
+			if err == nil || c.Response().Committed {
+				return err
+			}
+			f := asFault(err)
+			s.logFault(c, f)
+			return render(c, f)
+		}
+	}
+}
+
+func (s *Server) logFault(c echo.Context, f *fault.Error) {
+	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		s.log.ErrorContext(c.Request().Context(), "request failed", "route", c.Path(), "request", RequestID(c), "code", f.Code, "err", f)
+	}
+}
+
+// asFault turns the router's own errors into faults as well.
+func asFault(err error) *fault.Error {
+	he, ok := errors.AsType[*echo.HTTPError](err)
+	if !ok {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return fault.New(fault.Unavailable, "timeout", "This took too long. Please try again.").Because(err)
+		}
+		return fault.From(err)
+	}
+	switch he.Code {
+	case http.StatusNotFound:
+		return fault.New(fault.NotFound, "no_such_path", "There is nothing at this address.")
+	case http.StatusMethodNotAllowed:
+		return fault.New(fault.Invalid, codeMethod, "This method is not supported here.")
+	case http.StatusRequestEntityTooLarge:
+		return fault.New(fault.TooLarge, "body_too_large", "The request is too large.")
+	}
+	return fault.From(err)
+}

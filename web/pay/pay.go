@@ -1,0 +1,293 @@
+package pay
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+	"quittance/templates"
+	"quittance/web"
+)
+
+// Chains tells how far the watcher of a chain is.
+type Chains interface {
+	// Head returns the newest block number the watcher knows; ok is false while
+	// it knows none.
+	Head(chain asset.ChainID) (number uint64, ok bool)
+	// Required returns how many confirmations make a block final.
+	Required(chain asset.ChainID) int
+}
+
+// Config is what the page is made of.
+type Config struct {
+	Server    *web.Server
+	Checkout  *checkout.Service
+	Directory *merchant.Directory
+	Sessions  *web.Sessions
+	Chains    Chains
+	Assets    templates.Assets
+	// Subscribe wakes a page's stream when a payment may have changed.
+	Subscribe func(payment.ID) (<-chan struct{}, func())
+	// PublicRPC are endpoints a wallet may be told of when it adds a chain; the
+	// server's own endpoints carry keys and are never shown.
+	PublicRPC map[asset.ChainID][]string
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Pages is the hosted page's handlers.
+type Pages struct {
+	Config
+	streams *streams
+}
+
+// Mount adds the page's routes.
+func Mount(cfg Config) *Pages {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Pages{Config: cfg, streams: newStreams()}
+	e := cfg.Server.Echo
+
+	page := []echo.MiddlewareFunc{cfg.Server.Faults(p.plain), cfg.Server.Bounded}
+	e.GET("/", p.show, page...)
+	e.GET("/:token", p.show, page...)
+
+	stream := []echo.MiddlewareFunc{cfg.Server.Faults(envelope), web.SameOrigin}
+	call := append(stream, cfg.Server.Bounded)
+	api := e.Group("/checkout/:token")
+	api.GET("/pay", p.prepare, call...)
+	api.GET("/status", p.status, call...)
+	api.GET("/events", p.events, stream...)
+	api.POST("/intent", p.intent, call...)
+	api.POST("/telemetry", p.telemetry, call...)
+	return p
+}
+
+// envelope words faults for the page's script, in the Request dialect's shape.
+func envelope(c echo.Context, f *fault.Error) error {
+	status := web.StatusOf(f.Kind)
+	body := map[string]any{"statusCode": status, "message": f.Public, "error": http.StatusText(status), "code": f.Code}
+	if f.Field != "" {
+		body["field"] = f.Field
+	}
+	return c.JSON(status, body)
+}
+
+// plain words faults for a person.
+func (p *Pages) plain(c echo.Context, f *fault.Error) error {
+	status := web.StatusOf(f.Kind)
+	id := web.RequestID(c)
+	view := templates.ErrorPage(p.Assets, id)
+	switch f.Kind {
+	case fault.NotFound, fault.Invalid:
+		status, view = http.StatusNotFound, templates.UnknownPage(p.Assets, id)
+	case fault.Limited:
+		view = templates.RateLimitedPage(p.Assets, id)
+	default:
+	}
+	return web.Page(c, status, templates.Plain(view))
+}
+
+var errUnknown = fault.New(fault.NotFound, "not_found", "This URL is invalid.")
+
+// load finds the payment that a request's token names.
+func (p *Pages) load(c echo.Context) (*payment.Payment, error) {
+	token := c.Param("token")
+	if token == "" {
+		token = c.QueryParam("token")
+	}
+	id, ok := payment.ParseID(token)
+	if !ok {
+		return nil, errUnknown
+	}
+	return p.Checkout.Payment(c.Request().Context(), id)
+}
+
+// show answers with the page of a payment, with the status its API would give.
+func (p *Pages) show(c echo.Context) error {
+	if c.Param("token") == "" && c.QueryParam("token") == "" {
+		return errUnknown
+	}
+	pm, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	view, err := p.view(ctx, pm)
+	if err != nil {
+		return err
+	}
+	if view.State == templates.StateUnsafe {
+		p.refused(ctx, pm, view.Safety)
+	}
+	return web.Page(c, pageStatus(view.State), templates.Pay(view))
+}
+
+// pageStatus is the HTTP status of a page, the same as its API's.
+func pageStatus(state string) int {
+	switch state {
+	case templates.StateOpen, templates.StateSeen:
+		return http.StatusOK
+	case templates.StatePaid:
+		return http.StatusConflict
+	case templates.StateExpired, templates.StateCanceled, templates.StateFailed, templates.StateUnsafe:
+		return http.StatusForbidden
+	}
+	panic("pay: no status for page state " + state)
+}
+
+// refused records that the server's own checks refused while showing a page.
+func (p *Pages) refused(ctx context.Context, pm *payment.Payment, s templates.Safety) {
+	for _, check := range s.Checks {
+		if check.Outcome != templates.OutcomeRefused {
+			continue
+		}
+		if err := p.Checkout.Refused(ctx, pm.ID, check.Name, "server", check.Detail); err != nil {
+			p.Log.ErrorContext(ctx, "refused safety check not recorded", "payment", pm.ID, "err", err)
+		}
+	}
+}
+
+// prepare hands out what the wallet is to sign.
+func (p *Pages) prepare(c echo.Context) error {
+	pm, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	wallet, err := asset.ParseAddress(c.QueryParam("wallet"))
+	if err != nil {
+		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
+	}
+	_, in, err := p.Checkout.Prepare(c.Request().Context(), pm.ID, c.QueryParam("option"), rail.Payer{Wallet: wallet})
+	if err != nil {
+		return err
+	}
+	calls, ok := in.(*rail.Calls)
+	if !ok {
+		return fault.New(fault.Invalid, "not_calls", "This way to pay needs no wallet.")
+	}
+	book := p.Checkout.Book()
+	token, _ := book.Token(calls.Asset)
+	chain, _ := book.Chain(calls.Chain)
+	return c.JSON(http.StatusOK, web.NewCalls(calls, token, chain.Native))
+}
+
+type intentBody struct {
+	TxHash string `json:"txHash"`
+	Wallet string `json:"wallet"`
+}
+
+// intent takes the payer's word that they sent a transaction.
+func (p *Pages) intent(c echo.Context) error {
+	pm, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	body, err := web.Body(c, 4<<10)
+	if err != nil {
+		return err
+	}
+	var in intentBody
+	if err := web.Decode(body, &in); err != nil {
+		return err
+	}
+	wallet, err := asset.ParseAddress(in.Wallet)
+	if err != nil {
+		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
+	}
+	chain, err := p.chainOf(pm)
+	if err != nil {
+		return err
+	}
+	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, chain.ID, in.TxHash, rail.Payer{Wallet: wallet})
+	if err != nil {
+		return err
+	}
+	if err := p.Sessions.Announce(c.Response(), c.Request(), string(pm.ID), a.Handle); err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, map[string]any{"txHash": a.Handle, "isListening": true})
+}
+
+// chainOf is the chain the payment's first request is owed on.
+func (p *Pages) chainOf(pm *payment.Payment) (asset.Chain, error) {
+	token, ok := p.Checkout.Book().Token(pm.Terms.Requests[0].Asset)
+	if !ok {
+		return asset.Chain{}, fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more.")
+	}
+	chain, ok := p.Checkout.Book().Chain(token.Chain)
+	if !ok {
+		return asset.Chain{}, fault.New(fault.Unavailable, "chain_unknown", "The chain of this payment is not supported here any more.")
+	}
+	return chain, nil
+}
+
+type telemetryBody struct {
+	Event  string `json:"event"`
+	Check  string `json:"check"`
+	Detail string `json:"detail"`
+}
+
+// telemetryEvents are what the page may tell us.
+var telemetryEvents = map[string]bool{
+	"wallet_connected": true, "payment_sent_to_wallet": true, "payment_approved_in_wallet": true,
+	"wallet_rejected": true, "tx_failed": true, "unsafe_refused": true,
+}
+
+// telemetry takes best-effort events of the page. A refusal of the page's own
+// safety layer is recorded and told to the merchant.
+func (p *Pages) telemetry(c echo.Context) error {
+	pm, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	body, err := web.Body(c, 4<<10)
+	if err != nil {
+		return err
+	}
+	var in telemetryBody
+	if err := web.Decode(body, &in); err != nil {
+		return err
+	}
+	if !telemetryEvents[in.Event] {
+		return fault.Field("event", "unknown_event", "This event is not known.")
+	}
+	ctx := c.Request().Context()
+	p.Log.InfoContext(ctx, "page event", "payment", pm.ID, "event", in.Event, "check", clip(in.Check, 60))
+	if in.Event == "unsafe_refused" {
+		check := strings.Map(checkName, clip(in.Check, 60))
+		if err := p.Checkout.Refused(ctx, pm.ID, check, "page", clip(in.Detail, 300)); err != nil {
+			return err
+		}
+	}
+	return web.NoContent(c)
+}
+
+// checkName keeps the characters that names of checks are made of.
+func checkName(r rune) rune {
+	if (r >= 'a' && r <= 'z') || r == '_' {
+		return r
+	}
+	return -1
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}

@@ -1,0 +1,202 @@
+package pay
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/web"
+)
+
+// status is what a page follows: amounts are decimal strings of base units.
+type status struct {
+	State         string `json:"state"`
+	Oddity        string `json:"oddity"`
+	Payable       bool   `json:"payable"`
+	Received      string `json:"received"`
+	Missing       string `json:"missing"`
+	Excess        string `json:"excess"`
+	Confirmations int    `json:"confirmations"`
+	Required      int    `json:"required"`
+	TxHash        string `json:"txHash"`
+	ExplorerURL   string `json:"explorerUrl"`
+	Payer         string `json:"payer"`
+	// AnnouncedTx is what this browser said it sent; another visitor's word
+	// must not keep this payer from paying.
+	AnnouncedTx string `json:"announcedTx"`
+	SettledAt   string `json:"settledAt"`
+	Reorged     bool   `json:"reorged"`
+}
+
+func (p *Pages) statusOf(pm *payment.Payment, announced string) (status, error) {
+	chain, err := p.chainOf(pm)
+	if err != nil {
+		return status{}, err
+	}
+	r, st := pm.Terms.Requests[0], pm.Standing.Requests[0]
+	s := status{
+		State: string(pm.Standing.State), Oddity: string(pm.Standing.Oddity), Payable: pm.Standing.State == payment.Open,
+		Received: st.Received.String(), Missing: st.Missing(r.Due).String(), Excess: st.Excess(r.Due).String(),
+		Required: p.Chains.Required(chain.ID), AnnouncedTx: announced,
+	}
+	if !pm.Standing.SettledAt.IsZero() {
+		s.SettledAt = pm.Standing.SettledAt.Format(time.RFC3339)
+	}
+	for _, x := range pm.Transfers {
+		s.Reorged = s.Reorged || (x.Stage == payment.Dropped && pm.Standing.State == payment.Open)
+	}
+	if x, ok := pm.Latest(); ok {
+		s.TxHash, s.ExplorerURL, s.Payer = x.Evidence.Tx, chain.TxURL(x.Evidence.Tx), x.Evidence.Payer
+		s.Confirmations = p.confirmations(x)
+	}
+	return s, nil
+}
+
+// status answers with the payment's standing, for pages whose stream broke.
+func (p *Pages) status(c echo.Context) error {
+	pm, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	s, err := p.statusOf(pm, p.Sessions.Announced(c.Request(), string(pm.ID)))
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode status: %w", err)
+	}
+	return web.JSON(c, http.StatusOK, body)
+}
+
+const (
+	heartbeat    = 15 * time.Second // keeps proxies from closing a quiet stream
+	lookSeen     = time.Second      // how often confirmations are counted anew
+	lookOpen     = 4 * time.Second  // how often another node's writes are noticed
+	maxStreams   = 20_000
+	maxPerToken  = 64
+	writeTimeout = 10 * time.Second
+)
+
+// streams bounds how many pages may listen at once.
+type streams struct {
+	mu    sync.Mutex
+	total int
+	by    map[payment.ID]int
+}
+
+func newStreams() *streams { return &streams{by: map[payment.ID]int{}} }
+
+func (s *streams) enter(id payment.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.total >= maxStreams || s.by[id] >= maxPerToken {
+		return false
+	}
+	s.total++
+	s.by[id]++
+	return true
+}
+
+func (s *streams) leave(id payment.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total--
+	if s.by[id]--; s.by[id] == 0 {
+		delete(s.by, id)
+	}
+}
+
+// events streams the payment's standing: at once, and whenever it changes. The
+// database is always asked; the wake-up is only a hint.
+func (p *Pages) events(c echo.Context) error {
+	pm, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	if !p.streams.enter(pm.ID) {
+		return fault.New(fault.Limited, "too_many_streams", "Too many pages follow this payment.")
+	}
+	defer p.streams.leave(pm.ID)
+	announced := p.Sessions.Announced(c.Request(), string(pm.ID))
+	changed, cancel := p.Subscribe(pm.ID)
+	defer cancel()
+
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	out := &stream{c: c, control: http.NewResponseController(c.Response())}
+	if err := out.write([]byte("retry: 2000\n\n")); err != nil {
+		return nil
+	}
+	ctx := c.Request().Context()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	look := time.NewTimer(0)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-beat.C:
+			if out.write([]byte(":\n\n")) != nil {
+				return nil
+			}
+			continue
+		case <-changed:
+		case <-look.C:
+		}
+		pm, err := p.Checkout.Payment(ctx, pm.ID)
+		if err != nil {
+			p.Log.DebugContext(ctx, "status stream ended", "err", err)
+			return nil
+		}
+		s, err := p.statusOf(pm, announced)
+		if err != nil || out.send(s) != nil {
+			return nil
+		}
+		wait := lookOpen
+		if pm.Standing.State == payment.Seen {
+			wait = lookSeen
+		}
+		look.Reset(wait)
+	}
+}
+
+// stream writes server-sent events, each only if it differs from the last.
+type stream struct {
+	c       echo.Context
+	control *http.ResponseController
+	last    []byte
+}
+
+func (s *stream) send(v status) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode status: %w", err)
+	}
+	if bytes.Equal(body, s.last) {
+		return nil
+	}
+	s.last = body
+	return s.write(fmt.Appendf(nil, "event: status\ndata: %s\n\n", body))
+}
+
+// write sends bytes at once. The server's write timeout is for ordinary
+// answers; a stream gets a new one for each event.
+func (s *stream) write(b []byte) error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout + heartbeat)); err != nil {
+		return fmt.Errorf("extend write deadline: %w", err)
+	}
+	if _, err := s.c.Response().Write(b); err != nil {
+		return fmt.Errorf("write event: %w", err)
+	}
+	return s.control.Flush()
+}

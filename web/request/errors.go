@@ -1,0 +1,68 @@
+package request
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/web"
+)
+
+// fault is the dialect's one table from faults to answers.
+func (d *Dialect) fault(c echo.Context, f *fault.Error) error {
+	status := web.StatusOf(f.Kind)
+	if f.Code == "method_not_allowed" {
+		status = http.StatusMethodNotAllowed
+	}
+	if f.Code == "unsupported_media_type" {
+		status = http.StatusUnsupportedMediaType
+	}
+	if f.Kind == fault.Unavailable || f.Kind == fault.Limited {
+		c.Response().Header().Set("Retry-After", "1")
+	}
+	w := errorWire{StatusCode: status, Message: f.Public, Error: http.StatusText(status), Code: f.Code, Field: f.Field}
+	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		w.RequestID = web.RequestID(c)
+	}
+	return c.JSON(status, w)
+}
+
+// over tells why a payment is not payable in this dialect's reading: money that
+// is on its way leaves it pending until it has settled.
+func over(p *payment.Payment) error {
+	switch p.Standing.State {
+	case payment.Open, payment.Seen:
+		return nil
+	case payment.Paid:
+		return fault.New(fault.Conflict, "completed", "Secure payment has already been completed")
+	case payment.Expired, payment.Canceled, payment.Failed:
+		return fault.New(fault.Forbidden, string(p.Standing.State), "Secure payment token expired or invalid status")
+	}
+	panic("request: unknown state " + p.Standing.State)
+}
+
+// ended answers for a payment that cannot be paid any more (409, 403) or whose
+// money is on its way (423), with the documented bodies; other faults pass.
+func (d *Dialect) ended(c echo.Context, p *payment.Payment, err error) error {
+	f := fault.From(err)
+	var status int
+	message := f.Public
+	switch {
+	case p == nil:
+		return err
+	case f.Code == "completed":
+		status, message = http.StatusConflict, "Secure payment has already been completed"
+	case f.Code == "in_progress":
+		status, message = http.StatusLocked, "Secure payment is in progress"
+	case f.Code == "expired" || f.Code == "canceled" || f.Code == "failed":
+		status, message = http.StatusForbidden, "Secure payment token expired or invalid status"
+	default:
+		return err
+	}
+	return c.JSON(status, endedWire{
+		StatusCode: status, Message: message, Error: http.StatusText(status), Code: f.Code,
+		Status: statusWord(p.Standing.State), RequestStatuses: requestStatuses(p),
+	})
+}

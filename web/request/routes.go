@@ -1,0 +1,270 @@
+package request
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+	"quittance/web"
+)
+
+// Name is the dialect's name in payments and events.
+const Name = "request"
+
+// Config is what the dialect is made of.
+type Config struct {
+	Server    *web.Server
+	Checkout  *checkout.Service
+	Directory *merchant.Directory
+	BaseURL   string // public origin, no trailing slash
+	// PlaceholderChecksums accepts the two wrong checksums that the vendor's
+	// documentation uses in its examples.
+	PlaceholderChecksums bool
+}
+
+// Dialect is the handlers.
+type Dialect struct{ Config }
+
+// Mount adds the dialect's routes.
+func Mount(cfg Config) *Dialect {
+	d := &Dialect{cfg}
+	// Middleware goes on the routes: a group that has some answers 404 where the
+	// method is what is wrong.
+	with := []echo.MiddlewareFunc{cfg.Server.Faults(d.fault), cfg.Server.Bounded}
+	g := cfg.Server.Echo.Group("/v2/secure-payments")
+	g.POST("", d.create, with...)
+	g.GET("", d.find, with...)
+	g.GET("/:token", d.show, with...)
+	g.GET("/:token/pay", d.pay, with...)
+	g.POST("/:token/intent", d.intent, with...)
+	return d
+}
+
+const createRoute = "POST /v2/secure-payments"
+
+// create makes a payment and answers with the link to send the payer to.
+func (d *Dialect) create(c echo.Context) error {
+	who, err := d.authenticate(c)
+	if err != nil {
+		return err
+	}
+	body, err := web.Body(c, web.MaxBody)
+	if err != nil {
+		return err
+	}
+	once, err := idempotency(c, who, body)
+	if err != nil {
+		return err
+	}
+	var in createBody
+	if err := web.Decode(body, &in); err != nil {
+		return err
+	}
+	draft, err := d.draft(c.Request().Context(), who, in)
+	if err != nil {
+		return err
+	}
+	a, replayed, err := d.Checkout.Create(c.Request().Context(), draft, once, d.created)
+	if err != nil {
+		return err
+	}
+	if replayed {
+		c.Response().Header().Set("Idempotent-Replayed", "true")
+	}
+	return web.JSON(c, a.Status, a.Body)
+}
+
+// created words the answer to a creation.
+func (d *Dialect) created(p *payment.Payment) (checkout.Answer, error) {
+	w := createdWire{Token: string(p.ID), SecurePaymentURL: d.payURL(p), FeePlan: d.feePlan(p)}
+	for _, r := range p.Terms.Requests {
+		w.RequestIDs = append(w.RequestIDs, r.ID)
+	}
+	body, err := json.Marshal(w)
+	if err != nil {
+		return checkout.Answer{}, fmt.Errorf("encode answer: %w", err)
+	}
+	return checkout.Answer{Status: http.StatusCreated, Body: body}, nil
+}
+
+func (d *Dialect) payURL(p *payment.Payment) string { return d.BaseURL + "/?token=" + string(p.ID) }
+
+// idempotency reads the Idempotency-Key header; nil if there is none.
+func idempotency(c echo.Context, who merchant.Credential, body []byte) (*checkout.Once, error) {
+	values := c.Request().Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return nil, nil
+	}
+	key := values[0]
+	if len(values) > 1 || key == "" || len(key) > 255 || !visible(key) {
+		return nil, fault.Field("Idempotency-Key", "invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters, given once.")
+	}
+	sum := sha256.Sum256(body)
+	return &checkout.Once{
+		Key:         checkout.IdempotencyKey{Merchant: who.Merchant, Route: createRoute, Key: key},
+		RequestHash: hex.EncodeToString(sum[:]),
+	}, nil
+}
+
+func visible(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x21 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// load finds the caller's own payment; another merchant's is not found.
+func (d *Dialect) load(c echo.Context) (*payment.Payment, error) {
+	who, err := d.authenticate(c)
+	if err != nil {
+		return nil, err
+	}
+	id, ok := payment.ParseID(c.Param("token"))
+	if !ok {
+		return nil, errNotFound
+	}
+	p, err := d.Checkout.Payment(c.Request().Context(), id)
+	if fault.Is(err, fault.NotFound) || (err == nil && p.Terms.Merchant != who.Merchant) {
+		return nil, errNotFound
+	}
+	return p, err
+}
+
+var errNotFound = fault.New(fault.NotFound, "not_found", "Secure payment not found")
+
+// find looks a payment up by one of its requests.
+func (d *Dialect) find(c echo.Context) error {
+	who, err := d.authenticate(c)
+	if err != nil {
+		return err
+	}
+	id := c.QueryParam("requestId")
+	if id == "" {
+		return fault.Field("requestId", "missing_request_id", "requestId is required.")
+	}
+	missing := fault.New(fault.NotFound, "not_found", "No secure payment found for this request ID")
+	p, err := d.Checkout.PaymentByRequest(c.Request().Context(), id)
+	if fault.Is(err, fault.NotFound) || (err == nil && p.Terms.Merchant != who.Merchant) {
+		return missing
+	}
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, d.found(p))
+}
+
+// show answers with what a page displays; no calldata.
+func (d *Dialect) show(c echo.Context) error {
+	p, err := d.load(c)
+	if err != nil {
+		return err
+	}
+	if err := over(p); err != nil {
+		return d.ended(c, p, err)
+	}
+	w, err := d.single(p)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("encode payment: %w", err)
+	}
+	return web.JSON(c, http.StatusOK, body)
+}
+
+// pay answers with the calldata for a wallet.
+func (d *Dialect) pay(c echo.Context) error {
+	p, err := d.load(c)
+	if err != nil {
+		return err
+	}
+	payer, err := payQuery(c)
+	if err != nil {
+		return err
+	}
+	p, in, err := d.Checkout.Prepare(c.Request().Context(), p.ID, "", payer)
+	if err != nil {
+		return d.ended(c, p, err)
+	}
+	calls, ok := in.(*rail.Calls)
+	if !ok {
+		return fault.New(fault.Invalid, "invalid_calldata_request", "Invalid secure payment calldata request")
+	}
+	book := d.Checkout.Book()
+	token, _ := book.Token(calls.Asset)
+	chain, _ := book.Chain(calls.Chain)
+	w := payWire{PaymentType: "single", Calls: web.NewCalls(calls, token, chain.Native)}
+	if f := p.Terms.Requests[0].Fee; f != nil {
+		w.Metadata.PlatformFee = &web.PlatformFee{Percentage: f.Share, Address: f.Payee.String()}
+	}
+	return c.JSON(http.StatusOK, w)
+}
+
+// payQuery reads the query of a calldata request. Sources other than the
+// payment's own chain and asset come with the crosschain rail.
+func payQuery(c echo.Context) (rail.Payer, error) {
+	for _, name := range []string{"chain", "token", "eoaWallet"} {
+		if c.QueryParam(name) != "" {
+			return rail.Payer{}, fault.Field(name, "unsupported_route", name+" is not supported: this payment can be made from its own chain and asset only.")
+		}
+	}
+	switch v := c.QueryParam("isSafe"); v {
+	case "", "false":
+	default:
+		return rail.Payer{}, fault.Field("isSafe", "unsupported_safe", "Paying from a Safe is not supported.")
+	}
+	text := c.QueryParam("wallet")
+	if text == "" {
+		return rail.Payer{}, nil
+	}
+	wallet, err := asset.ParseAddress(text)
+	if err != nil {
+		return rail.Payer{}, fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address: "+err.Error()+".")
+	}
+	return rail.Payer{Wallet: wallet}, nil
+}
+
+// intent takes the caller's word that a transaction was sent: a hint that makes
+// us look at once, never evidence.
+func (d *Dialect) intent(c echo.Context) error {
+	p, err := d.load(c)
+	if err != nil {
+		return err
+	}
+	body, err := web.Body(c, 16<<10)
+	if err != nil {
+		return err
+	}
+	var in intentBody
+	if err := web.Decode(body, &in); err != nil {
+		return err
+	}
+	if err := over(p); err != nil {
+		return d.ended(c, p, err)
+	}
+	chain, payer, err := d.intended(p, in)
+	if err != nil {
+		return err
+	}
+	a, err := d.Checkout.Report(c.Request().Context(), p.ID, chain, in.TxHash, payer)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, intentWire{
+		IntentID: string(p.ID) + ":" + a.Handle, PaymentReference: p.Terms.Requests[0].Reference,
+		TxHash: a.Handle, IsListening: true, PayerAddress: in.PayerAddress,
+	})
+}

@@ -1,0 +1,160 @@
+// Package web is the HTTP edge that every dialect and the hosted page share: the
+// server with its limits and headers, sessions, strict decoding, buffered
+// rendering, and the way faults become answers. It decides nothing about
+// payments.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/fault"
+)
+
+// Config is what the server needs to know of its surroundings.
+type Config struct {
+	BaseURL        string   // public origin, no trailing slash
+	FrameAncestors []string // origins that may frame the page, none by default
+	TrustedProxies []*net.IPNet
+	Log            *slog.Logger
+	// Timeout bounds one ordinary request; streams set their own deadlines.
+	Timeout time.Duration
+}
+
+// Server is the HTTP server and its routes.
+type Server struct {
+	Echo *echo.Echo
+	cfg  Config
+	log  *slog.Logger
+	http *http.Server
+}
+
+// New returns a server with the shared middleware and no routes.
+func New(cfg Config) *Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 20 * time.Second
+	}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = ipExtractor(cfg.TrustedProxies)
+	s := &Server{Echo: e, cfg: cfg, log: cfg.Log}
+	e.HTTPErrorHandler = s.lastResort
+	e.Use(requestID, s.observe, s.contain, s.headers)
+	s.http = &http.Server{
+		Handler:           e,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+func ipExtractor(trusted []*net.IPNet) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, n := range trusted {
+		options = append(options, echo.TrustIPRange(n))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// drainTime is how long open requests may finish after a stop signal.
+const drainTime = 10 * time.Second
+
+// Serve answers on l until ctx ends, then lets open requests finish.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	s.http.BaseContext = func(net.Listener) context.Context { return base }
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	// Streams never end by themselves: their context goes first.
+	cancel()
+	stop, done := context.WithTimeout(context.Background(), drainTime)
+	defer done()
+	if err := s.http.Shutdown(stop); err != nil {
+		_ = s.http.Close()
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// ServeHTTP makes the server usable without a socket.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.Echo.ServeHTTP(w, r) }
+
+// Secure reports whether the public origin is https.
+func (s *Server) Secure() bool { return strings.HasPrefix(s.cfg.BaseURL, "https://") }
+
+// lastResort answers errors that no group rendered: unknown paths, and panics
+// outside of any dialect.
+func (s *Server) lastResort(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	f := asFault(err)
+	s.logFault(c, f)
+	status := plainStatus(f)
+	if err := c.JSON(status, map[string]any{"statusCode": status, "message": f.Public, "error": http.StatusText(status), "code": f.Code}); err != nil {
+		s.log.DebugContext(c.Request().Context(), "answer not written", "err", err)
+	}
+}
+
+// plainStatus is the table for paths that belong to no dialect.
+func plainStatus(f *fault.Error) int {
+	if f.Code == codeMethod {
+		return http.StatusMethodNotAllowed
+	}
+	return StatusOf(f.Kind)
+}
+
+// StatusOf is the usual HTTP status of a kind; a dialect's own table may differ.
+func StatusOf(k fault.Kind) int {
+	switch k {
+	case fault.Invalid:
+		return http.StatusBadRequest
+	case fault.Unauthorized:
+		return http.StatusUnauthorized
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.Conflict:
+		return http.StatusConflict
+	case fault.Mismatch:
+		return http.StatusUnprocessableEntity
+	case fault.Locked:
+		return http.StatusLocked
+	case fault.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case fault.Limited:
+		return http.StatusTooManyRequests
+	case fault.Unavailable:
+		return http.StatusServiceUnavailable
+	case fault.Internal:
+		return http.StatusInternalServerError
+	}
+	panic("web: no status for fault kind " + k)
+}

@@ -1,0 +1,61 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/gorilla/sessions"
+)
+
+// cookieName carries the __Host- prefix: browsers then insist on Secure, on
+// Path=/ and on no Domain.
+const cookieName = "__Host-quittance"
+
+// Sessions keeps what belongs to one browser in a sealed cookie.
+type Sessions struct{ store *sessions.CookieStore }
+
+// NewSessions takes pairs of keys, newest first: each is 64 bytes, half to
+// authenticate and half to encrypt. Cookies are written with the first pair and
+// read with any, so that keys can be rotated.
+func NewSessions(keys [][]byte) (*Sessions, error) {
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("sessions need at least one key")
+	}
+	var pairs [][]byte
+	for i, k := range keys {
+		if len(k) != 64 {
+			return nil, fmt.Errorf("session key %d: got %d bytes, want 64", i, len(k))
+		}
+		pairs = append(pairs, k[:32], k[32:])
+	}
+	store := sessions.NewCookieStore(pairs...)
+	store.Options = &sessions.Options{Path: "/", MaxAge: 12 * 60 * 60, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	store.MaxAge(store.Options.MaxAge)
+	return &Sessions{store: store}, nil
+}
+
+// maxAnnounced bounds the cookie: a browser follows that many payments at once.
+const maxAnnounced = 8
+
+// Announced returns the transaction this browser said it sent for a payment, or "".
+func (s *Sessions) Announced(r *http.Request, token string) string {
+	if _, err := r.Cookie(cookieName); err != nil {
+		return ""
+	}
+	session, _ := s.store.Get(r, cookieName) // a cookie that cannot be read is an empty session
+	hash, _ := session.Values["tx:"+token].(string)
+	return hash
+}
+
+// Announce remembers the transaction this browser said it sent.
+func (s *Sessions) Announce(w http.ResponseWriter, r *http.Request, token, hash string) error {
+	session, _ := s.store.Get(r, cookieName)
+	if len(session.Values) >= maxAnnounced {
+		clear(session.Values)
+	}
+	session.Values["tx:"+token] = hash
+	if err := session.Save(r, w); err != nil {
+		return fmt.Errorf("save session: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,309 @@
+// Package webtest runs the whole server in a test, without sockets of its own
+// and on a chain that the test moves: HTTP requests go straight to the handler,
+// payments go to the chain, and everything between is the real thing.
+package webtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"quittance/internal/app"
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/chain/chaintest"
+	"quittance/internal/merchant"
+	"quittance/internal/official"
+	"quittance/internal/payment"
+)
+
+// BaseURL is the public origin the server thinks it has.
+const BaseURL = "https://pay.example.com"
+
+// Confirmations make a block of the test's chain final.
+const Confirmations = 3
+
+// Payee gets the money of payments made with CreatePayment.
+const Payee = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
+
+// World is a running server, its merchant and its chain.
+type World struct {
+	App      *app.App
+	Chain    *chaintest.Chain
+	APIKey   string
+	Merchant payment.MerchantID
+
+	t testing.TB
+}
+
+// Options change what New builds.
+type Options struct {
+	Database  string // DSN; a temporary SQLite file if empty
+	Endpoints []string
+	Pins      official.Pins // code pins; the chain's real code if nil
+}
+
+// New starts a server on a fresh chain; the test's end stops it and fails the
+// test if it did not stop in order.
+func New(t testing.TB) *World { return NewWith(t, Options{}) }
+
+// NewWith is New with options.
+func NewWith(t testing.TB, o Options) *World {
+	t.Helper()
+	w := &World{t: t, Chain: chaintest.New(t, chaintest.WithID(900008453))}
+	w.Chain.Mine(1)
+	if o.Database == "" {
+		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
+	}
+	a, err := app.New(t.Context(), setup(t, w.Chain, o))
+	if err != nil {
+		t.Fatalf("build server: %v", err)
+	}
+	w.App = a
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx, nil) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("server stopped with: %v", err)
+		}
+		if err := a.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	w.seed()
+	w.Await("the chain to be read", func() bool {
+		return a.CaughtUp() && w.Get("/readyz").Status == http.StatusOK
+	})
+	return w
+}
+
+func setup(t testing.TB, c *chaintest.Chain, o Options) app.Setup {
+	t.Helper()
+	chains, tokens := asset.Sandbox()
+	var mine []asset.Token
+	for _, x := range tokens {
+		if x.Chain == chains[0].ID {
+			mine = append(mine, x)
+		}
+	}
+	book, err := asset.NewBook(chains[:1], mine)
+	if err != nil {
+		t.Fatalf("book: %v", err)
+	}
+	if o.Pins == nil {
+		o.Pins = pins(t, c, chains[0].ID)
+	}
+	registry, err := official.Default().WithPins(o.Pins)
+	if err != nil {
+		t.Fatalf("pins: %v", err)
+	}
+	endpoints := []chain.Endpoint{{URL: c.URL()}}
+	for _, u := range o.Endpoints {
+		endpoints = append(endpoints, chain.Endpoint{URL: u})
+	}
+	return app.Setup{
+		BaseURL: BaseURL, Database: o.Database, Keys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Book: book, Registry: registry,
+		Chains: []app.ChainSetup{{
+			ID: chains[0].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
+			Confirmations: Confirmations, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
+		}},
+		AllowLoopback: true, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+func pins(t testing.TB, c *chaintest.Chain, id asset.ChainID) official.Pins {
+	t.Helper()
+	client, err := chain.NewClient(chain.Config{Chain: id, Endpoints: []chain.Endpoint{{URL: c.URL()}}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("client: %v", err)
+	}
+	defer client.Close()
+	read := app.CodeReader(map[asset.ChainID]chain.Batcher{id: client})
+	p, err := official.ReadPins(t.Context(), official.Default(), []asset.ChainID{id}, read, read)
+	if err != nil {
+		t.Fatalf("read pins: %v", err)
+	}
+	return p
+}
+
+func (w *World) seed() {
+	w.t.Helper()
+	ctx, now := w.t.Context(), time.Now().UTC()
+	w.Merchant = payment.MerchantID(payment.NewULID(now))
+	if err := w.App.Store.InsertMerchant(ctx, merchant.Merchant{ID: w.Merchant, Name: "Test <Store> & Sons", CreatedAt: now}); err != nil {
+		w.t.Fatalf("insert merchant: %v", err)
+	}
+	w.APIKey = w.AddKey(w.Merchant)
+}
+
+// AddKey makes an API key for a merchant.
+func (w *World) AddKey(m payment.MerchantID) string {
+	w.t.Helper()
+	secret := merchant.NewSecret(merchant.APIKey, true)
+	err := w.App.Store.InsertCredential(w.t.Context(), merchant.Credential{
+		ID: payment.NewULID(time.Now()), Merchant: m, Kind: merchant.APIKey, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret), CreatedAt: time.Now().UTC(),
+	})
+	if err != nil {
+		w.t.Fatalf("insert key: %v", err)
+	}
+	return secret
+}
+
+// AddMerchant makes another merchant and returns its API key.
+func (w *World) AddMerchant(name string) string {
+	w.t.Helper()
+	now := time.Now().UTC()
+	id := payment.MerchantID(payment.NewULID(now))
+	if err := w.App.Store.InsertMerchant(w.t.Context(), merchant.Merchant{ID: id, Name: name, CreatedAt: now}); err != nil {
+		w.t.Fatalf("insert merchant: %v", err)
+	}
+	return w.AddKey(id)
+}
+
+// AddEndpoint registers a webhook endpoint of the merchant.
+func (w *World) AddEndpoint(url, secret string) {
+	w.t.Helper()
+	now := time.Now().UTC()
+	e := merchant.Endpoint{ID: payment.NewULID(now), Merchant: w.Merchant, URL: url, Secret: secret, Active: true, CreatedAt: now}
+	if err := w.App.Store.InsertEndpoint(w.t.Context(), e); err != nil {
+		w.t.Fatalf("insert endpoint: %v", err)
+	}
+}
+
+// Response is an answer, read completely.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+
+	t testing.TB
+}
+
+// JSON decodes the body into a map.
+func (r Response) JSON() map[string]any {
+	r.t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(r.Body, &v); err != nil {
+		r.t.Fatalf("status %d, not JSON: %v\n%s", r.Status, err, r.Body)
+	}
+	return v
+}
+
+// Want fails the test unless the status is as expected.
+func (r Response) Want(status int) Response {
+	r.t.Helper()
+	if r.Status != status {
+		r.t.Fatalf("got status %d, want %d\n%s", r.Status, status, r.Body)
+	}
+	return r
+}
+
+// Do sends a request. Headers are "Name: value".
+func (w *World) Do(method, path, body string, headers ...string) Response {
+	w.t.Helper()
+	r := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Add(name, value)
+	}
+	rec := httptest.NewRecorder()
+	w.App.Server.ServeHTTP(rec, r)
+	b, err := io.ReadAll(rec.Result().Body)
+	if err != nil {
+		w.t.Fatalf("read answer: %v", err)
+	}
+	return Response{Status: rec.Code, Header: rec.Result().Header, Body: b, t: w.t}
+}
+
+// Get asks for a page without credentials.
+func (w *World) Get(path string, headers ...string) Response {
+	w.t.Helper()
+	return w.Do(http.MethodGet, path, "", headers...)
+}
+
+// API calls the Request dialect with the merchant's key.
+func (w *World) API(method, path, body string, headers ...string) Response {
+	w.t.Helper()
+	return w.Do(method, path, body, append(headers, "X-Api-Key: "+w.APIKey)...)
+}
+
+// CreatePayment makes a payment of an amount in USDC and returns its token.
+func (w *World) CreatePayment(amount string) string {
+	w.t.Helper()
+	return w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":%q}]}`, Payee, amount))
+}
+
+// Create makes a payment from a body and returns its token.
+func (w *World) Create(body string) string {
+	w.t.Helper()
+	token, _ := w.API(http.MethodPost, "/v2/secure-payments", body).Want(http.StatusCreated).JSON()["token"].(string)
+	return token
+}
+
+// Load reads a payment.
+func (w *World) Load(token string) *payment.Payment {
+	w.t.Helper()
+	p, err := w.App.Checkout.Payment(w.t.Context(), payment.ID(token))
+	if err != nil {
+		w.t.Fatalf("load payment: %v", err)
+	}
+	return p
+}
+
+// PayOnChain pays units (base units) of a payment's asset by the official
+// contract and returns the transaction's hash. It bypasses the page.
+func (w *World) PayOnChain(from *chaintest.Wallet, token string, units int64) string {
+	w.t.Helper()
+	r := w.Load(token).Terms.Requests[0]
+	asset, _ := w.App.Checkout.Book().Token(r.Asset)
+	ref, err := official.ParseReference(r.Reference)
+	if err != nil {
+		w.t.Fatalf("reference: %v", err)
+	}
+	amount, fee, feePayee := big.NewInt(units), r.FeeAmount(), ""
+	if r.Fee != nil {
+		feePayee = r.Fee.Payee.String()
+	}
+	if asset.Native {
+		return from.PayETH(ref[:], r.Payee.String(), amount, fee, feePayee)
+	}
+	return from.PayERC20(ref[:], asset.Address.String(), r.Payee.String(), amount, fee, feePayee)
+}
+
+// Await polls until ok, and fails the test after ten seconds.
+func (w *World) Await(what string, ok func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("waited too long for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// AwaitState polls until a payment is in a state.
+func (w *World) AwaitState(token string, want payment.State) *payment.Payment {
+	w.t.Helper()
+	var p *payment.Payment
+	w.Await(fmt.Sprintf("state %s", want), func() bool {
+		p = w.Load(token)
+		return p.Standing.State == want
+	})
+	return p
+}
