@@ -1,0 +1,183 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"quittance/internal/fault"
+	"quittance/internal/job"
+	"quittance/internal/merchant"
+)
+
+// recordWithin bounds the record of an attempt, which is made even when the
+// server is stopping: a lost record means a second delivery.
+const recordWithin = 5 * time.Second
+
+// maxErrorText bounds what is kept of an error's text.
+const maxErrorText = 200
+
+// delays is the wait after each failed attempt. The first three are documented
+// by the Request API and kept to the second; integrators test against them. The
+// rest covers a receiver that is down for some days.
+var delays = [...]time.Duration{
+	time.Second, 5 * time.Second, 15 * time.Second,
+	5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+	10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+}
+
+const documentedDelays = 3
+
+// retryAfter returns the wait after the made-th failed attempt, and whether
+// there is another one. The undocumented waits vary by a tenth either way, so
+// that receivers which failed together are not called together.
+func retryAfter(made int, test bool) (wait time.Duration, ok bool) {
+	if made > len(delays) || (test && made > documentedDelays) {
+		return 0, false
+	}
+	wait = delays[made-1]
+	if made > documentedDelays {
+		wait += rand.N(wait/5) - wait/10
+	}
+	return wait, true
+}
+
+// Deliver makes one attempt at the delivery named by the job's args and records
+// its outcome; unless it arrived or was the last, the job sleeps until the next.
+// If the record fails or the process dies before it, the attempt is made again
+// with the same id and bytes: receivers see a delivery at least once.
+func (s *Service) Deliver(ctx context.Context, j job.Job) error {
+	d, endpoint, err := s.store.Delivery(ctx, j.Args)
+	switch {
+	case fault.Is(err, fault.NotFound) && d.ID == "":
+		return nil // nothing is left to send
+	case fault.Is(err, fault.NotFound):
+		endpoint.Active = false
+	case err != nil:
+		return fmt.Errorf("loading delivery %s: %w", j.Args, err)
+	case d.State != Queued:
+		return nil // an earlier run recorded its outcome and died before it ended its job
+	}
+	now := time.Now().UTC()
+	if now.Before(d.NextAt) { // a replay has left two jobs: the other one was just here
+		return job.Snooze(d.NextAt, "the next attempt is not due")
+	}
+	if !endpoint.Active {
+		return s.record(ctx, d, Attempt{At: now, Error: "the endpoint is switched off or deleted"}, Exhausted, time.Time{})
+	}
+	a := s.attempt(ctx, d, endpoint, now)
+	if a.Error == "" {
+		return s.record(ctx, d, a, Delivered, time.Time{})
+	}
+	if ctx.Err() != nil { // we broke it off: not the receiver's failure
+		return fmt.Errorf("delivery %s was interrupted: %w", d.ID, ctx.Err())
+	}
+	wait, again := retryAfter(d.Attempts+1, d.Test)
+	if !again {
+		s.log.WarnContext(ctx, "webhook delivery given up", "delivery", d.ID, "endpoint", d.Endpoint,
+			"payment", d.Payment, "merchant", d.Merchant, "outcome", a.Error)
+		return s.record(ctx, d, a, Exhausted, time.Time{})
+	}
+	next := time.Now().UTC().Add(wait)
+	if err := s.record(ctx, d, a, Queued, next); err != nil {
+		return err
+	}
+	return job.Snooze(next, a.Error)
+}
+
+func (s *Service) record(ctx context.Context, d Delivery, a Attempt, state DeliveryState, next time.Time) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
+	if err := s.store.Attempted(ctx, d.ID, a, state, next); err != nil {
+		return fmt.Errorf("recording an attempt of delivery %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// attempt sends a delivery once. Whatever goes wrong is in the answer's Error.
+func (s *Service) attempt(ctx context.Context, d Delivery, endpoint merchant.Endpoint, now time.Time) Attempt {
+	a := Attempt{At: now}
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	req, err := s.request(ctx, d, endpoint, now)
+	if err != nil {
+		a.Error = plain(err)
+		return a
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		a.Took, a.Error = time.Since(now), plain(err)
+		return a
+	}
+	// The answer says nothing we need. Some of it is read so that a receiver
+	// that writes its few bytes slowly is not cut off.
+	_, _ = io.CopyN(io.Discard, res.Body, maxAnswerBytes)
+	_ = res.Body.Close()
+	a.Took, a.Status = time.Since(now), res.StatusCode
+	switch {
+	case res.StatusCode >= 200 && res.StatusCode < 300:
+	case res.StatusCode >= 300 && res.StatusCode < 400:
+		a.Error = fmt.Sprintf("the receiver answered %d; redirects are not followed", res.StatusCode)
+	default:
+		a.Error = fmt.Sprintf("the receiver answered %d", res.StatusCode)
+	}
+	return a
+}
+
+func (s *Service) request(ctx context.Context, d Delivery, endpoint merchant.Endpoint, now time.Time) (*http.Request, error) {
+	enc, ok := s.encoders[d.Dialect]
+	if !ok {
+		return nil, fmt.Errorf("no encoder for dialect %q", d.Dialect)
+	}
+	signature, err := Sign(endpoint.Secret, d.ID, now, d.Body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.URL, bytes.NewReader(d.Body))
+	if err != nil {
+		return nil, errors.New("the endpoint's URL is not valid")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "Quittance")
+	req.Header.Set(HeaderID, d.ID)
+	req.Header.Set(HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
+	req.Header.Set(HeaderSignature, signature)
+	for name, value := range enc.Headers(d, endpoint.Secret, now) {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+// plain says in words for the merchant what went wrong, without the URL, which
+// may hold a token, and without line breaks or other surprises.
+func plain(err error) string {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if t, ok := errors.AsType[net.Error](err); (ok && t.Timeout()) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer within %d seconds", int(Timeout.Seconds()))
+	}
+	if c, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		err = fmt.Errorf("the receiver's certificate is not valid: %w", c.Err)
+	}
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(err.Error(), "?"))
+	if runes := []rune(text); len(runes) > maxErrorText {
+		text = string(runes[:maxErrorText]) + "…"
+	}
+	return text
+}

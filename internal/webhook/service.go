@@ -1,0 +1,193 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"quittance/internal/fault"
+	"quittance/internal/job"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+)
+
+// The kinds of jobs this package does. They are stored.
+const (
+	RelayKind   = "webhook.relay"   // args: an event's id
+	DeliverKind = "webhook.deliver" // args: a delivery's id
+)
+
+// Pages of List.
+const (
+	defaultList = 50
+	maxList     = 200
+)
+
+// Service relays events and makes deliveries.
+type Service struct {
+	store    Store
+	client   *http.Client
+	encoders map[string]Encoder
+	log      *slog.Logger
+}
+
+// New returns a Service. client makes the calls to receivers and in production
+// is a Guard's; encoders are found by the dialect's name.
+func New(store Store, client *http.Client, encoders map[string]Encoder, log *slog.Logger) *Service {
+	return &Service{store: store, client: client, encoders: encoders, log: log}
+}
+
+// Handlers returns the package's jobs by kind.
+func (s *Service) Handlers() map[string]job.Handler {
+	return map[string]job.Handler{RelayKind: s.Relay, DeliverKind: s.Deliver}
+}
+
+// Relay words the event named by the job's args and saves one delivery for each
+// message and each active endpoint that is to hear it. Done again, it changes nothing.
+func (s *Service) Relay(ctx context.Context, j job.Job) error {
+	e, p, err := s.store.Event(ctx, j.Args)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return job.Cancel(fmt.Errorf("relaying event %s: %w", j.Args, err))
+	case err != nil:
+		return fmt.Errorf("loading event %s: %w", j.Args, err)
+	}
+	enc, ok := s.encoders[e.Dialect]
+	if !ok {
+		return fmt.Errorf("relaying event %s: no encoder for dialect %q", e.ID, e.Dialect)
+	}
+	messages, err := enc.Encode(ctx, e, p)
+	if err != nil {
+		return fmt.Errorf("wording event %s: %w", e.ID, err)
+	}
+	if len(messages) == 0 {
+		return nil
+	}
+	if name, twice := repeated(messages); twice {
+		// The store would keep only one of them, silently.
+		return fmt.Errorf("wording event %s: two messages are named %q", e.ID, name)
+	}
+	endpoints, err := s.store.Endpoints(ctx, e.Merchant)
+	if err != nil {
+		return fmt.Errorf("loading endpoints of merchant %s: %w", e.Merchant, err)
+	}
+	ds := deliveries(messages, hearing(endpoints, p.Terms.ClientID), time.Now().UTC())
+	if len(ds) == 0 {
+		return nil
+	}
+	for i := range ds {
+		ds[i].EventID, ds[i].Payment, ds[i].Dialect = e.ID, e.Payment, e.Dialect
+	}
+	if err := s.store.SaveDeliveries(ctx, ds); err != nil {
+		return fmt.Errorf("saving deliveries of event %s: %w", e.ID, err)
+	}
+	return nil
+}
+
+func repeated(messages []Message) (name string, twice bool) {
+	seen := map[string]bool{}
+	for _, m := range messages {
+		if seen[m.Event] {
+			return m.Event, true
+		}
+		seen[m.Event] = true
+	}
+	return "", false
+}
+
+// hearing selects the active endpoints that hear of payments made by a client
+// id, "" for those made with a key: the merchant's own and that client's.
+func hearing(endpoints []merchant.Endpoint, clientID string) []merchant.Endpoint {
+	var some []merchant.Endpoint
+	for _, e := range endpoints {
+		if e.Active && (e.ClientID == "" || e.ClientID == clientID) {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// deliveries pairs messages with endpoints. Ids ascend in the order of the
+// messages, so that lists show them as they were said.
+func deliveries(messages []Message, endpoints []merchant.Endpoint, now time.Time) []Delivery {
+	var ds []Delivery
+	for _, m := range messages {
+		for _, e := range endpoints {
+			if m.ClientID != "" && m.ClientID != e.ClientID {
+				continue
+			}
+			ds = append(ds, Delivery{
+				Merchant: e.Merchant, Endpoint: e.ID, Event: m.Event, Body: m.Body,
+				State: Queued, NextAt: now, CreatedAt: now,
+			})
+		}
+	}
+	ids := make([]string, len(ds))
+	for i := range ids {
+		ids[i] = payment.NewULID(now)
+	}
+	slices.Sort(ids)
+	for i := range ds {
+		ds[i].ID = ids[i]
+	}
+	return ds
+}
+
+// Test queues a message for the active ones among the endpoints, marked as a
+// test, and returns the deliveries. A test is tried as often as the documented
+// retries say and no longer.
+//
+// Fault: NotFound "no_active_webhooks" if no endpoint is active.
+func (s *Service) Test(ctx context.Context, dialect string, m Message, endpoints ...merchant.Endpoint) ([]Delivery, error) {
+	if _, ok := s.encoders[dialect]; !ok {
+		return nil, fmt.Errorf("testing webhooks: no encoder for dialect %q", dialect)
+	}
+	active := slices.DeleteFunc(slices.Clone(endpoints), func(e merchant.Endpoint) bool { return !e.Active })
+	ds := deliveries([]Message{m}, active, time.Now().UTC())
+	if len(ds) == 0 {
+		return nil, fault.New(fault.NotFound, "no_active_webhooks", "No active webhooks found")
+	}
+	for i := range ds {
+		ds[i].Dialect, ds[i].Test = dialect, true
+	}
+	if err := s.store.SaveDeliveries(ctx, ds); err != nil {
+		return nil, fmt.Errorf("saving test deliveries: %w", err)
+	}
+	return ds, nil
+}
+
+// List returns deliveries, newest first: 50 unless the filter says otherwise,
+// at most 200. The last one's id continues the list as the next Before.
+//
+// Fault: Invalid on field "state" if there is no such state.
+func (s *Service) List(ctx context.Context, f Filter) ([]Delivery, error) {
+	switch f.State {
+	case "", Queued, Delivered, Exhausted:
+	default:
+		return nil, fault.Field("state", "delivery_state", "The state must be queued, delivered or exhausted.")
+	}
+	if f.Limit <= 0 {
+		f.Limit = defaultList
+	}
+	f.Limit = min(f.Limit, maxList)
+	ds, err := s.store.Deliveries(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("listing deliveries: %w", err)
+	}
+	return ds, nil
+}
+
+// Replay sends a delivery once more now, whatever its state: the same id and
+// the same bytes. Attempts keep counting, so a delivery that was exhausted gets
+// one more try per replay.
+//
+// Fault: NotFound.
+func (s *Service) Replay(ctx context.Context, id string) error {
+	if err := s.store.Replay(ctx, id, time.Now().UTC()); err != nil {
+		return fmt.Errorf("replaying delivery %s: %w", id, err)
+	}
+	return nil
+}
