@@ -34,6 +34,10 @@ export class Facts {
   sentBefore: boolean;
   /** The sent payment has not been seen, and its wallet is not there to ask. */
   stranded = false;
+  /** The page was reloaded while the wallet showed a payment, and the payer has not said what came of it. */
+  askedBefore: boolean;
+  /** Mined, and the server's node may not have seen it yet. */
+  awaited: StepKind | null = null;
   /** Hashes (and "reorged") that the payer need not be warned of any more. */
   readonly settled = new Set<string>();
   failed: StepKind | null = null;
@@ -47,6 +51,7 @@ export class Facts {
   ) {
     this.sent = store.sent;
     this.sentBefore = this.sent?.kind === 'pay';
+    this.askedBefore = !this.sent && store.asking;
   }
 
   state(): State {
@@ -66,7 +71,7 @@ export class Facts {
       this.connection.ready &&
       this.calls.length > 0 &&
       !this.funds?.missing &&
-      !this.store.asking &&
+      !this.askedBefore &&
       !this.warning()
     );
   }

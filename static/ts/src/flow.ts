@@ -3,7 +3,7 @@
 // surroundings as Deps and hands out a Model.
 import { type Api, ApiError, type PayReply, type Status } from './api.ts';
 import { Connection } from './connection.ts';
-import type { Payment } from './data.ts';
+import type { Hex, Payment } from './data.ts';
 import { Facts } from './facts.ts';
 import type { Model } from './model.ts';
 import { present } from './present.ts';
@@ -30,12 +30,16 @@ export interface Deps {
   readonly reload: () => void;
 }
 
+/** How often the server's node is asked again for an approval that the wallet's has mined. */
+const patienceWithNodes = 8;
+
 export class Flow {
   private readonly f: Facts;
   private readonly sending: Sending;
   private known: RegistryChain | null = null;
   /** Counts what makes a running check out of date. */
   private epoch = 0;
+  private lag = 0;
 
   constructor(private readonly d: Deps) {
     const connection = new Connection(d.payment.chain, () => this.moved());
@@ -60,7 +64,6 @@ export class Flow {
     const { f, d } = this;
     if (d.payment.payable && !this.checkPage()) return;
     if (f.sent) void this.sending.watch(f.sent);
-    else if (d.store.asking) this.tell(say.askedBefore, () => this.clearAsking(), 'I have looked');
     this.tick();
   }
 
@@ -101,7 +104,7 @@ export class Flow {
     const { f, d } = this;
     f.status = s;
     if (s.state === 'paid') d.store.sent = f.sent = null;
-    if (s.state === 'paid' || s.state === 'seen') d.store.asking = false;
+    if (s.state === 'paid' || s.state === 'seen') d.store.asking = f.askedBefore = false;
     else if (s.reorged && f.sent?.mined) {
       d.store.sent = { ...f.sent, mined: false };
       void this.sending.watch({ ...f.sent, mined: false, at: d.now() });
@@ -166,11 +169,15 @@ export class Flow {
 
   /** The notice's button. */
   retry(): void {
-    const { f } = this;
-    const warning = f.notice ? null : f.warning();
-    if (warning) f.settled.add(warning.key);
+    const { f, d } = this;
     const run = f.notice?.run;
-    f.notice = null;
+    if (run) {
+      f.notice = null;
+    } else if (f.askedBefore) {
+      d.store.asking = f.askedBefore = false;
+    } else {
+      f.settled.add(f.warning()?.key ?? '');
+    }
     this.show();
     if (run) run();
     else void this.prepare();
@@ -220,7 +227,7 @@ export class Flow {
     this.show();
     try {
       const reply = await d.api.pay(account, d.payment.option);
-      if (epoch === this.epoch) await this.accept(reply, epoch);
+      if (epoch === this.epoch) await this.accept(reply, account, epoch);
     } catch (err) {
       if (epoch === this.epoch) await this.prepareFailed(err);
     } finally {
@@ -229,7 +236,7 @@ export class Flow {
     }
   }
 
-  private async accept(reply: PayReply, epoch: number): Promise<void> {
+  private async accept(reply: PayReply, account: Hex, epoch: number): Promise<void> {
     const { f, d } = this;
     if (!this.checkPage() || !this.known) return;
     const bad = reply.checks.find((c) => c.outcome === 'failed');
@@ -243,6 +250,14 @@ export class Flow {
       if (epoch !== this.epoch || (status && f.stale(status) && this.reloadFor(status))) return;
       throw err;
     }
+    if (calls[0]?.kind === f.awaited && this.lag++ < patienceWithNodes) {
+      // The wallet's node has mined the approval, the server's has not: nobody should approve twice for that.
+      await d.sleep(1_500);
+      if (epoch === this.epoch) await this.accept(await d.api.pay(account, d.payment.option), account, epoch);
+      return;
+    }
+    f.awaited = null;
+    this.lag = 0;
     f.checks = [
       ...reply.checks,
       { name: 'page_registry', outcome: 'passed', detail: `This page itself knows the ${calls.at(-1)?.targetName}.` },
@@ -251,7 +266,7 @@ export class Flow {
     f.calls = calls;
     for (const c of calls) f.done.delete(c.kind);
     f.funds = fundsWords(d.payment, reply.funds);
-    f.notice = d.store.asking ? f.notice : null;
+    f.notice = null;
     if (!f.funds.missing && reply.checks.some((c) => c.outcome !== 'passed')) {
       f.calls = [];
       this.tell(say.checksPending, () => void this.prepare());
@@ -301,12 +316,6 @@ export class Flow {
   }
 
   // Small things.
-
-  private clearAsking(): void {
-    this.d.store.asking = false;
-    void this.prepare();
-    this.show();
-  }
 
   /** Reloads for the new rest unless something is being signed; never twice for the same one. */
   private reloadFor(s: Status): boolean {

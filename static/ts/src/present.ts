@@ -64,8 +64,9 @@ function button(f: Facts): Model['go'] {
 function notice(f: Facts): Notice | null {
   if (f.elsewhere) return { ...say.otherTab, retry: '' };
   if (f.stranded && f.sent) return { ...say.alreadySent(money(f.payment, f.total())), retry: '' };
-  const warning = f.notice ? null : f.warning();
-  return warning ? { ...warning.words, retry: 'I have looked' } : f.notice;
+  if (f.notice) return f.notice;
+  const words = f.askedBefore ? say.askedBefore : f.warning()?.words;
+  return words ? { ...words, retry: 'I have looked' } : null;
 }
 
 function progress(f: Facts): Model['progress'] {

@@ -90,10 +90,11 @@ export class Sending {
 
   /** Resolves when the payer gives up waiting for the wallet, which they are asked once it has been silent for long. */
   private impatience(attempt: Promise<unknown>, pay: boolean): Promise<void> {
+    let answered = false;
+    const stop = (): void => void (answered = true);
+    attempt.then(stop, stop);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.a.tell(say.sendSilent(pay), resolve, 'Start again'), patience);
-      const stop = (): void => clearTimeout(timer);
-      attempt.then(stop, stop);
+      void this.a.sleep(patience).then(() => answered || this.a.tell(say.sendSilent(pay), resolve, 'Start again'));
     });
   }
 
@@ -173,6 +174,7 @@ export class Sending {
     f.settled.add(sent.hash.toLowerCase());
     if (outcome === 'mined') {
       f.done.set(sent.kind, f.explorer(sent.hash));
+      f.awaited = sent.kind;
       // What is left to do is the chain's to say.
       return a.prepare();
     }

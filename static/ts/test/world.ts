@@ -1,0 +1,226 @@
+// A small world for the flow: a wallet with a chain behind it, a server, a
+// clock that only moves when somebody sleeps, and the last thing shown.
+import assert from 'node:assert/strict';
+import { ApiError, type Check, type PayReply, type Status } from '../src/api.ts';
+import type { Hex, Payment } from '../src/data.ts';
+import { Flow } from '../src/flow.ts';
+import type { Model } from '../src/model.ts';
+import { registry } from '../src/registry.gen.ts';
+import type { Provider } from '../src/rpc.ts';
+import { type Sent, Store } from '../src/store.ts';
+import { type Shown, type StepKind, total } from '../src/verify.ts';
+import type { Wallet } from '../src/wallets.ts';
+import { account, shownFor, transactions } from './fixtures.ts';
+
+interface MinedTx {
+  hash: Hex;
+  nonce: number;
+  to: string;
+  data: string;
+  state: 'pool' | 'ok' | 'reverted' | 'gone';
+}
+
+export const rejection = { code: 4001, message: 'User rejected the request.' };
+
+/** A wallet that answers at once and a chain that mines when told to. */
+export class FakeWallet implements Provider {
+  accounts: string[] = [account];
+  chainId: unknown;
+  known: number[];
+  connected = true;
+  asked: { method: string; params: unknown[] }[] = [];
+  txs: MinedTx[] = [];
+  nonce = 0;
+  /** What to do with requests by method, instead of the usual. */
+  on_: Record<string, (params: unknown[]) => unknown> = {};
+  /** Called when a transaction was sent. */
+  mine: 'ok' | 'reverted' | 'pool' = 'ok';
+  private readonly listeners = new Map<string, Set<(p: unknown) => void>>();
+
+  constructor(chainId: number) {
+    this.chainId = `0x${chainId.toString(16)}`;
+    this.known = [chainId];
+  }
+
+  on(event: string, listener: (p: unknown) => void): void {
+    this.listeners.set(event, (this.listeners.get(event) ?? new Set()).add(listener));
+  }
+  removeListener(event: string, listener: (p: unknown) => void): void {
+    this.listeners.get(event)?.delete(listener);
+  }
+  emit(event: string): void {
+    for (const l of this.listeners.get(event) ?? []) l(undefined);
+  }
+  sends(): Record<string, string>[] {
+    return this.asked.filter((a) => a.method === 'eth_sendTransaction').map((a) => a.params[0] as Record<string, string>);
+  }
+
+  async request({ method, params = [] }: { method: string; params?: unknown[] }): Promise<unknown> {
+    this.asked.push({ method, params });
+    const special = this.on_[method];
+    if (special) return special(params);
+    const tx = this.txs.find((t) => t.hash === params[0] && t.state !== 'gone');
+    switch (method) {
+      case 'eth_requestAccounts':
+        this.connected = true;
+        return this.accounts;
+      case 'eth_accounts':
+        return this.connected ? this.accounts : [];
+      case 'eth_chainId':
+        return this.chainId;
+      case 'wallet_switchEthereumChain':
+      case 'wallet_addEthereumChain': {
+        const id = (params[0] as { chainId: string }).chainId;
+        if (method === 'wallet_addEthereumChain') this.known.push(Number(id));
+        else if (!this.known.includes(Number(id))) throw { code: 4902, message: 'Unrecognized chain ID' };
+        this.chainId = id;
+        this.emit('chainChanged');
+        return null;
+      }
+      case 'eth_sendTransaction': {
+        const sent = params[0] as { to: string; data: string };
+        assert.ok(Object.isFrozen(sent));
+        const hash: Hex = `0x${(0xabc0 + this.txs.length).toString(16).padStart(64, '0')}`;
+        this.txs.push({ hash, nonce: this.nonce++, to: sent.to, data: sent.data, state: this.mine });
+        return hash;
+      }
+      case 'eth_getTransactionReceipt':
+        return tx && tx.state !== 'pool' ? { blockNumber: '0x1', status: tx.state === 'ok' ? '0x1' : '0x0' } : null;
+      case 'eth_getTransactionByHash':
+        return tx ? { nonce: `0x${tx.nonce.toString(16)}` } : null;
+      case 'eth_getTransactionCount':
+        return `0x${(Math.max(-1, ...this.txs.filter((t) => t.state === 'ok' || t.state === 'reverted').map((t) => t.nonce)) + 1).toString(16)}`;
+      case 'eth_blockNumber':
+        return '0x5';
+      case 'eth_getBlockByNumber':
+        return {
+          transactions: this.txs.filter((t) => t.state === 'ok').map((t) => ({ hash: t.hash, from: account, nonce: t.nonce, to: t.to, input: t.data })),
+        };
+    }
+    return assert.fail(`the fake wallet does not know ${method}`);
+  }
+}
+
+export class World {
+  readonly wallet: FakeWallet;
+  readonly flow: Flow;
+  readonly models: Model[] = [];
+  readonly storage = new Map<string, string>();
+  readonly telemetry: string[] = [];
+  readonly intents: string[] = [];
+  readonly announced: Sent[] = [];
+  reloads = 0;
+  now: number;
+  shown: Shown;
+  /** What the server would hand out now. */
+  kinds: StepKind[] = ['approve', 'pay'];
+  tamper: (reply: PayReply) => PayReply = (r) => r;
+  payFails: ApiError | null = null;
+  checks: Check[] = [{ name: 'contract_official', outcome: 'passed', detail: 'official' }];
+  short = false;
+  status: Status;
+  tabFree = true;
+  private sleepers: { until: number; wake: () => void }[] = [];
+
+  constructor(
+    readonly payment: Payment,
+    remembered: Record<string, string> = {},
+  ) {
+    this.now = payment.now;
+    this.shown = shownFor(payment);
+    this.wallet = new FakeWallet(payment.chain.id);
+    for (const [k, v] of Object.entries(remembered)) this.storage.set(k, v);
+    this.status = {
+      state: payment.state, oddity: 'none', payable: payment.payable, received: 0n, missing: payment.amount, excess: 0n,
+      confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false,
+    };
+    const storage = {
+      getItem: (k: string) => this.storage.get(k) ?? null,
+      setItem: (k: string, v: string) => void this.storage.set(k, v),
+      removeItem: (k: string) => void this.storage.delete(k),
+    };
+    this.flow = new Flow({
+      payment,
+      registry,
+      store: new Store(() => storage as unknown as Storage, payment.token),
+      api: {
+        pay: async () => {
+          if (this.payFails) throw this.payFails;
+          return this.tamper(this.reply());
+        },
+        status: async () => this.status,
+        intent: async (hash) => void this.intents.push(hash),
+        telemetry: (event, more) => void this.telemetry.push(more?.check ? `${event} ${more.check}` : event),
+      },
+      tabs: { hold: async () => (this.tabFree ? () => undefined : null), announce: (s) => void this.announced.push(s) },
+      shown: () => this.shown,
+      render: (m) => void this.models.push(m),
+      now: () => this.now,
+      sleep: (ms) => new Promise((wake) => this.sleepers.push({ until: this.now + ms, wake })),
+      reload: () => void this.reloads++,
+    });
+  }
+
+  get model(): Model {
+    return this.models.at(-1) ?? assert.fail('nothing shown');
+  }
+
+  get asWallet(): Wallet {
+    return { id: 'dev.test', name: 'Test wallet', icon: '', provider: this.wallet };
+  }
+
+  private reply(): PayReply {
+    const p = this.payment;
+    return {
+      transactions: transactions(p, this.kinds),
+      chainId: p.chain.id,
+      funds: { balance: this.short ? 3_000_000n : total(p) * 2n, required: total(p), native: 10n ** 18n, nativeRequired: 10n ** 15n, enoughBalance: !this.short, enoughGas: true },
+      checks: this.checks,
+    };
+  }
+
+  /** Lets everything that can go on go on. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Moves the clock, waking who sleeps until then. */
+  async pass(ms: number): Promise<void> {
+    const end = this.now + ms;
+    for (;;) {
+      await this.settle();
+      this.sleepers.sort((a, b) => a.until - b.until);
+      const next = this.sleepers[0];
+      if (!next || next.until > end) break;
+      this.sleepers.shift();
+      this.now = Math.max(this.now, next.until);
+      next.wake();
+    }
+    this.now = end;
+    this.flow.tick();
+    await this.settle();
+  }
+
+  async connected(): Promise<this> {
+    this.flow.start();
+    await this.flow.connect(this.asWallet);
+    await this.settle();
+    return this;
+  }
+
+  async go(): Promise<void> {
+    void this.flow.go();
+    await this.settle();
+  }
+
+  say(more: Partial<Status>): void {
+    this.status = { ...this.status, ...more };
+    this.flow.onStatus(this.status);
+  }
+
+  stepLine(): string {
+    return this.model.steps.map((s) => `${s.kind}:${s.status}`).join(' ');
+  }
+}
+
+export { ApiError };
