@@ -123,10 +123,14 @@ func TestFilesSayNothingOfMachinesOrRegistries(t *testing.T) {
 }
 
 func judgeLine(line string) string {
+	lower := strings.ToLower(line)
 	for _, r := range registries {
-		if strings.Contains(strings.ToLower(line), r) {
+		if strings.Contains(lower, r) {
 			return r
 		}
+	}
+	if !strings.Contains(line, "/") { // most lines: spares the slow expression
+		return ""
 	}
 	if m := machinePath.FindString(strings.TrimRight(line, "\r\n")); m != "" {
 		return m[strings.Index(m, "/"):]
