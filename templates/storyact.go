@@ -144,8 +144,8 @@ func (b *book) actStories() {
 		s.checked()
 		s.step("pay", "active", "Pay 10.00 USDC", "Sends the money to the recipient.")
 		s.button("Pay 10.00 USDC", false)
-		s.call([2]string{"Call", "Pay 10.00 USDC"}, [2]string{"Contract", "0x370DE27fdb7D1Ff1e1BaA7D11c5820a324Cf623C, official ERC20FeeProxy 0.2.0"},
-			[2]string{"Function", "transferFromWithReferenceAndFee"}, [2]string{"to", storyPayee}, [2]string{"amount", "10000000"},
+		s.call([2]string{"Call", "Pay 10.00 USDC"}, [2]string{"Contract", storyProxy + " (official ERC20FeeProxy 0.2.0)"},
+			[2]string{"Function", "transferFromWithReferenceAndFee"}, [2]string{"payee", storyPayee}, [2]string{"amount", "10000000"},
 			[2]string{"paymentReference", "0x86dfbccad783599a"}, [2]string{"Value", "0"},
 			[2]string{"Data", "0xc219a14d000000000000000000000000833589fcd6edb6e08f4c7c32d4f71b54bda02913000000000000000000000000"})
 	})

@@ -24,6 +24,8 @@ const (
 	storyTx    = "0x5e1d3a76fbf824220eafc8c79ad578ad2b67d01b0c2425eb1f1347e8f50882ab"
 	storyPayer = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"
 	storyPayee = "0x8626f6940E2eb28930eFb4CeF49B2d1F2C9C1199"
+	storyToken = "0x5A4db000000000000000000000000000000005dC" // the sandbox's USDC
+	storyProxy = "0x5A4dB00000000000000000000000000000000e20" // the sandbox's ERC20FeeProxy
 	explorer   = "https://explorer.example/"
 )
 
@@ -55,12 +57,12 @@ func (b *book) open() *PayPage {
 	return &PayPage{
 		Assets: b.assets, State: StateOpen, Oddity: OddityNone, Sandbox: true,
 		Merchant: "Acme Store", Asked: "10.00", Due: "10.00", Total: "10.00", Symbol: "USDC", Network: "Base (sandbox)",
-		AssetURL: explorer + "token/0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+		AssetURL: explorer + "token/" + storyToken,
 		Payee:    storyPayee, PayeeURL: explorer + "address/" + storyPayee,
 		Reference: "0x86dfbccad783599a", OrderNote: "INV-2026-0042",
 		ExpiresAt: At(expires), Required: 3,
 		Safety: NewSafety([]Check{
-			{"contract_official", OutcomePassed, "ERC20FeeProxy 0.2.0 at 0x370DE27fdb7D1Ff1e1BaA7D11c5820a324Cf623C is on the list of official contracts for this network."},
+			{"contract_official", OutcomePassed, "ERC20FeeProxy 0.2.0 at " + storyProxy + " is on the list of official contracts for this network."},
 			{"code_pinned", OutcomePassed, "The code on the chain is the code that was reviewed."},
 		}),
 		RedirectURL: "https://acme.example/orders/42", RedirectLabel: "Back to Acme Store",
@@ -71,7 +73,7 @@ func (b *book) open() *PayPage {
 				ID: 900008453, Network: "base", Name: "Base (sandbox)", RPCURLs: []string{"https://rpc.example/base"},
 				Explorer: explorer, Native: Native{Name: "Ether", Symbol: "ETH", Decimals: 18},
 			},
-			Asset: Asset{ID: "USDC-base", Symbol: "USDC", Decimals: 6, Address: "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"},
+			Asset: Asset{ID: "USDC-base", Symbol: "USDC", Decimals: 6, Address: storyToken},
 			Payee: storyPayee, Amount: "10000000", Fee: DataFee{Amount: "0", Payee: "0x0000000000000000000000000000000000000000"},
 			Reference: "0x86dfbccad783599a", Option: "evmref:base:USDC-base", Confirmations: 3, Received: "0",
 		},
@@ -96,6 +98,8 @@ func (b *book) openStories() {
 	open("open-live", "To be paid, with real money", func(p *PayPage) {
 		p.Sandbox, p.Data.Sandbox = false, false
 		p.Network, p.Data.Chain.Name, p.Data.Chain.ID = "Base", "Base", 8453
+		p.Data.Asset.Address = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
+		p.AssetURL = explorer + "token/" + p.Data.Asset.Address
 	})
 	open("open-native", "In the network's own currency", native)
 	open("open-fee", "With a fee on top", func(p *PayPage) {
