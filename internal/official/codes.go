@@ -104,7 +104,8 @@ func (c *Codes) refresh(ctx context.Context, chain asset.ChainID) error {
 		c.mu.Unlock()
 		if changed := known && before != hash; changed || (!k.CodeHash.IsZero() && hash != k.CodeHash) {
 			c.log.ErrorContext(ctx, "ALARM: the code of an official contract is not the pinned code",
-				"chain", chain, "contract", k.Kind, "address", k.Address, "pinned", k.CodeHash, "found", hash)
+				"chain", uint64(chain), "contract", string(k.Kind), "address", k.Address.String(),
+				"pinned", k.CodeHash.String(), "found", hash.String())
 		}
 	}
 	return nil

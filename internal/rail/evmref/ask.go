@@ -21,8 +21,9 @@ const (
 	typicalEthGas     = 110_000
 )
 
-// gasMargin is added to what the trial run used: five quarters.
-var gasMargin = [2]*big.Int{big.NewInt(5), big.NewInt(4)}
+// A wallet sets a higher limit than what is used, and prices move before it
+// signs: the payer is told to hold five quarters of the estimate.
+const gasMarginNumerator, gasMarginDenominator = 5, 4
 
 // answers is what one round trip told.
 type answers struct {
@@ -168,7 +169,7 @@ func gas(calls *rail.Calls, tried []rail.Call, a answers, usable bool) {
 		total.Add(total, new(big.Int).SetUint64(estimate))
 	}
 	total.Mul(total, a.gasPrice)
-	total.Mul(total, gasMargin[0]).Quo(total, gasMargin[1])
+	total.Mul(total, big.NewInt(gasMarginNumerator)).Quo(total, big.NewInt(gasMarginDenominator))
 	for _, step := range calls.Steps {
 		total.Add(total, step.Value)
 	}

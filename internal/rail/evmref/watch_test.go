@@ -42,6 +42,13 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// The two packages must mean the same address by a move of native currency.
+func TestNativeTracer(t *testing.T) {
+	if official.NativeTracer != chain.TransferTracer {
+		t.Errorf("got %s, want %s", official.NativeTracer, chain.TransferTracer)
+	}
+}
+
 // paidLog is the log of one token payment on Base.
 func paidLog(t testing.TB) chain.Log {
 	word := func(a asset.Address) []byte { return append(make([]byte, 12), a[:]...) }
