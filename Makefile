@@ -36,7 +36,7 @@ lint: ## formatting, vet, staticcheck, known vulnerabilities
 		'staticcheck=staticcheck' 'Known vulnerabilities=vuln'
 
 generate: ## templates, the page's registry of contracts, the page's script and style
-	@go tool templ generate -log-level warn
+	@go tool templ generate -path templates -log-level warn
 	go generate ./...
 	npm --prefix static/ts run --silent build
 

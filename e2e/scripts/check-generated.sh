@@ -18,7 +18,7 @@ before=$(snapshot)
 make --no-print-directory -s generate
 after=$(snapshot)
 
-stale=$(diff <(printf '%s\n' "$before") <(printf '%s\n' "$after") | sed -nE 's/^[<>] [0-9a-f]{64}  //p' | sort -u)
+stale=$({ diff <(printf '%s\n' "$before") <(printf '%s\n' "$after") || true; } | sed -nE 's/^[<>] [0-9a-f]{64}  //p' | sort -u)
 if [ -n "$stale" ]; then
   echo "generated files were not up to date (now regenerated; commit them):" >&2
   while IFS= read -r file; do echo "  $file" >&2; done <<<"$stale"
