@@ -35,6 +35,18 @@ func TestEndpointsThatAgreeMakeFinal(t *testing.T) {
 	}
 }
 
+func TestVeryManyBlocksAreAgreedOn(t *testing.T) {
+	r, l := trio(t, 2)
+	for i := range 5 * maxHeaders {
+		l.mine(fmt.Sprint("more", i))
+	}
+	r.idle()
+	r.wantAll()
+	if got, want := r.sink.finals(), 8+5*maxHeaders; got != want {
+		t.Errorf("%d final, want %d", got, want)
+	}
+}
+
 func TestASecondEndpointThatIsBehindDelaysFinality(t *testing.T) {
 	r, l := trio(t, 2)
 	r.nodes[1].set(func(n *node) { n.lag = 4 })

@@ -420,6 +420,24 @@ func TestCircuit(t *testing.T) {
 	})
 }
 
+func TestCallsThatFailTogetherCountOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{node: newNode(t, newLedger()), err: errors.New("away"), hold: time.Second}
+		c, err := NewClient(Config{Chain: testChain, Log: quiet(), Endpoints: []Endpoint{{Transport: f}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { _, _ = c.Batch(t.Context(), three) })
+		}
+		wg.Wait()
+		if h := c.Health()[0]; h.Failures != 2 || h.State != Resting {
+			t.Errorf("health %+v, want two failures: the one that is forgiven and the one that opened the circuit", h)
+		}
+	})
+}
+
 func TestAnEndpointThatAsksForRestGetsIt(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ []asked) {
 		w.Header().Set("Retry-After", "3600")

@@ -270,20 +270,28 @@ func numbers(bs []Block) []uint64 {
 	return ns
 }
 
+// maxHeaders bounds the headers asked for in one round trip: nodes send the
+// hash of every transaction along, up to 100 kB for a full block.
+const maxHeaders = 32
+
 // headers asks one endpoint for blocks by number; nil where it has none.
 func (s *Scanner) headers(ctx context.Context, endpoint int, ns []uint64) ([]*Header, error) {
-	calls := make([]Call, len(ns))
-	for i, n := range ns {
-		calls[i] = HeaderCall(AtBlock(n))
-	}
-	rs, err := s.client.on(ctx, endpoint, calls)
-	if err != nil {
-		return nil, fmt.Errorf("reading headers: %w", err)
-	}
-	out := make([]*Header, len(ns))
-	for i, n := range ns {
-		if out[i], err = headerAt(rs[i], n); err != nil {
-			return nil, err
+	out := make([]*Header, 0, len(ns))
+	for some := range slices.Chunk(ns, maxHeaders) {
+		calls := make([]Call, len(some))
+		for i, n := range some {
+			calls[i] = HeaderCall(AtBlock(n))
+		}
+		rs, err := s.client.on(ctx, endpoint, calls)
+		if err != nil {
+			return nil, fmt.Errorf("reading headers: %w", err)
+		}
+		for i, n := range some {
+			h, err := headerAt(rs[i], n)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, h)
 		}
 	}
 	return out, nil

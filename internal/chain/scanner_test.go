@@ -1,8 +1,11 @@
 package chain
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -239,6 +242,46 @@ func TestRangesThatAreTooLarge(t *testing.T) {
 				t.Errorf("asks for %d blocks at once after the limit went away, want 64", got)
 			}
 		})
+	}
+}
+
+// The response to a large range is longer than the client reads.
+func TestRangesWhoseLogsAreTooLong(t *testing.T) {
+	n := newNode(t, newLedger())
+	for i := range 60 {
+		n.ledger.mine(fmt.Sprint("a", i), fmt.Sprint("b", i))
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		var calls []struct {
+			ID     int
+			Method string
+			Params []any
+		}
+		if err := json.NewDecoder(req.Body).Decode(&calls); err != nil {
+			t.Error(err)
+		}
+		var out []map[string]any
+		for _, c := range calls {
+			if p, ok := c.Params[0:min(1, len(c.Params))], c.Method == "eth_getBlockByNumber"; ok {
+				p[0] = At(p[0].(string))
+			} else if c.Method == "eth_getLogs" {
+				p[0].(map[string]any)["address"] = []string{proxy.Lower()}
+			}
+			n.set(func(n *node) { n.counts[c.Method]++ })
+			out = append(out, map[string]any{"id": c.ID, "result": n.answer(c.Method, c.Params)})
+		}
+		if err := json.NewEncoder(w).Encode(out); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	r := newRig(t, []*node{n}, newMemory(t), func(cfg *ScannerConfig) { cfg.MaxRange = 64 })
+	r.cfg.Client = clientOf(t, func(cfg *Config) { cfg.MaxResponse = 16000 }, server.URL)
+	r.restart()
+	r.idle()
+	r.wantAll()
+	if h := r.cfg.Client.Health()[0]; h.State != Good || h.Failures > 0 {
+		t.Errorf("health %+v: too many logs are not the endpoint's failure", h)
 	}
 }
 

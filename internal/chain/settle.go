@@ -133,11 +133,18 @@ func (s *Scanner) askOthers(ctx context.Context, v view, ballots []*ballot) (hel
 	return ""
 }
 
+// askOther takes one endpoint's votes, and returns what is wrong with them. Only
+// where very many blocks wait does it take more than one round trip.
 func (s *Scanner) askOther(ctx context.Context, i int, open []*ballot) (why string) {
+	ns := make([]uint64, len(open))
+	for j, b := range open {
+		ns[j] = b.block.Number
+	}
+	first := min(len(ns), maxHeaders)
 	calls := s.tipCalls()
 	tips := len(calls)
-	for _, b := range open {
-		calls = append(calls, HeaderCall(AtBlock(b.block.Number)))
+	for _, n := range ns[:first] {
+		calls = append(calls, HeaderCall(AtBlock(n)))
 	}
 	rs, err := s.client.on(ctx, i, calls)
 	if err != nil {
@@ -147,18 +154,32 @@ func (s *Scanner) askOther(ctx context.Context, i int, open []*ballot) (why stri
 	if err != nil {
 		return clean(err.Error())
 	}
+	heads := make([]*Header, first, len(ns))
+	for j := range first {
+		if heads[j], err = headerAt(rs[tips+j], ns[j]); err != nil {
+			return clean(err.Error())
+		}
+	}
+	more, err := s.headers(ctx, i, ns[first:])
+	if err != nil {
+		return "it does not answer"
+	}
+	return cast(open, append(heads, more...), final)
+}
+
+// cast counts one endpoint's headers as votes, those of blocks that are final by
+// its own word.
+func cast(open []*ballot, heads []*Header, final uint64) (why string) {
 	for j, b := range open {
-		if b.block.Number > final {
-			continue
-		}
-		h, err := headerAt(rs[tips+j], b.block.Number)
-		if err != nil || h == nil {
+		switch {
+		case b.block.Number > final:
+		case heads[j] == nil:
 			why = fmt.Sprintf("it has no block %d", b.block.Number)
-			continue
-		}
-		b.vote(h)
-		if h.Hash != b.block.Hash {
-			why = fmt.Sprintf("its block %d is %s, not %s", b.block.Number, h.Hash, b.block.Hash)
+		default:
+			b.vote(heads[j])
+			if heads[j].Hash != b.block.Hash {
+				why = fmt.Sprintf("its block %d is %s, not %s", b.block.Number, heads[j].Hash, b.block.Hash)
+			}
 		}
 	}
 	return why
