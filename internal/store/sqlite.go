@@ -82,6 +82,7 @@ func sqliteDSN(path string) string {
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // it is a ledger: a commit survives a power cut
 		"foreign_keys(1)",
+		"temp_store(MEMORY)",       // the undo log of savepoints would go to a file
 		"cache_size(-16000)",       // 16 MB for each connection, taken as needed
 		"wal_autocheckpoint(4000)", // pages: 16 MB of log between checkpoints
 		"trusted_schema(0)",
