@@ -1,0 +1,293 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/chain/chaintest"
+	"quittance/internal/config"
+	"quittance/internal/merchant"
+	"quittance/internal/official"
+)
+
+// The official contracts on Base (see internal/official/table.go).
+const base = 8453
+
+// realBase is a chain with Base's id and the official contracts' own code at
+// their official addresses.
+func realBase(t *testing.T) *chaintest.Chain {
+	t.Helper()
+	text, err := os.ReadFile("../sandbox/contracts/testdata/official.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data struct {
+		Contracts map[string]struct{ Creation string }
+	}
+	if err := json.Unmarshal(text, &data); err != nil {
+		t.Fatal(err)
+	}
+	workshop := chaintest.New(t)
+	client, err := chain.NewClient(chain.Config{Chain: chaintest.DefaultID, Endpoints: []chain.Endpoint{{URL: workshop.URL()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	options := []chaintest.Option{chaintest.WithID(base)}
+	for _, c := range official.Default().Contracts(base) {
+		made, ok := data.Contracts[string(c.Kind)]
+		if !ok {
+			continue // Multicall3 is on every test chain
+		}
+		creation, err := hex.DecodeString(strings.TrimPrefix(made.Creation, "0x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Kind == official.BatchPayments {
+			for range 6 { // constructor arguments: addresses, kept in storage
+				creation = append(append(creation, make([]byte, 12)...), bytes.Repeat([]byte{0x11}, 20)...)
+			}
+		}
+		at, _ := workshop.Wallet.Deploy(creation)
+		workshop.Mine(1)
+		code, err := chain.Ask(t.Context(), client, chain.CodeCall(parse(t, at), chain.Latest), chain.Result.Bytes)
+		if err != nil || len(code) == 0 {
+			t.Fatalf("deploy %s: %d bytes, %v", c.Kind, len(code), err)
+		}
+		options = append(options, chaintest.WithCode(c.Address.String(), code, nil))
+	}
+	return chaintest.New(t, options...)
+}
+
+func writeConfig(t *testing.T, c *chaintest.Chain, listen string) (string, func() *config.Config) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "quittance.yaml")
+	text := fmt.Sprintf(`
+base_url: http://%s
+listen: %s
+database: sqlite:%s
+keys: [BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=]
+chains:
+  base:
+    rpc: ["%s/?first", "%s/?second"]
+    confirmations: 2
+    start_block: 1
+`, listen, listen, filepath.Join(filepath.Dir(path), "q.db"), c.URL(), c.URL())
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, func() *config.Config {
+		cfg, err := config.Load(path, func(string) string { return "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// TestProduction goes an operator's way: pin, doctor, merchant, serve; and then
+// a payer pays native currency through the official contract.
+func TestProduction(t *testing.T) {
+	c := realBase(t)
+	c.Mine(3)
+	listen := freePort(t)
+	path, load := writeConfig(t, c, listen)
+	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
+
+	if err := Serve(ctx, load(), quiet); err == nil || !strings.Contains(err.Error(), "doctor --pin") {
+		t.Fatalf("unpinned: got %v", err)
+	}
+	if err := Pin(ctx, load(), config.PinsPath(path), io.Discard); err != nil {
+		t.Fatalf("pin: %v", err)
+	}
+	key, destination := setUp(t, load())
+	c.Mine(1) // the doctor wants a chain that is alive
+	var failed []string
+	if err := Doctor(ctx, load(), func(f Finding) {
+		if !f.OK {
+			failed = append(failed, f.Check+": "+f.Detail)
+		}
+	}); err != nil || len(failed) > 0 {
+		t.Fatalf("doctor: %v\n%s", err, strings.Join(failed, "\n"))
+	}
+
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- Serve(run, load(), quiet) }()
+	call := caller(t, "http://"+listen, key)
+	await(t, "readiness", func() bool { status, _ := call(http.MethodGet, "/readyz", ""); return status == http.StatusOK })
+
+	status, made := call(http.MethodPost, "/v2/secure-payments", `{"requests":[{"destinationId":"`+destination+`","amount":"0.25"}]}`)
+	if status != http.StatusCreated {
+		t.Fatalf("create: %d %v", status, made)
+	}
+	token, _ := made["token"].(string)
+	status, calls := call(http.MethodGet, "/v2/secure-payments/"+token+"/pay?wallet="+c.Wallet.Address(), "")
+	if status != http.StatusOK {
+		t.Fatalf("pay: %d %v", status, calls)
+	}
+	checks, _ := calls["checks"].([]any)
+	for _, x := range checks {
+		if check, _ := x.(map[string]any); check["outcome"] != "passed" {
+			t.Errorf("check %v", check)
+		}
+	}
+	txs, _ := calls["transactions"].([]any)
+	tx, _ := txs[0].(map[string]any)
+	to, _ := tx["to"].(string)
+	data, _ := tx["data"].(string)
+	value, _ := tx["value"].(string)
+	wei, _ := new(big.Int).SetString(strings.TrimPrefix(value, "0x"), 16)
+	raw, err := hex.DecodeString(strings.TrimPrefix(data, "0x"))
+	if err != nil || len(txs) != 1 {
+		t.Fatalf("transactions: %v", txs)
+	}
+	c.Wallet.Send(to, wei, raw)
+	c.Mine(3)
+	await(t, "completion", func() bool {
+		status, _ := call(http.MethodGet, "/v2/secure-payments/"+token, "")
+		return status == http.StatusConflict
+	})
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("serve stopped with: %v", err)
+	}
+}
+
+// TestDoctorFindsWhatIsWrong breaks one thing at a time.
+func TestDoctorFindsWhatIsWrong(t *testing.T) {
+	c := realBase(t)
+	c.Mine(1)
+	path, load := writeConfig(t, c, "127.0.0.1:0")
+	if err := Pin(t.Context(), load(), config.PinsPath(path), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	examine := func() string {
+		var out bytes.Buffer
+		err := Doctor(t.Context(), load(), func(f Finding) {
+			if !f.OK {
+				fmt.Fprintf(&out, "%s: %s\n", f.Check, f.Detail)
+			}
+		})
+		if (err != nil) != (out.Len() > 0) || (err != nil && !errors.Is(err, ErrUnhealthy)) {
+			t.Errorf("doctor returned %v with %q", err, out.String())
+		}
+		return out.String()
+	}
+	setUp(t, load())
+	if got := examine(); got != "" {
+		t.Fatalf("healthy: %s", got)
+	}
+	c.FailMethod("eth_simulateV1", -32601, "the method does not exist")
+	if got := examine(); !strings.Contains(got, "simulates") {
+		t.Errorf("no simulation: %q", got)
+	}
+	c.Behave()
+	c.Lie("eth_getCode", func([]json.RawMessage, json.RawMessage) any { return "0x6001" })
+	if got := examine(); !strings.Contains(got, "not the pinned code") {
+		t.Errorf("other code: %q", got)
+	}
+	if err := Pin(t.Context(), load(), filepath.Join(t.TempDir(), "p.yaml"), io.Discard); err != nil {
+		t.Logf("pin of other code: %v", err)
+	}
+	c.Behave()
+	c.Lie("eth_chainId", func([]json.RawMessage, json.RawMessage) any { return "0x1" })
+	if got := examine(); !strings.Contains(got, "answers") {
+		t.Errorf("other chain: %q", got)
+	}
+	c.Behave()
+	c.Fail(http.StatusBadGateway)
+	if got := examine(); !strings.Contains(got, "endpoint 1 answers") || !strings.Contains(got, "endpoint 2 answers") {
+		t.Errorf("down: %q", got)
+	}
+}
+
+func setUp(t *testing.T, cfg *config.Config) (key, destination string) {
+	t.Helper()
+	a, err := OpenAdmin(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	m, err := a.AddMerchant(t.Context(), "Shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, key, err = a.AddCredential(t.Context(), m.ID, merchant.APIKey, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := a.AddDestination(t.Context(), m.ID, "0x742d35Cc6634C0532925a3b844Bc454e4438f44e@eip155:8453#B4FD67BB:0x0000000000000000000000000000000000000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, d.To.String()
+}
+
+func caller(t *testing.T, origin, key string) func(method, path, body string) (int, map[string]any) {
+	client := &http.Client{Timeout: 5 * time.Second}
+	t.Cleanup(client.CloseIdleConnections)
+	return func(method, path, body string) (int, map[string]any) {
+		r, err := http.NewRequestWithContext(t.Context(), method, origin+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Api-Key", key)
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := client.Do(r)
+		if err != nil {
+			return 0, nil
+		}
+		defer func() { _ = answer.Body.Close() }()
+		var v map[string]any
+		_ = json.NewDecoder(answer.Body).Decode(&v) // /readyz answers in plain text
+		return answer.StatusCode, v
+	}
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited too long for %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func parse(t *testing.T, text string) asset.Address {
+	t.Helper()
+	a, err := asset.ParseAddress(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
