@@ -2,6 +2,13 @@ module quittance
 
 go 1.26.0
 
+ignore (
+	./e2e/node_modules
+	./e2e/official/node_modules
+	./internal/sandbox/contracts/node_modules
+	./static/ts/node_modules
+)
+
 require (
 	github.com/PuerkitoBio/goquery v1.13.0
 	github.com/a-h/templ v0.3.977

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -13,7 +14,8 @@ import (
 func Page(c echo.Context, status int, page templ.Component) error {
 	buf := templ.GetBuffer()
 	defer templ.ReleaseBuffer(buf)
-	if err := page.Render(c.Request().Context(), buf); err != nil {
+	// The error page of a request that took too long must render too.
+	if err := page.Render(context.WithoutCancel(c.Request().Context()), buf); err != nil {
 		return err
 	}
 	c.Response().Header().Set(echo.HeaderContentLength, strconv.Itoa(buf.Len()))

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"quittance/internal/asset"
-	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
@@ -257,8 +256,8 @@ func orphan(x rail.Sighting, owner Owner, reason string, now time.Time) Orphan {
 }
 
 // Rewind takes back what a reorganisation removed: everything of a chain above
-// block to. Final transfers stay, and are reported as a fault: they were
-// promised never to go back.
+// block to. Final transfers stay: to may be an older checkpoint than the final
+// height, and the watcher stops by itself where a chain takes back final blocks.
 func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) error {
 	now := s.now().UTC()
 	return s.store.Write(ctx, func(tx Tx) error {
@@ -267,10 +266,8 @@ func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) err
 			return fmt.Errorf("find transfers above block %d: %w", to.Number, err)
 		}
 		for id, xs := range byPayment(gone) {
-			for i, x := range xs {
-				if x.Stage == payment.Final {
-					return fault.Newf(fault.Internal, "reorg_past_finality", "transfer %s was final and its block is gone", x.Key)
-				}
+			xs = slices.DeleteFunc(xs, func(x payment.Transfer) bool { return x.Stage == payment.Final })
+			for i := range xs {
 				xs[i].Stage = payment.Dropped
 			}
 			if err := s.apply(ctx, tx, id, now, facts{transfers: xs}); err != nil {

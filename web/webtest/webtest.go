@@ -51,6 +51,7 @@ type Options struct {
 	Database  string // DSN; a temporary SQLite file if empty
 	Endpoints []string
 	Pins      official.Pins // code pins; the chain's real code if nil
+	Code      []byte        // put in place of the ERC-20 fee proxy's code, if not empty
 }
 
 // New starts a server on a fresh chain; the test's end stops it and fails the
@@ -60,7 +61,12 @@ func New(t testing.TB) *World { return NewWith(t, Options{}) }
 // NewWith is New with options.
 func NewWith(t testing.TB, o Options) *World {
 	t.Helper()
-	w := &World{t: t, Chain: chaintest.New(t, chaintest.WithID(900008453))}
+	options := []chaintest.Option{chaintest.WithID(900008453)}
+	if len(o.Code) > 0 {
+		proxy, _ := official.Default().Contract(900008453, official.ERC20FeeProxy)
+		options = append(options, chaintest.WithCode(proxy.Address.String(), o.Code, nil))
+	}
+	w := &World{t: t, Chain: chaintest.New(t, options...)}
 	w.Chain.Mine(1)
 	if o.Database == "" {
 		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
