@@ -167,6 +167,11 @@ export class Flow {
     void this.prepare();
   }
 
+  /** The payer is back on this tab: what was prepared may be out of date. */
+  returned(): void {
+    if (this.f.busy === 'no' && !this.f.notice) void this.prepare();
+  }
+
   /** The notice's button. */
   retry(): void {
     const { f, d } = this;

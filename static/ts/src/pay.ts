@@ -61,9 +61,17 @@ function run(payment: Payment): void {
     void flow.connect(last, true).catch(() => undefined);
   }
 
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && flow.returned());
+
   flow.start();
   setInterval(() => flow.tick(), 1_000);
-  if (payment.state !== 'paid' && payment.state !== 'unsafe') watchStatus(api, (s) => flow.onStatus(s));
+  if (payment.state !== 'paid' && payment.state !== 'unsafe') {
+    const stop = watchStatus(api, (s) => {
+      flow.onStatus(s);
+      // Nothing comes after paid.
+      if (s.state === 'paid') stop();
+    });
+  }
   if (payment.payable) {
     wallets.start();
     setTimeout(() => {

@@ -68,7 +68,7 @@ export class Sending {
       abandoned = true;
       // The payer may confirm it after all: then it counts.
       attempt.then(
-        (late) => late && this.wentOut(call, from, late),
+        (late) => void (late && this.wentOut(call, from, late)),
         () => undefined,
       );
       return null;
@@ -81,8 +81,11 @@ export class Sending {
       return a.prepare();
     }
     a.api.telemetry('payment_approved_in_wallet', { detail: call.kind });
-    if (hash) this.wentOut(call, from, hash);
-    else {
+    if (hash) {
+      const end = this.wentOut(call, from, hash);
+      // No other tab may ask for an approval while this one is on its way.
+      if (!pay) await end;
+    } else {
       f.calls = [];
       a.tell(say.noHash, () => a.prepare(), 'I have looked');
     }
@@ -111,17 +114,19 @@ export class Sending {
     a.walletFailed(fault, () => a.go());
   }
 
-  private wentOut(call: Call, from: Hex, hash: Hex): void {
+  /** Remembers what was sent and follows it; resolves when that has come to an end. */
+  private wentOut(call: Call, from: Hex, hash: Hex): Promise<void> {
     const { f, a } = this;
     const sent: Sent = { kind: call.kind, hash, wallet: from, to: call.to, data: call.data, at: a.now(), mined: false };
     f.store.sent = sent;
     f.calls = [];
+    f.signing = null;
     f.sentBefore = false;
     if (call.kind === 'pay') {
       a.tabs.announce(sent);
       void this.intend(hash, from);
     }
-    void this.watch(sent);
+    return this.watch(sent);
   }
 
   /** Tells the server where to look. It finds the payment without this too, only later. */

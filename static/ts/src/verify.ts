@@ -183,7 +183,10 @@ export function verifyCall(chain: RegistryChain, p: Payment, transaction: unknow
     value,
     targetName: toProxy ? `official ${proxyName} ${FEE_PROXY_VERSION}` : `${p.asset.symbol} token`,
     signature: signature(method),
-    args: method.inputs.map(([name]) => [name, String(values[name])] as const),
+    args: method.inputs.map(([name]) => {
+      const v = values[name];
+      return [name, typeof v === 'bigint' ? `${v} (${money(p, v)})` : String(v)] as const;
+    }),
   });
 }
 

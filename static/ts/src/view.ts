@@ -79,7 +79,8 @@ export class View {
   private readonly successText = byId('success-text')?.textContent ?? '';
   /** The server found nothing wrong so far and nothing open. */
   private readonly safeSoFar = byId('safety')?.dataset['outcome'] === 'passed';
-  private hadFocus = false;
+  /** The payer's last click was in here and what they clicked may be gone or disabled by now. */
+  private acted = false;
   private doing = '';
 
   constructor(private readonly actions: Actions) {
@@ -92,6 +93,7 @@ export class View {
     on('notice-retry', () => actions.retry());
     on('payee-copy', () => void this.copyPayee());
     on('close', () => window.close());
+    byId('act')?.addEventListener('click', () => (this.acted = true), true);
   }
 
   render(m: Model): void {
@@ -195,13 +197,9 @@ export class View {
 
     const go = byId('go') as HTMLButtonElement | null;
     if (go) {
-      if (document.activeElement === go) this.hadFocus = true;
       go.disabled = !m.go.enabled;
       text(go, m.go.text);
       attr(go, 'aria-busy', m.go.busy ? 'true' : null);
-      // A disabled button loses the focus; give it back if nobody else took it.
-      if (m.go.enabled && this.hadFocus && document.activeElement === document.body) go.focus();
-      if (document.activeElement !== go && document.activeElement !== document.body) this.hadFocus = false;
     }
     const doing = m.state === 'open' && (m.go.busy || m.go.enabled) ? m.go.text : '';
     if (doing && doing !== this.doing) this.announce(doing);
@@ -214,6 +212,14 @@ export class View {
     text(byId('notice-retry'), m.notice?.retry || 'Try again');
     shown(byId('notice-retry'), !!m.notice?.retry);
     shown(box, m.notice !== null);
+    if (m.state === 'open') this.refocus(m.go.enabled ? go : m.notice?.retry ? byId('notice-retry') : null);
+  }
+
+  /** Gives the focus that a vanished or disabled button had to what comes next, unless somebody else took it. */
+  private refocus(next: HTMLElement | null): void {
+    if (!next || !this.acted || document.activeElement !== document.body) return;
+    this.acted = false;
+    next.focus({ preventScroll: true });
   }
 
   private ends(m: Model): void {
@@ -281,7 +287,7 @@ function callItem(c: Call): HTMLElement | null {
     ['Call', callNames[c.kind]],
     ['Contract', `${c.to} (${c.targetName})`],
     ['Function', c.signature],
-    ...c.args.map(([name, value]): [string, string] => [name, value]),
+    ...c.args.map(([name, value]): [string, string] => [name.replace(/^./, (a) => a.toUpperCase()), value]),
     ['Value', String(c.value)],
     ['Data', c.data],
   ];

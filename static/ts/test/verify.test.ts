@@ -56,10 +56,10 @@ test('decoded calls say what is in them', () => {
   const p = usdc();
   const [first, second] = plan(p, transactions(p, ['approve', 'pay']));
   assert.equal(first?.targetName, 'USDC token');
-  assert.deepEqual(first?.args, [['spender', '0x5A4dB00000000000000000000000000000000e20'], ['approved amount', '10100000']]);
+  assert.deepEqual(first?.args, [['spender', '0x5A4dB00000000000000000000000000000000e20'], ['approved amount', '10100000 (10.10 USDC)']]);
   assert.equal(second?.targetName, 'official ERC20FeeProxy 0.2.0');
   assert.equal(second?.signature, 'transferFromWithReferenceAndFee(address,address,uint256,bytes,uint256,address)');
-  assert.deepEqual(second?.args.slice(1), [['payee', payee], ['amount', '10000000'], ['reference', p.reference], ['fee', '100000'], ['fee payee', feePayee]]);
+  assert.deepEqual(second?.args.slice(1), [['payee', payee], ['amount', '10000000 (10.00 USDC)'], ['reference', p.reference], ['fee', '100000 (0.10 USDC)'], ['fee payee', feePayee]]);
 });
 
 test('the official packages’ transactions pass, on every chain and token of the registry', () => {
