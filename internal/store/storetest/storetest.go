@@ -24,7 +24,7 @@ import (
 // its address.
 func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
-		"payments": payments,
+		"payments": payments, "transfers": transfers, "cursors": cursors, "log": log, "idempotency": idempotency,
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {
