@@ -68,7 +68,7 @@ func TestAssess(t *testing.T) {
 		{"canceled with nothing", canceled, nil, nil, before, Canceled, None},
 		{"canceled, but paid before", canceled, []Transfer{pay(0, 100, Final, before)}, nil, after, Paid, None},
 		{"canceled, paid in the grace", canceled, []Transfer{pay(0, 100, Final, canceled.CanceledAt.Add(grace))}, nil, after, Paid, None},
-		{"canceled, paid after the grace but inside the window", canceled, []Transfer{pay(0, 100, Final, canceled.CanceledAt.Add(grace + 1))}, nil, after, Canceled, Late},
+		{"canceled, paid after the grace but inside the window", canceled, []Transfer{pay(0, 100, Final, canceled.CanceledAt.Add(grace+1))}, nil, after, Canceled, Late},
 		{"attempt failed with nothing paid", terms(100), nil, []Attempt{abandoned(before)}, before, Failed, None},
 		{"attempt failed, window over", terms(100), nil, []Attempt{abandoned(before)}, after, Failed, None},
 		{"attempt failed but money came", terms(100), []Transfer{pay(0, 100, Final, before)}, []Attempt{abandoned(before)}, after, Paid, None},

@@ -48,7 +48,7 @@ func over(p *payment.Payment) error {
 func (d *Dialect) ended(c echo.Context, p *payment.Payment, err error) error {
 	f := fault.From(err)
 	var status int
-	message := f.Public
+	var message string
 	switch {
 	case p == nil:
 		return err
