@@ -1,17 +1,17 @@
 // The paying, from the first look at the page to the payment that is seen: what
 // may happen next and what is refused. It knows no DOM: it gets its
 // surroundings as Deps and hands out a Model.
-import { type Api, ApiError, type PayReply, type Status } from './api.ts';
+import type { Api, Status } from './api.ts';
+import { Checking } from './checking.ts';
 import { Connection } from './connection.ts';
-import type { Hex, Payment } from './data.ts';
+import type { Payment } from './data.ts';
 import { Facts } from './facts.ts';
 import type { Model } from './model.ts';
 import { present } from './present.ts';
 import { type WalletFault, faultOf } from './rpc.ts';
 import { type Around, Sending } from './sending.ts';
 import type { Sent, Store } from './store.ts';
-import { fundsWords } from './stepper.ts';
-import { type Call, Refusal, type Registry, type RegistryChain, type Shown, verifyPage, verifyPlan } from './verify.ts';
+import type { Registry, Shown } from './verify.ts';
 import type { Wallet } from './wallets.ts';
 import * as say from './words.ts';
 
@@ -30,20 +30,24 @@ export interface Deps {
   readonly reload: () => void;
 }
 
-/** How often the server's node is asked again for an approval that the wallet's has mined. */
-const patienceWithNodes = 8;
-
 export class Flow {
   private readonly f: Facts;
   private readonly sending: Sending;
-  private known: RegistryChain | null = null;
-  /** Counts what makes a running check out of date. */
-  private epoch = 0;
-  private lag = 0;
+  private readonly checking: Checking;
 
   constructor(private readonly d: Deps) {
     const connection = new Connection(d.payment.chain, () => this.moved());
     this.f = new Facts(d.payment, d.store, connection);
+    this.checking = new Checking(this.f, {
+      api: d.api,
+      registry: d.registry,
+      shown: d.shown,
+      sleep: d.sleep,
+      show: () => this.show(),
+      tell: (words, run) => this.tell(words, run),
+      onStatus: (s) => this.onStatus(s),
+      reloadFor: (s) => this.reloadFor(s),
+    });
     this.sending = new Sending(this.f, {
       api: d.api,
       tabs: d.tabs,
@@ -53,8 +57,8 @@ export class Flow {
       tick: () => this.tick(),
       tell: (words, run, retry) => this.tell(words, run, retry),
       walletFailed: (fault, again) => this.walletFailed(fault, again),
-      refuse: (r) => this.refuse(r),
-      prepare: () => void this.prepare(),
+      refuse: (r) => this.checking.refuse(r),
+      prepare: () => void this.checking.prepare(),
       go: () => void this.go(),
     });
   }
@@ -62,7 +66,7 @@ export class Flow {
   /** Checks the page and goes on with what a reload interrupted. */
   start(): void {
     const { f, d } = this;
-    if (d.payment.payable && !this.checkPage()) return;
+    if (d.payment.payable && !this.checking.checkPage()) return;
     if (f.sent) void this.sending.watch(f.sent);
     this.tick();
   }
@@ -79,7 +83,7 @@ export class Flow {
   setElsewhere(elsewhere: boolean): void {
     this.f.elsewhere = elsewhere;
     this.show();
-    if (!elsewhere && this.f.busy === 'no') void this.prepare();
+    if (!elsewhere && this.f.busy === 'no') void this.checking.prepare();
   }
 
   /** Another tab has sent this. */
@@ -164,12 +168,12 @@ export class Flow {
   }
 
   refresh(): void {
-    void this.prepare();
+    void this.checking.prepare();
   }
 
   /** The payer is back on this tab: what was prepared may be out of date. */
   returned(): void {
-    if (this.f.busy === 'no' && !this.f.notice) void this.prepare();
+    if (this.f.busy === 'no' && !this.f.notice) void this.checking.prepare();
   }
 
   /** The notice's button. */
@@ -185,7 +189,7 @@ export class Flow {
     }
     this.show();
     if (run) run();
-    else void this.prepare();
+    else void this.checking.prepare();
   }
 
   /** Signs and sends the next step. Calling it twice does it once. */
@@ -194,10 +198,10 @@ export class Flow {
     const call = f.calls[0];
     const from = f.connection.account;
     if (!f.mayGo() || !call || !from) {
-      if (f.busy === 'no' && !f.calls.length) void this.prepare();
+      if (f.busy === 'no' && !f.calls.length) void this.checking.prepare();
       return;
     }
-    if (this.checkPage() && this.known) await this.sending.start(this.known, call, from);
+    if (this.checking.checkPage() && this.checking.known) await this.sending.start(this.checking.known, call, from);
   }
 
   /** Something in this script went wrong: say so, and leave nothing half done. */
@@ -207,120 +211,19 @@ export class Flow {
     this.tell(say.broken, this.d.reload, 'Reload');
   }
 
-  // Checking.
+  // Small things.
 
   /** The wallet's account or chain became different: whatever was prepared was for another. */
   private moved(): void {
     const { f } = this;
-    this.epoch++;
+    this.checking.invalidate();
     f.calls = [];
     f.funds = null;
     f.done.clear();
-    f.failed = null;
-    if (f.busy === 'checking') f.busy = 'no';
+    f.failed = f.awaited = null;
     this.show();
-    void this.prepare();
+    void this.checking.prepare();
   }
-
-  private async prepare(): Promise<void> {
-    const { f, d } = this;
-    const account = f.connection.account;
-    if (!account || !f.mayPrepare()) return;
-    const epoch = ++this.epoch;
-    f.busy = 'checking';
-    f.calls = [];
-    this.show();
-    try {
-      const reply = await d.api.pay(account, d.payment.option);
-      if (epoch === this.epoch) await this.accept(reply, account, epoch);
-    } catch (err) {
-      if (epoch === this.epoch) await this.prepareFailed(err);
-    } finally {
-      if (epoch === this.epoch && f.busy === 'checking') f.busy = 'no';
-      this.show();
-    }
-  }
-
-  private async accept(reply: PayReply, account: Hex, epoch: number): Promise<void> {
-    const { f, d } = this;
-    if (!this.checkPage() || !this.known) return;
-    const bad = reply.checks.find((c) => c.outcome === 'failed');
-    if (bad) return this.refuseNamed(bad.name, bad.detail);
-    let calls: readonly Call[];
-    try {
-      calls = verifyPlan(this.known, d.payment, reply.transactions, reply.chainId);
-    } catch (err) {
-      // Part of the amount may have arrived since the page was made: then it is the page that is out of date.
-      const status = err instanceof Refusal ? await d.api.status().catch(() => null) : null;
-      if (epoch !== this.epoch || (status && f.stale(status) && this.reloadFor(status))) return;
-      throw err;
-    }
-    if (calls[0]?.kind === f.awaited && this.lag++ < patienceWithNodes) {
-      // The wallet's node has mined the approval, the server's has not: nobody should approve twice for that.
-      await d.sleep(1_500);
-      if (epoch === this.epoch) await this.accept(await d.api.pay(account, d.payment.option), account, epoch);
-      return;
-    }
-    f.awaited = null;
-    this.lag = 0;
-    f.checks = [
-      ...reply.checks,
-      { name: 'page_registry', outcome: 'passed', detail: `This page itself knows the ${calls.at(-1)?.targetName}.` },
-      { name: 'page_calldata', outcome: 'passed', detail: 'Asset, recipient, amount, fee and reference are exactly those shown.' },
-    ];
-    f.calls = calls;
-    for (const c of calls) f.done.delete(c.kind);
-    f.funds = fundsWords(d.payment, reply.funds);
-    f.notice = null;
-    if (!f.funds.missing && reply.checks.some((c) => c.outcome !== 'passed')) {
-      f.calls = [];
-      this.tell(say.checksPending, () => void this.prepare());
-    }
-  }
-
-  private async prepareFailed(err: unknown): Promise<void> {
-    if (err instanceof Refusal) return this.refuse(err);
-    if (!(err instanceof ApiError)) throw err;
-    if (err.code === 'unsafe') return this.refuseNamed(err.field, '');
-    if (err.status === 403 || err.status === 409) {
-      // Expired, paid or under way meanwhile: the status says which.
-      const status = await this.d.api.status().catch(() => null);
-      if (status && !status.payable) return this.onStatus(status);
-    }
-    this.tell(say.apiWords(err), () => void this.prepare());
-  }
-
-  /** The page itself: registry, asset, and that it displays what its data says. */
-  private checkPage(): boolean {
-    if (this.f.unsafe) return false;
-    try {
-      this.known = verifyPage(this.d.registry, this.d.payment, this.d.shown());
-      return true;
-    } catch (err) {
-      if (!(err instanceof Refusal)) throw err;
-      this.refuse(err);
-      return false;
-    }
-  }
-
-  private refuse(r: Refusal): void {
-    this.refuseNamed(r.check, say.difference(r.field, r.expected, r.found));
-  }
-
-  /** Ends the paying on this page for good. */
-  private refuseNamed(check: string, detail: string): void {
-    const { f } = this;
-    const title = say.checkTitles[check] ?? 'Safety check';
-    f.unsafe = detail ? `${title}: ${detail}` : title;
-    f.checks = [...f.checks.filter((c) => c.name !== check), { name: check, outcome: 'failed', detail }];
-    f.calls = [];
-    f.busy = 'no';
-    f.notice = null;
-    this.d.api.telemetry('unsafe_refused', { check, detail });
-    this.show();
-  }
-
-  // Small things.
 
   /** Reloads for the new rest unless something is being signed; never twice for the same one. */
   private reloadFor(s: Status): boolean {
