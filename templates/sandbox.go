@@ -11,3 +11,12 @@ type SentWebhook struct {
 	Error  string // why it did not arrive, "" if it did
 	Body   string // the JSON, indented
 }
+
+// SandboxRecord is what the demo's explorer shows of a transaction or an address.
+type SandboxRecord struct {
+	Title string
+	Rows  []SandboxRow
+}
+
+// SandboxRow is one fact.
+type SandboxRow struct{ Name, Value string }

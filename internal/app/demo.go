@@ -86,6 +86,9 @@ func Demo(ctx context.Context, cfg DemoConfig) (err error) {
 
 func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL string) (Setup, error) {
 	table, tokens := asset.Sandbox()
+	for i := range table {
+		table[i].Explorer = baseURL + "/sandbox/explorer/" + table[i].Network
+	}
 	book, err := asset.NewBook(table, tokens)
 	if err != nil {
 		return Setup{}, fmt.Errorf("sandbox tokens: %w", err)
@@ -126,6 +129,7 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL strin
 func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, kept *kept) {
 	s := a.Server
 	s.Storybook(assets)
+	sandboxExplorer(a, assets)
 	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
 	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()))
 	s.Echo.POST("/sandbox/webhooks", func(c echo.Context) error {
