@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,7 +28,8 @@ const (
 // level "read committed": rows that a decision depends on are locked or guarded
 // by the statements themselves.
 type postgresEngine struct {
-	db *sql.DB
+	db     *sql.DB
+	closed atomic.Bool // *sql.DB has no error of its own for that
 }
 
 func openPostgres(ctx context.Context, dsn string) (*postgresEngine, error) {
@@ -51,10 +53,17 @@ func openPostgres(ctx context.Context, dsn string) (*postgresEngine, error) {
 
 func (e *postgresEngine) reader() session        { return &direct{e.db} }
 func (e *postgresEngine) text(sql string) string { return strings.ReplaceAll(sql, "{{BLOB}}", "BYTEA") }
-func (e *postgresEngine) Close() error           { return e.db.Close() }
+
+func (e *postgresEngine) Close() error {
+	e.closed.Store(true)
+	return e.db.Close()
+}
 
 func (e *postgresEngine) write(ctx context.Context, f func(session) error) error {
 	for n := 1; ; n++ {
+		if e.closed.Load() {
+			return errClosed()
+		}
 		err := e.once(ctx, f)
 		if err == nil || n == retries || !retryable(err) {
 			return err

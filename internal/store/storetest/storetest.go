@@ -25,6 +25,7 @@ import (
 func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
 		"payments": payments, "transfers": transfers, "cursors": cursors, "log": log, "idempotency": idempotency,
+		"merchants": merchants, "webhooks": webhooks, "writes": writes, "hub": hub,
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {

@@ -1,0 +1,144 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"quittance/internal/fault"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/internal/webhook"
+)
+
+func (f *fixture) delivery(m payment.MerchantID, endpoint, event string) webhook.Delivery {
+	return webhook.Delivery{
+		ID: f.id(), EventID: event, Payment: "01KE0000000000000000000777", Merchant: m, Endpoint: endpoint, Dialect: "request",
+		Event: "payment.confirmed", Body: []byte("{\"ü\":\x00\xff}"), State: webhook.Queued, NextAt: start, CreatedAt: start,
+	}
+}
+
+var webhooks = map[string]func(*testing.T, *fixture){
+	"a delivery comes out with its endpoint, and brings its job": func(t *testing.T, f *fixture) {
+		m := f.merchant(t).ID
+		e := f.endpoint(t, m, "https://a.example/")
+		d := f.delivery(m, e.ID, f.id())
+		must(t, f.SaveDeliveries(t.Context(), []webhook.Delivery{d}))
+		got, to, err := f.Delivery(t.Context(), d.ID)
+		must(t, err)
+		exact(t, "delivery", got, d)
+		exact(t, "endpoint", to, e)
+		if jobs := f.due(t, start); len(jobs) != 1 || jobs[0].Kind != webhook.DeliverKind || jobs[0].Args != d.ID {
+			t.Errorf("got jobs %+v, want one that delivers %s", jobs, d.ID)
+		}
+		_, _, err = f.Delivery(t.Context(), "01KE0000000000000000000000")
+		refused(t, "an unknown one", err, fault.NotFound, "delivery_not_found")
+		must(t, f.DeleteEndpoint(t.Context(), m, e.ID))
+		got, _, err = f.Delivery(t.Context(), d.ID)
+		refused(t, "without its endpoint", err, fault.NotFound, "webhook_not_found")
+		exact(t, "without its endpoint", got, d)
+	},
+
+	"one event's message goes to an endpoint once": func(t *testing.T, f *fixture) {
+		m := f.merchant(t).ID
+		event := f.id()
+		first := []webhook.Delivery{f.delivery(m, "e1", event), f.delivery(m, "e2", event)}
+		other := f.delivery(m, "e1", event)
+		other.Event = "payment.confirmed.checkout"
+		first = append(first, other)
+		must(t, f.SaveDeliveries(t.Context(), first))
+		again := []webhook.Delivery{f.delivery(m, "e1", event), f.delivery(m, "e2", event), f.delivery(m, "e3", event)}
+		must(t, f.SaveDeliveries(t.Context(), again))
+		all, err := f.Deliveries(t.Context(), webhook.Filter{})
+		must(t, err)
+		exact(t, "kept", ids(all), []string{again[2].ID, first[2].ID, first[1].ID, first[0].ID})
+		if jobs := f.due(t, start); len(jobs) != 4 {
+			t.Errorf("%d jobs, want one for each kept delivery", len(jobs))
+		}
+		tests := []webhook.Delivery{f.delivery(m, "e1", ""), f.delivery(m, "e1", "")}
+		for i := range tests {
+			tests[i].Test = true
+		}
+		must(t, f.SaveDeliveries(t.Context(), tests))
+		if jobs := f.due(t, start); len(jobs) != 2 {
+			t.Errorf("%d jobs for two tests: tests are never the same", len(jobs))
+		}
+		must(t, f.SaveDeliveries(t.Context(), nil))
+	},
+
+	"attempts and replays": func(t *testing.T, f *fixture) {
+		m := f.merchant(t).ID
+		d := f.delivery(m, f.endpoint(t, m, "https://a.example/").ID, f.id())
+		must(t, f.SaveDeliveries(t.Context(), []webhook.Delivery{d}))
+		f.due(t, start)
+		stored := func(what string) {
+			t.Helper()
+			got, _, err := f.Delivery(t.Context(), d.ID)
+			must(t, err)
+			exact(t, what, got, d)
+		}
+		d.Last = webhook.Attempt{At: start.Add(time.Second), Status: 503, Error: "Service Unavailable", Took: 1500 * time.Microsecond}
+		d.State, d.NextAt, d.Attempts = webhook.Queued, start.Add(time.Minute), 1
+		must(t, f.Attempted(t.Context(), d.ID, d.Last, d.State, d.NextAt))
+		stored("after a failure")
+		hostile := webhook.Attempt{At: start, Error: "bad\x00 header \xff\xfe"}
+		must(t, f.Attempted(t.Context(), d.ID, hostile, webhook.Exhausted, time.Time{}))
+		d.Last, d.State, d.NextAt, d.Attempts = hostile, webhook.Exhausted, time.Time{}, 2
+		d.Last.Error = "bad\uFFFD header \uFFFD"
+		stored("after a receiver's strange words")
+		must(t, f.Replay(t.Context(), d.ID, start.Add(time.Hour)))
+		d.State, d.NextAt = webhook.Queued, start.Add(time.Hour)
+		stored("replayed")
+		if jobs := f.due(t, start.Add(time.Hour)); len(jobs) != 1 || jobs[0].Args != d.ID {
+			t.Errorf("a replay left the jobs %+v", jobs)
+		}
+		refused(t, "an attempt at nothing", f.Attempted(t.Context(), "x", d.Last, d.State, start), fault.NotFound, "delivery_not_found")
+		refused(t, "a replay of nothing", f.Replay(t.Context(), "x", start), fault.NotFound, "delivery_not_found")
+	},
+
+	"lists are filtered and paged, newest first": func(t *testing.T, f *fixture) {
+		merchantIDs := []payment.MerchantID{f.merchant(t).ID, f.merchant(t).ID}
+		var all []webhook.Delivery
+		for i := range 20 {
+			d := f.delivery(merchantIDs[i%2], "e", fmt.Sprint("event", i))
+			d.Payment = payment.ID(fmt.Sprintf("01KE%022d", i%3))
+			d.State = []webhook.DeliveryState{webhook.Queued, webhook.Delivered, webhook.Exhausted}[i%3]
+			must(t, f.SaveDeliveries(t.Context(), []webhook.Delivery{d}))
+			all = append([]webhook.Delivery{d}, all...)
+		}
+		for _, m := range []payment.MerchantID{"", merchantIDs[0], merchant.Merchant{}.ID} {
+			for _, p := range []payment.ID{"", "01KE0000000000000000000001", "01KE0000000000000000000999"} {
+				for _, state := range []webhook.DeliveryState{"", webhook.Delivered, webhook.Exhausted} {
+					filter := webhook.Filter{Merchant: m, Payment: p, State: state, Limit: 3}
+					var want, got []string
+					for _, d := range all {
+						if (m == "" || d.Merchant == m) && (p == "" || d.Payment == p) && (state == "" || d.State == state) {
+							want = append(want, d.ID)
+						}
+					}
+					for pages := 0; ; pages++ {
+						page, err := f.Deliveries(t.Context(), filter)
+						must(t, err)
+						if len(page) > 3 || pages > 10 {
+							t.Fatalf("%+v: page %d has %d", filter, pages, len(page))
+						}
+						if len(page) == 0 {
+							break
+						}
+						got = append(got, ids(page)...)
+						filter.Before = page[len(page)-1].ID
+					}
+					exact(t, fmt.Sprintf("%+v", filter), got, want)
+				}
+			}
+		}
+	},
+}
+
+func ids(ds []webhook.Delivery) []string {
+	var all []string
+	for _, d := range ds {
+		all = append(all, d.ID)
+	}
+	return all
+}
