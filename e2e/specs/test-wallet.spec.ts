@@ -74,7 +74,7 @@ test('sends a real transaction', async ({ page, demo, wallet }) => {
   const receipt = await publicClient(chain).waitForTransactionReceipt({ hash });
   expect(receipt.status).toBe('success');
   expect(await balanceOf(chain, to)).toBe(before + 12345n);
-  expect(wallet.sent).toEqual([{ hash, chainId: chain.chainId, from: demo.payer.address, to, value: 12345n, data: '0x', dropped: false }]);
+  expect(wallet.sent).toEqual([{ hash, chainId: chain.chainId, from: demo.payer.address, nonce: expect.any(Number), to, value: 12345n, data: '0x', dropped: false }]);
   expect(await ask(page, 'eth_getTransactionReceipt', [hash])).toMatchObject({ result: { status: '0x1' } });
 });
 

@@ -1,0 +1,114 @@
+// The hosted page as a payer meets it. Elements are found by their test ids
+// only, so words and looks may change without touching a journey.
+import { type Locator, type Page, type Response, expect } from '@playwright/test';
+import type { Address } from 'viem';
+
+export type State = 'open' | 'seen' | 'paid' | 'expired' | 'canceled' | 'failed' | 'unsafe';
+export type Step = 'reset' | 'approve' | 'pay';
+
+/** The sandbox's wallet and the tests' own, by the names they announce. */
+export const sandboxWallet = 'dev.quittance.sandbox';
+export const testWallet = 'test.wallet';
+/** What a plain window.ethereum is listed as. */
+export const injectedWallet = 'injected';
+
+export class Checkout {
+  constructor(readonly page: Page) {}
+
+  id(testId: string): Locator {
+    return this.page.getByTestId(testId);
+  }
+
+  get go(): Locator {
+    return this.id('go');
+  }
+  get notice(): Locator {
+    return this.id('notice');
+  }
+  get noticeTitle(): Locator {
+    return this.id('notice-title');
+  }
+  get retry(): Locator {
+    return this.id('notice-retry');
+  }
+
+  async open(url: string): Promise<Response> {
+    const response = await this.page.goto(url);
+    if (!response) throw new Error(`nothing was loaded from ${url}`);
+    return response;
+  }
+
+  wallet(rdns: string = testWallet): Locator {
+    return this.id('wallet-list').locator(`[data-rdns="${rdns}"]`);
+  }
+
+  /** Chooses a wallet that lets the page in by itself. */
+  async connect(address?: Address, rdns: string = testWallet): Promise<void> {
+    await this.wallet(rdns).click();
+    await expect(this.id('account')).toBeVisible();
+    if (address) await expect(this.id('account-address')).toHaveText(address);
+  }
+
+  step(kind: Step): Locator {
+    return this.id('steps').locator(`[data-step="${kind}"]`);
+  }
+
+  steps(): Promise<(string | null)[]> {
+    return this.id('steps').locator('[data-step]').evaluateAll((all) => all.map((s) => s.getAttribute('data-step')));
+  }
+
+  async expectStep(kind: Step, status: 'todo' | 'active' | 'signing' | 'pending' | 'done' | 'failed'): Promise<void> {
+    await expect(this.step(kind)).toHaveAttribute('data-status', status);
+  }
+
+  /** Waits until the button offers this step, then presses it. */
+  async press(words: string | RegExp): Promise<void> {
+    await this.expectGo(words);
+    await this.go.click();
+  }
+
+  async expectGo(words: string | RegExp): Promise<void> {
+    await expect(this.go).toHaveText(words);
+    await expect(this.go).toBeEnabled();
+  }
+
+  async expectState(state: State): Promise<void> {
+    await expect(this.id('qt')).toHaveAttribute('data-state', state);
+    const stage = { open: 'act', seen: 'progress', paid: 'success', expired: 'over', canceled: 'over', failed: 'over', unsafe: 'unsafe' }[state];
+    for (const id of ['act', 'progress', 'success', 'over', 'unsafe']) {
+      await expect(this.id(id), `${id} in state ${state}`).toBeVisible({ visible: id === stage });
+    }
+  }
+
+  async expectNotice(title: string | RegExp, kind?: 'info' | 'warn' | 'error'): Promise<void> {
+    await expect(this.notice).toBeVisible();
+    await expect(this.noticeTitle).toHaveText(title);
+    if (kind) await expect(this.notice).toHaveAttribute('data-kind', kind);
+  }
+
+  /** Nothing here can start a signature. */
+  async expectNothingToSign(): Promise<void> {
+    await expect(this.go.and(this.page.locator(':enabled')).filter({ visible: true })).toHaveCount(0);
+  }
+
+  /** The wallet named its payment, its network has it, the page says so in the end. */
+  async expectPaid(hash?: string): Promise<void> {
+    await this.expectState('paid');
+    await expect(this.id('success-tx')).toHaveText(hash ?? /^0x[0-9a-f]{64}$/);
+  }
+
+  /** Every value that the confirmations' text has had so far; start before they come. */
+  async recordConfirmations(): Promise<() => Promise<string[]>> {
+    await this.id('confirmations-text').evaluate((el) => {
+      const seen: string[] = [];
+      (window as unknown as { confirmationsSeen: string[] }).confirmationsSeen = seen;
+      const note = () => {
+        const text = el.textContent ?? '';
+        if (seen.at(-1) !== text) seen.push(text);
+      };
+      note();
+      new MutationObserver(note).observe(el, { childList: true, characterData: true, subtree: true });
+    });
+    return () => this.page.evaluate(() => (window as unknown as { confirmationsSeen: string[] }).confirmationsSeen);
+  }
+}
