@@ -91,10 +91,11 @@ export class Checkout {
     await expect(this.go.and(this.page.locator(':enabled')).filter({ visible: true })).toHaveCount(0);
   }
 
-  /** The wallet named its payment, its network has it, the page says so in the end. */
-  async expectPaid(hash?: string): Promise<void> {
+  /** Waits for the receipt, which names this transaction: the last one that the wallet sent, if given. */
+  async expectPaid(by?: string | { sent: { hash: string }[] }): Promise<void> {
     await this.expectState('paid');
-    await expect(this.id('success-tx')).toHaveText(hash ?? /^0x[0-9a-f]{64}$/);
+    const hash = typeof by === 'object' ? by.sent.at(-1)?.hash : by;
+    await expect(this.id('success-tx')).toHaveText(by === undefined ? /^0x[0-9a-f]{64}$/ : (hash ?? 'nothing was sent'));
   }
 
   /** Every value that the confirmations' text has had so far; start before they come. */
