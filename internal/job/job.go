@@ -41,6 +41,9 @@ type Queue interface {
 	Done(ctx context.Context, id string) error
 	// Again makes a claimed job due at a later time; why is kept for people.
 	Again(ctx context.Context, id string, at time.Time, why string) error
+	// Snooze is Again for a job that did not fail: its attempts count from the
+	// start again.
+	Snooze(ctx context.Context, id string, at time.Time, why string) error
 	// Bury keeps a job that will not be tried again, for people to look at.
 	Bury(ctx context.Context, id string, why string) error
 }

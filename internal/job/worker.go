@@ -159,14 +159,14 @@ func (w *Worker) settle(ctx context.Context, j Job, err error, stopping bool) er
 		return w.c.Queue.Done(ctx, j.ID)
 	}
 	if at, why, ok := snoozedUntil(err); ok {
-		return w.c.Queue.Again(ctx, j.ID, at, why)
+		return w.c.Queue.Snooze(ctx, j.ID, at, why)
 	}
 	if isCanceled(err) {
 		w.c.Log.WarnContext(ctx, "job cancelled", "job", j.ID, "kind", j.Kind, "err", err)
 		return w.c.Queue.Bury(ctx, j.ID, shorten(err))
 	}
 	if stopping && errors.Is(err, context.Canceled) {
-		return w.c.Queue.Again(ctx, j.ID, now, "interrupted by a stop")
+		return w.c.Queue.Snooze(ctx, j.ID, now, "interrupted by a stop")
 	}
 	if j.Attempt >= w.c.MaxAttempts {
 		w.c.Log.ErrorContext(ctx, "job given up", "job", j.ID, "kind", j.Kind, "attempt", j.Attempt, "err", err)

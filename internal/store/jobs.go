@@ -86,6 +86,7 @@ func (s *Store) claim(ctx context.Context, now time.Time, lease time.Duration, n
 const (
 	deleteJob = `DELETE FROM jobs WHERE id = $1`
 	againJob  = `UPDATE jobs SET run_at = $2, leased_until = 0, why = $3 WHERE id = $1 AND state = 'ready'`
+	snoozeJob = `UPDATE jobs SET run_at = $2, leased_until = 0, why = $3, attempt = 0 WHERE id = $1 AND state = 'ready'`
 	buryJob   = `UPDATE jobs SET state = 'buried', leased_until = 0, why = $2 WHERE id = $1`
 )
 
@@ -98,6 +99,11 @@ func (s *Store) Done(ctx context.Context, id string) error {
 // Again implements job.Queue.
 func (s *Store) Again(ctx context.Context, id string, at time.Time, why string) error {
 	return s.change(ctx, againJob, id, micros(at), plain(why))
+}
+
+// Snooze implements job.Queue.
+func (s *Store) Snooze(ctx context.Context, id string, at time.Time, why string) error {
+	return s.change(ctx, snoozeJob, id, micros(at), plain(why))
 }
 
 // Bury implements job.Queue.
