@@ -9,7 +9,7 @@ PKG ?= ./...
 BENCH ?= .
 
 .PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
-	test-go test-official check-ts test-ts test-e2e build bench demo clean
+	test-go test-official check-ts test-ts test-e2e build bench load demo clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ build: ## the production binary, without the sandbox: bin/quittance
 
 bench: ## benchmarks (PKG and BENCH narrow them)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+load: ## requests a second, latency, CPU and memory of a running server (needs wrk and jq)
+	@bash $(scripts)/load.sh
 
 demo: ## the whole product on this machine, with a payable link
 	@go run ./cmd/quittance demo
