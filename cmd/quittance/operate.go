@@ -55,6 +55,7 @@ type merchantWire struct {
 }
 
 func merchantCommand(o *options) *cobra.Command {
+	var window time.Duration
 	show := func(c *cobra.Command, m merchant.Merchant) error {
 		return o.print(c.OutOrStdout(), merchantWire{m.ID, m.Name, m.CreatedAt}, func(w io.Writer) { _, _ = fmt.Fprintf(w, "%s  %s\n", m.ID, m.Name) })
 	}
@@ -62,7 +63,7 @@ func merchantCommand(o *options) *cobra.Command {
 		Use: "create NAME", Short: "Make a merchant", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.admin(c, func(a *app.Admin) error {
-				m, err := a.AddMerchant(c.Context(), args[0])
+				m, err := a.AddMerchant(c.Context(), args[0], window)
 				if err != nil {
 					return err
 				}
@@ -70,6 +71,7 @@ func merchantCommand(o *options) *cobra.Command {
 			})
 		},
 	}
+	create.Flags().DurationVar(&window, "window", 0, "how long its payments may be paid, like 24h (default: the server's)")
 	list := &cobra.Command{
 		Use: "list", Short: "List merchants", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

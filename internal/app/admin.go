@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/checkout"
 	"quittance/internal/config"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
@@ -48,13 +49,17 @@ func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 // Close releases the database.
 func (a *Admin) Close() error { return a.Store.Close() }
 
-// AddMerchant makes a merchant.
-func (a *Admin) AddMerchant(ctx context.Context, name string) (merchant.Merchant, error) {
+// AddMerchant makes a merchant. window is how long its payments may be paid, 0
+// for the server's default.
+func (a *Admin) AddMerchant(ctx context.Context, name string, window time.Duration) (merchant.Merchant, error) {
 	if name == "" || len(name) > 200 {
 		return merchant.Merchant{}, errors.New("a merchant's name has 1 to 200 bytes")
 	}
+	if window < 0 || window > checkout.MaxWindow {
+		return merchant.Merchant{}, fmt.Errorf("a window is between 0 and %s", checkout.MaxWindow)
+	}
 	now := time.Now().UTC()
-	m := merchant.Merchant{ID: payment.MerchantID(payment.NewULID(now)), Name: name, CreatedAt: now}
+	m := merchant.Merchant{ID: payment.MerchantID(payment.NewULID(now)), Name: name, Window: window, CreatedAt: now}
 	return m, a.Store.InsertMerchant(ctx, m)
 }
 

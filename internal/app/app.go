@@ -251,8 +251,10 @@ func (a *App) ready(c echo.Context) error {
 	return c.String(http.StatusOK, "ready\n")
 }
 
-// sweepEvery is how often payments whose window has passed are looked for.
-const sweepEvery = 5 * time.Second
+const (
+	sweepEvery = 5 * time.Second // how often payments whose window has passed are looked for
+	pruneEvery = time.Hour       // how often idempotent answers that are too old are forgotten
+)
 
 // stopWithin is how long a stop may take; open requests have most of it.
 const stopWithin = 15 * time.Second
@@ -265,6 +267,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		{Name: "code watch", Run: a.codes.Run},
 		{Name: "jobs", Run: a.worker.Run},
 		{Name: "expiry", Run: a.expire},
+		{Name: "housekeeping", Run: a.prune},
 	}
 	for _, sc := range a.scanners {
 		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
@@ -293,6 +296,24 @@ func (a *App) expire(ctx context.Context) error {
 			a.log.ErrorContext(ctx, "expiry sweep failed", "err", err)
 		} else if n > 0 {
 			a.log.InfoContext(ctx, "payments expired", "count", n)
+		}
+	}
+}
+
+// prune forgets idempotent answers past the time they are promised for.
+func (a *App) prune(ctx context.Context) error {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		if n, err := a.Store.PruneAnswers(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "old answers not pruned", "err", err)
+		} else if n > 0 {
+			a.log.InfoContext(ctx, "old answers pruned", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
 		}
 	}
 }

@@ -131,13 +131,26 @@ func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, kept 
 	s.Storybook(assets)
 	sandboxExplorer(a, assets)
 	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
-	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()))
+	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()), ownHost)
 	s.Echo.POST("/sandbox/webhooks", func(c echo.Context) error {
 		// The demo's own merchant: it accepts everything. What it got is listed below.
 		_, _ = io.Copy(io.Discard, http.MaxBytesReader(c.Response(), c.Request().Body, web.MaxBody))
 		return c.NoContent(http.StatusNoContent)
 	})
 	s.Echo.GET("/sandbox/webhooks", func(c echo.Context) error { return sandboxWebhooks(c, a, assets, kept.MerchantID) })
+}
+
+// ownHost refuses requests that name another host: the wallet signs for pages of
+// its own origin, and a name that was pointed at this machine afterwards (DNS
+// rebinding) must not be one.
+func ownHost(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		host, _, err := net.SplitHostPort(c.Request().Host)
+		if ip := net.ParseIP(host); err != nil || (host != "localhost" && ip == nil) {
+			return fault.New(fault.Forbidden, "foreign_host", "The sandbox wallet is used by address, or as localhost.")
+		}
+		return next(c)
+	}
 }
 
 // demoReady seeds the merchant, waits until everything is read, and prints

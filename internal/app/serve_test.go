@@ -236,7 +236,7 @@ func setUp(t *testing.T, cfg *config.Config) (key, destination string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = a.Close() }()
-	m, err := a.AddMerchant(t.Context(), "Shop")
+	m, err := a.AddMerchant(t.Context(), "Shop", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

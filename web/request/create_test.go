@@ -7,7 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"quittance/internal/merchant"
 	"quittance/web/webtest"
 )
 
@@ -205,5 +207,20 @@ func TestIdempotencyUnderConcurrency(t *testing.T) {
 	wg.Wait()
 	if len(tokens) != 1 {
 		t.Errorf("%d different answers for one key", len(tokens))
+	}
+}
+
+func TestWindowOfTheMerchant(t *testing.T) {
+	w := webtest.New(t)
+	p := w.Load(w.CreatePayment("1"))
+	if got := p.Terms.ExpiresAt.Sub(p.Terms.CreatedAt); got != 7*24*time.Hour {
+		t.Errorf("default window: got %s, want 7 days", got)
+	}
+	key := w.AddMerchantWith(merchant.Merchant{Name: "Quick", Window: 15 * time.Minute})
+	body := w.Do(http.MethodPost, route, usdc("1"), "X-Api-Key: "+key).Want(http.StatusCreated).JSON()
+	token, _ := body["token"].(string)
+	p = w.Load(token)
+	if got := p.Terms.ExpiresAt.Sub(p.Terms.CreatedAt); got != 15*time.Minute {
+		t.Errorf("merchant's window: got %s, want 15 minutes", got)
 	}
 }

@@ -29,8 +29,11 @@ func (d *Dialect) draft(ctx context.Context, who merchant.Credential, in createB
 	case in.AccessPolicy != nil:
 		return none, fault.Field("accessPolicy", "access_policy_unsupported", "accessPolicy is not supported.")
 	}
-	out := checkout.Draft{Merchant: who.Merchant, Dialect: Name}
-	var err error
+	m, err := d.Directory.Merchant(ctx, who.Merchant)
+	if err != nil {
+		return none, err
+	}
+	out := checkout.Draft{Merchant: who.Merchant, Dialect: Name, Window: m.Window}
 	if out.Reference, err = text("reference", in.Reference); err != nil {
 		return none, err
 	}

@@ -170,12 +170,18 @@ func (w *World) AddKey(m payment.MerchantID) string {
 // AddMerchant makes another merchant and returns its API key.
 func (w *World) AddMerchant(name string) string {
 	w.t.Helper()
-	now := time.Now().UTC()
-	id := payment.MerchantID(payment.NewULID(now))
-	if err := w.App.Store.InsertMerchant(w.t.Context(), merchant.Merchant{ID: id, Name: name, CreatedAt: now}); err != nil {
+	return w.AddMerchantWith(merchant.Merchant{Name: name})
+}
+
+// AddMerchantWith is AddMerchant with settings; it makes the id.
+func (w *World) AddMerchantWith(m merchant.Merchant) string {
+	w.t.Helper()
+	m.CreatedAt = time.Now().UTC()
+	m.ID = payment.MerchantID(payment.NewULID(m.CreatedAt))
+	if err := w.App.Store.InsertMerchant(w.t.Context(), m); err != nil {
 		w.t.Fatalf("insert merchant: %v", err)
 	}
-	return w.AddKey(id)
+	return w.AddKey(m.ID)
 }
 
 // AddEndpoint registers a webhook endpoint of the merchant.
