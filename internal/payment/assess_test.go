@@ -1,7 +1,10 @@
 package payment
 
 import (
+	"bytes"
+	"log/slog"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,5 +224,23 @@ func TestULIDs(t *testing.T) {
 		if id, ok := ParseID(bad); ok {
 			t.Errorf("ParseID(%q) gave %s", bad, id)
 		}
+	}
+}
+
+func TestNamesAndShortIDs(t *testing.T) {
+	a := NamedULID("p", "unsafe", "server", "code")
+	if _, ok := ParseID(a); !ok || a != NamedULID("p", "unsafe", "server", "code") {
+		t.Errorf("%s is no ULID or not the same twice", a)
+	}
+	for _, other := range [][]string{{"p", "unsafe", "serverc", "ode"}, {"p", "unsafe", "server", "code", ""}, {"q", "unsafe", "server", "code"}} {
+		if NamedULID(other...) == a {
+			t.Errorf("%q has the same id", other)
+		}
+	}
+	var log bytes.Buffer
+	id := ID(NewULID(created))
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "payment", id)
+	if strings.Contains(log.String(), string(id)) || !strings.Contains(log.String(), string(id[:14])) {
+		t.Errorf("a log line opens the payment's page: %s", log.String())
 	}
 }
