@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"time"
@@ -24,26 +25,24 @@ type facts struct {
 // change is the one write path: it stores facts, lets payment.Assess say what
 // they mean, saves the standing guarded by the version and appends what
 // happened to the log, all in the caller's transaction. Facts that are known
-// already change nothing and announce nothing.
-func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now time.Time, f facts) error {
-	before := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+// already change nothing and announce nothing; changed tells.
+func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now time.Time, f facts) (changed bool, err error) {
 	storedState, storedOddity := p.Standing.State, p.Standing.Oddity
 
 	var news []payment.Transfer
 	for _, x := range f.transfers {
 		changed, err := tx.PutTransfer(ctx, p.ID, x)
 		if err != nil {
-			return fmt.Errorf("record transfer %s: %w", x.Key, err)
+			return false, fmt.Errorf("record transfer %s: %w", x.Key, err)
 		}
 		if changed {
 			news = append(news, x)
-			p.Transfers = replaceTransfer(p.Transfers, x)
 		}
 	}
 	for _, a := range f.attempts {
 		changed, err := tx.PutAttempt(ctx, p.ID, a)
 		if err != nil {
-			return fmt.Errorf("record attempt %s: %w", a.Key, err)
+			return false, fmt.Errorf("record attempt %s: %w", a.Key, err)
 		}
 		if changed {
 			p.Attempts = replaceAttempt(p.Attempts, a)
@@ -53,8 +52,8 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 		p.Terms.CanceledAt = now
 	}
 
+	events := append(f.events, learn(p, news, now)...)
 	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
-	events := append(f.events, transferEvents(p, before, news)...)
 	if p.Standing.State != storedState {
 		if kind, ok := endKinds[p.Standing.State]; ok {
 			events = append(events, payment.Event{Kind: kind, Request: -1})
@@ -62,17 +61,17 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 	}
 	if len(news) == 0 && len(f.attempts) == 0 && !f.cancel && len(events) == 0 &&
 		p.Standing.State == storedState && p.Standing.Oddity == storedOddity {
-		return nil
+		return false, nil
 	}
 	if err := tx.SaveStanding(ctx, p); err != nil {
-		return fmt.Errorf("save standing of %s: %w", p.ID, err)
+		return false, fmt.Errorf("save standing of %s: %w", p.ID.Short(), err)
 	}
 	for _, e := range events {
 		if err := tx.AppendEvent(ctx, complete(e, p, now)); err != nil {
-			return fmt.Errorf("append event %s of %s: %w", e.Kind, p.ID, err)
+			return false, fmt.Errorf("append event %s of %s: %w", e.Kind, p.ID.Short(), err)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // endKinds are the events of states that a payment enters as a whole.
@@ -83,28 +82,26 @@ var endKinds = map[payment.State]payment.EventKind{
 }
 
 func complete(e payment.Event, p *payment.Payment, now time.Time) payment.Event {
-	e.ID = payment.NewULID(now)
-	e.Payment, e.Merchant, e.Dialect, e.At = p.ID, p.Terms.Merchant, p.Terms.Dialect, now
-	if e.Request >= 0 {
-		e.Standing = p.Standing.Requests[e.Request]
+	if e.ID == "" {
+		e.ID = payment.NewULID(now)
 	}
+	e.Payment, e.Merchant, e.Dialect, e.At = p.ID, p.Terms.Merchant, p.Terms.Dialect, now
 	return e
 }
 
-// transferEvents says what newly recorded transfers mean, in the order in which
-// the money moved.
-func transferEvents(p *payment.Payment, before payment.Standing, news []payment.Transfer) []payment.Event {
+// learn adds new transfers to a payment in the order in which the money moved,
+// and says what each of them means with the numbers of its own moment.
+func learn(p *payment.Payment, news []payment.Transfer, now time.Time) []payment.Event {
 	slices.SortFunc(news, func(a, b payment.Transfer) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key))
 	})
 	deadline := p.Terms.Deadline()
-	settled := make([]*big.Int, len(p.Terms.Requests))
-	for i := range settled {
-		settled[i] = new(big.Int).Set(before.Requests[i].Settled)
-	}
+	before := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
 	var events []payment.Event
 	for _, x := range news {
-		e := payment.Event{Request: x.Request, Transfer: &x}
+		p.Transfers = replaceTransfer(p.Transfers, x)
+		after := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+		e := payment.Event{Request: x.Request, Transfer: &x, Standing: after.Requests[x.Request]}
 		due := p.Terms.Requests[x.Request].Due
 		switch {
 		case x.Stage == payment.Pending:
@@ -113,14 +110,15 @@ func transferEvents(p *payment.Payment, before payment.Standing, news []payment.
 			e.Kind = payment.EventReorged
 		case x.At.After(deadline):
 			e.Kind = payment.EventLate
-		case settled[x.Request].Cmp(due) >= 0:
+		case before.Requests[x.Request].Settled.Cmp(due) >= 0:
 			e.Kind = payment.EventSurplus
-		case settled[x.Request].Add(settled[x.Request], x.Credit).Cmp(due) >= 0:
+		case e.Standing.Settled.Cmp(due) >= 0:
 			e.Kind = payment.EventPaid
 		default:
 			e.Kind = payment.EventPartial
 		}
 		events = append(events, e)
+		before = after
 	}
 	return events
 }
@@ -154,26 +152,34 @@ type Sweep struct {
 // transaction: after a crash either both are there or neither. A sweep may be
 // recorded again. Sightings whose handle nobody here owns are other people's
 // payments and are passed over; those that name a request of ours but pay the
-// wrong account or asset are kept as orphans.
+// wrong account or asset, or are dust, are kept as orphans.
 func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 	now := s.now().UTC()
 	return s.store.Write(ctx, func(tx Tx) error {
-		mine, err := s.sort(ctx, tx, sw.Sightings, now)
+		mine, err := owned(ctx, tx, sw.Sightings)
 		if err != nil {
 			return err
 		}
-		for id, xs := range mine {
+		for _, id := range inOrder(mine) {
 			p, err := tx.Payment(ctx, id)
 			if err != nil {
-				return fmt.Errorf("load payment %s: %w", id, err)
+				return fmt.Errorf("load payment %s: %w", id.Short(), err)
 			}
-			if err := s.change(ctx, tx, p, now, facts{transfers: xs, attempts: executed(p, xs)}); err != nil {
+			xs, err := s.accept(ctx, tx, p, mine[id], now)
+			if err != nil {
+				return err
+			}
+			if _, err := s.change(ctx, tx, p, now, facts{transfers: xs, attempts: executed(p, xs)}); err != nil {
 				return err
 			}
 		}
 		return tx.SaveCursor(ctx, sw.Chain, sw.From, sw.To, sw.Final)
 	})
 }
+
+// inOrder is the order in which a transaction touches payments. It is the same
+// everywhere: transactions that meet then wait for each other and never in a circle.
+func inOrder[V any](m map[payment.ID]V) []payment.ID { return slices.Sorted(maps.Keys(m)) }
 
 // executed marks announced transactions whose transfer has now been seen.
 func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
@@ -190,37 +196,67 @@ func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
 	return done
 }
 
-// sort gives each sighting to the payment that owns its handle.
-func (s *Service) sort(ctx context.Context, tx Tx, all []rail.Sighting, now time.Time) (map[payment.ID][]payment.Transfer, error) {
+// claim is a sighting whose handle names a request of ours.
+type claim struct {
+	rail.Sighting
+	request int
+}
+
+// owned gives each sighting to the payment that owns its handle.
+func owned(ctx context.Context, tx Tx, all []rail.Sighting) (map[payment.ID][]claim, error) {
 	handles := map[rail.ID][]string{}
 	for _, x := range all {
 		handles[x.Rail] = append(handles[x.Rail], x.Handle)
 	}
-	mine := map[payment.ID][]payment.Transfer{}
+	mine := map[payment.ID][]claim{}
 	for id, hs := range handles {
 		owners, err := tx.Owners(ctx, string(id), hs)
 		if err != nil {
 			return nil, fmt.Errorf("look up owners: %w", err)
 		}
 		for _, x := range all {
-			owner, ok := owners[x.Handle]
-			if x.Rail != id || !ok {
-				continue
+			if owner, ok := owners[x.Handle]; ok && x.Rail == id {
+				mine[owner.Payment] = append(mine[owner.Payment], claim{x, owner.Request})
 			}
-			p, err := tx.Payment(ctx, owner.Payment)
-			if err != nil {
-				return nil, fmt.Errorf("load payment %s: %w", owner.Payment, err)
-			}
-			if reason := s.mismatch(p.Terms.Requests[owner.Request], x); reason != "" {
-				if err := tx.PutOrphan(ctx, orphan(x, owner, reason, now)); err != nil {
-					return nil, fmt.Errorf("keep orphan %s: %w", x.Key, err)
-				}
-				continue
-			}
-			mine[owner.Payment] = append(mine[owner.Payment], transfer(p.Terms.Requests[owner.Request], x))
 		}
 	}
 	return mine, nil
+}
+
+// maxParts is how many transfers a payment holds before it stops to take dust:
+// value of less than this part of what is due. Dust costs next to nothing to
+// send, and without a limit anybody could make a payment too heavy to load.
+const maxParts = 200
+
+// accept makes transfers of the claims on a payment and orphans of those that
+// cannot be its own.
+func (s *Service) accept(ctx context.Context, tx Tx, p *payment.Payment, claims []claim, now time.Time) ([]payment.Transfer, error) {
+	known := map[string]bool{}
+	for _, x := range p.Transfers {
+		known[x.Key] = true
+	}
+	var xs []payment.Transfer
+	for _, c := range claims {
+		r := p.Terms.Requests[c.request]
+		x := transfer(r, c.Sighting)
+		reason := s.mismatch(r, c.Sighting)
+		if reason == "" && !known[x.Key] && len(known) >= maxParts && isDust(r, c.Amount) {
+			reason = "dust"
+		}
+		if reason != "" {
+			if err := tx.PutOrphan(ctx, orphan(x.Key, p.ID, reason, c.Sighting, now)); err != nil {
+				return nil, fmt.Errorf("keep orphan %s: %w", x.Key, err)
+			}
+			continue
+		}
+		known[x.Key] = true
+		xs = append(xs, x)
+	}
+	return xs, nil
+}
+
+func isDust(r payment.Request, amount *big.Int) bool {
+	return new(big.Int).Mul(amount, big.NewInt(maxParts)).Cmp(r.Due) < 0
 }
 
 // mismatch says why value with the right handle is not this request's, or "".
@@ -237,9 +273,12 @@ func (s *Service) mismatch(r payment.Request, x rail.Sighting) string {
 	return ""
 }
 
+// transfer makes a transfer of a sighting. Its key is the place of the evidence
+// and the handle: after a reorganisation the same place of the same transaction
+// may hold an event that pays another request.
 func transfer(r payment.Request, x rail.Sighting) payment.Transfer {
 	t := payment.Transfer{
-		Key: x.Key, Request: r.Index, Rail: string(x.Rail), Asset: r.Asset, Amount: x.Amount, Credit: x.Amount,
+		Key: x.Key + ":" + x.Handle, Request: r.Index, Rail: string(x.Rail), Asset: r.Asset, Amount: x.Amount, Credit: x.Amount,
 		Stage: payment.Pending, At: x.At, Evidence: x.Evidence,
 	}
 	if x.Fee != nil && r.Fee != nil && x.FeeTo == r.Fee.Payee {
@@ -248,9 +287,9 @@ func transfer(r payment.Request, x rail.Sighting) payment.Transfer {
 	return t
 }
 
-func orphan(x rail.Sighting, owner Owner, reason string, now time.Time) Orphan {
+func orphan(key string, owner payment.ID, reason string, x rail.Sighting, now time.Time) Orphan {
 	return Orphan{
-		Key: x.Key, Rail: string(x.Rail), Handle: x.Handle, Reason: reason, Payment: owner.Payment,
+		Key: key, Rail: string(x.Rail), Handle: x.Handle, Reason: reason, Payment: owner,
 		Asset: x.Token.String(), Amount: x.Amount.String(), To: x.To.String(), Evidence: x.Evidence, At: now,
 	}
 }
@@ -265,14 +304,11 @@ func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) err
 		if err != nil {
 			return fmt.Errorf("find transfers above block %d: %w", to.Number, err)
 		}
-		for id, xs := range byPayment(gone) {
-			xs = slices.DeleteFunc(xs, func(x payment.Transfer) bool { return x.Stage == payment.Final })
-			for i := range xs {
-				xs[i].Stage = payment.Dropped
-			}
-			if err := s.apply(ctx, tx, id, now, facts{transfers: xs}); err != nil {
-				return err
-			}
+		err = s.restage(ctx, tx, gone, now, payment.Dropped, func(e payment.Evidence) bool {
+			return e.Chain == chain && e.Block > to.Number
+		})
+		if err != nil {
+			return err
 		}
 		return tx.RewindCursor(ctx, chain, to)
 	})
@@ -283,38 +319,48 @@ func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) err
 func (s *Service) Finalize(ctx context.Context, chain asset.ChainID, blocks []Block) error {
 	now := s.now().UTC()
 	return s.store.Write(ctx, func(tx Tx) error {
+		var found []Owned
+		proven := map[string]uint64{}
 		for _, b := range blocks {
-			found, err := tx.TransfersIn(ctx, chain, b)
+			some, err := tx.TransfersIn(ctx, chain, b)
 			if err != nil {
 				return fmt.Errorf("find transfers in block %d: %w", b.Number, err)
 			}
-			for id, xs := range byPayment(found) {
-				for i := range xs {
-					xs[i].Stage = payment.Final
-				}
-				if err := s.apply(ctx, tx, id, now, facts{transfers: xs}); err != nil {
-					return err
-				}
-			}
+			found = append(found, some...)
+			proven[b.Hash] = b.Number
 		}
-		return nil
+		return s.restage(ctx, tx, found, now, payment.Final, func(e payment.Evidence) bool {
+			n, ok := proven[e.BlockHash]
+			return ok && e.Chain == chain && e.Block == n
+		})
 	})
 }
 
-func (s *Service) apply(ctx context.Context, tx Tx, id payment.ID, now time.Time, f facts) error {
-	p, err := tx.Payment(ctx, id)
-	if err != nil {
-		return fmt.Errorf("load payment %s: %w", id, err)
+// restage moves the pending transfers of some payments whose evidence fits to
+// another stage. What was found was read before the payments were locked, and
+// another node may have been faster: so it only says which payments to look at.
+func (s *Service) restage(ctx context.Context, tx Tx, found []Owned, now time.Time, to payment.Stage, fits func(payment.Evidence) bool) error {
+	some := map[payment.ID]bool{}
+	for _, o := range found {
+		some[o.Payment] = true
 	}
-	return s.change(ctx, tx, p, now, f)
-}
-
-func byPayment(owned []Owned) map[payment.ID][]payment.Transfer {
-	m := map[payment.ID][]payment.Transfer{}
-	for _, o := range owned {
-		m[o.Payment] = append(m[o.Payment], o.Transfer)
+	for _, id := range inOrder(some) {
+		p, err := tx.Payment(ctx, id)
+		if err != nil {
+			return fmt.Errorf("load payment %s: %w", id.Short(), err)
+		}
+		var xs []payment.Transfer
+		for _, x := range p.Transfers {
+			if x.Stage == payment.Pending && fits(x.Evidence) {
+				x.Stage = to
+				xs = append(xs, x)
+			}
+		}
+		if _, err := s.change(ctx, tx, p, now, facts{transfers: xs}); err != nil {
+			return err
+		}
 	}
-	return m
+	return nil
 }
 
 // Cursor returns how far a chain was scanned.
@@ -342,25 +388,41 @@ func (s *Service) ExpireOverdue(ctx context.Context) (int, error) {
 		if err != nil {
 			return total, fmt.Errorf("find overdue payments: %w", err)
 		}
-		if len(ids) == 0 {
-			return total, nil
-		}
-		err = s.store.Write(ctx, func(tx Tx) error {
-			for _, id := range ids {
-				if err := s.apply(ctx, tx, id, now, facts{}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		closed, err := s.expire(ctx, ids, now)
 		if err != nil {
 			return total, fmt.Errorf("expire payments: %w", err)
 		}
-		total += len(ids)
-		if len(ids) < expireBatch {
+		total += closed
+		if len(ids) < expireBatch || closed == 0 {
 			return total, nil
 		}
 	}
+}
+
+// expire looks at payments again in one transaction and returns how many changed.
+func (s *Service) expire(ctx context.Context, ids []payment.ID, now time.Time) (closed int, err error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	slices.Sort(ids) // see inOrder
+	err = s.store.Write(ctx, func(tx Tx) error {
+		closed = 0
+		for _, id := range ids {
+			p, err := tx.Payment(ctx, id)
+			if err != nil {
+				return fmt.Errorf("load payment %s: %w", id.Short(), err)
+			}
+			changed, err := s.change(ctx, tx, p, now, facts{})
+			if err != nil {
+				return err
+			}
+			if changed {
+				closed++
+			}
+		}
+		return nil
+	})
+	return closed, err
 }
 
 // Mine returns the indexes of the sightings whose handle names a request here.

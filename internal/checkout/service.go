@@ -207,9 +207,10 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 		if len(p.Attempts) >= maxAnnounced {
 			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
 		}
-		return s.change(ctx, tx, p, now, facts{attempts: []payment.Attempt{a}, events: []payment.Event{
+		_, err = s.change(ctx, tx, p, now, facts{attempts: []payment.Attempt{a}, events: []payment.Event{
 			{Kind: payment.EventAnnounced, Request: -1, Detail: hash},
 		}})
+		return err
 	})
 	if err != nil {
 		return payment.Attempt{}, err
@@ -230,32 +231,43 @@ func isHash(s string) bool {
 	return true
 }
 
+// recordWithin bounds how long the record of a refused check may take.
+const recordWithin = 5 * time.Second
+
 // Refused records that a safety check refused and has the merchant told, once
-// for each check and source ("server" or "page").
+// for each check and source ("server" or "page"). It does not stop when ctx is
+// cancelled: who looks at a dangerous page and leaves must not hush it up.
 //
 // Faults: NotFound.
 func (s *Service) Refused(ctx context.Context, id payment.ID, check, source, why string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
 	detail := source + ": " + check
+	// The same alarm has the same id, so the store takes it once, whoever raises it.
+	alarm := payment.NamedULID(string(id), "unsafe", source, check)
 	if why != "" {
 		detail += ": " + why
 	}
-	now := s.now().UTC()
 	known, err := s.store.Events(ctx, id)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(known, func(e payment.Event) bool {
-		return e.Kind == payment.EventUnsafe && strings.HasPrefix(e.Detail, source+": "+check)
-	}) {
+	if slices.ContainsFunc(known, func(e payment.Event) bool { return e.ID == alarm }) {
 		return nil
 	}
-	return s.store.Write(ctx, func(tx Tx) error {
+	now := s.now().UTC()
+	err = s.store.Write(ctx, func(tx Tx) error {
 		p, err := tx.Payment(ctx, id)
 		if err != nil {
 			return err
 		}
-		return s.change(ctx, tx, p, now, facts{events: []payment.Event{{Kind: payment.EventUnsafe, Request: -1, Detail: detail}}})
+		_, err = s.change(ctx, tx, p, now, facts{events: []payment.Event{{ID: alarm, Kind: payment.EventUnsafe, Request: -1, Detail: detail}}})
+		return err
 	})
+	if fault.Is(err, fault.Conflict) {
+		return nil // somebody else was faster
+	}
+	return err
 }
 
 // Cancel calls a payment off for the merchant. Cancelling again is a no-op.
@@ -278,7 +290,8 @@ func (s *Service) Cancel(ctx context.Context, m payment.MerchantID, id payment.I
 		case payment.Paid, payment.Seen:
 			return fault.New(fault.Conflict, "already_paid", "The money for this payment has arrived; it cannot be cancelled.")
 		case payment.Open, payment.Expired, payment.Failed:
-			return s.change(ctx, tx, p, now, facts{cancel: true})
+			_, err := s.change(ctx, tx, p, now, facts{cancel: true})
+			return err
 		default:
 			panic("checkout: unknown state " + st.State)
 		}

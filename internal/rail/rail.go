@@ -145,7 +145,7 @@ func Failed(checks []Check) (Check, bool) {
 type Sighting struct {
 	Rail     ID
 	Handle   string // for contract references the event's topic, 0x and 64 hex digits
-	Key      string // the transfer's key
+	Key      string // names the place of the evidence; with the handle, the transfer's key
 	Chain    asset.ChainID
 	Token    asset.Address // zero for native currency
 	To       asset.Address

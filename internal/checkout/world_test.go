@@ -1,0 +1,205 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+	"quittance/internal/seal"
+	"quittance/internal/store"
+)
+
+var (
+	begin = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	payee = asset.Address{19: 0x42}
+	owner = payment.MerchantID("01KE0000000000000000000001")
+)
+
+const (
+	base   = asset.ChainID(900008453)
+	window = time.Hour
+	grace  = 10 * time.Minute
+)
+
+// world is the use cases over a real database file, with a clock that the test
+// moves and a store that can be made to fail.
+type world struct {
+	*checkout.Service
+	t     testing.TB
+	store *store.Store
+	path  string
+	usdc  asset.Token
+	fail  func(ctx context.Context, write func() error) error // nil for no trouble
+
+	mu  sync.Mutex
+	at  time.Time
+	tag int
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "test.db"), at: begin}
+	w.open()
+	t.Cleanup(func() { must(t, w.store.Close()) })
+	must(t, w.store.InsertMerchant(t.Context(), merchant.Merchant{ID: owner, Name: "Shop", CreatedAt: begin}))
+	return w
+}
+
+// open starts the server's part anew on the same file, as after a crash.
+func (w *world) open() {
+	w.t.Helper()
+	box, err := seal.New([]byte("a test key of exactly 32 bytes.."))
+	must(w.t, err)
+	w.store, err = store.Open(w.t.Context(), store.Config{DSN: "sqlite:" + w.path, Seal: box})
+	must(w.t, err)
+	must(w.t, w.store.Migrate(w.t.Context()))
+	chains, tokens := asset.Sandbox()
+	book, err := asset.NewBook(chains, tokens)
+	must(w.t, err)
+	w.usdc, _ = book.Token("USDC-base")
+	w.Service = checkout.New(checkout.Config{
+		Store: troubled{w.store, w}, Book: book, Rails: []rail.Rail{labels{w}}, Window: window, Grace: grace, Now: w.now,
+	})
+}
+
+func (w *world) restart() {
+	w.t.Helper()
+	must(w.t, w.store.Close())
+	w.open()
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at = w.at.Add(d)
+}
+
+// troubled is the store with the world's failures.
+type troubled struct {
+	checkout.Store
+	w *world
+}
+
+var errTrouble = errors.New("the power went out")
+
+func (s troubled) Write(ctx context.Context, f func(checkout.Tx) error) error {
+	if s.w.fail == nil {
+		return s.Store.Write(ctx, f)
+	}
+	return s.w.fail(ctx, func() error { return s.Store.Write(ctx, f) })
+}
+
+// lost is a write that dies before its commit, after all of its statements.
+func (w *world) lost(f func(checkout.Tx) error) error {
+	return w.store.Write(w.t.Context(), func(tx checkout.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return errTrouble
+	})
+}
+
+// labels is a rail that names requests by counting.
+type labels struct{ w *world }
+
+func (labels) ID() rail.ID { return "evmref" }
+
+func (l labels) Name(_ *payment.Payment, r *payment.Request) error {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.w.tag++
+	r.ID, r.Salt = fmt.Sprintf("01%064x", l.w.tag), fmt.Sprintf("%016x", l.w.tag)
+	r.Reference, r.Topic = fmt.Sprintf("0x%016x", l.w.tag), hash(l.w.tag)
+	return nil
+}
+
+func (labels) Offer(context.Context, *payment.Payment, rail.Payer) ([]rail.Option, error) {
+	return []rail.Option{{ID: "one", Rail: "evmref"}}, nil
+}
+
+func (labels) Prepare(context.Context, *payment.Payment, string, rail.Payer) (rail.Instruction, error) {
+	return &rail.Calls{}, nil
+}
+
+func hash(n int) string { return fmt.Sprintf("0x%064x", n) }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// create makes a payment of units of USDC.
+func (w *world) create(units int64) *payment.Payment {
+	w.t.Helper()
+	var p *payment.Payment
+	_, _, err := w.Create(w.t.Context(), checkout.Draft{
+		Merchant: owner, Dialect: "request",
+		Requests: []checkout.DraftRequest{{Payee: payee, Token: w.usdc, Amount: big.NewInt(units)}},
+	}, nil, func(made *payment.Payment) (checkout.Answer, error) {
+		p = made
+		return checkout.Answer{Status: 201}, nil
+	})
+	must(w.t, err)
+	return p
+}
+
+func (w *world) load(id payment.ID) *payment.Payment {
+	w.t.Helper()
+	p, err := w.Payment(w.t.Context(), id)
+	must(w.t, err)
+	return p
+}
+
+func block(n, fork int) checkout.Block {
+	return checkout.Block{Number: uint64(n), Hash: hash(1000*n + fork), Time: begin.Add(time.Duration(n) * time.Second)}
+}
+
+// sighting is value for a payment in a block, at a place in a transaction.
+func (w *world) sighting(p *payment.Payment, tx int, index uint, units int64, b checkout.Block) rail.Sighting {
+	return rail.Sighting{
+		Rail: "evmref", Handle: p.Terms.Requests[0].Topic, Key: fmt.Sprintf("evmref:%d:%s:%d", base, hash(tx), index), Chain: base,
+		Token: w.usdc.Address, To: payee, Amount: big.NewInt(units), At: b.Time,
+		Evidence: payment.Evidence{Chain: base, Block: b.Number, BlockHash: b.Hash, Tx: hash(tx), LogIndex: index, Payer: asset.Address{19: byte(tx)}.String()},
+	}
+}
+
+// sweep records blocks from..to, where to holds the sightings.
+func (w *world) sweep(from int, to checkout.Block, xs ...rail.Sighting) error {
+	return w.RecordSweep(w.t.Context(), checkout.Sweep{Chain: base, From: uint64(from), To: to, Sightings: xs})
+}
+
+// kinds lists a payment's log.
+func (w *world) kinds(id payment.ID) []payment.EventKind {
+	w.t.Helper()
+	events := w.events(id)
+	kinds := make([]payment.EventKind, len(events))
+	for i, e := range events {
+		kinds[i] = e.Kind
+	}
+	return kinds
+}
+
+func (w *world) events(id payment.ID) []payment.Event {
+	w.t.Helper()
+	events, err := w.store.Events(w.t.Context(), id)
+	must(w.t, err)
+	return events
+}
