@@ -214,6 +214,8 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]paymen
 	})
 }
 
+const selectOwners = `SELECT value, payment, request FROM handles WHERE rail = $1 AND value IN (`
+
 // ownersAtOnce are the numbers of handles that one query asks for: a fixed few,
 // so that few statements are prepared.
 var ownersAtOnce = []int{1, 16, 128}
@@ -245,7 +247,7 @@ func loadOwners(ctx context.Context, on session, rail string, handles []string) 
 			args = append(args, handles[min(i, n-1)]) // the last one fills up
 		}
 		handles = handles[n:]
-		r, err := on.query(ctx, `SELECT value, payment, request FROM handles WHERE rail = $1 AND value IN (`+placeholders(2, size)+`)`, args...)
+		r, err := on.query(ctx, selectOwners+placeholders(2, size)+`)`, args...)
 		if err != nil {
 			return nil, err
 		}

@@ -28,8 +28,8 @@ const (
 // them read the last commit while the next one is written.
 type sqliteEngine struct {
 	readers *pool
-	writers *sql.DB  // holds the one connection of writer
-	writer  prepared // on pin
+	writers *sql.DB // holds the one connection of writer
+	writer  session // on pin
 	pin     *pinned
 
 	queue  chan *waiting
@@ -174,12 +174,13 @@ func (e *sqliteEngine) group(first *waiting) {
 	}
 	var ready []*waiting
 	var broken error
-	for w, n := first, 1; w != nil && broken == nil; n++ {
+	for w, n := first, 1; w != nil; n++ {
 		err := e.turn(ctx, w, refuse)
-		switch {
-		case errors.Is(err, errGroupLost):
+		if errors.Is(err, errGroupLost) {
 			broken = err
-		case err == nil:
+			break // those who still wait begin another group
+		}
+		if err == nil {
 			ready = append(ready, w)
 		}
 		w = e.next(n)

@@ -1,0 +1,316 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/internal/seal"
+)
+
+func openTestSQLite(t *testing.T) *Store {
+	t.Helper()
+	box, err := seal.New(seal.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "test.db"), Seal: box})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// meddler counts statements of the writer, and fails those it is told to.
+type meddler struct {
+	session
+	mu    sync.Mutex
+	count map[string]int
+	fail  map[string]error
+}
+
+// meddle puts a meddler before a store's writer, which must be idle.
+func meddle(s *Store) *meddler {
+	e := s.engine.(*sqliteEngine)
+	m := &meddler{session: e.writer, count: map[string]int{}, fail: map[string]error{}}
+	e.writer = m
+	return m
+}
+
+func (m *meddler) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	m.mu.Lock()
+	m.count[query]++
+	err := m.fail[query]
+	m.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return m.session.exec(ctx, query, args...)
+}
+
+// commits returns how many commits there were since it was last asked.
+func (m *meddler) commits() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.count["COMMIT"]
+	m.count["COMMIT"] = 0
+	return n
+}
+
+func (m *meddler) failing(statement string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = map[string]error{statement: err}
+}
+
+// group runs writes that wait together, in their order, and returns what each
+// was told. It must be called in a synctest bubble.
+func group(t *testing.T, s *Store, do ...func(session) error) (told []error) {
+	t.Helper()
+	e := s.engine
+	free := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := e.write(context.Background(), func(session) error { <-free; return errMine }); !errors.Is(err, errMine) {
+			t.Errorf("the first write, which makes the others wait, was told %v", err)
+		}
+	})
+	synctest.Wait()
+	told = make([]error, len(do))
+	for i, f := range do {
+		all.Go(func() { told[i] = e.write(context.Background(), f) })
+		synctest.Wait() // now it waits behind the one before it
+	}
+	close(free)
+	all.Wait()
+	return told
+}
+
+func addMerchant(id string) func(session) error {
+	return func(on session) error {
+		_, err := on.exec(context.Background(), insertMerchant, id, "name", 0, 0)
+		return err
+	}
+}
+
+func checkMerchants(t *testing.T, s *Store, want ...string) {
+	t.Helper()
+	all, err := s.Merchants(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range all {
+		got = append(got, string(m.ID))
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("stored %v, want %v", got, want)
+	}
+}
+
+var errMine = errors.New("my own error")
+
+func TestWaitingWritesShareACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTestSQLite(t)
+		var do []func(session) error
+		var want []string
+		for i := range groupLimit + 5 {
+			id := fmt.Sprintf("m%03d", i)
+			do = append(do, addMerchant(id))
+			want = append(want, id)
+		}
+		m := meddle(s)
+		told := group(t, s, do...)
+		for i, err := range told {
+			if err != nil {
+				t.Errorf("write %d: %v", i, err)
+			}
+		}
+		// The group of the first write takes up to the limit, the rest come after.
+		if n := m.commits(); n != 2 {
+			t.Errorf("%d commits, want 2", n)
+		}
+		checkMerchants(t, s, want...)
+	})
+}
+
+func TestGroupOfFailuresOnlyCommitsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTestSQLite(t)
+		fails := func(on session) error { return errors.Join(addMerchant("a")(on), errMine) }
+		m := meddle(s)
+		told := group(t, s, fails, fails)
+		for i, err := range told {
+			if !errors.Is(err, errMine) {
+				t.Errorf("write %d: %v, want its own error", i, err)
+			}
+		}
+		if n := m.commits(); n != 0 {
+			t.Errorf("%d commits, want none", n)
+		}
+		checkMerchants(t, s)
+	})
+}
+
+func TestFailedCommitFailsItsWholeGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTestSQLite(t)
+		// A violation that SQLite only notices when it commits.
+		late := func(on session) error {
+			if _, err := on.exec(context.Background(), `PRAGMA defer_foreign_keys = 1`); err != nil {
+				return err
+			}
+			_, err := on.exec(context.Background(), insertHandle, "rail", "value", "no such payment", 0)
+			return err
+		}
+		own := func(on session) error { return errors.Join(addMerchant("b")(on), errMine) }
+		told := group(t, s, addMerchant("a"), own, late, addMerchant("c"))
+		for i, err := range told {
+			if want := i == 1; err == nil || errors.Is(err, errMine) != want {
+				t.Errorf("write %d was told %v", i, err)
+			}
+		}
+		checkMerchants(t, s)
+		told = group(t, s, addMerchant("d"))
+		if told[0] != nil {
+			t.Errorf("the next group: %v", told[0])
+		}
+		checkMerchants(t, s, "d")
+	})
+}
+
+// SQLite itself rolls all back when, for example, the disk is full.
+func TestLostTransactionFailsItsGroupAndNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTestSQLite(t)
+		lose := func(on session) error {
+			if _, err := on.exec(context.Background(), `ROLLBACK`); err != nil {
+				return err
+			}
+			return errMine
+		}
+		told := group(t, s, addMerchant("a"), lose, addMerchant("c"), addMerchant("d"))
+		if !fault.Is(told[0], fault.Unavailable) {
+			t.Errorf("who had run before: %v, want Unavailable", told[0])
+		}
+		if !errors.Is(told[1], errMine) {
+			t.Errorf("who lost it: %v, want its own error", told[1])
+		}
+		if told[2] != nil || told[3] != nil {
+			t.Errorf("who came after: %v, %v, want nil", told[2], told[3])
+		}
+		checkMerchants(t, s, "c", "d")
+	})
+}
+
+func TestWriterThatCannotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTestSQLite(t)
+		m := meddle(s)
+		for _, statement := range []string{`BEGIN IMMEDIATE`, `SAVEPOINT w`, `RELEASE w`, `COMMIT`} {
+			m.failing(statement, errMine)
+			if err := s.engine.write(t.Context(), addMerchant("never")); err == nil {
+				t.Errorf("%s fails and the write does not", statement)
+			}
+			checkMerchants(t, s)
+		}
+		m.failing("", nil)
+		if err := s.engine.write(t.Context(), addMerchant("a")); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+		checkMerchants(t, s, "a")
+	})
+}
+
+// No statement that runs often may read a whole table.
+func TestStatementsUseTheirIndexes(t *testing.T) {
+	s := openTestSQLite(t)
+	deliveries := func(condition string) string {
+		return `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id < $1 AND ` + condition + ` ORDER BY id DESC LIMIT $3`
+	}
+	for name, query := range map[string]string{
+		"mutable": selectMutable, "lock": lockMutable, "terms": selectTerms, "requests": selectRequests, "save": saveStanding,
+		"by request": `SELECT payment FROM requests WHERE id = $1`, "owners": selectOwners + placeholders(2, 16) + `)`,
+		"overdue": selectOverdue, "transfers": selectTransfers, "above": selectTransfersAbove, "in": selectTransfersIn,
+		"unsettled": selectUnsettled, "update transfer": updateTransfer, "attempts": selectAttempts, "update attempt": updateAttempt,
+		"orphans": selectOrphans, "events": selectEvents, "event": selectEvent, "answer": selectAnswer, "prune": pruneAnswers,
+		"credential": selectCredentialByHash, "credentials": selectCredentials, "endpoints": selectEndpoints,
+		"destinations": selectDestinations, "replace destination": replaceDestination, "due": selectAnyDue, "claim": claimJobs,
+		"again": againJob, "cursor": selectCursor, "checkpoints": selectCheckpoints, "forget": forgetCheckpoints, "drop": dropCheckpoints,
+		"delivery": selectDelivery, "of a merchant": deliveries("merchant = $2"), "of a payment": deliveries("payment = $2"),
+		"in a state": deliveries("state = $2"), "insert event": insertEvent,
+	} {
+		r, err := s.read.query(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, parameters(query))...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		steps, err := collect(r, func() (string, error) {
+			var id, parent, unused int
+			var detail string
+			err := r.Scan(&id, &parent, &unused, &detail)
+			return detail, err
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, step := range steps {
+			inOrder := strings.Contains(step, "USING INDEX") || strings.Contains(step, "USING COVERING INDEX") // with a LIMIT
+			sorts := strings.Contains(step, "TEMP B-TREE") && strings.Contains(query, "LIMIT")                 // sorts more than it returns
+			if strings.Contains(step, "SCAN") && !inOrder || sorts {
+				t.Errorf("%s: %s", name, step)
+			}
+		}
+	}
+}
+
+// parameters counts the parameters of a query.
+func parameters(query string) int {
+	most := 0
+	for _, p := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(query, -1) {
+		var n int
+		_, _ = fmt.Sscan(p[1], &n)
+		most = max(most, n)
+	}
+	return most
+}
+
+func TestTermsCacheIsBounded(t *testing.T) {
+	c := newTermsCache(10)
+	terms := func(requests int) payment.Terms {
+		return payment.Terms{Requests: make([]payment.Request, requests), CanceledAt: noTime.AddDate(1, 0, 0)}
+	}
+	has := func(id payment.ID) bool { _, ok := c.get(id); return ok }
+	c.put("a", terms(4))
+	c.put("b", terms(4))
+	c.put("b", terms(4))
+	if !has("a") || !has("b") { // a is now the one used longer ago
+		t.Error("what fits is not kept")
+	}
+	_ = has("a")
+	c.put("c", terms(4))
+	if !has("a") || has("b") || !has("c") {
+		t.Errorf("a %v, b %v, c %v: want the one used longest ago to be gone", has("a"), has("b"), has("c"))
+	}
+	c.put("huge", terms(200))
+	if has("huge") || has("a") || c.recent.Len() != 0 || c.room != 10 {
+		t.Errorf("after a huge one %d are kept with room for %d", c.recent.Len(), c.room)
+	}
+	c.put("d", terms(1))
+	if got, ok := c.get("d"); !ok || !got.CanceledAt.IsZero() {
+		t.Errorf("kept %v with cancellation %v: that changes and must not be cached", ok, got.CanceledAt)
+	}
+}
