@@ -22,9 +22,13 @@ function run(payment: Payment): void {
   const view = new View({
     connect: (id) => {
       const wallet = wallets.get(id);
+      last = null;
       if (wallet) void flow.connect(wallet);
     },
-    change: () => flow.forgetWallet(),
+    change: () => {
+      last = null;
+      flow.forgetWallet();
+    },
     switchChain: () => void flow.switchChain(),
     refresh: () => flow.refresh(),
     go: () => void flow.go(),
@@ -49,16 +53,20 @@ function run(payment: Payment): void {
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     reload: () => location.reload(),
   });
-  for (const event of ['error', 'unhandledrejection']) window.addEventListener(event, () => flow.broken());
+  // Wallets run scripts in this page too, and their mishaps must not stop a payment.
+  const own = (trace: unknown): boolean => String(trace).includes(import.meta.url);
+  window.addEventListener('error', (e) => own(e.filename) && flow.broken());
+  window.addEventListener('unhandledrejection', (e) => own((e.reason as Error | null)?.stack) && flow.broken());
 
   let searching = true;
-  let silent = true;
+  /** The wallet chosen before a reload, until it is found or the payer chooses anew. */
+  let last = store.wallet;
   function found(list: Parameters<Flow['setWallets']>[0]): void {
     flow.setWallets(list, searching);
-    const last = silent && store.wallet ? wallets.get(store.wallet) : undefined;
-    if (!last) return;
-    silent = false;
-    void flow.connect(last, true).catch(() => undefined);
+    const wallet = last ? wallets.get(last) : undefined;
+    if (!wallet) return;
+    last = null;
+    void flow.connect(wallet, true).catch(() => undefined);
   }
 
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && flow.returned());
