@@ -244,6 +244,37 @@ var writes = map[string]func(*testing.T, *fixture){
 		}
 	},
 
+	"who locks two payments in opposite orders gets both in the end": func(t *testing.T, f *fixture) {
+		p, q := f.payment(t, 1), f.payment(t, 1)
+		var group sync.WaitGroup
+		for _, order := range [][]payment.ID{{p.ID, q.ID}, {q.ID, p.ID}} {
+			group.Go(func() {
+				for range 4 {
+					if err := f.Write(t.Context(), func(tx checkout.Tx) error {
+						for _, id := range order {
+							one, err := tx.Payment(t.Context(), id)
+							if err != nil {
+								return err
+							}
+							if err := tx.SaveStanding(t.Context(), one); err != nil {
+								return err
+							}
+						}
+						return nil
+					}); err != nil {
+						t.Errorf("got %v", err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		for _, x := range []*payment.Payment{p, q} {
+			if got := f.load(t, x.ID).Version; got != x.Version+8 {
+				t.Errorf("version %d became %d, want 8 more", x.Version, got)
+			}
+		}
+	},
+
 	"two nodes write at once": func(t *testing.T, f *fixture) {
 		m := f.merchant(t).ID
 		nodes := []*fixture{f, f.node(t)}
