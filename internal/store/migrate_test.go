@@ -228,8 +228,8 @@ func TestSQLitePathsAreTakenAsTheyAre(t *testing.T) {
 		if err := errors.Join(s.Migrate(t.Context()), s.Close()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := os.Stat(path); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v, want a file for its owner only", name, info, err)
 		}
 	}
 }

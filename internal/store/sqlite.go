@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -42,6 +44,9 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	if path == "" || strings.Contains(path, ":memory:") {
 		return nil, errors.New("the SQLite database must be a file")
 	}
+	if err := createPrivate(path); err != nil {
+		return nil, err
+	}
 	writers, err := sql.Open("sqlite", sqliteDSN(path))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -69,6 +74,20 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	e.writer = prepared{e.pin}
 	go e.run()
 	return e, nil
+}
+
+// createPrivate makes the database's file if there is none: SQLite would make it
+// readable for everybody, and its log files take after it. An existing file is
+// not opened here, because closing it would drop SQLite's locks on it.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create database: %w", err)
+	}
+	return f.Close()
 }
 
 // sqliteDSN puts the settings of every connection into its address, in the
