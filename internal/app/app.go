@@ -57,11 +57,21 @@ type ChainSetup struct {
 	Endpoints     []chain.Endpoint
 	PublicRPC     []string
 	Confirmations int
-	FinalizedTag  bool
+	FinalizedTag  bool // the network's own finality instead of Confirmations
 	Agree         int
 	StartBlock    uint64
 	MaxRange      uint64
 	Interval      time.Duration
+}
+
+// finality is the rule by which blocks are there for good. Where the network's
+// own finality is asked for, a number of confirmations must not be enough: it is
+// shown to payers and decides nothing.
+func (c ChainSetup) finality() chain.Finality {
+	if c.FinalizedTag {
+		return chain.Finality{Tag: true}
+	}
+	return chain.Finality{Confirmations: uint64(c.Confirmations)}
 }
 
 // App is a built server. Run starts it; Close releases what New opened.
@@ -159,7 +169,7 @@ func (a *App) chains(s Setup) error {
 		sc, err := chain.NewScanner(chain.ScannerConfig{
 			Client: a.nodes[c.ID], Filter: func() chain.Filter { return direct.Filter(c.ID) },
 			Sink:     &sink{checkout: a.Checkout, rail: direct, node: a.nodes[c.ID], book: s.Book, log: s.Log},
-			Finality: chain.Finality{Confirmations: uint64(c.Confirmations), Tag: c.FinalizedTag},
+			Finality: c.finality(),
 			Agree:    c.Agree, StartBlock: c.StartBlock, MaxRange: c.MaxRange, Interval: c.Interval, Log: s.Log,
 		})
 		if err != nil {
@@ -228,7 +238,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 		s.Mount(a, urls)
 	}
 	a.Server.Echo.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	a.Server.Echo.GET("/readyz", a.ready)
+	a.Server.Echo.GET("/readyz", a.ready, a.Server.Bounded)
 	pay.Mount(pay.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls,
 		Subscribe: a.Store.Subscribe, PublicRPC: public, Log: s.Log,
@@ -267,6 +277,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		{Name: "code watch", Run: a.codes.Run},
 		{Name: "jobs", Run: a.worker.Run},
 		{Name: "expiry", Run: a.expire},
+		{Name: "housekeeping", Run: a.keepHouse},
 		{Name: "housekeeping", Run: a.prune},
 	}
 	for _, sc := range a.scanners {
@@ -309,6 +320,27 @@ func (a *App) prune(ctx context.Context) error {
 			a.log.ErrorContext(ctx, "old answers not pruned", "err", err)
 		} else if n > 0 {
 			a.log.InfoContext(ctx, "old answers pruned", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// keepEvery is how often what has served its time is deleted.
+const keepEvery = time.Hour
+
+// keepHouse forgets idempotent answers that are older than promised.
+func (a *App) keepHouse(ctx context.Context) error {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		if n, err := a.Store.PruneAnswers(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "old answers not deleted", "err", err)
+		} else if n > 0 {
+			a.log.InfoContext(ctx, "old answers deleted", "count", n)
 		}
 		select {
 		case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
@@ -24,6 +25,11 @@ type sink struct {
 	node     chain.Batcher
 	book     *asset.Book
 	log      *slog.Logger
+
+	failed struct { // only the scanner's goroutine touches it
+		from  uint64
+		times int
+	}
 }
 
 var _ chain.Sink = (*sink)(nil)
@@ -49,7 +55,7 @@ func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
 		}
 		out.Sightings = append(out.Sightings, x)
 	}
-	if err := s.payers(ctx, out.Sightings); err != nil {
+	if err := s.payers(ctx, sw.From, out.Sightings); err != nil {
 		return err
 	}
 	return s.checkout.RecordSweep(ctx, out)
@@ -58,35 +64,81 @@ func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
 // topicTransfer is keccak256("Transfer(address,address,uint256)"), ERC-20.
 const topicTransfer = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
+// receiptsAtOnce bounds the receipts of one round trip: whoever sends a
+// transaction decides how long its receipt is, and an answer has a limit.
+const receiptsAtOnce = 8
+
+// patience is how often a sweep is given up because receipts could not be read.
+// After that it goes on without them: a payment counts without its payer's
+// name, and nobody's receipt may stop the watching of a chain.
+const patience = 3
+
 // payers fills in who paid: the fee proxies' events do not say it, the token's
 // Transfer log in the same transaction does, and for native currency the sender
 // is the best answer there is. Only payments of ours are looked at.
-func (s *sink) payers(ctx context.Context, xs []rail.Sighting) error {
+func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) error {
 	mine, err := s.checkout.Mine(ctx, xs)
 	if err != nil {
 		return err
 	}
-	if len(mine) == 0 {
-		return nil
-	}
-	calls := make([]chain.Call, len(mine))
-	for i, at := range mine {
-		calls[i] = chain.ReceiptCall(xs[at].Evidence.Tx)
-	}
-	results, err := s.node.Batch(ctx, calls)
-	if err != nil {
-		return fmt.Errorf("read receipts: %w", err)
-	}
-	for i, at := range mine {
-		r, err := results[i].Receipt()
-		if err != nil || r == nil || r.Block.Hash != xs[at].Evidence.BlockHash {
-			continue // the payer is a courtesy: the payment counts without it
+	txs, at := byTransaction(xs, mine)
+	for some := range slices.Chunk(txs, receiptsAtOnce) {
+		calls := make([]chain.Call, len(some))
+		for i, tx := range some {
+			calls[i] = chain.ReceiptCall(tx)
 		}
-		if who := payer(xs[at], r); !who.IsZero() {
-			xs[at].Evidence.Payer = who.String()
+		results, err := s.node.Batch(ctx, calls)
+		if err != nil {
+			if ctx.Err() != nil || s.again(from) {
+				return fmt.Errorf("read receipts: %w", err)
+			}
+			s.log.WarnContext(ctx, "receipts not read; payers stay unknown", "from", from, "count", len(some), "err", err)
+			continue
+		}
+		for i, tx := range some {
+			r, err := results[i].Receipt()
+			if err != nil || r == nil {
+				continue
+			}
+			name(xs, at[tx], r)
 		}
 	}
 	return nil
+}
+
+// again counts the sweeps that failed at one height and tells whether to try
+// the whole sweep once more.
+func (s *sink) again(from uint64) bool {
+	if s.failed.from != from {
+		s.failed.from, s.failed.times = from, 0
+	}
+	s.failed.times++
+	return s.failed.times < patience
+}
+
+// byTransaction groups some of the sightings: one transaction may hold many.
+func byTransaction(xs []rail.Sighting, some []int) (txs []string, at map[string][]int) {
+	at = map[string][]int{}
+	for _, i := range some {
+		tx := xs[i].Evidence.Tx
+		if at[tx] == nil {
+			txs = append(txs, tx)
+		}
+		at[tx] = append(at[tx], i)
+	}
+	return txs, at
+}
+
+// name writes down who paid, by one receipt.
+func name(xs []rail.Sighting, some []int, r *chain.Receipt) {
+	for _, i := range some {
+		if r.Block.Hash != xs[i].Evidence.BlockHash {
+			continue
+		}
+		if who := payer(xs[i], r); !who.IsZero() {
+			xs[i].Evidence.Payer = who.String()
+		}
+	}
 }
 
 func payer(x rail.Sighting, r *chain.Receipt) asset.Address {

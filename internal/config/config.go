@@ -72,7 +72,8 @@ type Chain struct {
 	PublicRPC []string `yaml:"public_rpc"`
 	// Confirmations make a block final. Default: the network's own.
 	Confirmations int `yaml:"confirmations"`
-	// FinalizedTag waits for the network's own finality instead.
+	// FinalizedTag waits for the network's own finality instead, whatever the
+	// number of confirmations.
 	FinalizedTag bool `yaml:"finalized_tag"`
 	// Agree is how many endpoints must report a block before it is final.
 	// Default 2 where there are two or more endpoints, else 1.
@@ -229,6 +230,9 @@ func (ch Chain) validate(field string) []error {
 	}
 	if ch.Confirmations < 0 || ch.Confirmations > 10_000 {
 		wrong("confirmations", "must be between 1 and 10000")
+	}
+	if ch.FinalizedTag && ch.Confirmations > 0 {
+		wrong("confirmations", "must be left out where finalized_tag waits for the network's own finality")
 	}
 	if ch.Agree < 0 || ch.Agree > len(ch.RPC) {
 		wrong("agree", "must be at most the number of endpoints (%d)", len(ch.RPC))

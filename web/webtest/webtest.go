@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,8 +44,13 @@ type World struct {
 	APIKey   string
 	Merchant payment.MerchantID
 
-	t testing.TB
+	t    testing.TB
+	stop func()
 }
+
+// Stop stops the server in order before the test's end, for tests that start
+// another one on its database.
+func (w *World) Stop() { w.stop() }
 
 // Options change what New builds.
 type Options struct {
@@ -52,6 +58,12 @@ type Options struct {
 	Endpoints []string
 	Pins      official.Pins // code pins; the chain's real code if nil
 	Code      []byte        // put in place of the ERC-20 fee proxy's code, if not empty
+
+	FinalizedTag bool             // wait for the chain's own finality
+	Chain        *chaintest.Chain // one that runs already; a new one if nil
+	RPCKey       string           // put into the endpoints' URLs, as providers do
+	Keys         [][]byte         // newest first; one fixed key if nil
+	Log          *slog.Logger     // nothing is logged if nil
 }
 
 // New starts a server on a fresh chain; the test's end stops it and fails the
@@ -61,12 +73,15 @@ func New(t testing.TB) *World { return NewWith(t, Options{}) }
 // NewWith is New with options.
 func NewWith(t testing.TB, o Options) *World {
 	t.Helper()
-	options := []chaintest.Option{chaintest.WithID(900008453)}
-	if len(o.Code) > 0 {
-		proxy, _ := official.Default().Contract(900008453, official.ERC20FeeProxy)
-		options = append(options, chaintest.WithCode(proxy.Address.String(), o.Code, nil))
+	w := &World{t: t, Chain: o.Chain}
+	if w.Chain == nil {
+		options := []chaintest.Option{chaintest.WithID(900008453)}
+		if len(o.Code) > 0 {
+			proxy, _ := official.Default().Contract(900008453, official.ERC20FeeProxy)
+			options = append(options, chaintest.WithCode(proxy.Address.String(), o.Code, nil))
+		}
+		w.Chain = chaintest.New(t, options...)
 	}
-	w := &World{t: t, Chain: chaintest.New(t, options...)}
 	w.Chain.Mine(1)
 	if o.Database == "" {
 		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
@@ -79,7 +94,7 @@ func NewWith(t testing.TB, o Options) *World {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx, nil) }()
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("server stopped with: %v", err)
@@ -88,6 +103,7 @@ func NewWith(t testing.TB, o Options) *World {
 			t.Errorf("close: %v", err)
 		}
 	})
+	t.Cleanup(w.stop)
 	w.seed()
 	w.Await("the chain to be read", func() bool {
 		return a.CaughtUp() && w.Get("/readyz").Status == http.StatusOK
@@ -115,17 +131,23 @@ func setup(t testing.TB, c *chaintest.Chain, o Options) app.Setup {
 	if err != nil {
 		t.Fatalf("pins: %v", err)
 	}
-	endpoints := []chain.Endpoint{{URL: c.URL()}}
+	if o.Keys == nil {
+		o.Keys = [][]byte{bytes.Repeat([]byte{7}, 32)}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	endpoints := []chain.Endpoint{{URL: c.URL() + "/" + o.RPCKey}}
 	for _, u := range o.Endpoints {
 		endpoints = append(endpoints, chain.Endpoint{URL: u})
 	}
 	return app.Setup{
-		BaseURL: BaseURL, Database: o.Database, Keys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Book: book, Registry: registry,
+		BaseURL: BaseURL, Database: o.Database, Keys: o.Keys, Book: book, Registry: registry,
 		Chains: []app.ChainSetup{{
 			ID: chains[0].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
-			Confirmations: Confirmations, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
+			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
 		}},
-		AllowLoopback: true, Log: slog.New(slog.DiscardHandler),
+		AllowLoopback: true, Log: o.Log,
 	}
 }
 
