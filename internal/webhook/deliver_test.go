@@ -305,6 +305,10 @@ func (q *queue) Again(_ context.Context, id string, at time.Time, _ string) erro
 	return nil
 }
 
+func (q *queue) Snooze(ctx context.Context, id string, at time.Time, why string) error {
+	return q.Again(ctx, id, at, why)
+}
+
 func (q *queue) Done(context.Context, string) error          { q.done <- "done"; return nil }
 func (q *queue) Bury(_ context.Context, _, why string) error { q.done <- "buried: " + why; return nil }
 
