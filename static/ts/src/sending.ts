@@ -111,7 +111,8 @@ export class Sending {
     }
     const fault = faultOf(err);
     if (fault !== 'rejected') f.failed = call.kind;
-    a.walletFailed(fault, () => a.go());
+    // What made the wallet fail may have made the steps wrong as well: look again before asking again.
+    a.walletFailed(fault, () => (fault === 'failed' ? a.prepare() : a.go()));
   }
 
   /** Remembers what was sent and follows it; resolves when that has come to an end. */
