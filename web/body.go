@@ -119,18 +119,14 @@ func printable(v reflect.Value, path string) error {
 		}
 	case reflect.String:
 		for _, r := range v.String() {
-			if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar || isBidi(r) {
+			if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar ||
+				unicode.Is(unicode.Bidi_Control, r) { // marks that reorder text can make a name read as another
 				return fault.Field(path, "invalid_characters", path+" holds characters that are not allowed.")
 			}
 		}
 	default:
 	}
 	return nil
-}
-
-// isBidi reports marks that reorder text: they can make a name read as another.
-func isBidi(r rune) bool {
-	return (r >= '\u202a' && r <= '\u202e') || (r >= '\u2066' && r <= '\u2069') || r == '\u200e' || r == '\u200f'
 }
 
 func wireName(f reflect.StructField) string {

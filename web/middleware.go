@@ -145,6 +145,9 @@ func (s *Server) Faults(render func(c echo.Context, f *fault.Error) error) echo.
 }
 
 func (s *Server) logFault(c echo.Context, f *fault.Error) {
+	if errors.Is(f, context.Canceled) {
+		return // the caller hung up: nobody's fault, and anybody could fill the log with it
+	}
 	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
 		s.log.ErrorContext(c.Request().Context(), "request failed", "route", c.Path(), "request", RequestID(c), "code", f.Code, "err", f)
 	}
@@ -157,6 +160,9 @@ func asFault(err error) *fault.Error {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return fault.New(fault.Unavailable, "timeout", "This took too long. Please try again.").Because(err)
 		}
+		if errors.Is(err, context.Canceled) && !isFault(err) {
+			return fault.New(fault.Unavailable, "canceled", "The request was cancelled.").Because(err)
+		}
 		return fault.From(err)
 	}
 	switch he.Code {
@@ -168,4 +174,9 @@ func asFault(err error) *fault.Error {
 		return fault.New(fault.TooLarge, "body_too_large", "The request is too large.")
 	}
 	return fault.From(err)
+}
+
+func isFault(err error) bool {
+	_, ok := errors.AsType[*fault.Error](err)
+	return ok
 }

@@ -183,6 +183,9 @@ func request(i int, r DraftRequest) (payment.Request, error) {
 	if !r.Token.Native && r.Payee == r.Token.Address {
 		return payment.Request{}, fault.Field(field("payee"), "invalid_payee", "The token's own contract cannot be the payee: the money would be lost.")
 	}
+	if r.Fee != nil && !r.Token.Native && r.Fee.Payee == r.Token.Address {
+		return payment.Request{}, fault.Field("feeAddress", "invalid_fee_address", "The token's own contract cannot be paid the fee: the money would be lost.")
+	}
 	made := payment.Request{Index: i, Asset: r.Token.ID, Due: new(big.Int).Set(r.Amount), Payee: r.Payee}
 	if r.Fee != nil {
 		made.Fee = &payment.Fee{Share: r.Fee.Share.String(), Amount: r.Fee.Share.Of(r.Amount), Payee: r.Fee.Payee}

@@ -231,12 +231,6 @@ func reachedAt(r Request, index int, transfers []Transfer, deadline time.Time) t
 			mine = append(mine, x)
 		}
 	}
-	sortByTime(mine)
-	sum := new(big.Int)
-	for _, x := range mine {
-		if sum.Add(sum, x.Credit).Cmp(r.Due) >= 0 {
-			return x.At
-		}
-	}
-	return time.Time{}
+	x, _ := reaching(r.Due, mine)
+	return x.At
 }

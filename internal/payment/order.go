@@ -14,14 +14,36 @@ func sortByTime(xs []Transfer) {
 	})
 }
 
-// Latest returns the newest transfer that was not dropped, and whether there is one.
-func (p *Payment) Latest() (Transfer, bool) {
-	xs := slices.DeleteFunc(slices.Clone(p.Transfers), func(x Transfer) bool { return x.Stage == Dropped })
-	if len(xs) == 0 {
+// Telling returns the transfer that tells how a request was paid: the one that
+// completed it, taking final value if it is Paid and any value in time
+// otherwise; failing that, the newest. What a stranger sends afterwards says
+// nothing about the payer.
+func (p *Payment) Telling(index int) (Transfer, bool) {
+	r := p.Terms.Requests[index]
+	paid := p.Standing.Requests[index].State == Paid
+	mine := slices.DeleteFunc(slices.Clone(p.Transfers), func(x Transfer) bool { return x.Request != index || x.Stage == Dropped })
+	if len(mine) == 0 {
 		return Transfer{}, false
 	}
+	if x, ok := reaching(r.Due, slices.DeleteFunc(slices.Clone(mine), func(x Transfer) bool {
+		return x.At.After(p.Terms.Deadline()) || (paid && x.Stage != Final)
+	})); ok {
+		return x, true
+	}
+	sortByTime(mine)
+	return mine[len(mine)-1], true
+}
+
+// reaching is the transfer with which a sum in time's order reaches due.
+func reaching(due *big.Int, xs []Transfer) (Transfer, bool) {
 	sortByTime(xs)
-	return xs[len(xs)-1], true
+	sum := new(big.Int)
+	for _, x := range xs {
+		if sum.Add(sum, x.Credit).Cmp(due) >= 0 {
+			return x, true
+		}
+	}
+	return Transfer{}, false
 }
 
 // Outstanding is what has to move now to complete a request: what is missing of

@@ -1,7 +1,9 @@
 package pay
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -214,6 +216,11 @@ func (p *Pages) intent(c echo.Context) error {
 		return err
 	}
 	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, chain.ID, in.TxHash, rail.Payer{Wallet: wallet})
+	if fault.Is(err, fault.Limited) {
+		// Others may have used up what a payment takes: this browser still knows
+		// what it sent.
+		return errors.Join(err, p.Sessions.Announce(c.Response(), c.Request(), string(pm.ID), strings.ToLower(in.TxHash)))
+	}
 	if err != nil {
 		return err
 	}
@@ -248,6 +255,14 @@ var telemetryEvents = map[string]bool{
 	"wallet_rejected": true, "tx_failed": true, "unsafe_refused": true,
 }
 
+// pageChecks are the checks whose refusal a page may report: its own, and the
+// server's that it was told of. Other names are one name: whoever has the link
+// can say anything, and must not raise alarms without end.
+var pageChecks = map[string]bool{
+	"page_registry": true, "page_calldata": true, "contract_official": true, "calldata_matches": true,
+	"approval_exact": true, "code_pinned": true, "simulation_matches": true,
+}
+
 // telemetry takes best-effort events of the page. A refusal of the page's own
 // safety layer is recorded and told to the merchant.
 func (p *Pages) telemetry(c echo.Context) error {
@@ -267,22 +282,17 @@ func (p *Pages) telemetry(c echo.Context) error {
 		return fault.Field("event", "unknown_event", "This event is not known.")
 	}
 	ctx := c.Request().Context()
-	p.Log.InfoContext(ctx, "page event", "payment", pm.ID, "event", in.Event, "check", clip(in.Check, 60))
+	check := in.Check
+	if check != "" && !pageChecks[check] {
+		check = "unknown"
+	}
+	p.Log.InfoContext(ctx, "page event", "payment", pm.ID, "event", in.Event, "check", check)
 	if in.Event == "unsafe_refused" {
-		check := strings.Map(checkName, clip(in.Check, 60))
-		if err := p.Checkout.Refused(ctx, pm.ID, check, "page", clip(in.Detail, 300)); err != nil {
+		if err := p.Checkout.Refused(ctx, pm.ID, cmp.Or(check, "unknown"), "page", clip(in.Detail, 300)); err != nil {
 			return err
 		}
 	}
 	return web.NoContent(c)
-}
-
-// checkName keeps the characters that names of checks are made of.
-func checkName(r rune) rune {
-	if (r >= 'a' && r <= 'z') || r == '_' {
-		return r
-	}
-	return -1
 }
 
 func clip(s string, n int) string {

@@ -52,7 +52,7 @@ func (p *Pages) statusOf(pm *payment.Payment, announced string) (status, error) 
 	for _, x := range pm.Transfers {
 		s.Reorged = s.Reorged || (x.Stage == payment.Dropped && pm.Standing.State == payment.Open)
 	}
-	if x, ok := pm.Latest(); ok {
+	if x, ok := pm.Telling(0); ok {
 		s.TxHash, s.ExplorerURL, s.Payer = x.Evidence.Tx, chain.TxURL(x.Evidence.Tx), x.Evidence.Payer
 		s.Confirmations = p.confirmations(x)
 	}

@@ -73,7 +73,7 @@ func (p *Pages) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.
 			v.Reorged = v.Reorged || pm.Standing.State == payment.Open
 		}
 	}
-	x, ok := pm.Latest()
+	x, ok := pm.Telling(0)
 	if !ok {
 		return
 	}

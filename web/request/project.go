@@ -34,10 +34,8 @@ func requestStatuses(p *payment.Payment) []requestStatus {
 	out := make([]requestStatus, len(p.Terms.Requests))
 	for i, r := range p.Terms.Requests {
 		out[i] = requestStatus{RequestID: r.ID, HasBeenPaid: p.Standing.Requests[i].State == payment.Paid}
-		for _, x := range p.Transfers {
-			if x.Request == i && x.Stage != payment.Dropped {
-				out[i].TxHash = x.Evidence.Tx
-			}
+		if x, ok := p.Telling(i); ok {
+			out[i].TxHash = x.Evidence.Tx
 		}
 	}
 	return out
@@ -84,7 +82,7 @@ func (d *Dialect) found(p *payment.Payment) foundWire {
 	if !p.Standing.SettledAt.IsZero() {
 		w.CompletedAt = optional(timestamp(p.Standing.SettledAt))
 	}
-	if x, ok := p.Latest(); ok {
+	if x, ok := p.Telling(0); ok {
 		w.PayerAddress = optional(x.Evidence.Payer)
 	}
 	return w

@@ -47,6 +47,7 @@ func Mount(cfg Config) *Dialect {
 	g.GET("/:token", d.show, with...)
 	g.GET("/:token/pay", d.pay, with...)
 	g.POST("/:token/intent", d.intent, with...)
+	cfg.Server.Echo.GET("/v2/currencies", d.currencies, with...)
 	return d
 }
 

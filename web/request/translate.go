@@ -46,6 +46,9 @@ func (d *Dialect) draft(ctx context.Context, who merchant.Credential, in createB
 	if out.ExpiresAt, err = expiry(in.ExpiresAt); err != nil {
 		return none, err
 	}
+	if out.Window, err = d.window(ctx, who); err != nil {
+		return none, err
+	}
 	fee, err := parseFee(in.FeePercentage, in.FeeAddress)
 	if err != nil {
 		return none, err
@@ -59,6 +62,12 @@ func (d *Dialect) draft(ctx context.Context, who merchant.Credential, in createB
 		out.Requests = append(out.Requests, made)
 	}
 	return out, nil
+}
+
+// window is how long the merchant's payments may be paid, 0 for the server's default.
+func (d *Dialect) window(ctx context.Context, who merchant.Credential) (time.Duration, error) {
+	m, err := d.Directory.Merchant(ctx, who.Merchant)
+	return m.Window, err
 }
 
 // request finds payee, asset and amount of one item.

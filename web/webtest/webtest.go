@@ -248,12 +248,12 @@ func (r Response) Want(status int) Response {
 func (w *World) Do(method, path, body string, headers ...string) Response {
 	w.t.Helper()
 	r := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body))
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Add(name, value)
+	}
+	if body != "" && r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	rec := httptest.NewRecorder()
 	w.App.Server.ServeHTTP(rec, r)
