@@ -52,6 +52,13 @@ type World struct {
 // another one on its database.
 func (w *World) Stop() { w.stop() }
 
+// For is the same server for another test, such as one input of a fuzz target.
+func (w *World) For(t testing.TB) *World {
+	other := *w
+	other.t = t
+	return &other
+}
+
 // Options change what New builds.
 type Options struct {
 	Database  string // DSN; a temporary SQLite file if empty
