@@ -118,9 +118,13 @@ func (s *Server) Bounded(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // SameOrigin refuses state-changing requests that another site's page makes
-// with the payer's cookies (CSRF).
-func SameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+// with the payer's cookies (CSRF). The public origin is our own, whatever a
+// proxy makes of the Host header.
+func (s *Server) SameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 	guard := http.NewCrossOriginProtection()
+	if err := guard.AddTrustedOrigin(s.cfg.BaseURL); err != nil {
+		s.log.Warn("the public origin is no origin: browsers that tell theirs are compared with the Host header alone", "err", err)
+	}
 	return func(c echo.Context) error {
 		if err := guard.Check(c.Request()); err != nil {
 			return fault.New(fault.Forbidden, "cross_origin", "This request came from another site.").Because(err)

@@ -237,8 +237,9 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	if s.Mount != nil {
 		s.Mount(a, urls)
 	}
-	a.Server.Echo.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	a.Server.Echo.GET("/readyz", a.ready, a.Server.Bounded)
+	see := []string{http.MethodGet, http.MethodHead}
+	a.Server.Echo.Match(see, "/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	a.Server.Echo.Match(see, "/readyz", a.ready, a.Server.Bounded)
 	pay.Mount(pay.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls,
 		Subscribe: a.Store.Subscribe, PublicRPC: public, Log: s.Log,

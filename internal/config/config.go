@@ -131,7 +131,8 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 			return nil, fmt.Errorf("read configuration: %w", err)
 		}
 		if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict(), yaml.DisallowUnknownField()).Decode(c); err != nil && len(bytes.TrimSpace(b)) > 0 {
-			return nil, fmt.Errorf("configuration file %s: %w", path, err)
+			// Without the lines around the mistake: they may hold keys.
+			return nil, fmt.Errorf("configuration file %s: %s", path, yaml.FormatError(err, false, false))
 		}
 	}
 	if err := c.environment(getenv); err != nil {

@@ -65,10 +65,11 @@ func Mount(cfg Config) *Pages {
 	e := cfg.Server.Echo
 
 	page := []echo.MiddlewareFunc{cfg.Server.Faults(p.plain), cfg.Server.Bounded}
-	e.GET("/", p.show, page...)
-	e.GET("/:token", p.show, page...)
+	see := []string{http.MethodGet, http.MethodHead} // previews of links ask for the head only
+	e.Match(see, "/", p.show, page...)
+	e.Match(see, "/:token", p.show, page...)
 
-	stream := []echo.MiddlewareFunc{cfg.Server.Faults(envelope), web.SameOrigin}
+	stream := []echo.MiddlewareFunc{cfg.Server.Faults(envelope), cfg.Server.SameOrigin}
 	call := append(stream, cfg.Server.Bounded)
 	api := e.Group("/checkout/:token")
 	api.GET("/pay", p.prepare, call...)
