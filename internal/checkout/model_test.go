@@ -330,7 +330,7 @@ func (m *model) checkLog(p *payment.Payment, finals map[string]int64, paid bool)
 }
 
 func TestEverythingAddsUpWhateverHappens(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			m := &model{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 1)), off: map[payment.ID]time.Time{}}
