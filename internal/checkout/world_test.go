@@ -37,7 +37,7 @@ type world struct {
 	*checkout.Service
 	t     testing.TB
 	store *store.Store
-	path  string
+	dsn   string
 	usdc  asset.Token
 	fail  func(ctx context.Context, write func() error) error // nil for no trouble
 
@@ -48,7 +48,12 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "test.db"), at: begin}
+	return worldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
+}
+
+func worldOn(t testing.TB, dsn string) *world {
+	t.Helper()
+	w := &world{t: t, dsn: dsn, at: begin}
 	w.open()
 	t.Cleanup(func() { must(t, w.store.Close()) })
 	must(t, w.store.InsertMerchant(t.Context(), merchant.Merchant{ID: owner, Name: "Shop", CreatedAt: begin}))
@@ -60,7 +65,7 @@ func (w *world) open() {
 	w.t.Helper()
 	box, err := seal.New([]byte("a test key of exactly 32 bytes.."))
 	must(w.t, err)
-	w.store, err = store.Open(w.t.Context(), store.Config{DSN: "sqlite:" + w.path, Seal: box})
+	w.store, err = store.Open(w.t.Context(), store.Config{DSN: w.dsn, Seal: box})
 	must(w.t, err)
 	must(w.t, w.store.Migrate(w.t.Context()))
 	chains, tokens := asset.Sandbox()
