@@ -43,7 +43,7 @@ func (r *Rail) Decode(id asset.ChainID, l chain.Log) (rail.Sighting, error) {
 		return rail.Sighting{}, fmt.Errorf("log of %s on chain %d: event of %s from %s", l.Address, id, kind, contract.Kind)
 	}
 	return rail.Sighting{
-		Rail: ID, Handle: paid.Topic, Key: Key(id, l.Tx, l.Index, paid.Topic), Chain: id,
+		Rail: ID, Handle: paid.Topic, Key: Key(id, l.Tx, l.Index), Chain: id,
 		Token: paid.Token, To: paid.Payee, Amount: paid.Amount, Fee: paid.Fee, FeeTo: paid.FeePayee,
 		Contract: l.Address, At: l.Block.Time,
 		Evidence: payment.Evidence{
@@ -52,9 +52,7 @@ func (r *Rail) Decode(id asset.ChainID, l chain.Log) (rail.Sighting, error) {
 	}, nil
 }
 
-// Key names the transfer that one log proves. A transaction may be mined again
-// in another block, where its logs count from another index: the topic keeps one
-// request's transfer from ever taking another's name.
-func Key(id asset.ChainID, tx string, index uint, topic string) string {
-	return string(ID) + ":" + strconv.FormatUint(uint64(id), 10) + ":" + tx + ":" + strconv.FormatUint(uint64(index), 10) + ":" + topic
+// Key names the transfer that one log proves.
+func Key(id asset.ChainID, tx string, index uint) string {
+	return string(ID) + ":" + strconv.FormatUint(uint64(id), 10) + ":" + tx + ":" + strconv.FormatUint(uint64(index), 10)
 }

@@ -70,7 +70,7 @@ func TestDecode(t *testing.T) {
 	}
 	want := rail.Sighting{
 		Rail: "evmref", Handle: "0xfec062278915ba5c3c3af6ebf470b5afc94fedadf39fe78eea427b9aa5df9692", // keccak256 of 0x0102030405060708
-		Key:   "evmref:8453:0x" + strings.Repeat("a", 64) + ":5:0xfec062278915ba5c3c3af6ebf470b5afc94fedadf39fe78eea427b9aa5df9692",
+		Key:   "evmref:8453:0x" + strings.Repeat("a", 64) + ":5",
 		Chain: asset.Base, Token: addr(t, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"), To: addr(t, payee),
 		Amount: big.NewInt(100), Fee: big.NewInt(3), FeeTo: addr(t, feeTo), Contract: l.Address, At: railtest.Now,
 		Evidence: payment.Evidence{Chain: asset.Base, Block: 7, BlockHash: l.Block.Hash, Tx: l.Tx, LogIndex: 5},
