@@ -22,6 +22,12 @@ var finality = map[string]int{
 	"mainnet": 12, "arbitrum-one": 20, "base": 12, "optimism": 12, "matic": 32, "bsc": 15, "sepolia": 6,
 }
 
+// tagDepth is about how many blocks lie between a network's head and its
+// finalized tag, so that a page that waits for the tag shows sensible progress.
+var tagDepth = map[string]int{
+	"mainnet": 80, "arbitrum-one": 4500, "base": 550, "optimism": 550, "matic": 5, "bsc": 5, "sepolia": 80,
+}
+
 // Serve builds the production server and answers on the configured address
 // until ctx ends.
 func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
@@ -115,6 +121,9 @@ func realChain(c asset.Chain, conf config.Chain) ChainSetup {
 	}
 	if s.Confirmations == 0 {
 		s.Confirmations = finality[c.Network]
+	}
+	if s.FinalizedTag {
+		s.Confirmations = tagDepth[c.Network]
 	}
 	if s.Agree == 0 {
 		s.Agree = min(2, len(conf.RPC))

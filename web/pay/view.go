@@ -82,8 +82,9 @@ func (p *Pages) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.
 	v.SettledAt = templates.At(pm.Standing.SettledAt)
 }
 
-// confirmations of a transfer: 1 in the newest block. A final transfer has all
-// it needs, whatever the watcher's head.
+// confirmations of a transfer: 1 in the newest block. Only a final transfer has
+// all it needs: the last one also waits for other endpoints to agree, or for the
+// network's own word.
 func (p *Pages) confirmations(x payment.Transfer) int {
 	required := p.Chains.Required(x.Evidence.Chain)
 	if x.Stage == payment.Final {
@@ -93,7 +94,7 @@ func (p *Pages) confirmations(x payment.Transfer) int {
 	if !ok || head < x.Evidence.Block {
 		return 0
 	}
-	return int(min(head-x.Evidence.Block+1, uint64(required)))
+	return int(min(head-x.Evidence.Block+1, uint64(max(required-1, 0))))
 }
 
 // data is what the page's script verifies calldata against: what is displayed.

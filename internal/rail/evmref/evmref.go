@@ -92,9 +92,8 @@ func (d debt) optionID() string {
 }
 
 // debt reads the payment's one request. ok is false if the payment does not fit
-// this rail: several requests, or an asset without an official proxy. amount is
-// what has to reach the payee.
-func (r *Rail) debt(p *payment.Payment, amount func(payment.Request, payment.RequestStanding) *big.Int) (d debt, ok bool, err error) {
+// this rail: several requests, or an asset without an official proxy.
+func (r *Rail) debt(p *payment.Payment) (d debt, ok bool, err error) {
 	if len(p.Terms.Requests) != 1 || len(p.Standing.Requests) != 1 {
 		return debt{}, false, nil
 	}
@@ -105,9 +104,9 @@ func (r *Rail) debt(p *payment.Payment, amount func(payment.Request, payment.Req
 	if _, ok = r.registry.Proxy(d.token.Chain, d.token.Address); !ok {
 		return debt{}, false, nil
 	}
+	due, fee := p.Outstanding(0)
 	d.Expectation = official.Expectation{
-		Chain: d.token.Chain, Token: d.token.Address, Payee: q.Payee,
-		Amount: amount(q, p.Standing.Requests[0]), Fee: missingFee(p, q),
+		Chain: d.token.Chain, Token: d.token.Address, Payee: q.Payee, Amount: due, Fee: fee,
 	}
 	if d.Fee.Sign() > 0 {
 		d.FeePayee = q.FeePayee()
@@ -118,29 +117,12 @@ func (r *Rail) debt(p *payment.Payment, amount func(payment.Request, payment.Req
 	return d, true, nil
 }
 
-func missing(q payment.Request, s payment.RequestStanding) *big.Int { return s.Missing(q.Due) }
-
-// missingFee is the fee without what its payee has had already: the first
-// transfer is asked for all of it, the rest of a part payment for none.
-func missingFee(p *payment.Payment, q payment.Request) *big.Int {
-	fee := q.FeeAmount()
-	for _, x := range p.Transfers {
-		if x.Request == q.Index && x.Stage != payment.Dropped && x.Fee != nil {
-			fee.Sub(fee, x.Fee)
-		}
-	}
-	if fee.Sign() < 0 {
-		fee.SetUint64(0)
-	}
-	return fee
-}
-
 // Offer returns the one way to pay what is missing.
 func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rail.Option, error) {
 	if p.Standing.State != payment.Open {
 		return nil, nil
 	}
-	d, ok, err := r.debt(p, missing)
+	d, ok, err := r.debt(p)
 	if err != nil || !ok || d.Amount.Sign() == 0 || r.nodes[d.Chain] == nil {
 		return nil, err
 	}
@@ -152,14 +134,12 @@ func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rai
 // no chain. When nothing is missing any more it is the whole payment that is
 // checked.
 func (r *Rail) Guard(_ context.Context, p *payment.Payment) []rail.Check {
-	d, ok, err := r.debt(p, func(q payment.Request, s payment.RequestStanding) *big.Int {
-		if m := s.Missing(q.Due); m.Sign() > 0 {
-			return m
-		}
-		return q.Due
-	})
+	d, ok, err := r.debt(p)
 	if err == nil && !ok {
 		return nil
+	}
+	if ok && d.Amount.Sign() == 0 {
+		d.Amount = p.Terms.Requests[0].Due
 	}
 	var steps []rail.Call
 	if err == nil {
@@ -247,7 +227,7 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 
 // chosen is the debt an option pays.
 func (r *Rail) chosen(p *payment.Payment, optionID string) (debt, error) {
-	d, ok, err := r.debt(p, missing)
+	d, ok, err := r.debt(p)
 	if err != nil {
 		return debt{}, err
 	}
