@@ -20,6 +20,7 @@ import (
 // server or without one.
 type Admin struct {
 	Store    *store.Store
+	Checkout *checkout.Service // reads and cancels; it offers no routes
 	Webhooks *webhook.Service
 	guard    *webhook.Guard
 	book     *asset.Book
@@ -43,7 +44,7 @@ func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), db.Close())
 	}
 	guard := &webhook.Guard{AllowLoopback: s.AllowLoopback}
-	return &Admin{Store: db, Webhooks: webhook.New(db, guard.Client(), nil, s.Log), guard: guard, book: s.Book}, nil
+	return &Admin{Store: db, Checkout: checkout.New(checkout.Config{Store: db, Book: s.Book, Log: s.Log}), Webhooks: webhook.New(db, guard.Client(), nil, s.Log), guard: guard, book: s.Book}, nil
 }
 
 // Close releases the database.

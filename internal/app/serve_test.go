@@ -22,8 +22,10 @@ import (
 	"quittance/internal/chain"
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/config"
+	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
+	"quittance/internal/payment"
 )
 
 // The official contracts on Base (see internal/official/table.go).
@@ -178,6 +180,18 @@ func TestProduction(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Errorf("serve stopped with: %v", err)
+	}
+	a, err := OpenAdmin(ctx, load())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	p, err := a.Checkout.Payment(ctx, payment.ID(token))
+	if err != nil || p.Standing.State != payment.Paid {
+		t.Fatalf("after the stop: %v, %v", p, err)
+	}
+	if err := a.Checkout.Cancel(ctx, p.Terms.Merchant, p.ID); !fault.Is(err, fault.Conflict) {
+		t.Errorf("cancelling what is paid: %v", err)
 	}
 }
 

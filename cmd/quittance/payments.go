@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quittance/internal/app"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+)
+
+type paymentWire struct {
+	Token     string         `json:"token"`
+	Merchant  string         `json:"merchant"`
+	State     string         `json:"state"`
+	Oddity    string         `json:"oddity"`
+	Reference string         `json:"reference,omitempty"`
+	ExpiresAt time.Time      `json:"expiresAt"`
+	Transfers []transferWire `json:"transfers"`
+	Events    []eventWire    `json:"events"`
+}
+
+type transferWire struct {
+	Asset  string    `json:"asset"`
+	Amount string    `json:"amount"` // base units
+	Stage  string    `json:"stage"`
+	At     time.Time `json:"at"`
+	Tx     string    `json:"tx"`
+	Payer  string    `json:"payer,omitempty"`
+}
+
+type eventWire struct {
+	At     time.Time `json:"at"`
+	Kind   string    `json:"kind"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+func paymentCommand(o *options) *cobra.Command {
+	show := &cobra.Command{
+		Use: "show TOKEN", Short: "Show where a payment stands, what arrived and what happened", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, ok := payment.ParseID(args[0])
+			if !ok {
+				return fault.New(fault.Invalid, "invalid_token", "This is no payment's token.")
+			}
+			return o.admin(c, func(a *app.Admin) error {
+				p, err := a.Checkout.Payment(c.Context(), id)
+				if err != nil {
+					return err
+				}
+				events, err := a.Store.Events(c.Context(), id)
+				if err != nil {
+					return err
+				}
+				return o.print(c.OutOrStdout(), describe(p, events), func(w io.Writer) { tell(w, describe(p, events)) })
+			})
+		},
+	}
+	var owner string
+	cancel := &cobra.Command{
+		Use: "cancel TOKEN", Short: "Call a payment off for its merchant", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, ok := payment.ParseID(args[0])
+			if !ok {
+				return fault.New(fault.Invalid, "invalid_token", "This is no payment's token.")
+			}
+			return o.admin(c, func(a *app.Admin) error {
+				return a.Checkout.Cancel(c.Context(), payment.MerchantID(owner), id)
+			})
+		},
+	}
+	merchantFlag(cancel, &owner)
+	return group("payment", "Look at payments and call them off", show, cancel)
+}
+
+func describe(p *payment.Payment, events []payment.Event) paymentWire {
+	w := paymentWire{
+		Token: string(p.ID), Merchant: string(p.Terms.Merchant), State: string(p.Standing.State), Oddity: string(p.Standing.Oddity),
+		Reference: p.Terms.Reference, ExpiresAt: p.Terms.ExpiresAt, Transfers: []transferWire{}, Events: []eventWire{},
+	}
+	for _, x := range p.Transfers {
+		w.Transfers = append(w.Transfers, transferWire{
+			Asset: string(x.Asset), Amount: x.Amount.String(), Stage: string(x.Stage), At: x.At, Tx: x.Evidence.Tx, Payer: x.Evidence.Payer,
+		})
+	}
+	for _, e := range events {
+		w.Events = append(w.Events, eventWire{At: e.At, Kind: string(e.Kind), Detail: e.Detail})
+	}
+	return w
+}
+
+func tell(w io.Writer, p paymentWire) {
+	_, _ = fmt.Fprintf(w, "%s  %s, %s  expires %s\n", p.Token, p.State, p.Oddity, p.ExpiresAt.Format(time.RFC3339))
+	for _, x := range p.Transfers {
+		_, _ = fmt.Fprintf(w, "  %s  %s %s (base units) %s  %s  from %s\n", x.At.Format(time.RFC3339), x.Amount, x.Asset, x.Stage, x.Tx, x.Payer)
+	}
+	for _, e := range p.Events {
+		_, _ = fmt.Fprintf(w, "  %s  %s  %s\n", e.At.Format(time.RFC3339), e.Kind, e.Detail)
+	}
+}
+
+type orphanWire struct {
+	Reason  string    `json:"reason"`
+	Payment string    `json:"payment"`
+	Asset   string    `json:"asset"`
+	Amount  string    `json:"amount"` // base units
+	To      string    `json:"to"`
+	Tx      string    `json:"tx"`
+	At      time.Time `json:"at"`
+}
+
+func orphanCommand(o *options) *cobra.Command {
+	var limit int
+	list := &cobra.Command{
+		Use: "list", Short: "List money that named a payment and could not be counted for it, newest first", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				all, err := a.Store.Orphans(c.Context(), limit)
+				if err != nil {
+					return err
+				}
+				for _, x := range all {
+					w := orphanWire{Reason: x.Reason, Payment: string(x.Payment), Asset: x.Asset, Amount: x.Amount, To: x.To, Tx: x.Evidence.Tx, At: x.At}
+					err := o.print(c.OutOrStdout(), w, func(out io.Writer) {
+						_, _ = fmt.Fprintf(out, "%s  %-11s payment %s: %s of %s to %s in %s\n", w.At.Format(time.RFC3339), w.Reason, w.Payment, w.Amount, w.Asset, w.To, w.Tx)
+					})
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	list.Flags().IntVar(&limit, "limit", 50, "how many")
+	return group("orphan", "Money that could not be given to a payment: wrong asset, wrong payee, dust", list)
+}
