@@ -54,7 +54,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if s.log.Enabled(c.Request().Context(), level) {
 			s.log.Log(c.Request().Context(), level, "request answered", "method", c.Request().Method, "route", c.Path(),
-				"status", c.Response().Status, "took", time.Since(start), "bytes", c.Response().Size, "request", RequestID(c))
+				"status", c.Response().Status, "took", time.Since(start), "bytes", c.Response().Size, "request", RequestID(c), "client", c.RealIP())
 		}
 		return nil
 	}

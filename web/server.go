@@ -51,6 +51,8 @@ func New(cfg Config) *Server {
 	s := &Server{Echo: e, cfg: cfg, log: cfg.Log}
 	e.HTTPErrorHandler = s.lastResort
 	e.Use(requestID, s.observe, s.contain, s.headers)
+	// Links to payments are capabilities and belong in no index.
+	e.GET("/robots.txt", func(c echo.Context) error { return c.String(http.StatusOK, "User-agent: *\nDisallow: /\n") })
 	s.http = &http.Server{
 		Handler:           e,
 		ReadHeaderTimeout: 5 * time.Second,

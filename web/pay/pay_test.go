@@ -215,6 +215,13 @@ func TestCheckoutCalls(t *testing.T) {
 	t.Error("a payer can announce without end")
 }
 
+func TestIndexesAreToldToStayAway(t *testing.T) {
+	w := webtest.New(t)
+	if got := string(w.Get("/robots.txt").Want(http.StatusOK).Body); !strings.Contains(got, "Disallow: /\n") {
+		t.Errorf("robots.txt: %q", got)
+	}
+}
+
 func TestStream(t *testing.T) {
 	w := webtest.New(t)
 	token := w.CreatePayment("10")
