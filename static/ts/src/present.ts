@@ -43,15 +43,15 @@ function marks(f: Facts): Marks {
     status.set(f.sent.kind, 'pending');
     links.set(f.sent.kind, f.explorer(f.sent.hash));
   }
-  // While an approval is on its way the calls are not known, but the payment always follows.
-  if (f.busy === 'mining' || (f.busy === 'checking' && f.done.size > 0)) {
+  // While an approval is on its way, or has failed, the calls are not known, but the payment always follows.
+  if (f.busy === 'mining' || f.failed || (f.busy === 'checking' && f.done.size > 0)) {
     if (!status.has('pay')) status.set('pay', 'todo');
   }
   return { status, links };
 }
 
 function button(f: Facts): Model['go'] {
-  const kind = f.signing ?? f.sent?.kind ?? f.calls[0]?.kind ?? 'pay';
+  const kind = f.signing ?? f.sent?.kind ?? f.calls[0]?.kind ?? f.failed ?? 'pay';
   let text = label(f.payment, kind);
   if (f.busy === 'signing') text = 'Confirm in your wallet…';
   else if (f.busy === 'mining') text = 'Waiting for the network…';
