@@ -110,7 +110,10 @@ test('pays the link that the demo prints, and the merchant’s own server can tr
     }
 
     await checkout.id('merchant-link').click();
-    await expect(page.locator('[data-testid="sent-webhook"][data-event="payment.confirmed"]').first()).toBeVisible();
+    await expect(async () => {
+      await page.reload();
+      await expect(checkout.id('sent-webhook').and(page.locator('[data-event="payment.confirmed"]')).first()).toBeVisible({ timeout: 500 });
+    }).toPass({ timeout: 15_000 });
   } finally {
     await receiver.stop();
     await demo.stop();
