@@ -19,7 +19,7 @@ test('the server restarts between connecting and paying, and again before the pa
     demo = await startDemo(`restart-${info.workerIndex}`, ['--data', dir, '--listen', new URL(demo.baseUrl).host]);
   };
   try {
-    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const checkout = new Checkout(page);
     await checkout.open(made.securePaymentUrl);
@@ -41,7 +41,7 @@ test('the server restarts between connecting and paying, and again before the pa
 
 test('events are refused on the way: the page asks by itself', async ({ context, page, demo }) => {
   await page.route('**/checkout/*/events', (route) => route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad gateway</h1>' }));
-  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
@@ -54,7 +54,7 @@ test('events are held back on the way: the page asks by itself', async ({ contex
   await page.clock.install();
   // Never answered: a proxy that waits for the end of a stream that has none.
   await page.route('**/checkout/*/events', () => undefined);
-  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
@@ -65,7 +65,7 @@ test('events are held back on the way: the page asks by itself', async ({ contex
 });
 
 test('the calldata cannot be fetched: said so, and tried again', async ({ context, page, demo }) => {
-  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
@@ -90,7 +90,7 @@ test('the calldata cannot be fetched: said so, and tried again', async ({ contex
 test('the hint about the transaction does not get through: the payment is found all the same', async ({ context, page, demo }) => {
   await page.route('**/checkout/*/intent', (route) => route.abort());
   await page.route('**/checkout/*/telemetry', (route) => route.abort());
-  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);

@@ -46,7 +46,7 @@ test.describe('a reload', () => {
 
   test('after the payment was sent, before anybody has seen it, does not let it be sent again', async ({ context, page, demo }) => {
     const chain = chainOf(demo, 'base');
-    const { address, wallet } = await payerWith(context, demo, chain, { native: ether });
+    const { address, wallet } = await payerWith(context, demo, chain, { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const checkout = new Checkout(page);
     await checkout.open(made.securePaymentUrl);
@@ -67,7 +67,7 @@ test.describe('a reload', () => {
   });
 
   test('while the wallet asks makes the payer look there first', async ({ context, page, demo }) => {
-    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const checkout = new Checkout(page);
     await checkout.open(made.securePaymentUrl);
@@ -87,7 +87,7 @@ test.describe('a reload', () => {
   });
 
   test('while confirmations come follows on', async ({ context, page, demo }) => {
-    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const checkout = new Checkout(page);
     await checkout.open(made.securePaymentUrl);
@@ -102,7 +102,7 @@ test.describe('a reload', () => {
 test.describe('two tabs', () => {
   test('of one browser: only one may sign, the other follows to the end', async ({ context, page, demo }) => {
     const chain = chainOf(demo, 'base');
-    const { address, wallet } = await payerWith(context, demo, chain, { native: ether });
+    const { address, wallet } = await payerWith(context, demo, chain, { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const first = new Checkout(page);
     const second = new Checkout(await context.newPage());
@@ -128,7 +128,7 @@ test.describe('two tabs', () => {
   });
 
   test('of one browser: after a no in one the other may pay', async ({ context, page, demo }) => {
-    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const first = new Checkout(page);
     const second = new Checkout(await context.newPage());
@@ -150,7 +150,7 @@ test.describe('two tabs', () => {
   });
 
   test('that closes while its wallet asks leaves the other free to pay', async ({ context, page, demo }) => {
-    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+    const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const gone = new Checkout(await context.newPage());
     const left = new Checkout(page);
@@ -173,10 +173,10 @@ test.describe('two tabs', () => {
 
 test('two people with the same link: the second cannot pay what the first has sent', async ({ browser, context, page, demo }) => {
   const chain = chainOf(demo, 'base');
-  const one = await payerWith(context, demo, chain, { native: ether });
+  const one = await payerWith(context, demo, chain, { native: ether / 10n });
   const elsewhere = await browser.newContext();
   try {
-    const two = await payerWith(elsewhere, demo, chain, { native: ether });
+    const two = await payerWith(elsewhere, demo, chain, { native: ether / 10n });
     const made = await order(demo, '0.05', 'ETH-base');
     const first = new Checkout(page);
     const second = new Checkout(await elsewhere.newPage());
@@ -251,7 +251,7 @@ test.describe('the wallet', () => {
 
 test('an error of somebody else’s script does not stop the payment', async ({ context, page, demo, guard }) => {
   guard.allow(/a wallet of another maker broke/);
-  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);

@@ -126,7 +126,7 @@ test('pays ether in one step', async ({ context, page, demo }) => {
 for (const [currency, symbol] of [['USDC-base', 'USDC'], ['ETH-base', undefined]] as const) {
   test(`pays a fee on top to its own address: ${currency}`, async ({ context, page, demo }) => {
     const chain = chainOf(demo, 'base');
-    const { address, wallet } = await payerWith(context, demo, chain, { native: ether, tokens: { USDC: dollars(100) } });
+    const { address, wallet } = await payerWith(context, demo, chain, { native: ether / 10n, tokens: { USDC: dollars(100) } });
     const feeAddress = freshAddress();
     const made = await order(demo, symbol ? '40.00' : '0.04', currency, { feePercentage: '2.5', feeAddress });
     const checkout = new Checkout(page);

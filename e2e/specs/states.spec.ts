@@ -7,6 +7,7 @@ import { inSeconds, order } from '../fixtures/order.ts';
 import { expectAccessibleInBothSchemes, photograph, tamper } from '../fixtures/page.ts';
 import { dollars, ether, payerWith } from '../fixtures/payer.ts';
 import { expect, test } from '../fixtures/test.ts';
+import { webhook } from '../fixtures/webhooks.ts';
 import { Checkout } from '../pages/checkout.ts';
 import type { Page } from '@playwright/test';
 
@@ -31,8 +32,12 @@ for (let part = 0; part < parts; part++) {
 }
 
 test('the pages of the demo itself', async ({ page, demo }) => {
+  // So that there is something to list.
+  const made = await order(demo, '1.00');
+  await page.request.post(`${demo.baseUrl}/checkout/${made.token}/telemetry`, { data: { event: 'unsafe_refused', check: 'page_calldata', detail: 'payee' } });
+  await webhook(demo, made.token, 'secure_payment.unsafe');
   for (const [name, path] of [['storybook', '/storybook'], ['webhooks', '/sandbox/webhooks'], ['unknown', '/?token=unknown']] as const) {
-    await page.goto(demo.baseUrl + path, { waitUntil: 'load' });
+    await page.goto(demo.baseUrl + path);
     await look(page, `demo-${name}`);
   }
 });

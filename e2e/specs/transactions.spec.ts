@@ -50,7 +50,7 @@ test('a payment that the chain refuses costs only its fee, and is done again', a
 
 test('a payment that no node ever knew is given up only after long', async ({ context, page, demo }) => {
   await page.clock.install();
-  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
@@ -71,7 +71,7 @@ test('a payment that no node ever knew is given up only after long', async ({ co
 
 test('a payment that is cancelled in the wallet can be made again', async ({ context, page, demo }) => {
   const chain = chainOf(demo, 'base');
-  const { address, wallet } = await payerWith(context, demo, chain, { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chain, { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
@@ -91,7 +91,7 @@ test('a payment that is cancelled in the wallet can be made again', async ({ con
 
 test('a payment that is sped up in the wallet is followed under its new hash', async ({ context, page, demo }) => {
   const chain = chainOf(demo, 'base');
-  const { address, wallet } = await payerWith(context, demo, chain, { native: ether });
+  const { address, wallet } = await payerWith(context, demo, chain, { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
