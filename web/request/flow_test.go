@@ -277,6 +277,30 @@ func TestExpired(t *testing.T) {
 	got.Want(http.StatusForbidden)
 }
 
+func TestLateMoneyIsRecordedAndTold(t *testing.T) {
+	w := webtest.New(t)
+	hooks := receiver(t, w)
+	soon := time.Now().Add(1200 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+	token := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"10"}],"expiresAt":%q}`, payee, soon))
+	w.AwaitState(token, payment.Expired)
+	w.Chain.SetClock(func() time.Time { return time.Now().Add(time.Hour) }) // past the grace
+	tx := w.PayOnChain(w.Chain.Wallet, token, 10_000_000)
+	w.Chain.Mine(webtest.Confirmations + 1)
+	got := hooks.Wait(t, 1)[0]
+	var body map[string]any
+	if err := json.Unmarshal(got.Body, &body); err != nil {
+		t.Fatal(err)
+	}
+	if body["event"] != "payment.late" || body["amount"] != "10" || body["txHash"] != tx || body["securePaymentToken"] != token {
+		t.Errorf("webhook: %v", body)
+	}
+	p := w.Load(token)
+	if p.Standing.State != payment.Expired || p.Standing.Oddity != payment.Late {
+		t.Errorf("got %s/%s, want expired/late", p.Standing.State, p.Standing.Oddity)
+	}
+	w.API(http.MethodGet, route+"/"+token, "").Want(http.StatusForbidden)
+}
+
 func TestIntentIsAHint(t *testing.T) {
 	w := webtest.New(t)
 	token := w.CreatePayment("10")

@@ -163,7 +163,11 @@ export class View {
       text(byId('account-address'), m.account.address);
       text(byId('account-wallet'), m.account.wallet);
     }
+    // A phone's way down the page, until there is somewhere to be.
+    shown(byId('onward'), choosing);
     shown(byId('wrong-chain'), m.wrongChain);
+    // One thing to do at a time: the switch comes first.
+    shown(byId('go')?.parentElement ?? null, !m.wrongChain);
     const toggle = byId('switch-chain') as HTMLButtonElement | null;
     if (toggle) toggle.disabled = m.switching;
     attr(toggle, 'aria-busy', m.switching ? 'true' : null);
