@@ -105,11 +105,12 @@ type credentialWire struct {
 // credentialCommands make, list and revoke the credentials of one kind.
 func credentialCommands(o *options, kind merchant.CredentialKind, noun string) []*cobra.Command {
 	var owner, label string
+	var origins []string
 	create := &cobra.Command{
 		Use: "create", Short: "Make " + noun + "; a secret is shown once", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.admin(c, func(a *app.Admin) error {
-				made, secret, err := a.AddCredential(c.Context(), payment.MerchantID(owner), kind, label)
+				made, secret, err := a.AddCredential(c.Context(), payment.MerchantID(owner), kind, label, origins...)
 				if err != nil {
 					return err
 				}
@@ -119,6 +120,9 @@ func credentialCommands(o *options, kind merchant.CredentialKind, noun string) [
 		},
 	}
 	create.Flags().StringVar(&label, "label", "", "your own name for it")
+	if kind == merchant.ClientID {
+		create.Flags().StringSliceVar(&origins, "origin", nil, "a page that may use it, like https://shop.example.com (repeatable; none makes it a backend's)")
+	}
 	list := &cobra.Command{
 		Use: "list", Short: "List what a merchant has", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

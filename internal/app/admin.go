@@ -64,15 +64,23 @@ func (a *Admin) AddMerchant(ctx context.Context, name string, window time.Durati
 	return m, a.Store.InsertMerchant(ctx, m)
 }
 
-// AddCredential makes a key and returns its secret, which is not kept.
-func (a *Admin) AddCredential(ctx context.Context, m payment.MerchantID, kind merchant.CredentialKind, label string) (merchant.Credential, string, error) {
+// AddCredential makes a key and returns its secret, which is not kept. origins
+// are the pages that may use a client id; none makes it a backend's.
+func (a *Admin) AddCredential(ctx context.Context, m payment.MerchantID, kind merchant.CredentialKind, label string, origins ...string) (merchant.Credential, string, error) {
 	if _, err := a.Store.Merchant(ctx, m); err != nil {
 		return merchant.Credential{}, "", err
+	}
+	allowed := make([]string, len(origins))
+	for i, o := range origins {
+		var err error
+		if allowed[i], err = merchant.Origin(o); err != nil {
+			return merchant.Credential{}, "", err
+		}
 	}
 	now := time.Now().UTC()
 	secret := merchant.NewSecret(kind, false)
 	c := merchant.Credential{
-		ID: payment.NewULID(now), Merchant: m, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret), Label: label, CreatedAt: now,
+		ID: payment.NewULID(now), Merchant: m, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret), Label: label, Origins: allowed, CreatedAt: now,
 	}
 	return c, secret, a.Store.InsertCredential(ctx, c)
 }

@@ -214,7 +214,7 @@ var demoPayee = asset.Address{0xde, 0xad, 0xbe, 0xef, 0x0d, 0xe1, 0x10, 0x5a, 0x
 func seed(ctx context.Context, a *App, cfg DemoConfig, kept *kept, baseURL string) error {
 	_, err := a.Store.Merchant(ctx, kept.MerchantID)
 	if fault.Is(err, fault.NotFound) {
-		err = seedMerchant(ctx, a, kept)
+		err = seedMerchant(ctx, a, kept, baseURL)
 	}
 	if err != nil {
 		return err
@@ -245,7 +245,7 @@ func seed(ctx context.Context, a *App, cfg DemoConfig, kept *kept, baseURL strin
 	return nil
 }
 
-func seedMerchant(ctx context.Context, a *App, kept *kept) error {
+func seedMerchant(ctx context.Context, a *App, kept *kept, baseURL string) error {
 	now := time.Now().UTC()
 	if err := a.Store.InsertMerchant(ctx, merchant.Merchant{ID: kept.MerchantID, Name: "Harbour Coffee Roasters", CreatedAt: now}); err != nil {
 		return err
@@ -254,11 +254,14 @@ func seedMerchant(ctx context.Context, a *App, kept *kept) error {
 		merchant.APIKey: kept.APIKey, merchant.ClientID: kept.ClientID,
 		merchant.SpacePaySecret: kept.SpacePaySecret, merchant.SecPaidToken: kept.SecPaidToken,
 	} {
-		err := a.Store.InsertCredential(ctx, merchant.Credential{
+		c := merchant.Credential{
 			ID: payment.NewULID(now), Merchant: kept.MerchantID, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret),
 			Label: "demo", CreatedAt: now,
-		})
-		if err != nil {
+		}
+		if kind == merchant.ClientID {
+			c.Origins = []string{baseURL}
+		}
+		if err := a.Store.InsertCredential(ctx, c); err != nil {
 			return err
 		}
 	}

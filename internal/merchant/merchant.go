@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
+	"net/url"
 	"strings"
 	"time"
 
@@ -85,6 +86,27 @@ func Hint(secret string) string {
 		return secret[:len(secret)/2]
 	}
 	return secret[:12] + "…"
+}
+
+// Origin writes an allowed origin the way browsers send it: scheme and host in
+// lower case, no default port, no path.
+//
+// Faults: Invalid "invalid_origin".
+func Origin(text string) (string, error) {
+	bad := fault.Field("allowedDomains", "invalid_origin", "An allowed domain is an origin like https://shop.example.com.")
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.User != nil ||
+		(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(u.Host, "*% ") {
+		return "", bad
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port == "" || (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
+		return u.Scheme + "://" + host, nil
+	}
+	return u.Scheme + "://" + host + ":" + port, nil
 }
 
 // Endpoint receives webhooks.

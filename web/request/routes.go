@@ -40,7 +40,7 @@ func Mount(cfg Config) *Dialect {
 	d := &Dialect{cfg}
 	// Middleware goes on the routes: a group that has some answers 404 where the
 	// method is what is wrong.
-	with := []echo.MiddlewareFunc{cfg.Server.Faults(d.fault), cfg.Server.Bounded}
+	with := []echo.MiddlewareFunc{cors, cfg.Server.Faults(d.fault), cfg.Server.Bounded}
 	g := cfg.Server.Echo.Group("/v2/secure-payments")
 	g.POST("", d.create, with...)
 	g.GET("", d.find, with...)
@@ -48,6 +48,11 @@ func Mount(cfg Config) *Dialect {
 	g.GET("/:token/pay", d.pay, with...)
 	g.POST("/:token/intent", d.intent, with...)
 	cfg.Server.Echo.GET("/v2/currencies", d.currencies, with...)
+	none := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
+	for _, path := range []string{"", "/:token", "/:token/pay", "/:token/intent"} {
+		g.OPTIONS(path, none, cors)
+	}
+	cfg.Server.Echo.OPTIONS("/v2/currencies", none, cors)
 	return d
 }
 
@@ -55,7 +60,7 @@ const createRoute = "POST /v2/secure-payments"
 
 // create makes a payment and answers with the link to send the payer to.
 func (d *Dialect) create(c echo.Context) error {
-	who, err := d.authenticate(c)
+	who, err := d.identify(c, true)
 	if err != nil {
 		return err
 	}
@@ -101,7 +106,7 @@ func (d *Dialect) created(p *payment.Payment) (checkout.Answer, error) {
 func (d *Dialect) payURL(p *payment.Payment) string { return d.BaseURL + "/?token=" + string(p.ID) }
 
 // idempotency reads the Idempotency-Key header; nil if there is none.
-func idempotency(c echo.Context, who merchant.Credential, body []byte) (*checkout.Once, error) {
+func idempotency(c echo.Context, who caller, body []byte) (*checkout.Once, error) {
 	values := c.Request().Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return nil, nil
@@ -109,6 +114,10 @@ func idempotency(c echo.Context, who merchant.Credential, body []byte) (*checkou
 	key := values[0]
 	if len(values) > 1 || key == "" || len(key) > 255 || !visible(key) {
 		return nil, fault.Field("Idempotency-Key", "invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters, given once.")
+	}
+	// A client id is public: a page's keys must not meet the backend's.
+	if who.clientID != "" {
+		key = who.ID + ":" + key
 	}
 	sum := sha256.Sum256(body)
 	return &checkout.Once{
@@ -150,6 +159,9 @@ func (d *Dialect) find(c echo.Context) error {
 	who, err := d.authenticate(c)
 	if err != nil {
 		return err
+	}
+	if who.clientID != "" {
+		return fault.New(fault.Forbidden, "api_key_required", "Looking a payment up by its request needs an API key.")
 	}
 	id := c.QueryParam("requestId")
 	if id == "" {

@@ -12,14 +12,13 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
-	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
 
 // draft turns a creation body into what the checkout needs.
-func (d *Dialect) draft(ctx context.Context, who merchant.Credential, in createBody) (checkout.Draft, error) {
+func (d *Dialect) draft(ctx context.Context, who caller, in createBody) (checkout.Draft, error) {
 	var none checkout.Draft
 	switch {
 	case len(in.Requests) == 0:
@@ -29,11 +28,8 @@ func (d *Dialect) draft(ctx context.Context, who merchant.Credential, in createB
 	case in.AccessPolicy != nil:
 		return none, fault.Field("accessPolicy", "access_policy_unsupported", "accessPolicy is not supported.")
 	}
-	m, err := d.Directory.Merchant(ctx, who.Merchant)
-	if err != nil {
-		return none, err
-	}
-	out := checkout.Draft{Merchant: who.Merchant, Dialect: Name, Window: m.Window}
+	out := checkout.Draft{Merchant: who.Merchant, Dialect: Name, ClientID: who.clientID, Origin: who.origin}
+	var err error
 	if out.Reference, err = text("reference", in.Reference); err != nil {
 		return none, err
 	}
@@ -53,6 +49,9 @@ func (d *Dialect) draft(ctx context.Context, who merchant.Credential, in createB
 	if err != nil {
 		return none, err
 	}
+	if fee != nil && who.clientID != "" {
+		return none, fault.New(fault.Forbidden, "fee_not_allowed", "A client id cannot set a fee.").At("feePercentage")
+	}
 	for i, r := range in.Requests {
 		made, err := d.request(ctx, who, fmt.Sprintf("requests[%d]", i), r)
 		if err != nil {
@@ -65,13 +64,13 @@ func (d *Dialect) draft(ctx context.Context, who merchant.Credential, in createB
 }
 
 // window is how long the merchant's payments may be paid, 0 for the server's default.
-func (d *Dialect) window(ctx context.Context, who merchant.Credential) (time.Duration, error) {
+func (d *Dialect) window(ctx context.Context, who caller) (time.Duration, error) {
 	m, err := d.Directory.Merchant(ctx, who.Merchant)
 	return m.Window, err
 }
 
 // request finds payee, asset and amount of one item.
-func (d *Dialect) request(ctx context.Context, who merchant.Credential, path string, in requestBody) (checkout.DraftRequest, error) {
+func (d *Dialect) request(ctx context.Context, who caller, path string, in requestBody) (checkout.DraftRequest, error) {
 	var out checkout.DraftRequest
 	var err error
 	switch {
@@ -84,6 +83,12 @@ func (d *Dialect) request(ctx context.Context, who merchant.Credential, path str
 		out.Payee, out.Token, err = d.legacy(path, in)
 	default:
 		out.Payee, out.Token, err = d.ownDestination(ctx, who)
+		if who.clientID != "" && fault.Is(err, fault.Invalid) {
+			err = errUnbound
+		}
+	}
+	if err == nil && who.clientID != "" {
+		err = d.sameDestination(ctx, who, out)
 	}
 	if err != nil {
 		return out, err
@@ -160,7 +165,7 @@ func (d *Dialect) legacy(path string, in requestBody) (asset.Address, asset.Toke
 }
 
 // ownDestination is the merchant's one active destination.
-func (d *Dialect) ownDestination(ctx context.Context, who merchant.Credential) (asset.Address, asset.Token, error) {
+func (d *Dialect) ownDestination(ctx context.Context, who caller) (asset.Address, asset.Token, error) {
 	active, err := d.Directory.Destinations(ctx, who.Merchant)
 	if err != nil {
 		return asset.Address{}, asset.Token{}, err
@@ -171,6 +176,24 @@ func (d *Dialect) ownDestination(ctx context.Context, who merchant.Credential) (
 	}
 	token, err := d.tokenAt("requests[0].destinationId", active[0].To.Chain, active[0].To.Token)
 	return active[0].To.Wallet, token, err
+}
+
+var errUnbound = fault.New(fault.Forbidden, "no_destination", "This client id has no payment destination.")
+
+// sameDestination holds a client id to its merchant's destination: the id is
+// public, and whoever reads it off a page must not name another payee.
+func (d *Dialect) sameDestination(ctx context.Context, who caller, got checkout.DraftRequest) error {
+	payee, token, err := d.ownDestination(ctx, who)
+	if fault.Is(err, fault.Invalid) {
+		return errUnbound
+	}
+	if err != nil {
+		return err
+	}
+	if payee != got.Payee || token.ID != got.Token.ID {
+		return fault.New(fault.Forbidden, "destination_mismatch", "Destination does not match the configured payment destination.")
+	}
+	return nil
 }
 
 func parseFee(percentage, address *string) (*checkout.DraftFee, error) {
