@@ -118,7 +118,7 @@ func healthcheckCommand() *cobra.Command {
 	var url string
 	c := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Exit 0 if a running server on this machine is ready (for container health checks)",
+		Short: "Exit 0 if a server on this machine answers (for container health checks)",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			client := &http.Client{Timeout: 3 * time.Second}
@@ -132,17 +132,18 @@ func healthcheckCommand() *cobra.Command {
 			}
 			defer func() { _ = answer.Body.Close() }()
 			if answer.StatusCode != http.StatusOK {
-				return fmt.Errorf("the server is not ready: status %d", answer.StatusCode)
+				return fmt.Errorf("the server is not well: status %d", answer.StatusCode)
 			}
 			return nil
 		},
 	}
-	c.Flags().StringVar(&url, "url", defaultReadyURL(os.Getenv("QUITTANCE_LISTEN")), "address of the readiness check")
+	c.Flags().StringVar(&url, "url", healthURL(os.Getenv("QUITTANCE_LISTEN")), "address of the check; /readyz says whether every chain has been read")
 	return c
 }
 
-// defaultReadyURL is where a server that listens on addr answers on this machine.
-func defaultReadyURL(addr string) string {
+// healthURL is where a server that listens on addr tells that it lives. Not that
+// it is ready: one that still reads a chain must not be restarted for it.
+func healthURL(addr string) string {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "" {
 		port = "8402"
