@@ -247,16 +247,26 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	return nil
 }
 
-// CaughtUp reports whether every chain has been read up to its head.
-func (a *App) CaughtUp() bool { return a.heads.caughtUp() }
+// CaughtUp reports whether payments can be made and would be noticed: every
+// chain has been read up to its head, and the code of the contracts that take
+// payments has been looked at. Whether it is the right code, pages say.
+func (a *App) CaughtUp() bool {
+	for id := range a.nodes {
+		for _, kind := range []official.Kind{official.ERC20FeeProxy, official.EthereumFeeProxy} {
+			if a.codes.Check(id, kind).Outcome == rail.Waiting {
+				return false
+			}
+		}
+	}
+	return a.heads.caughtUp()
+}
 
-// ready answers whether payments would be noticed: every scanner has caught up
-// and the database answers.
+// ready answers whether there is any use in sending payers here.
 func (a *App) ready(c echo.Context) error {
 	if err := a.Store.Ping(c.Request().Context()); err != nil {
 		return c.String(http.StatusServiceUnavailable, "the database does not answer\n")
 	}
-	if !a.heads.caughtUp() {
+	if !a.CaughtUp() {
 		return c.String(http.StatusServiceUnavailable, "a chain is still being read\n")
 	}
 	return c.String(http.StatusOK, "ready\n")

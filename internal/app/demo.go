@@ -165,7 +165,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	}
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	for !a.heads.caughtUp() {
+	for !a.CaughtUp() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +29,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
+	"quittance/internal/webhook"
 )
 
 // The official contracts on Base (see internal/official/table.go).
@@ -90,6 +94,8 @@ chains:
     rpc: ["%s/?first", "%s/?second"]
     confirmations: 2
     start_block: 1
+webhooks:
+  allow_loopback: true
 `, listen, listen, filepath.Join(filepath.Dir(path), "q.db"), c.URL(), c.URL())
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -129,6 +135,15 @@ func TestProduction(t *testing.T) {
 		t.Fatalf("pin: %v", err)
 	}
 	key, destination := setUp(t, load())
+	hooks := newHooks(t)
+	operate(t, load(), func(a *Admin) error {
+		all, err := a.Store.Merchants(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = a.AddEndpoint(ctx, all[0].ID, hooks.URL)
+		return err
+	})
 	c.Mine(1) // the doctor wants a chain that is alive
 	var failed []string
 	if err := Doctor(ctx, load(), func(f Finding) {
@@ -177,22 +192,70 @@ func TestProduction(t *testing.T) {
 		status, _ := call(http.MethodGet, "/v2/secure-payments/"+token, "")
 		return status == http.StatusConflict
 	})
+	// The operator's commands work beside the running server.
+	await(t, "both webhooks", func() bool { return len(hooks.counts()) == 2 })
+	var again string
+	operate(t, load(), func(a *Admin) error {
+		sent, err := a.Webhooks.List(ctx, webhook.Filter{Payment: payment.ID(token)})
+		if err != nil || len(sent) != 2 {
+			return fmt.Errorf("listed %d deliveries: %w", len(sent), err)
+		}
+		again = sent[0].ID
+		return a.Webhooks.Replay(ctx, again)
+	})
+	await(t, "the replay", func() bool { return hooks.counts()[again] == 2 })
+	operate(t, load(), func(a *Admin) error {
+		p, err := a.Checkout.Payment(ctx, payment.ID(token))
+		if err != nil || p.Standing.State != payment.Paid {
+			return fmt.Errorf("payment: %v, %w", p, err)
+		}
+		if err := a.Checkout.Cancel(ctx, p.Terms.Merchant, p.ID); !fault.Is(err, fault.Conflict) {
+			return fmt.Errorf("cancelling what is paid: %w", err)
+		}
+		return nil
+	})
 	stop()
 	if err := <-done; err != nil {
 		t.Errorf("serve stopped with: %v", err)
 	}
-	a, err := OpenAdmin(ctx, load())
+}
+
+func operate(t *testing.T, cfg *config.Config, do func(a *Admin) error) {
+	t.Helper()
+	a, err := OpenAdmin(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = a.Close() }()
-	p, err := a.Checkout.Payment(ctx, payment.ID(token))
-	if err != nil || p.Standing.State != payment.Paid {
-		t.Fatalf("after the stop: %v, %v", p, err)
+	if err := errors.Join(do(a), a.Close()); err != nil {
+		t.Fatal(err)
 	}
-	if err := a.Checkout.Cancel(ctx, p.Terms.Merchant, p.ID); !fault.Is(err, fault.Conflict) {
-		t.Errorf("cancelling what is paid: %v", err)
-	}
+}
+
+// hooks counts deliveries by their id.
+type hooks struct {
+	*httptest.Server
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func newHooks(t *testing.T) *hooks {
+	h := &hooks{seen: map[string]int{}}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			return // the doctor only knocks
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.seen[r.Header.Get("webhook-id")]++
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *hooks) counts() map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.seen)
 }
 
 // TestDoctorFindsWhatIsWrong breaks one thing at a time.
