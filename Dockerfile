@@ -1,13 +1,14 @@
 # syntax=docker/dockerfile:1
 
 FROM golang:1.26 AS build
+ENV GOCACHE=/go/build-cache
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 # Without cgo the binary needs no C library; without the sandbox it has no
 # chains, faucet or in-page wallet to be switched on by mistake.
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
     CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -tags nosandbox -o /out/quittance ./cmd/quittance
 # The rest of the image: certificates, a place for SQLite's temporary files, a
 # name for the user, and the data's directory.
