@@ -56,7 +56,22 @@ type CallsMetadata struct {
 	NativeUnits         string `json:"nativeUnits,omitempty"`
 	NativeRequiredUnits string `json:"nativeRequiredUnits,omitempty"`
 
+	// Assets has one entry for each asset the transactions move; the members
+	// above tell of the first.
+	Assets []AssetFunds `json:"assets"`
+
 	PlatformFee *PlatformFee `json:"platformFee,omitempty"`
+}
+
+// AssetFunds is what the transactions take of one asset, and what the payer has.
+type AssetFunds struct {
+	Currency       asset.ID `json:"currency"`
+	Symbol         string   `json:"symbol"`
+	RequiredAmount string   `json:"requiredAmount"`
+	RequiredUnits  string   `json:"requiredUnits"`
+	Balance        string   `json:"balance,omitempty"`
+	BalanceUnits   string   `json:"balanceUnits,omitempty"`
+	Allowance      string   `json:"allowance,omitempty"`
 }
 
 // PlatformFee is the fee that goes to a third party.
@@ -65,16 +80,10 @@ type PlatformFee struct {
 	Address    string `json:"address"`
 }
 
-// NewCalls words a rail's calls. token is the asset they spend, native the
-// currency of their chain.
-func NewCalls(in *rail.Calls, token, native asset.Token) Calls {
+// NewCalls words a rail's calls, with the tokens of the book the rail has.
+func NewCalls(in *rail.Calls, book *asset.Book) Calls {
 	w := Calls{Checks: NewChecks(in.Checks)}
-	w.Metadata = CallsMetadata{
-		StepsRequired:  len(in.Steps),
-		ChainID:        in.Chain,
-		RequiredAmount: money.Format(in.Funds.Needed, token.Decimals),
-		RequiredUnits:  in.Funds.Needed.String(),
-	}
+	w.Metadata = CallsMetadata{StepsRequired: len(in.Steps), ChainID: in.Chain}
 	gas := new(big.Int)
 	for i, s := range in.Steps {
 		w.Transactions = append(w.Transactions, Transaction{
@@ -92,19 +101,37 @@ func NewCalls(in *rail.Calls, token, native asset.Token) Calls {
 		}
 		gas.Add(gas, new(big.Int).SetUint64(s.Gas))
 	}
-	w.Metadata.funds(in.Funds, gas, token, native)
+	w.Metadata.funds(in, gas, book)
 	return w
 }
 
-func (m *CallsMetadata) funds(f rail.Funds, gas *big.Int, token, native asset.Token) {
-	if f.Balance != nil {
+func (m *CallsMetadata) funds(in *rail.Calls, gas *big.Int, book *asset.Book) {
+	f := in.Funds
+	for i, h := range f.Assets {
+		token, _ := book.Token(h.Asset)
+		w := AssetFunds{
+			Currency: h.Asset, Symbol: token.Symbol,
+			RequiredAmount: money.Format(h.Needed, token.Decimals), RequiredUnits: h.Needed.String(),
+		}
+		if h.Balance != nil {
+			w.Balance, w.BalanceUnits = money.Format(h.Balance, token.Decimals), h.Balance.String()
+		}
+		if h.Allowance != nil {
+			w.Allowance = money.Format(h.Allowance, token.Decimals)
+			enough := h.Allowance.Cmp(h.Needed) >= 0
+			m.HasEnoughAllowance = ptr(enough && (m.HasEnoughAllowance == nil || *m.HasEnoughAllowance))
+		}
+		if i == 0 {
+			m.RequiredAmount, m.RequiredUnits = w.RequiredAmount, w.RequiredUnits
+			m.Balance, m.BalanceUnits, m.Allowance = w.Balance, w.BalanceUnits, w.Allowance
+		}
+		m.Assets = append(m.Assets, w)
+	}
+	if m.Balance != "" {
 		m.HasEnoughBalance = ptr(f.EnoughBalance())
-		m.Balance, m.BalanceUnits = money.Format(f.Balance, token.Decimals), f.Balance.String()
 	}
-	if f.Allowance != nil {
-		m.HasEnoughAllowance = ptr(f.Allowance.Cmp(f.Needed) >= 0)
-		m.Allowance = money.Format(f.Allowance, token.Decimals)
-	}
+	chain, _ := book.Chain(in.Chain)
+	native := chain.Native
 	if f.Native != nil && f.NativeNeeded != nil {
 		m.HasEnoughGas = ptr(f.EnoughGas())
 		m.NativeBalance, m.NativeUnits = money.Format(f.Native, native.Decimals), f.Native.String()

@@ -20,9 +20,12 @@ import (
 
 // Merchant is somebody who gets paid.
 type Merchant struct {
-	ID        payment.MerchantID
-	Name      string        // shown to payers
-	Window    time.Duration // how long a new payment may be paid, 0 for the server's default
+	ID     payment.MerchantID
+	Name   string        // shown to payers
+	Window time.Duration // how long a new payment may be paid, 0 for the server's default
+	// Access is who may see and pay its links unless a destination or a payment
+	// says otherwise.
+	Access    payment.Access
 	CreatedAt time.Time
 }
 
@@ -49,6 +52,46 @@ type Credential struct {
 	Origins   []string // exact origins allowed to use a client id, empty for backends
 	CreatedAt time.Time
 	RevokedAt time.Time // zero while it works
+
+	// The rest is set for client ids only.
+	Public      string // the client id itself, which is no secret
+	Settings    ClientSettings
+	Destination string    // id of the destination it is bound to, "" for none
+	InactiveAt  time.Time // zero while it is switched on
+	LastUsedAt  time.Time // to the minute, zero if it never was
+}
+
+// ClientSettings is what a merchant sets for a client id.
+type ClientSettings struct {
+	// FeePercentage overrides what a request asks for, unless it is "0": then the
+	// request's own fee counts. "" allows no fee.
+	FeePercentage       string
+	FeeAddress          asset.Address
+	OperatorWallet      asset.Address // zero if none
+	PreApprovalExpiry   time.Duration // 0 if not set; kept for clients, nothing here uses it
+	AuthorizationExpiry time.Duration // 0 if not set; kept for clients, nothing here uses it
+}
+
+// ClientStatus is where a client id stands.
+type ClientStatus string
+
+// The statuses of a client id. A revoked one never works again.
+const (
+	ClientActive   ClientStatus = "active"
+	ClientInactive ClientStatus = "inactive"
+	ClientRevoked  ClientStatus = "revoked"
+)
+
+// Status of a client id.
+func (c Credential) Status() ClientStatus {
+	switch {
+	case !c.RevokedAt.IsZero():
+		return ClientRevoked
+	case !c.InactiveAt.IsZero():
+		return ClientInactive
+	default:
+		return ClientActive
+	}
 }
 
 var prefixes = map[CredentialKind]string{
@@ -118,15 +161,46 @@ type Endpoint struct {
 	ClientID  string // only events of this client id, "" for all of the merchant's
 	Active    bool
 	CreatedAt time.Time
+
+	// PreviousSecret signs beside Secret until PreviousUntil, "" if none does.
+	PreviousSecret string
+	PreviousUntil  time.Time
+	// FailingSince is the first failure after the last success, zero if none.
+	FailingSince time.Time
+	// DisabledAt is when the server switched it off for failing, zero if it did not.
+	DisabledAt  time.Time
+	DisabledWhy string
 }
 
 // Destination is where a merchant's payments go unless a request says otherwise.
 type Destination struct {
-	ID        string // ULID
+	ID       string // ULID
+	Merchant payment.MerchantID
+	To       asset.Destination
+	// WalletType is what the wallet is: "eoa", or "safe" for a contract.
+	WalletType string
+	Access     *payment.Access // nil for the merchant's own
+	Active     bool
+	CreatedAt  time.Time
+}
+
+// Nonce is a number that may be used once, and what it was given out for.
+type Nonce struct {
+	Value     string // unguessable
+	Purpose   string // "sign_in", "destination"
+	Detail    string // JSON of what is to be signed with it, "" if nothing is fixed
+	ExpiresAt time.Time
+}
+
+// Session is a wallet that has signed in.
+type Session struct {
+	Hash      string // hex SHA-256 of the session's secret
 	Merchant  payment.MerchantID
-	To        asset.Destination
-	Active    bool
+	Wallet    asset.Address
+	Chain     asset.ChainID
 	CreatedAt time.Time
+	ExpiresAt time.Time // moves on with use
+	EndsAt    time.Time // never moves
 }
 
 // Store keeps all this. Implementations return fault.NotFound for what is not there.

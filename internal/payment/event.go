@@ -18,7 +18,10 @@ const (
 	EventExpired   EventKind = "expired"
 	EventCanceled  EventKind = "canceled"
 	EventFailed    EventKind = "failed"
-	EventUnsafe    EventKind = "unsafe" // a safety check refused
+	EventUnsafe    EventKind = "unsafe"   // a safety check refused
+	EventRefunded  EventKind = "refunded" // value went back to the payer
+	EventUser      EventKind = "user"     // the payer's page told what the payer did
+	EventRejected  EventKind = "rejected" // a wallet was not let in
 )
 
 // Event is one entry of a payment's log and, for those the merchant must hear
@@ -26,6 +29,7 @@ const (
 // that a delayed delivery still tells what happened then.
 type Event struct {
 	ID       string // ULID
+	Seq      int64  // position in the payment's log, from 1; the store gives it
 	Payment  ID
 	Merchant MerchantID
 	Dialect  string
@@ -34,13 +38,26 @@ type Event struct {
 	Transfer *Transfer // the fact that caused it, nil if none
 	Standing RequestStanding
 	Detail   string // plain words: a check's name, a reason
-	At       time.Time
+	// Fields are further facts by name, for the encoders; see the Field constants.
+	Fields map[string]string
+	At     time.Time
 }
+
+// The names of further facts in Event.Fields.
+const (
+	FieldWallet   = "wallet"   // EIP-55: of a rejected payer, or where a refund went
+	FieldReason   = "reason"   // why a wallet was rejected: "wallet_not_allowed", "screening_rejected"
+	FieldAction   = "action"   // what the payer did: "wallet_connected", "payment_sent_to_wallet", "payment_approved_in_wallet"
+	FieldHash     = "hash"     // a wallet's account, hashed, where it must not be told
+	FieldOccurred = "occurred" // the page's own time, RFC 3339
+	FieldAmount   = "amount"   // base units of the request's asset that were refunded
+	FieldTx       = "tx"       // transaction of a refund
+)
 
 // Announced reports whether the merchant is told of this kind of event.
 func (k EventKind) Announced() bool {
 	switch k {
-	case EventPartial, EventPaid, EventSurplus, EventLate, EventFailed, EventUnsafe:
+	case EventPartial, EventPaid, EventSurplus, EventLate, EventFailed, EventUnsafe, EventRefunded, EventUser, EventRejected:
 		return true
 	case EventCreated, EventAnnounced, EventSeen, EventReorged, EventExpired, EventCanceled:
 		return false

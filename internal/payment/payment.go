@@ -4,6 +4,7 @@ package payment
 
 import (
 	"math/big"
+	"slices"
 	"time"
 
 	"quittance/internal/asset"
@@ -43,6 +44,43 @@ type Terms struct {
 	RedirectLabel   string
 	ClientID        string // the client id that created it, "" if a key did
 	Origin          string
+
+	Flow                Flow
+	RecipientIdentifier string    // the merchant's own name for who a payout goes to, "" if none
+	Creator             Address20 // who made a payout, zero for others
+	Access              Access
+}
+
+// Flow says which way the merchant's money goes.
+type Flow string
+
+// The flows; the words are the Request API's.
+const (
+	GetPaid Flow = "get_paid" // a payer pays the merchant
+	PayOut  Flow = "pay"      // the merchant, or whoever has the link, pays a recipient
+)
+
+// Access says who may see and pay a payment. The zero value lets everyone.
+type Access struct {
+	// Allowed are the only accounts that may pay, everyone if empty.
+	Allowed []Address20
+	// Screen asks a screening provider about payer and payee.
+	Screen bool
+	// Provider is the screening provider the merchant named, "" for the server's.
+	Provider string
+	// HideUntilApproved shows nothing but the status to a wallet that has not
+	// been let in.
+	HideUntilApproved bool
+	// HidePayee shows the payee's account shortened.
+	HidePayee bool
+}
+
+// Open reports whether anyone may see and pay.
+func (a Access) Open() bool { return len(a.Allowed) == 0 && !a.Screen }
+
+// Allows reports whether the list of accounts lets a wallet pay.
+func (a Access) Allows(wallet Address20) bool {
+	return len(a.Allowed) == 0 || slices.Contains(a.Allowed, wallet)
 }
 
 // Request is one amount owed to one payee in one asset.

@@ -6,6 +6,7 @@ package rail
 import (
 	"context"
 	"math/big"
+	"slices"
 	"time"
 
 	"quittance/internal/asset"
@@ -54,11 +55,16 @@ type Naming interface {
 
 // Option is one concrete way to pay: a route the payer may choose.
 type Option struct {
-	ID     string // stable for the payment's life: "evmref:base:USDC-base"
-	Rail   ID
-	Chain  asset.ChainID
+	ID    string // stable for the payment's life: "evmref:base:USDC-base", "evmref:base:batch"
+	Rail  ID
+	Chain asset.ChainID
+	Costs []Cost // what the payer gives, fees of the route included, gas not; one for each asset
+}
+
+// Cost is an amount of one asset.
+type Cost struct {
 	Asset  asset.ID
-	Amount *big.Int // base units of Asset the payer gives, fees of the route included, gas not
+	Amount *big.Int // base units
 }
 
 // Instruction is what a payer must do. The set is closed: templates and
@@ -68,7 +74,6 @@ type Instruction interface{ instruction() }
 // Calls are transactions for the payer's own wallet, in order.
 type Calls struct {
 	Chain  asset.ChainID
-	Asset  asset.ID
 	Steps  []Call
 	Funds  Funds
 	Checks []Check
@@ -93,21 +98,33 @@ type Call struct {
 	Data  []byte
 	Value *big.Int // wei
 	Gas   uint64   // an estimate for display, 0 if it could not be had
+	Asset asset.ID // whose allowance a reset or an approval sets, "" for a payment
 }
 
 // Funds compares what the payer holds with what the calls take. Balances are
 // nil where they could not be read.
 type Funds struct {
-	Needed       *big.Int // base units of the asset, fee included
-	Balance      *big.Int
-	Allowance    *big.Int // nil for native currency
-	NativeNeeded *big.Int // wei for gas, and for the amount if it is native
-	Native       *big.Int // wei the payer holds
-	GasPrice     *big.Int // wei
+	Assets       []Holding // one for each asset the calls move, in the order of the requests
+	NativeNeeded *big.Int  // wei for gas, and for amounts that are native
+	Native       *big.Int  // wei the payer holds
+	GasPrice     *big.Int  // wei
 }
 
-// EnoughBalance reports whether the payer holds the amount.
-func (f Funds) EnoughBalance() bool { return f.Balance != nil && f.Balance.Cmp(f.Needed) >= 0 }
+// Holding is what the calls take of one asset, and what the payer has of it.
+type Holding struct {
+	Asset     asset.ID
+	Needed    *big.Int // base units, fees included
+	Balance   *big.Int
+	Allowance *big.Int // of the contract that pulls, nil for native currency
+}
+
+// Enough reports whether the payer holds what is needed.
+func (h Holding) Enough() bool { return h.Balance != nil && h.Balance.Cmp(h.Needed) >= 0 }
+
+// EnoughBalance reports whether the payer holds every amount.
+func (f Funds) EnoughBalance() bool {
+	return !slices.ContainsFunc(f.Assets, func(h Holding) bool { return !h.Enough() })
+}
 
 // EnoughGas reports whether the payer holds the native currency that is needed.
 func (f Funds) EnoughGas() bool { return f.Native != nil && f.Native.Cmp(f.NativeNeeded) >= 0 }

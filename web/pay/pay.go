@@ -183,10 +183,7 @@ func (p *Pages) prepare(c echo.Context) error {
 	if !ok {
 		return fault.New(fault.Invalid, "not_calls", "This way to pay needs no wallet.")
 	}
-	book := p.Checkout.Book()
-	token, _ := book.Token(calls.Asset)
-	chain, _ := book.Chain(calls.Chain)
-	return c.JSON(http.StatusOK, web.NewCalls(calls, token, chain.Native))
+	return c.JSON(http.StatusOK, web.NewCalls(calls, p.Checkout.Book()))
 }
 
 type intentBody struct {

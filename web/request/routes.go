@@ -216,10 +216,7 @@ func (d *Dialect) pay(c echo.Context) error {
 	if !ok {
 		return fault.New(fault.Invalid, "invalid_calldata_request", "Invalid secure payment calldata request")
 	}
-	book := d.Checkout.Book()
-	token, _ := book.Token(calls.Asset)
-	chain, _ := book.Chain(calls.Chain)
-	w := payWire{PaymentType: "single", Calls: web.NewCalls(calls, token, chain.Native)}
+	w := payWire{PaymentType: "single", Calls: web.NewCalls(calls, d.Checkout.Book())}
 	if f := p.Terms.Requests[0].Fee; f != nil {
 		w.Metadata.PlatformFee = &web.PlatformFee{Percentage: f.Share, Address: f.Payee.String()}
 	}

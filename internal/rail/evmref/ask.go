@@ -50,7 +50,7 @@ func (r *Rail) ask(ctx context.Context, d debt, wallet asset.Address, calls *rai
 	if calls.Steps, err = r.plan(d, a.allowance); err != nil {
 		return rail.Check{}, nil, err
 	}
-	calls.Funds.Balance, calls.Funds.Allowance = a.balance, a.allowance
+	calls.Funds.Assets[0].Balance, calls.Funds.Assets[0].Allowance = a.balance, a.allowance
 	calls.Funds.Native, calls.Funds.GasPrice = a.native, a.gasPrice
 
 	trial = rail.Check{

@@ -126,7 +126,7 @@ func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rai
 	if err != nil || !ok || d.Amount.Sign() == 0 || r.nodes[d.Chain] == nil {
 		return nil, err
 	}
-	return []rail.Option{{ID: d.optionID(), Rail: ID, Chain: d.Chain, Asset: d.token.ID, Amount: d.Total()}}, nil
+	return []rail.Option{{ID: d.optionID(), Rail: ID, Chain: d.Chain, Costs: []rail.Cost{{Asset: d.token.ID, Amount: d.Total()}}}}, nil
 }
 
 // Guard proves the target before a wallet is connected: the calls are built,
@@ -202,7 +202,7 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	if err != nil {
 		return nil, err
 	}
-	calls := &rail.Calls{Chain: d.Chain, Asset: d.token.ID, Funds: rail.Funds{Needed: d.Total()}}
+	calls := &rail.Calls{Chain: d.Chain, Funds: rail.Funds{Assets: []rail.Holding{{Asset: d.token.ID, Needed: d.Total()}}}}
 	trial := rail.Check{Name: official.CheckSimulation, Outcome: rail.Waiting, Detail: "A trial run needs a connected wallet."}
 	var cause error
 	if payer.Wallet.IsZero() {

@@ -89,8 +89,8 @@ func TestApprovalsThatAreNeeded(t *testing.T) {
 			if got := kinds(calls); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
-			if calls.Funds.Allowance.Int64() != tt.allowed {
-				t.Errorf("allowance: got %s, want %d", calls.Funds.Allowance, tt.allowed)
+			if calls.Funds.Assets[0].Allowance.Int64() != tt.allowed {
+				t.Errorf("allowance: got %s, want %d", calls.Funds.Assets[0].Allowance, tt.allowed)
 			}
 			if c := check(t, calls, official.CheckSimulation); c.Outcome != rail.Passed {
 				t.Errorf("trial run: %+v", c)
@@ -164,7 +164,7 @@ func TestPoorWallet(t *testing.T) {
 			t.Errorf("%s: %+v", id, c)
 		}
 		f := calls.Funds
-		if f.EnoughBalance() || f.EnoughGas() || f.Balance.Sign() != 0 || f.NativeNeeded.Sign() <= 0 {
+		if f.EnoughBalance() || f.EnoughGas() || f.Assets[0].Balance.Sign() != 0 || f.NativeNeeded.Sign() <= 0 {
 			t.Errorf("%s: funds %+v", id, f)
 		}
 		for _, s := range calls.Steps {
@@ -196,8 +196,8 @@ func TestFeeIsAskedForOnce(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(string(id)+" "+tt.name, func(t *testing.T) {
 				calls := w.mustPrepare(t, railtest.With(p, tt.transfers...), w.payer(t))
-				if calls.Funds.Needed.Int64() != tt.need {
-					t.Errorf("needs %s, want %d", calls.Funds.Needed, tt.need)
+				if calls.Funds.Assets[0].Needed.Int64() != tt.need {
+					t.Errorf("needs %s, want %d", calls.Funds.Assets[0].Needed, tt.need)
 				}
 				pay := calls.Steps[len(calls.Steps)-1]
 				var fee *big.Int

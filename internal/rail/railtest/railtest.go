@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -158,8 +159,13 @@ func (s Subject) offers(t *testing.T, p *payment.Payment) {
 			t.Errorf("option %q of rail %q: ids must be unique and begin with the rail's", o.ID, o.Rail)
 		}
 		seen[o.ID] = true
-		if o.Amount == nil || o.Amount.Sign() <= 0 || o.Chain == 0 || o.Asset == "" {
+		if o.Chain == 0 || len(o.Costs) == 0 {
 			t.Errorf("incomplete option %+v", o)
+		}
+		for _, c := range o.Costs {
+			if c.Amount == nil || c.Amount.Sign() <= 0 || c.Asset == "" {
+				t.Errorf("incomplete option %+v", o)
+			}
 		}
 	}
 	if again := s.offer(t, p, s.Payer); !reflect.DeepEqual(again, first) {
@@ -167,7 +173,7 @@ func (s Subject) offers(t *testing.T, p *payment.Payment) {
 	}
 	// Whoever gets an option may reckon with its amount in place.
 	want := image(t, first)
-	first[0].Amount.SetInt64(0)
+	first[0].Costs[0].Amount.SetInt64(0)
 	if again := image(t, s.offer(t, p, s.Payer)); again != want {
 		t.Errorf("after a caller changed its copy: got %s, want %s", again, want)
 	}
@@ -246,8 +252,11 @@ func (s Subject) prepare(t *testing.T, p *payment.Payment) {
 func wantCalls(t *testing.T, c *rail.Calls, o rail.Option, payer rail.Payer) {
 	t.Helper()
 	wantChecks(t, c.Checks)
-	if c.Chain != o.Chain || c.Asset != o.Asset || c.Funds.Needed == nil || c.Funds.Needed.Cmp(o.Amount) != 0 {
-		t.Errorf("calls on chain %d of %s over %s, want what was offered: %+v", c.Chain, c.Asset, c.Funds.Needed, o)
+	same := func(h rail.Holding, want rail.Cost) bool {
+		return h.Asset == want.Asset && h.Needed != nil && h.Needed.Cmp(want.Amount) == 0
+	}
+	if c.Chain != o.Chain || !slices.EqualFunc(c.Funds.Assets, o.Costs, same) {
+		t.Errorf("calls on chain %d take %+v, want what was offered: %+v", c.Chain, c.Funds.Assets, o)
 	}
 	if len(c.Steps) == 0 || c.Steps[len(c.Steps)-1].Kind != rail.Pay {
 		t.Errorf("the last step must pay: %+v", c.Steps)
@@ -258,7 +267,8 @@ func wantCalls(t *testing.T, c *rail.Calls, o rail.Option, payer rail.Payer) {
 		}
 	}
 	known := !payer.Wallet.IsZero()
-	if known != (c.Funds.Balance != nil) || known != c.Funds.EnoughBalance() || known != c.Funds.EnoughGas() {
+	read := !slices.ContainsFunc(c.Funds.Assets, func(h rail.Holding) bool { return h.Balance == nil })
+	if known != read || known != c.Funds.EnoughBalance() || known != c.Funds.EnoughGas() {
 		t.Errorf("wallet %s: funds %+v", payer.Wallet, c.Funds)
 	}
 	if known {
@@ -321,12 +331,12 @@ func (s Subject) rest(t *testing.T, p *payment.Payment) {
 	}
 	part := big.NewInt(1)
 	rest := s.first(t, With(p, Received(p, "1", part, nil, payment.Pending)))
-	if want := new(big.Int).Sub(whole.Amount, part); rest.ID != whole.ID || rest.Amount.Cmp(want) != 0 {
-		t.Errorf("after 1 of %s: got %+v, want %s of %s", whole.Amount, rest, want, whole.ID)
+	if want := new(big.Int).Sub(whole.Costs[0].Amount, part); rest.ID != whole.ID || rest.Costs[0].Amount.Cmp(want) != 0 {
+		t.Errorf("after 1 of %s: got %+v, want %s of %s", whole.Costs[0].Amount, rest, want, whole.ID)
 	}
 	again := s.first(t, With(p, Received(p, "1", part, nil, payment.Dropped)))
-	if again.Amount.Cmp(whole.Amount) != 0 {
-		t.Errorf("after the part was dropped: got %s, want %s", again.Amount, whole.Amount)
+	if again.Costs[0].Amount.Cmp(whole.Costs[0].Amount) != 0 {
+		t.Errorf("after the part was dropped: got %s, want %s", again.Costs[0].Amount, whole.Costs[0].Amount)
 	}
 }
 
