@@ -3,6 +3,7 @@ package request
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -57,23 +58,31 @@ func (d *Dialect) identify(c echo.Context, originRequired bool) (caller, error) 
 	return caller{Credential: who, clientID: ids[0], origin: origins[0]}, nil
 }
 
-// cors answers preflights. Any page may ask: a preflight carries no client id to
-// judge by, and the request that follows it does. An API key is not among the
-// headers a browser may send; it has no place in one.
+// cors makes caches keep the answers to different origins apart.
 func cors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Add(echo.HeaderVary, echo.HeaderOrigin)
-		r := c.Request()
-		if r.Method != http.MethodOptions {
-			return next(c)
+		c.Response().Header().Add(echo.HeaderVary, echo.HeaderOrigin)
+		return next(c)
+	}
+}
+
+// preflight answers preflights for a path with these methods. Any page may ask:
+// a preflight carries no client id to judge by, and the request that follows it
+// does. An API key is not among the headers a browser may send; it has no place
+// in one.
+func preflight(methods []string) echo.MiddlewareFunc {
+	allowed := strings.Join(methods, ", ")
+	return func(echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			h, r := c.Response().Header(), c.Request()
+			h.Add(echo.HeaderVary, echo.HeaderOrigin)
+			if origin := r.Header.Get(echo.HeaderOrigin); origin != "" && r.Header.Get(echo.HeaderAccessControlRequestMethod) != "" {
+				h.Set(echo.HeaderAccessControlAllowOrigin, origin)
+				h.Set(echo.HeaderAccessControlAllowMethods, allowed)
+				h.Set(echo.HeaderAccessControlAllowHeaders, "content-type, x-client-id, idempotency-key")
+				h.Set(echo.HeaderAccessControlMaxAge, "600")
+			}
+			return c.NoContent(http.StatusNoContent)
 		}
-		if origin := r.Header.Get(echo.HeaderOrigin); origin != "" && r.Header.Get(echo.HeaderAccessControlRequestMethod) != "" {
-			h.Set(echo.HeaderAccessControlAllowOrigin, origin)
-			h.Set(echo.HeaderAccessControlAllowMethods, "GET, POST")
-			h.Set(echo.HeaderAccessControlAllowHeaders, "content-type, x-client-id, idempotency-key")
-			h.Set(echo.HeaderAccessControlMaxAge, "600")
-		}
-		return c.NoContent(http.StatusNoContent)
 	}
 }

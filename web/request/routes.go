@@ -33,27 +33,37 @@ type Config struct {
 }
 
 // Dialect is the handlers.
-type Dialect struct{ Config }
+type Dialect struct {
+	Config
+	methods map[string][]string // of each path, for preflights
+}
 
 // Mount adds the dialect's routes.
 func Mount(cfg Config) *Dialect {
-	d := &Dialect{cfg}
-	// Middleware goes on the routes: a group that has some answers 404 where the
-	// method is what is wrong.
-	with := []echo.MiddlewareFunc{cors, cfg.Server.Faults(d.fault), cfg.Server.Bounded}
-	g := cfg.Server.Echo.Group("/v2/secure-payments")
-	g.POST("", d.create, with...)
-	g.GET("", d.find, with...)
-	g.GET("/:token", d.show, with...)
-	g.GET("/:token/pay", d.pay, with...)
-	g.POST("/:token/intent", d.intent, with...)
-	cfg.Server.Echo.GET("/v2/currencies", d.currencies, with...)
-	none := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
-	for _, path := range []string{"", "/:token", "/:token/pay", "/:token/intent"} {
-		g.OPTIONS(path, none, cors)
-	}
-	cfg.Server.Echo.OPTIONS("/v2/currencies", none, cors)
+	d := &Dialect{Config: cfg, methods: map[string][]string{}}
+	d.route(http.MethodPost, "/v2/secure-payments", d.create)
+	d.route(http.MethodGet, "/v2/secure-payments", d.find)
+	d.route(http.MethodGet, "/v2/secure-payments/:token", d.show)
+	d.route(http.MethodGet, "/v2/secure-payments/:token/pay", d.pay)
+	d.route(http.MethodPost, "/v2/secure-payments/:token/intent", d.intent)
+	d.route(http.MethodGet, "/v2/currencies", d.currencies)
+	d.preflights()
 	return d
+}
+
+// route adds one operation. Middleware goes on the route: a group that has some
+// answers 404 where the method is what is wrong.
+func (d *Dialect) route(method, path string, h echo.HandlerFunc) {
+	d.Server.Echo.Add(method, path, h, cors, d.Server.Faults(d.fault), d.Server.Bounded)
+	d.methods[path] = append(d.methods[path], method)
+}
+
+// preflights answers CORS preflights for every path that has a route.
+func (d *Dialect) preflights() {
+	none := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
+	for path, methods := range d.methods {
+		d.Server.Echo.OPTIONS(path, none, preflight(methods))
+	}
 }
 
 const createRoute = "POST /v2/secure-payments"
