@@ -41,6 +41,9 @@ type Store interface {
 	Unsettled(ctx context.Context, chain asset.ChainID, upTo uint64) ([]Block, error)
 	// Events returns a payment's log, oldest first.
 	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
+	// Screenings returns what was said of the wallets of a payment, oldest first,
+	// the newest answer for each role and wallet.
+	Screenings(ctx context.Context, id payment.ID) ([]Screening, error)
 	// Orphans lists evidence that belongs to no payment, newest first.
 	Orphans(ctx context.Context, limit int) ([]Orphan, error)
 }
@@ -68,6 +71,8 @@ type Tx interface {
 	// AppendEvent adds to the payment's log and, if the merchant is told of this
 	// kind, enqueues its relay.
 	AppendEvent(ctx context.Context, e payment.Event) error
+	// PutScreening keeps what was said of a wallet, in place of an older answer.
+	PutScreening(ctx context.Context, id payment.ID, x Screening) error
 	// PutAnswer stores an idempotent answer. Fault: Conflict if the key is taken.
 	PutAnswer(ctx context.Context, key IdempotencyKey, a Answer) error
 	// Answer is Store.Answer inside the transaction.

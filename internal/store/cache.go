@@ -40,6 +40,9 @@ func (c *termsCache) get(id payment.ID) (payment.Terms, bool) {
 	return e.Value.(*cachedTerms).terms, true
 }
 
+// weight of terms, in requests: an allowed account takes a fiftieth of one.
+func weight(t payment.Terms) int { return len(t.Requests) + len(t.Access.Allowed)/50 }
+
 // put keeps committed terms.
 func (c *termsCache) put(id payment.ID, t payment.Terms) {
 	t.CanceledAt = noTime
@@ -49,11 +52,11 @@ func (c *termsCache) put(id payment.ID, t payment.Terms) {
 		return
 	}
 	c.byID[id] = c.recent.PushFront(&cachedTerms{id, t})
-	c.room -= len(t.Requests)
+	c.room -= weight(t)
 	for c.room < 0 {
 		oldest := c.recent.Back()
 		gone := c.recent.Remove(oldest).(*cachedTerms)
 		delete(c.byID, gone.id)
-		c.room += len(gone.terms.Requests)
+		c.room += weight(gone.terms)
 	}
 }

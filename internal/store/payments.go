@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -16,8 +17,9 @@ const referenceHandles = "evmref"
 
 const (
 	insertPayment = `INSERT INTO payments (id, merchant, dialect, reference, payer_identifier, redirect_url, redirect_label,
- client_id, origin, grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version, transfers, attempts)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0)`
+ client_id, origin, grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version, transfers, attempts,
+ flow, recipient_identifier, creator, access)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, $19, $20, $21)`
 
 	insertRequest = `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic)
  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
@@ -32,9 +34,18 @@ func (t *tx) InsertPayment(ctx context.Context, p *payment.Payment) error {
 
 func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
 	d := &p.Terms
-	_, err := t.exec(ctx, insertPayment, p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
+	access, err := encodeAccess(d.Access)
+	if err != nil {
+		return err
+	}
+	creator := ""
+	if !d.Creator.IsZero() {
+		creator = d.Creator.Lower()
+	}
+	_, err = t.exec(ctx, insertPayment, p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
 		d.ClientID, d.Origin, d.Grace.Microseconds(), micros(d.CreatedAt), micros(d.ExpiresAt), micros(d.CanceledAt),
-		p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt), p.Version)
+		p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt), p.Version,
+		cmp.Or(d.Flow, payment.GetPaid), d.RecipientIdentifier, creator, access)
 	if err != nil {
 		return err
 	}
@@ -73,7 +84,7 @@ const (
 	lockMutable = `UPDATE payments SET version = version WHERE id = $1 RETURNING ` + mutableColumns
 
 	selectTerms = `SELECT merchant, dialect, reference, payer_identifier, redirect_url, redirect_label, client_id, origin,
- grace_us, created_at, expires_at FROM payments WHERE id = $1`
+ grace_us, created_at, expires_at, flow, recipient_identifier, creator, access FROM payments WHERE id = $1`
 
 	selectRequests = `SELECT idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic
  FROM requests WHERE payment = $1 ORDER BY idx`
@@ -134,9 +145,20 @@ func (s *Store) load(ctx context.Context, on session, mutable string, id payment
 func loadTerms(ctx context.Context, on session, id payment.ID) (payment.Terms, error) {
 	var d payment.Terms
 	var grace, created, expires int64
+	var creator, access string
 	if err := on.row(ctx, selectTerms, []any{id}, &d.Merchant, &d.Dialect, &d.Reference, &d.PayerIdentifier, &d.RedirectURL,
-		&d.RedirectLabel, &d.ClientID, &d.Origin, &grace, &created, &expires); err != nil {
+		&d.RedirectLabel, &d.ClientID, &d.Origin, &grace, &created, &expires,
+		&d.Flow, &d.RecipientIdentifier, &creator, &access); err != nil {
 		return d, err
+	}
+	var err error
+	if d.Access, err = decodeAccess(access); err != nil {
+		return d, err
+	}
+	if creator != "" {
+		if d.Creator, err = parseAddress(creator); err != nil {
+			return d, err
+		}
 	}
 	d.Grace = time.Duration(grace) * time.Microsecond
 	d.CreatedAt, d.ExpiresAt = fromMicros(created), fromMicros(expires)

@@ -57,6 +57,27 @@ var payments = map[string]func(*testing.T, *fixture){
 		sameStored(t, "loaded", f.load(t, p.ID), p)
 	},
 
+	"a payout, and who may pay": func(t *testing.T, f *fixture) {
+		p := f.draw(f.merchant(t).ID, 1)
+		p.Terms.Flow, p.Terms.RecipientIdentifier, p.Terms.Creator = payment.PayOut, "supplier ☕", address(77)
+		f.write(t, func(tx checkout.Tx) error { return tx.InsertPayment(t.Context(), p) })
+		sameStored(t, "a payout from the cache", f.load(t, p.ID), p)
+		sameStored(t, "a payout from the database", f.node(t).load(t, p.ID), p)
+		for what, access := range map[string]payment.Access{
+			"everybody":   {},
+			"two wallets": {Allowed: []payment.Address20{address(1), address(2)}},
+			"all of it": {
+				Allowed: []payment.Address20{address(3)}, Screen: true, Provider: "hypernative", HideUntilApproved: true, HidePayee: true,
+			},
+		} {
+			q := f.draw(p.Terms.Merchant, 1)
+			q.Terms.Access = access
+			f.write(t, func(tx checkout.Tx) error { return tx.InsertPayment(t.Context(), q) })
+			sameStored(t, what+" from the cache", f.load(t, q.ID), q)
+			sameStored(t, what+" from the database", f.node(t).load(t, q.ID), q)
+		}
+	},
+
 	"what is not there": func(t *testing.T, f *fixture) {
 		_, err := f.Payment(t.Context(), "01KE0000000000000000000000")
 		refused(t, "an unknown payment", err, fault.NotFound, "payment_not_found")

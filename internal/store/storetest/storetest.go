@@ -25,7 +25,7 @@ import (
 func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
 		"payments": payments, "transfers": transfers, "cursors": cursors, "log": log, "idempotency": idempotency,
-		"merchants": merchants, "webhooks": webhooks, "writes": writes, "hub": hub,
+		"merchants": merchants, "webhooks": webhooks, "writes": writes, "hub": hub, "screenings": screenings,
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {
@@ -101,7 +101,7 @@ func (f *fixture) draw(m payment.MerchantID, n int) *payment.Payment {
 		Terms: payment.Terms{
 			Merchant: m, Dialect: "request", CreatedAt: start, ExpiresAt: start.Add(time.Hour), Grace: 3 * time.Minute,
 			Reference: "order ☕ 7", PayerIdentifier: "payer", RedirectURL: "https://shop.example/done", RedirectLabel: "Back",
-			ClientID: "cli_1", Origin: "https://shop.example",
+			ClientID: "cli_1", Origin: "https://shop.example", Flow: payment.GetPaid,
 		},
 		Version: 1,
 	}
