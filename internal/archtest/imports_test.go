@@ -40,6 +40,7 @@ var layers = []layer{
 		"internal/asset", "internal/money", "internal/fault", "internal/seal"}, "it implements the ports of those who declare them"},
 
 	{"internal/chain", []string{"internal/asset", "internal/fault"}, "logs and blocks, not payments"},
+	{"internal/siwe", []string{"internal/asset", "internal/chain", "internal/fault"}, "what wallets sign, and asking contracts whether they did"},
 	{"internal/official/", []string{"internal/official", "internal/asset"}, "the generator of the page's copy"},
 	{"internal/official", []string{"internal/asset", "internal/fault", "internal/rail"},
 		"what contracts are and calldata says, wherever it came from; checks and kinds of calls are rail's words"},
@@ -68,7 +69,7 @@ type outside struct {
 var sqlMay = []string{"internal/store", "internal/job", "internal/pgtest"}
 
 var outsides = []outside{
-	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail"},
+	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail", "internal/siwe"},
 		"the rest of the program sees chains through our own types"},
 	{"database/sql", sqlMay, "one place knows SQL"},
 	{"github.com/jackc/pgx", sqlMay, "one place knows SQL"},
