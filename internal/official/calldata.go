@@ -2,6 +2,7 @@ package official
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
@@ -64,7 +65,7 @@ func (p ERC20Payment) Encode() ([]byte, error) {
 	w.address(p.Token)
 	w.address(p.Payee)
 	w.uint(p.Amount)
-	w.small(erc20Bytes)
+	w.number(erc20Bytes)
 	w.uint(p.Fee)
 	w.address(p.FeePayee)
 	w.reference(p.Reference)
@@ -75,7 +76,7 @@ func (p ERC20Payment) Encode() ([]byte, error) {
 func (p EthPayment) Encode() ([]byte, error) {
 	w := newWriter(SelectorEth, ethSize)
 	w.address(p.Payee)
-	w.small(ethBytes)
+	w.number(ethBytes)
 	w.uint(p.Fee)
 	w.address(p.FeePayee)
 	w.reference(p.Reference)
@@ -97,7 +98,7 @@ func (a Approval) Encode() ([]byte, error) {
 func DecodeERC20Payment(data []byte) (ERC20Payment, error) {
 	r := newReader(data, SelectorERC20, erc20Size)
 	p := ERC20Payment{Token: r.address("token"), Payee: r.address("payee"), Amount: r.uint()}
-	r.small(erc20Bytes, "offset of the reference")
+	r.number(erc20Bytes, "offset of the reference")
 	p.Fee, p.FeePayee, p.Reference = r.uint(), r.address("fee address"), r.reference()
 	if r.err != nil {
 		return ERC20Payment{}, r.err
@@ -109,7 +110,7 @@ func DecodeERC20Payment(data []byte) (ERC20Payment, error) {
 func DecodeEthPayment(data []byte) (EthPayment, error) {
 	r := newReader(data, SelectorEth, ethSize)
 	p := EthPayment{Payee: r.address("payee")}
-	r.small(ethBytes, "offset of the reference")
+	r.number(ethBytes, "offset of the reference")
 	p.Fee, p.FeePayee, p.Reference = r.uint(), r.address("fee address"), r.reference()
 	if r.err != nil {
 		return EthPayment{}, r.err
@@ -177,10 +178,11 @@ func (w *writer) uint(v *big.Int) {
 	v.FillBytes(w.grow())
 }
 
-func (w *writer) small(v byte) { w.grow()[word-1] = v }
+// number writes an offset or a length.
+func (w *writer) number(v int) { binary.BigEndian.PutUint64(w.grow()[word-8:], uint64(v)) }
 
 func (w *writer) reference(r Reference) {
-	w.small(byte(len(r)))
+	w.number(len(r))
 	copy(w.grow(), r[:])
 }
 
@@ -206,7 +208,10 @@ func newReader(data []byte, selector [4]byte, size int) *reader {
 var zeroWord [word]byte
 
 func (r *reader) next() []byte {
-	if r.err != nil || len(r.rest) < word {
+	if len(r.rest) < word {
+		r.fail("the data ends early")
+	}
+	if r.err != nil {
 		return zeroWord[:]
 	}
 	w := r.rest[:word]
@@ -230,15 +235,29 @@ func (r *reader) address(name string) asset.Address {
 
 func (r *reader) uint() *big.Int { return new(big.Int).SetBytes(r.next()) }
 
-func (r *reader) small(want byte, name string) {
-	if w := r.next(); !bytes.Equal(w[:word-1], zeroWord[:word-1]) || w[word-1] != want {
+// number reads an offset or a length that can only be one.
+func (r *reader) number(want int, name string) {
+	w := r.next()
+	if !bytes.Equal(w[:word-8], zeroWord[:word-8]) || binary.BigEndian.Uint64(w[word-8:]) != uint64(want) {
 		r.fail("%s: expected %d, got 0x%x", name, want, w)
 	}
 }
 
+// count reads a number between two bounds; it returns the lower one where there
+// is none, so that what depends on it stays small.
+func (r *reader) count(low, high int, name string) int {
+	w := r.next()
+	v := binary.BigEndian.Uint64(w[word-8:])
+	if !bytes.Equal(w[:word-8], zeroWord[:word-8]) || v < uint64(low) || v > uint64(high) {
+		r.fail("%s: expected %d to %d, got 0x%x", name, low, high, w)
+		return low
+	}
+	return int(v)
+}
+
 func (r *reader) reference() Reference {
 	var ref Reference
-	r.small(byte(len(ref)), "length of the reference")
+	r.number(len(ref), "length of the reference")
 	w := r.next()
 	if !bytes.Equal(w[len(ref):], zeroWord[len(ref):]) {
 		r.fail("reference: padding is not zero")
