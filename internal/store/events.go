@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	insertEvent = `INSERT INTO events (payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, at)
- VALUES ($1, (SELECT COALESCE(MAX(e.seq), 0) + 1 FROM events e WHERE e.payment = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	insertEvent = `INSERT INTO events (payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, fields, at)
+ VALUES ($1, (SELECT COALESCE(MAX(e.seq), 0) + 1 FROM events e WHERE e.payment = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
-	eventColumns = `payment, id, merchant, dialect, kind, request, transfer, standing, detail, at`
+	eventColumns = `payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, fields, at`
 
 	selectEvents = `SELECT ` + eventColumns + ` FROM events WHERE payment = $1 ORDER BY seq`
 	selectEvent  = `SELECT ` + eventColumns + ` FROM events WHERE id = $1`
@@ -32,8 +32,12 @@ func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode the event's standing: %w", err)
 	}
+	fields, err := encodeFields(e.Fields)
+	if err != nil {
+		return fmt.Errorf("encode the event's fields: %w", err)
+	}
 	if _, err := t.exec(ctx, insertEvent, e.Payment, e.ID, e.Merchant, e.Dialect, e.Kind, e.Request,
-		transfer, standing, e.Detail, micros(e.At)); err != nil {
+		transfer, standing, e.Detail, fields, micros(e.At)); err != nil {
 		return err
 	}
 	t.touch(e.Payment)
@@ -71,9 +75,9 @@ func (s *Store) Event(ctx context.Context, id string) (payment.Event, *payment.P
 
 func scanEvent(r rows) (payment.Event, error) {
 	var e payment.Event
-	var transfer, standing string
+	var transfer, standing, fields string
 	var at int64
-	err := r.Scan(&e.Payment, &e.ID, &e.Merchant, &e.Dialect, &e.Kind, &e.Request, &transfer, &standing, &e.Detail, &at)
+	err := r.Scan(&e.Payment, &e.Seq, &e.ID, &e.Merchant, &e.Dialect, &e.Kind, &e.Request, &transfer, &standing, &e.Detail, &fields, &at)
 	if err != nil {
 		return e, err
 	}
@@ -84,7 +88,32 @@ func scanEvent(r rows) (payment.Event, error) {
 	if e.Standing, err = decodeStanding(standing); err != nil {
 		return e, fmt.Errorf("decode standing of event %s: %w", e.ID, err)
 	}
+	if e.Fields, err = decodeFields(fields); err != nil {
+		return e, fmt.Errorf("decode fields of event %s: %w", e.ID, err)
+	}
 	return e, nil
+}
+
+// encodeFields writes an event's further facts; none is "".
+func encodeFields(fields map[string]string) (string, error) {
+	if len(fields) == 0 {
+		return "", nil
+	}
+	kept := make(map[string]string, len(fields))
+	for name, v := range fields {
+		kept[plain(name)] = plain(v)
+	}
+	b, err := json.Marshal(kept)
+	return string(b), err
+}
+
+// decodeFields reads what encodeFields wrote.
+func decodeFields(text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var fields map[string]string
+	return fields, json.Unmarshal([]byte(text), &fields)
 }
 
 // storedTransfer is a transfer as an event keeps it: the names are part of the

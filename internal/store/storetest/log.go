@@ -60,9 +60,11 @@ var log = map[string]func(*testing.T, *fixture){
 			State: payment.Paid, Oddity: payment.Over, Received: big256(), Settled: big.NewInt(3), Late: new(big.Int),
 		}
 		bank := f.event(p, payment.EventPartial)
+		bank.Fields = map[string]string{payment.FieldWallet: address(3).String(), "ä<\"": "\u2028 & x"}
 		bank.Transfer = &payment.Transfer{Key: "s", Rail: "sepa", Asset: "EUR", Amount: big.NewInt(1), Credit: big.NewInt(1), Stage: payment.Final, At: start}
 		f.append(t, plain)
 		f.append(t, full, f.event(q, payment.EventCreated), bank)
+		plain.Seq, full.Seq, bank.Seq = 1, 2, 3 // which the store gives
 		got, err := f.Events(t.Context(), p.ID)
 		must(t, err)
 		exact(t, "log", got, []payment.Event{plain, full, bank})
@@ -82,6 +84,7 @@ var log = map[string]func(*testing.T, *fixture){
 		for _, kind := range []payment.EventKind{
 			payment.EventCreated, payment.EventAnnounced, payment.EventSeen, payment.EventPartial, payment.EventPaid, payment.EventSurplus,
 			payment.EventLate, payment.EventReorged, payment.EventExpired, payment.EventCanceled, payment.EventFailed, payment.EventUnsafe,
+			payment.EventRefunded, payment.EventUser, payment.EventRejected,
 		} {
 			e := f.event(p, kind)
 			f.append(t, e)
@@ -130,6 +133,11 @@ var log = map[string]func(*testing.T, *fixture){
 		must(t, err)
 		if len(got) != workers*each {
 			t.Errorf("%d events, want %d", len(got), workers*each)
+		}
+		for i, e := range got {
+			if e.Seq != int64(i+1) {
+				t.Errorf("event %d has the number %d", i+1, e.Seq)
+			}
 		}
 	},
 }
