@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -26,8 +27,13 @@ type Draft struct {
 	PayerIdentifier string
 	RedirectURL     string
 	RedirectLabel   string
-	Window          time.Duration // 0 for the service's default
-	ExpiresAt       time.Time     // zero to count Window from now
+	// Flow is GetPaid if empty.
+	Flow                payment.Flow
+	RecipientIdentifier string
+	Creator             asset.Address // who made a payout, zero for others
+	Access              payment.Access
+	Window              time.Duration // 0 for the service's default
+	ExpiresAt           time.Time     // zero to count Window from now
 }
 
 // DraftRequest is one amount owed.
@@ -136,6 +142,12 @@ func (s *Service) draw(d Draft) (*payment.Payment, error) {
 	if len(d.Requests) == 0 || len(d.Requests) > MaxRequests {
 		return nil, fault.Field("requests", "invalid_requests", fmt.Sprintf("requests must hold 1 to %d items.", MaxRequests))
 	}
+	if err := oneNetwork(d.Requests); err != nil {
+		return nil, err
+	}
+	if d.Access.Screen && !s.Screens(d.Access.Provider) {
+		return nil, fault.Field("accessPolicy.screeningProvider", "unknown_provider", "This server has no such screening provider.")
+	}
 	window := d.Window
 	if window == 0 {
 		window = s.window
@@ -154,6 +166,8 @@ func (s *Service) draw(d Draft) (*payment.Payment, error) {
 			CreatedAt: now, ExpiresAt: expires, Grace: s.grace,
 			Reference: d.Reference, PayerIdentifier: d.PayerIdentifier,
 			RedirectURL: d.RedirectURL, RedirectLabel: d.RedirectLabel,
+			Flow: cmp.Or(d.Flow, payment.GetPaid), RecipientIdentifier: d.RecipientIdentifier, Creator: d.Creator,
+			Access: d.Access,
 		},
 	}
 	for i, r := range d.Requests {
@@ -168,6 +182,34 @@ func (s *Service) draw(d Draft) (*payment.Payment, error) {
 	}
 	p.Standing = payment.Assess(p.Terms, nil, nil, now)
 	return p, nil
+}
+
+// oneNetwork holds all requests to the network of the first: one payer pays them
+// at once. What is due of one asset together must fit a contract's numbers.
+func oneNetwork(rs []DraftRequest) error {
+	sums := map[asset.ID]*big.Int{}
+	for i, r := range rs {
+		if r.Token.Chain != rs[0].Token.Chain {
+			return fault.Field(fmt.Sprintf("requests[%d]", i), "several_networks", fmt.Sprintf(
+				"All requests of one payment must be on one network: this one is on %s, the first on %s.", r.Token.Network, rs[0].Token.Network))
+		}
+		if r.Amount == nil {
+			continue
+		}
+		sum := sums[r.Token.ID]
+		if sum == nil {
+			sum = new(big.Int)
+			sums[r.Token.ID] = sum
+		}
+		sum.Add(sum, r.Amount)
+		if r.Fee != nil {
+			sum.Add(sum, r.Fee.Share.Of(r.Amount))
+		}
+		if sum.Cmp(maxUint256) > 0 {
+			return fault.Field(fmt.Sprintf("requests[%d].amount", i), "amount_too_large", "The amounts and fees together do not fit a 256-bit number.")
+		}
+	}
+	return nil
 }
 
 var maxUint256 = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))

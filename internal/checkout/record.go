@@ -56,7 +56,12 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
 	if p.Standing.State != storedState {
 		if kind, ok := endKinds[p.Standing.State]; ok {
-			events = append(events, payment.Event{Kind: kind, Request: -1})
+			e := payment.Event{Kind: kind, Request: -1}
+			if kind == payment.EventFailed {
+				why, _ := p.Failure()
+				e.Detail = why.Reason
+			}
+			events = append(events, e)
 		}
 	}
 	if len(news) == 0 && len(f.attempts) == 0 && !f.cancel && len(events) == 0 &&

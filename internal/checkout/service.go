@@ -15,11 +15,13 @@ import (
 
 // Config is what a Service is made of. Log and Now have usable defaults.
 type Config struct {
-	Store  Store
-	Book   *asset.Book
-	Rails  []rail.Rail
-	Window time.Duration // how long a payment may be paid unless the draft says otherwise
-	Grace  time.Duration // how much later a block may still be in time
+	Store Store
+	Book  *asset.Book
+	Rails []rail.Rail
+	// Screener answers for payments that ask for screening, nil if none is set up.
+	Screener Screener
+	Window   time.Duration // how long a payment may be paid unless the draft says otherwise
+	Grace    time.Duration // how much later a block may still be in time
 	// Nudge asks the watcher of a chain to look at once. It must not block.
 	Nudge func(chain asset.ChainID)
 	Log   *slog.Logger
@@ -28,19 +30,23 @@ type Config struct {
 
 // Service is the use cases. It is safe for concurrent use.
 type Service struct {
-	store  Store
-	book   *asset.Book
-	rails  []rail.Rail
-	window time.Duration
-	grace  time.Duration
-	nudge  func(asset.ChainID)
-	log    *slog.Logger
-	now    func() time.Time
+	store    Store
+	book     *asset.Book
+	rails    []rail.Rail
+	screener Screener
+	window   time.Duration
+	grace    time.Duration
+	nudge    func(asset.ChainID)
+	log      *slog.Logger
+	now      func() time.Time
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	s := &Service{store: c.Store, book: c.Book, rails: c.Rails, window: c.Window, grace: c.Grace, nudge: c.Nudge, log: c.Log, now: c.Now}
+	s := &Service{
+		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, window: c.Window, grace: c.Grace,
+		nudge: c.Nudge, log: c.Log, now: c.Now,
+	}
 	if s.window == 0 {
 		s.window = 7 * 24 * time.Hour
 	}
@@ -116,14 +122,18 @@ func (s *Service) Guard(ctx context.Context, p *payment.Payment) []rail.Check {
 // means the first that is offered. A refused safety check is recorded and told
 // to the merchant.
 //
-// Faults: NotFound; Forbidden if the payment is over or a safety check
-// refuses; Conflict if it is paid or enough is on its way; Unavailable.
+// Faults: NotFound; Forbidden if the payment is over, the wallet is not admitted
+// or a safety check refuses; Conflict if it is paid or enough is on its way;
+// Unavailable.
 func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, payer rail.Payer) (*payment.Payment, rail.Instruction, error) {
 	p, err := s.Payment(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := Payable(p); err != nil {
+		return p, nil, err
+	}
+	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
 		return p, nil, err
 	}
 	options, err := s.Offers(ctx, p, payer)
@@ -142,6 +152,15 @@ func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, p
 		}
 	}
 	return p, in, err
+}
+
+// letIn is Admit for those who need a yes.
+func (s *Service) letIn(ctx context.Context, p *payment.Payment, wallet asset.Address) error {
+	a, err := s.Admit(ctx, p, wallet)
+	if err != nil {
+		return err
+	}
+	return a.Refusal()
 }
 
 // CodeUnsafe is the code of the fault that a refused safety check raises.
@@ -175,9 +194,11 @@ const maxAnnounced = 20
 // Report takes the payer's word that they sent a transaction. claimedTx is 0x
 // and 64 hex digits. It makes the watcher look at once and lets pages show that
 // something is on its way; it never changes a payment by itself. Reporting the
-// same hash again is a no-op.
+// same hash again is a no-op. For a restricted payment the wallet must be named
+// and let in.
 //
-// Faults: NotFound; Invalid; Limited after too many different hashes.
+// Faults: NotFound; Invalid; as Admission.Refusal; Limited after too many
+// different hashes.
 func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
 	hash := strings.ToLower(claimedTx)
 	if !isHash(hash) {
@@ -193,7 +214,14 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 	if !payer.Wallet.IsZero() {
 		a.Payer = payer.Wallet.String()
 	}
-	err := s.store.Write(ctx, func(tx Tx) error {
+	p, err := s.Payment(ctx, id)
+	if err != nil {
+		return payment.Attempt{}, err
+	}
+	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
+		return payment.Attempt{}, err
+	}
+	err = s.store.Write(ctx, func(tx Tx) error {
 		p, err := tx.Payment(ctx, id)
 		if err != nil {
 			return err

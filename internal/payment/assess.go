@@ -117,6 +117,14 @@ func idleState(t Terms, attempts []Attempt, over bool) State {
 }
 
 func failed(attempts []Attempt) bool {
+	_, ok := failure(attempts)
+	return ok
+}
+
+// Failure returns the attempt whose end decided that the payment failed.
+func (p *Payment) Failure() (Attempt, bool) { return failure(p.Attempts) }
+
+func failure(attempts []Attempt) (Attempt, bool) {
 	var last *Attempt
 	for i := range attempts {
 		a := &attempts[i]
@@ -124,7 +132,10 @@ func failed(attempts []Attempt) bool {
 			last = a
 		}
 	}
-	return last != nil && last.Stage == Abandoned
+	if last == nil || last.Stage != Abandoned {
+		return Attempt{}, false
+	}
+	return *last, true
 }
 
 func assessRequest(r Request, index int, transfers []Transfer, deadline time.Time, idle State) RequestStanding {

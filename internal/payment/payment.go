@@ -177,7 +177,7 @@ const (
 type Attempt struct {
 	Key     string // rail and handle: a second report of the same is a no-op
 	Rail    string
-	Kind    string // "tx", "safe_tx", "user_op", "bridge"
+	Kind    string // "tx", "safe_tx", "user_op", "bridge", "screening"
 	Chain   asset.ChainID
 	Handle  string // the hash or id
 	Payer   string
