@@ -82,6 +82,9 @@ func (a *Admin) AddCredential(ctx context.Context, m payment.MerchantID, kind me
 	c := merchant.Credential{
 		ID: payment.NewULID(now), Merchant: m, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret), Label: label, Origins: allowed, CreatedAt: now,
 	}
+	if kind == merchant.ClientID {
+		c.Public = secret
+	}
 	return c, secret, a.Store.InsertCredential(ctx, c)
 }
 

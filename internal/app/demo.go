@@ -259,7 +259,7 @@ func seedMerchant(ctx context.Context, a *App, kept *kept, baseURL string) error
 			Label: "demo", CreatedAt: now,
 		}
 		if kind == merchant.ClientID {
-			c.Origins = []string{baseURL}
+			c.Public, c.Origins = secret, []string{baseURL}
 		}
 		if err := a.Store.InsertCredential(ctx, c); err != nil {
 			return err

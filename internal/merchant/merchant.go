@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
-	"net/url"
 	"strings"
 	"time"
 
@@ -59,6 +58,7 @@ type Credential struct {
 	Destination string    // id of the destination it is bound to, "" for none
 	InactiveAt  time.Time // zero while it is switched on
 	LastUsedAt  time.Time // to the minute, zero if it never was
+	UpdatedAt   time.Time // zero if it never was
 }
 
 // ClientSettings is what a merchant sets for a client id.
@@ -131,27 +131,6 @@ func Hint(secret string) string {
 	return secret[:12] + "…"
 }
 
-// Origin writes an allowed origin the way browsers send it: scheme and host in
-// lower case, no default port, no path.
-//
-// Faults: Invalid "invalid_origin".
-func Origin(text string) (string, error) {
-	bad := fault.Field("allowedDomains", "invalid_origin", "An allowed domain is an origin like https://shop.example.com.")
-	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.User != nil ||
-		(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(u.Host, "*% ") {
-		return "", bad
-	}
-	host, port := strings.ToLower(u.Hostname()), u.Port()
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if port == "" || (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
-		return u.Scheme + "://" + host, nil
-	}
-	return u.Scheme + "://" + host + ":" + port, nil
-}
-
 // Endpoint receives webhooks.
 type Endpoint struct {
 	ID        string // ULID
@@ -174,15 +153,23 @@ type Endpoint struct {
 
 // Destination is where a merchant's payments go unless a request says otherwise.
 type Destination struct {
-	ID       string // ULID
-	Merchant payment.MerchantID
-	To       asset.Destination
-	// WalletType is what the wallet is: "eoa", or "safe" for a contract.
-	WalletType string
+	ID         string // ULID
+	Merchant   payment.MerchantID
+	To         asset.Destination
+	WalletType WalletType
 	Access     *payment.Access // nil for the merchant's own
 	Active     bool
 	CreatedAt  time.Time
 }
+
+// WalletType is what kind of account a wallet is, in the Request API's words.
+type WalletType string
+
+// The types of wallets. "" is stored as an EOA.
+const (
+	EOA      WalletType = "eoa"
+	Contract WalletType = "safe" // any contract, a Safe or another one
+)
 
 // Nonce is a number that may be used once, and what it was given out for.
 type Nonce struct {
@@ -213,6 +200,17 @@ type Store interface {
 	CredentialByHash(ctx context.Context, kind CredentialKind, hash string) (Credential, error)
 	Credentials(ctx context.Context, m payment.MerchantID) ([]Credential, error)
 	RevokeCredential(ctx context.Context, m payment.MerchantID, id string, at time.Time) error
+	// TouchCredential notes that a credential was used, unless a later use is noted already.
+	TouchCredential(ctx context.Context, id string, at time.Time) error
+	// Client is one client id of a merchant's. Fault: NotFound "client_id_not_found".
+	Client(ctx context.Context, m payment.MerchantID, id string) (Credential, error)
+	// UpdateClient changes a client id under a lock and returns what became of it.
+	// change sees it as it is stored and may set label, origins, settings,
+	// destination, UpdatedAt, InactiveAt and RevokedAt; its error leaves all as it
+	// was. It may run more than once.
+	//
+	// Faults: NotFound "client_id_not_found"; Conflict "revoked" if it was revoked before.
+	UpdateClient(ctx context.Context, m payment.MerchantID, id string, change func(*Credential) error) (Credential, error)
 
 	InsertEndpoint(ctx context.Context, e Endpoint) error // Conflict "webhook_exists" if the merchant has that URL
 	Endpoints(ctx context.Context, m payment.MerchantID) ([]Endpoint, error)
@@ -221,12 +219,20 @@ type Store interface {
 
 	InsertDestination(ctx context.Context, d Destination) error // an active one replaces the active one of its wallet and chain
 	Destinations(ctx context.Context, m payment.MerchantID) ([]Destination, error)
+	ActiveDestinations(ctx context.Context, m payment.MerchantID) ([]Destination, error)
+	// Destination is one of a merchant's. Fault: NotFound "destination_not_found".
+	Destination(ctx context.Context, m payment.MerchantID, id string) (Destination, error)
+	// MoveDestination gives an active destination another chain, token, wallet type
+	// and access policy; it replaces the active one of its wallet on that chain.
+	// Fault: NotFound "destination_not_found" if it is not active.
+	MoveDestination(ctx context.Context, d Destination) error
 	DeactivateDestination(ctx context.Context, m payment.MerchantID, id string) error
 }
 
 // Authenticate finds the working credential behind a secret.
 //
-// Faults: Unauthorized if there is none or it was revoked.
+// Faults: Unauthorized if there is none; Forbidden "credential_revoked" and
+// "client_id_inactive" if it no longer works, or not now.
 func Authenticate(ctx context.Context, s Store, kind CredentialKind, secret string) (Credential, error) {
 	denied := fault.New(fault.Unauthorized, "invalid_credential", "The credential is missing or not valid.")
 	if secret == "" || len(secret) > 200 {
@@ -238,8 +244,10 @@ func Authenticate(ctx context.Context, s Store, kind CredentialKind, secret stri
 		return Credential{}, denied
 	case err != nil:
 		return Credential{}, err
-	case !c.RevokedAt.IsZero():
-		return Credential{}, denied
+	case c.Status() == ClientRevoked:
+		return Credential{}, fault.New(fault.Forbidden, "credential_revoked", "This credential was revoked.")
+	case c.Status() == ClientInactive:
+		return Credential{}, fault.New(fault.Forbidden, "client_id_inactive", "This client id is switched off.")
 	}
 	return c, nil
 }

@@ -2,19 +2,17 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
-	"quittance/internal/asset"
 	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 )
 
 const (
-	insertMerchant  = `INSERT INTO merchants (id, name, window_us, created_at) VALUES ($1, $2, $3, $4)`
-	merchantColumns = `id, name, window_us, created_at`
+	insertMerchant  = `INSERT INTO merchants (id, name, window_us, created_at, access) VALUES ($1, $2, $3, $4, $5)`
+	merchantColumns = `id, name, window_us, created_at, access`
 	selectMerchant  = `SELECT ` + merchantColumns + ` FROM merchants WHERE id = $1`
 	selectMerchants = `SELECT ` + merchantColumns + ` FROM merchants ORDER BY id`
 )
@@ -23,7 +21,11 @@ const (
 //
 // Faults: Conflict "merchant_exists".
 func (s *Store) InsertMerchant(ctx context.Context, m merchant.Merchant) error {
-	err := s.change(ctx, insertMerchant, m.ID, m.Name, m.Window.Microseconds(), micros(m.CreatedAt))
+	access, err := encodeAccess(m.Access)
+	if err != nil {
+		return err
+	}
+	err = s.change(ctx, insertMerchant, m.ID, m.Name, m.Window.Microseconds(), micros(m.CreatedAt), access)
 	return recode(err, fault.Conflict, "merchant_exists", "There is a merchant with this id already.")
 }
 
@@ -44,8 +46,12 @@ func (s *Store) queryMerchants(ctx context.Context, query string, args ...any) (
 	}
 	return collect(r, func() (m merchant.Merchant, err error) {
 		var window, created int64
-		err = r.Scan(&m.ID, &m.Name, &window, &created)
+		var access string
+		if err := r.Scan(&m.ID, &m.Name, &window, &created, &access); err != nil {
+			return m, err
+		}
 		m.Window, m.CreatedAt = time.Duration(window)*time.Microsecond, fromMicros(created)
+		m.Access, err = decodeAccess(access)
 		return m, err
 	})
 }
@@ -62,69 +68,6 @@ func one[T any](all []T, err error) func(what string) (T, error) {
 		}
 		return all[0], nil
 	}
-}
-
-const (
-	insertCredential = `INSERT INTO credentials (id, merchant, kind, hash, hint, label, origins, created_at, revoked_at)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-
-	credentialColumns      = `id, merchant, kind, hash, hint, label, origins, created_at, revoked_at`
-	selectCredentialByHash = `SELECT ` + credentialColumns + ` FROM credentials WHERE kind = $1 AND hash = $2`
-	selectCredentials      = `SELECT ` + credentialColumns + ` FROM credentials WHERE merchant = $1 ORDER BY id`
-
-	// revokeCredential keeps the time of the first revocation.
-	revokeCredential = `UPDATE credentials SET revoked_at = CASE WHEN revoked_at = 0 THEN $3 ELSE revoked_at END
- WHERE merchant = $1 AND id = $2`
-)
-
-// InsertCredential implements merchant.Store.
-//
-// Faults: Conflict "credential_exists"; NotFound if there is no such merchant.
-func (s *Store) InsertCredential(ctx context.Context, c merchant.Credential) error {
-	origins := ""
-	if len(c.Origins) > 0 {
-		b, err := json.Marshal(c.Origins)
-		if err != nil {
-			return fmt.Errorf("encode origins: %w", err)
-		}
-		origins = string(b)
-	}
-	err := s.change(ctx, insertCredential, c.ID, c.Merchant, c.Kind, c.Hash, c.Hint, c.Label, origins, micros(c.CreatedAt), micros(c.RevokedAt))
-	return recode(err, fault.Conflict, "credential_exists", "This credential exists already.")
-}
-
-// CredentialByHash implements merchant.Store.
-func (s *Store) CredentialByHash(ctx context.Context, kind merchant.CredentialKind, hash string) (merchant.Credential, error) {
-	return one(s.queryCredentials(ctx, selectCredentialByHash, kind, hash))("credential")
-}
-
-// Credentials implements merchant.Store.
-func (s *Store) Credentials(ctx context.Context, m payment.MerchantID) ([]merchant.Credential, error) {
-	return s.queryCredentials(ctx, selectCredentials, m)
-}
-
-func (s *Store) queryCredentials(ctx context.Context, query string, args ...any) ([]merchant.Credential, error) {
-	r, err := s.read.query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (c merchant.Credential, err error) {
-		var origins string
-		var created, revoked int64
-		if err := r.Scan(&c.ID, &c.Merchant, &c.Kind, &c.Hash, &c.Hint, &c.Label, &origins, &created, &revoked); err != nil {
-			return c, err
-		}
-		c.CreatedAt, c.RevokedAt = fromMicros(created), fromMicros(revoked)
-		if origins == "" {
-			return c, nil
-		}
-		return c, json.Unmarshal([]byte(origins), &c.Origins)
-	})
-}
-
-// RevokeCredential implements merchant.Store. Revoking again is a no-op.
-func (s *Store) RevokeCredential(ctx context.Context, m payment.MerchantID, id string, at time.Time) error {
-	return s.changeOne(ctx, "credential", revokeCredential, m, id, micros(at))
 }
 
 const (
@@ -181,60 +124,4 @@ func (s *Store) SetEndpointActive(ctx context.Context, m payment.MerchantID, id 
 // DeleteEndpoint implements merchant.Store. Deliveries to it stay listed.
 func (s *Store) DeleteEndpoint(ctx context.Context, m payment.MerchantID, id string) error {
 	return s.changeOne(ctx, "webhook", deleteEndpoint, m, id)
-}
-
-const (
-	insertDestination = `INSERT INTO destinations (id, merchant, wallet, chain, token, active, created_at)
- VALUES ($1, $2, $3, $4, $5, $6, $7)`
-
-	replaceDestination    = `UPDATE destinations SET active = FALSE WHERE merchant = $1 AND wallet = $2 AND chain = $3 AND active`
-	selectDestinations    = `SELECT id, merchant, wallet, chain, token, active, created_at FROM destinations WHERE merchant = $1 ORDER BY id`
-	deactivateDestination = `UPDATE destinations SET active = FALSE WHERE merchant = $1 AND id = $2`
-)
-
-// InsertDestination implements merchant.Store.
-//
-// Faults: Conflict if the id is taken, or if another active destination of the
-// wallet and chain is being added at the same moment.
-func (s *Store) InsertDestination(ctx context.Context, d merchant.Destination) error {
-	chain, err := number(uint64(d.To.Chain))
-	if err != nil {
-		return err
-	}
-	err = s.write(ctx, func(t *tx) error {
-		if d.Active {
-			if _, err := t.exec(ctx, replaceDestination, d.Merchant, d.To.Wallet.Lower(), chain); err != nil {
-				return err
-			}
-		}
-		_, err := t.exec(ctx, insertDestination, d.ID, d.Merchant, d.To.Wallet.Lower(), chain, d.To.Token.Lower(), d.Active, micros(d.CreatedAt))
-		return err
-	})
-	return recode(err, fault.Conflict, "destination_exists", "This destination exists already.")
-}
-
-// Destinations implements merchant.Store.
-func (s *Store) Destinations(ctx context.Context, m payment.MerchantID) ([]merchant.Destination, error) {
-	r, err := s.read.query(ctx, selectDestinations, m)
-	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (d merchant.Destination, err error) {
-		var wallet, token string
-		var chain, created int64
-		if err := r.Scan(&d.ID, &d.Merchant, &wallet, &chain, &token, &d.Active, &created); err != nil {
-			return d, err
-		}
-		d.To.Chain, d.CreatedAt = asset.ChainID(chain), fromMicros(created)
-		if d.To.Wallet, err = parseAddress(wallet); err != nil {
-			return d, err
-		}
-		d.To.Token, err = parseAddress(token)
-		return d, err
-	})
-}
-
-// DeactivateDestination implements merchant.Store.
-func (s *Store) DeactivateDestination(ctx context.Context, m payment.MerchantID, id string) error {
-	return s.changeOne(ctx, "destination", deactivateDestination, m, id)
 }

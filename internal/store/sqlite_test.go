@@ -100,7 +100,7 @@ func group(t *testing.T, s *Store, do ...func(session) error) (told []error) {
 
 func addMerchant(id string) func(session) error {
 	return func(on session) error {
-		_, err := on.exec(context.Background(), insertMerchant, id, "name", 0, 0)
+		_, err := on.exec(context.Background(), insertMerchant, id, "name", 0, 0, "")
 		return err
 	}
 }
@@ -248,7 +248,8 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		"unsettled": selectUnsettled, "update transfer": updateTransfer, "attempts": selectAttempts, "update attempt": updateAttempt,
 		"orphans": selectOrphans, "events": selectEvents, "event": selectEvent, "answer": selectAnswer, "prune": pruneAnswers,
 		"credential": selectCredentialByHash, "credentials": selectCredentials, "endpoints": selectEndpoints,
-		"destinations": selectDestinations, "replace destination": replaceDestination, "due": selectAnyDue, "claim": claimJobs,
+		"destinations": selectDestinations, "replace destination": replaceDestination, "due": selectDue, "laned": selectAnyLanedDue,
+		"claim": claimJobs + placeholders(3, 16) + `)`,
 		"again": againJob, "cursor": selectCursor, "checkpoints": selectCheckpoints, "forget": forgetCheckpoints, "drop": dropCheckpoints,
 		"delivery": selectDelivery, "of a merchant": deliveries("merchant = $2"), "of a payment": deliveries("payment = $2"),
 		"in a state": deliveries("state = $2"), "insert event": insertEvent,

@@ -28,9 +28,13 @@ ALTER TABLE credentials ADD COLUMN settings TEXT NOT NULL DEFAULT ''; -- JSON of
 ALTER TABLE credentials ADD COLUMN destination TEXT NOT NULL DEFAULT ''; -- destination a client id is bound to
 ALTER TABLE credentials ADD COLUMN inactive_at BIGINT NOT NULL DEFAULT 0; -- switched off since, 0 while it works
 ALTER TABLE credentials ADD COLUMN last_used_at BIGINT NOT NULL DEFAULT 0; -- to the minute
+ALTER TABLE credentials ADD COLUMN updated_at BIGINT NOT NULL DEFAULT 0; -- settings changed, 0 if they never did
 
 ALTER TABLE destinations ADD COLUMN wallet_type TEXT NOT NULL DEFAULT 'eoa' CHECK (wallet_type IN ('eoa', 'safe'));
 ALTER TABLE destinations ADD COLUMN access TEXT NOT NULL DEFAULT ''; -- JSON of the access policy of payments to it
+
+-- Answers may hold secrets: those that are written from now on are sealed.
+ALTER TABLE idempotency ADD COLUMN sealed BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- Numbers that are used once: in sign-in messages and in typed data to sign.
 CREATE TABLE nonces (

@@ -27,6 +27,10 @@ func (f *fixture) endpoint(t testing.TB, m payment.MerchantID, url string) merch
 	return e
 }
 
+var settings = merchant.ClientSettings{
+	FeePercentage: "2.5", FeeAddress: address(11), OperatorWallet: address(12), PreApprovalExpiry: time.Hour, AuthorizationExpiry: 24 * time.Hour,
+}
+
 var merchants = map[string]func(*testing.T, *fixture){
 	"merchants": func(t *testing.T, f *fixture) {
 		a, b := f.merchant(t), f.merchant(t)
@@ -50,6 +54,9 @@ var merchants = map[string]func(*testing.T, *fixture){
 			}
 			if kind == merchant.ClientID {
 				c.Origins = []string{"https://shop.example", "http://localhost:3000"}
+				c.Public, c.Destination = "cli_1", f.id()
+				c.Settings = settings
+				c.InactiveAt, c.LastUsedAt, c.UpdatedAt = start.Add(time.Microsecond), start.Add(time.Second), start.Add(2*time.Second)
 			}
 			must(t, f.InsertCredential(t.Context(), c))
 			want = append(want, c)
@@ -77,6 +84,79 @@ var merchants = map[string]func(*testing.T, *fixture){
 		got, err = f.CredentialByHash(t.Context(), merchant.APIKey, hash(0)[2:])
 		must(t, err)
 		exact(t, "revoked twice", got, want[0])
+	},
+
+	"client ids": func(t *testing.T, f *fixture) {
+		m, other := f.merchant(t).ID, f.merchant(t).ID
+		key := merchant.Credential{ID: f.id(), Merchant: m, Kind: merchant.APIKey, Hash: hash(1)[2:], CreatedAt: start}
+		want := merchant.Credential{ID: f.id(), Merchant: m, Kind: merchant.ClientID, Hash: hash(2)[2:], Public: "cli_2", Label: "shop", CreatedAt: start}
+		must(t, f.InsertCredential(t.Context(), key))
+		must(t, f.InsertCredential(t.Context(), want))
+		same := func(what string) {
+			t.Helper()
+			got, err := f.Client(t.Context(), m, want.ID)
+			must(t, err)
+			exact(t, what, got, want)
+		}
+		same("as inserted")
+		for what, of := range map[string]struct {
+			m  payment.MerchantID
+			id string
+		}{"another merchant's": {other, want.ID}, "an API key": {m, key.ID}, "nobody's": {m, f.id()}} {
+			_, err := f.Client(t.Context(), of.m, of.id)
+			refused(t, what, err, fault.NotFound, "client_id_not_found")
+			_, err = f.UpdateClient(t.Context(), of.m, of.id, func(c *merchant.Credential) error { c.Label = "mine now"; return nil })
+			refused(t, "changing "+what, err, fault.NotFound, "client_id_not_found")
+		}
+
+		change := func(c *merchant.Credential) error {
+			c.Label, c.Origins, c.Settings, c.Destination = "new", []string{"https://new.example"}, settings, "01KE"
+			c.InactiveAt, c.UpdatedAt = start.Add(time.Minute), start.Add(time.Hour)
+			return nil
+		}
+		must(t, change(&want))
+		got, err := f.UpdateClient(t.Context(), m, want.ID, change)
+		must(t, err)
+		exact(t, "what became of it", got, want)
+		same("changed")
+		_, err = f.UpdateClient(t.Context(), m, want.ID, func(c *merchant.Credential) error { c.Label = "half"; return errRollback })
+		if !errors.Is(err, errRollback) {
+			t.Errorf("a change that fails: got %v", err)
+		}
+		same("after a change that failed")
+
+		must(t, f.TouchCredential(t.Context(), want.ID, start.Add(2*time.Hour)))
+		must(t, f.TouchCredential(t.Context(), want.ID, start.Add(time.Hour)))
+		want.LastUsedAt = start.Add(2 * time.Hour)
+		same("used")
+
+		_, err = f.UpdateClient(t.Context(), m, want.ID, func(c *merchant.Credential) error { c.RevokedAt = start.Add(time.Hour); return nil })
+		must(t, err)
+		want.RevokedAt = start.Add(time.Hour)
+		_, err = f.UpdateClient(t.Context(), m, want.ID, func(c *merchant.Credential) error { c.RevokedAt = time.Time{}; return nil })
+		refused(t, "a revoked one", err, fault.Conflict, "revoked")
+		same("revoked")
+	},
+
+	"of many changes to a client id none is lost": func(t *testing.T, f *fixture) {
+		m := f.merchant(t).ID
+		c := merchant.Credential{ID: f.id(), Merchant: m, Kind: merchant.ClientID, Hash: hash(1)[2:], CreatedAt: start}
+		must(t, f.InsertCredential(t.Context(), c))
+		var group sync.WaitGroup
+		for range 16 {
+			group.Go(func() {
+				_, err := f.UpdateClient(t.Context(), m, c.ID, func(c *merchant.Credential) error { c.Label += "x"; return nil })
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		group.Wait()
+		got, err := f.Client(t.Context(), m, c.ID)
+		must(t, err)
+		if len(got.Label) != 16 {
+			t.Errorf("%d of 16 changes are there", len(got.Label))
+		}
 	},
 
 	"endpoints": func(t *testing.T, f *fixture) {
@@ -108,8 +188,17 @@ var merchants = map[string]func(*testing.T, *fixture){
 		m, other := f.merchant(t).ID, f.merchant(t).ID
 		add := func(m payment.MerchantID, wallet int, c asset.ChainID, token int, active bool) merchant.Destination {
 			d := merchant.Destination{
-				ID: f.id(), Merchant: m, Active: active, CreatedAt: start,
+				ID: f.id(), Merchant: m, Active: active, CreatedAt: start, WalletType: merchant.EOA,
 				To: asset.Destination{Wallet: address(wallet), Chain: c, Token: address(token)},
+			}
+			switch token {
+			case 2:
+				d.WalletType = merchant.Contract
+			case 3:
+				policy := access(5)
+				d.Access = &policy
+			case 4:
+				d.Access = &payment.Access{} // everyone, whatever the merchant says
 			}
 			must(t, f.InsertDestination(t.Context(), d))
 			return d
@@ -133,6 +222,36 @@ var merchants = map[string]func(*testing.T, *fixture){
 		second.Active = false
 		list("deactivated", m, first, elsewhere, idle, second)
 		refused(t, "the same id", f.InsertDestination(t.Context(), idle), fault.Conflict, "destination_exists")
+	},
+
+	"a destination that moves": func(t *testing.T, f *fixture) {
+		m, other := f.merchant(t).ID, f.merchant(t).ID
+		add := func(chain asset.ChainID) merchant.Destination {
+			d := merchant.Destination{ID: f.id(), Merchant: m, Active: true, CreatedAt: start, WalletType: merchant.EOA,
+				To: asset.Destination{Wallet: address(1), Chain: chain, Token: address(2)}}
+			must(t, f.InsertDestination(t.Context(), d))
+			return d
+		}
+		moved, there := add(1), add(10)
+		policy := access(5)
+		moved.To.Chain, moved.To.Token, moved.WalletType, moved.Access = 10, address(3), merchant.Contract, &policy
+		foreign := moved
+		foreign.Merchant = other
+		refused(t, "another merchant's", f.MoveDestination(t.Context(), foreign), fault.NotFound, "destination_not_found")
+		must(t, f.MoveDestination(t.Context(), moved))
+		there.Active = false
+		all, err := f.Destinations(t.Context(), m)
+		must(t, err)
+		exact(t, "moved to where another one was", all, []merchant.Destination{moved, there})
+		active, err := f.ActiveDestinations(t.Context(), m)
+		must(t, err)
+		exact(t, "active", active, []merchant.Destination{moved})
+		got, err := f.Destination(t.Context(), m, there.ID)
+		must(t, err)
+		exact(t, "by id", got, there)
+		_, err = f.Destination(t.Context(), other, there.ID)
+		refused(t, "another merchant's by id", err, fault.NotFound, "destination_not_found")
+		refused(t, "an inactive one", f.MoveDestination(t.Context(), there), fault.NotFound, "destination_not_found")
 	},
 
 	"of many destinations added at once one is active": func(t *testing.T, f *fixture) {

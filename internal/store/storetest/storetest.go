@@ -25,7 +25,7 @@ import (
 func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
 		"payments": payments, "transfers": transfers, "cursors": cursors, "log": log, "idempotency": idempotency,
-		"merchants": merchants, "webhooks": webhooks, "writes": writes, "hub": hub, "screenings": screenings,
+		"merchants": merchants, "webhooks": webhooks, "writes": writes, "hub": hub, "screenings": screenings, "once": once,
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {
@@ -76,7 +76,7 @@ func (f *fixture) id() string {
 
 func (f *fixture) merchant(t testing.TB) merchant.Merchant {
 	t.Helper()
-	m := merchant.Merchant{ID: payment.MerchantID(f.id()), Name: "Café \"Näher\"", Window: 90 * time.Minute, CreatedAt: start}
+	m := merchant.Merchant{ID: payment.MerchantID(f.id()), Name: "Café \"Näher\"", Window: 90 * time.Minute, Access: access(1), CreatedAt: start}
 	must(t, f.InsertMerchant(t.Context(), m))
 	return m
 }
@@ -85,6 +85,11 @@ func address(n int) asset.Address {
 	var a asset.Address
 	a[0], a[18], a[19] = 0xab, byte(n>>8), byte(n)
 	return a
+}
+
+// access is a policy of which nothing is left out.
+func access(n int) payment.Access {
+	return payment.Access{Allowed: []asset.Address{address(n), address(n + 1)}, Screen: true, Provider: "list", HideUntilApproved: true, HidePayee: true}
 }
 
 func hash(n int) string { return fmt.Sprintf("0x%064x", n) }
