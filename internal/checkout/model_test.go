@@ -12,6 +12,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
+	"quittance/internal/job"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
@@ -383,7 +384,7 @@ func TestNothingHalfWritten(t *testing.T) {
 	if got := w.load(p.ID); got.Standing.State != payment.Open || len(got.Transfers) != 0 || len(w.events(p.ID)) != before {
 		t.Errorf("half of a write is there: %s, %d transfers, %d events", got.Standing.State, len(got.Transfers), len(w.events(p.ID)))
 	}
-	jobs, err := w.store.Claim(t.Context(), begin.Add(time.Hour), time.Minute, 10)
+	jobs, err := w.store.Claim(t.Context(), begin.Add(time.Hour), time.Minute, job.Room{Free: 10, Laned: 10, PerLane: 10})
 	must(t, err)
 	if c, err := w.Cursor(t.Context(), base); err != nil || len(jobs) != 0 || c.Blocks[0].Number != 1 {
 		t.Errorf("cursor %v, jobs %v, %v", c, jobs, err)

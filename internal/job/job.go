@@ -10,9 +10,12 @@ import (
 
 // Job is one piece of work.
 type Job struct {
-	ID      string // ULID
-	Kind    string // selects the handler: "webhook.relay"
-	Args    string // what the handler needs, usually an id
+	ID   string // ULID
+	Kind string // selects the handler: "webhook.relay"
+	Args string // what the handler needs, usually an id
+	// Lane names jobs of which only some run at the same time, so that they hold
+	// up each other and nobody else; "" for jobs that never wait for one another.
+	Lane    string
 	RunAt   time.Time
 	Attempt int // 1 on the first run
 }
@@ -26,17 +29,26 @@ type Buried struct {
 // Enqueuer adds jobs inside a transaction: they exist if and only if it
 // commits. The store's transactions implement it.
 type Enqueuer interface {
-	// Enqueue stores a job of the given Kind, Args and RunAt. An empty ID is
+	// Enqueue stores a job of the given Kind, Args, Lane and RunAt. An empty ID is
 	// filled in; Attempt is not looked at.
 	Enqueue(ctx context.Context, j Job) error
+}
+
+// Room is how many jobs a claim may take.
+type Room struct {
+	Free    int // jobs without a lane
+	Laned   int // jobs with one, of all lanes together
+	PerLane int // jobs of one lane, those leased already by any worker included
 }
 
 // Queue keeps jobs. Enqueueing happens inside the caller's own transaction and
 // is therefore not part of this interface.
 type Queue interface {
-	// Claim leases up to n jobs that are due, the oldest first. A job whose
-	// lease ran out without an answer is due again.
-	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]Job, error)
+	// Claim leases jobs that are due, as many as there is room for: of those
+	// without a lane the oldest; of the others first those with the fewest of their
+	// lane before them, leased ones included, and among these the oldest. A job
+	// whose lease ran out without an answer is due again.
+	Claim(ctx context.Context, now time.Time, lease time.Duration, room Room) ([]Job, error)
 	// Done removes a finished job.
 	Done(ctx context.Context, id string) error
 	// Again makes a claimed job due at a later time; why is kept for people.

@@ -26,8 +26,14 @@ type Config struct {
 	// context ends a little earlier, so that two workers never run one job at
 	// the same time unless a handler ignores its context. Default 1 min.
 	Lease time.Duration
-	// Concurrency is how many jobs run at the same time. Default 16.
+	// Concurrency is how many jobs without a lane run at the same time. Default 16.
 	Concurrency int
+	// Laned is how many jobs with a lane run at the same time. They have places of
+	// their own, so that neither sort waits for the other. Default 64.
+	Laned int
+	// PerLane is how many jobs of one lane run at the same time, on all nodes
+	// together. Default 4.
+	PerLane int
 	// MaxAttempts is after how many failures a job is given up. Default 20,
 	// which takes about two days.
 	MaxAttempts int
@@ -39,7 +45,8 @@ const settle = 5 * time.Second
 // Worker runs jobs.
 type Worker struct {
 	c     Config
-	slots chan struct{} // holds a value for each running job
+	slots chan struct{} // holds a value for each running job without a lane
+	laned chan struct{} // and for each with one
 	freed chan struct{} // a job has ended
 	runs  sync.WaitGroup
 }
@@ -58,10 +65,16 @@ func NewWorker(c Config) *Worker {
 	if c.Concurrency <= 0 {
 		c.Concurrency = 16
 	}
+	if c.Laned <= 0 {
+		c.Laned = 64
+	}
+	if c.PerLane <= 0 {
+		c.PerLane = 4
+	}
 	if c.MaxAttempts <= 0 {
 		c.MaxAttempts = 20
 	}
-	return &Worker{c: c, slots: make(chan struct{}, c.Concurrency), freed: make(chan struct{}, 1)}
+	return &Worker{c: c, slots: make(chan struct{}, c.Concurrency), laned: make(chan struct{}, c.Laned), freed: make(chan struct{}, 1)}
 }
 
 // Run works until ctx ends, then cancels the handlers' contexts, waits for them
@@ -92,30 +105,37 @@ func (w *Worker) Run(ctx context.Context) error {
 // round claims as many jobs as there are free slots and starts them. more says
 // that another round may find more at once.
 func (w *Worker) round(ctx context.Context) (more bool, err error) {
-	free := cap(w.slots) - len(w.slots)
-	if free == 0 || ctx.Err() != nil {
+	room := Room{Free: cap(w.slots) - len(w.slots), Laned: cap(w.laned) - len(w.laned), PerLane: w.c.PerLane}
+	if (room.Free == 0 && room.Laned == 0) || ctx.Err() != nil {
 		return false, nil
 	}
 	// A claim is not broken off: what it leased would lie idle until the lease ends.
 	claim, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
 	defer cancel()
 	claimed := time.Now()
-	jobs, err := w.c.Queue.Claim(claim, claimed.UTC(), w.c.Lease, free)
+	jobs, err := w.c.Queue.Claim(claim, claimed.UTC(), w.c.Lease, room)
 	if err != nil {
 		return false, err
 	}
+	laned := 0
 	for _, j := range jobs {
-		w.slots <- struct{}{} // never blocks: only this goroutine takes slots
+		slots := w.slots
+		if j.Lane != "" {
+			slots = w.laned
+			laned++
+		}
+		slots <- struct{}{} // never blocks: only this goroutine takes slots
 		w.runs.Go(func() {
-			defer w.release()
+			defer w.release(slots)
 			w.run(ctx, j, claimed)
 		})
 	}
-	return len(jobs) == free, nil
+	free := len(jobs) - laned
+	return (free > 0 && free == room.Free) || (laned > 0 && laned == room.Laned), nil
 }
 
-func (w *Worker) release() {
-	<-w.slots
+func (w *Worker) release(slots chan struct{}) {
+	<-slots
 	select {
 	case w.freed <- struct{}{}:
 	default:

@@ -40,10 +40,14 @@ func newMemory(kinds ...string) *memory {
 	return m
 }
 
-func (m *memory) add(id, kind string) {
+func (m *memory) add(id, kind string) { m.put(job.Job{ID: id, Kind: kind}) }
+
+// put adds a job that is due.
+func (m *memory) put(j job.Job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.jobs[id] = &entry{Job: job.Job{ID: id, Kind: kind, RunAt: time.Now().UTC()}}
+	j.RunAt = time.Now().UTC()
+	m.jobs[j.ID] = &entry{Job: j}
 }
 
 func (m *memory) get(id string) entry {
@@ -64,7 +68,7 @@ func (m *memory) begin(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (m *memory) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]job.Job, error) {
+func (m *memory) Claim(ctx context.Context, now time.Time, lease time.Duration, room job.Room) ([]job.Job, error) {
 	err := m.begin(ctx)
 	defer m.mu.Unlock()
 	if err != nil {
@@ -79,7 +83,25 @@ func (m *memory) Claim(ctx context.Context, now time.Time, lease time.Duration, 
 	}
 	slices.SortFunc(due, func(a, b *entry) int { return strings.Compare(a.ID, b.ID) })
 	var jobs []job.Job
-	for _, e := range due[:min(n, len(due))] {
+	lanes, free, laned := map[string]int{}, room.Free, room.Laned
+	for _, e := range m.jobs {
+		if e.leased.After(now) && !e.done {
+			lanes[e.Lane]++
+		}
+	}
+	for _, e := range due {
+		left := &free
+		if e.Lane != "" {
+			left = &laned
+			if lanes[e.Lane] >= room.PerLane {
+				continue
+			}
+		}
+		if *left == 0 {
+			continue
+		}
+		*left--
+		lanes[e.Lane]++
 		e.leased, e.Attempt = now.Add(lease), e.Attempt+1
 		jobs = append(jobs, e.Job)
 	}
@@ -254,6 +276,54 @@ func TestConcurrencyIsBounded(t *testing.T) {
 			if !m.get(id).done {
 				t.Errorf("%s was not done", id)
 			}
+		}
+	})
+}
+
+// Jobs that hang fill their own lane and no other's places, and those without a
+// lane have places of their own.
+func TestALaneThatHangsHoldsUpOnlyItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		for i := range 50 {
+			m.put(job.Job{ID: fmt.Sprintf("a%02d", i), Kind: "hangs", Lane: "dead"})
+			m.put(job.Job{ID: fmt.Sprintf("b%02d", i), Kind: "quick", Lane: fmt.Sprintf("lane%d", i%5)})
+			m.put(job.Job{ID: fmt.Sprintf("c%02d", i), Kind: "quick"})
+		}
+		var mu sync.Mutex
+		var hanging, most, quick int
+		began := time.Now()
+		var last time.Duration
+		work(t, job.Config{Queue: m, Concurrency: 2, Laned: 6, PerLane: 3, Handlers: map[string]job.Handler{
+			"hangs": func(context.Context, job.Job) error {
+				mu.Lock()
+				hanging++
+				most = max(most, hanging)
+				mu.Unlock()
+				time.Sleep(5 * time.Second)
+				mu.Lock()
+				hanging--
+				mu.Unlock()
+				return nil
+			},
+			"quick": func(context.Context, job.Job) error {
+				time.Sleep(10 * time.Millisecond)
+				mu.Lock()
+				defer mu.Unlock()
+				quick++
+				last = time.Since(began)
+				return nil
+			},
+		}}, 2*time.Minute)
+		if most != 3 {
+			t.Errorf("%d of one lane ran at the same time, want 3", most)
+		}
+		// 50 jobs in the three places that are left, 50 in the two without lanes.
+		if quick != 100 || last > time.Second {
+			t.Errorf("%d quick jobs were done, the last after %v", quick, last)
+		}
+		if e := m.get("a49"); !e.done {
+			t.Errorf("the lane's own last job: %+v", e)
 		}
 	})
 }

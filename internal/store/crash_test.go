@@ -14,6 +14,7 @@ import (
 
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
+	"quittance/internal/job"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/pgtest"
@@ -136,7 +137,7 @@ func crash(t *testing.T, dsn, how string) {
 			t.Errorf("a payment that was never committed: got %v, want NotFound", err)
 		}
 	}
-	jobs, err := s.Claim(t.Context(), time.Now().UTC(), time.Minute, 1_000_000)
+	jobs, err := s.Claim(t.Context(), time.Now().UTC(), time.Minute, job.Room{Free: 1_000_000})
 	if err != nil || len(jobs) < len(committed) {
 		t.Errorf("%d jobs for %d confirmed payments, %v", len(jobs), len(committed), err)
 	}

@@ -10,8 +10,8 @@ import (
 	"quittance/internal/payment"
 )
 
-const insertJob = `INSERT INTO jobs (id, kind, args, state, run_at, leased_until, attempt, why)
- VALUES ($1, $2, $3, 'ready', $4, 0, 0, '')`
+const insertJob = `INSERT INTO jobs (id, kind, args, state, run_at, leased_until, attempt, why, lane)
+ VALUES ($1, $2, $3, 'ready', $4, 0, 0, '', $5)`
 
 // Enqueue implements job.Enqueuer: the job exists if and only if the
 // transaction commits.
@@ -19,7 +19,7 @@ func (t *tx) Enqueue(ctx context.Context, j job.Job) error {
 	if j.ID == "" {
 		j.ID = payment.NewULID(time.Now())
 	}
-	if _, err := t.exec(ctx, insertJob, j.ID, j.Kind, j.Args, micros(j.RunAt)); err != nil {
+	if _, err := t.exec(ctx, insertJob, j.ID, j.Kind, j.Args, micros(j.RunAt), j.Lane); err != nil {
 		return err
 	}
 	t.enqueued = true
@@ -32,26 +32,49 @@ func (s *Store) Enqueue(ctx context.Context, j job.Job) error {
 }
 
 const (
-	// claimJobs repeats its conditions outside of the subquery: on PostgreSQL a
-	// row that another worker has just claimed is looked at again, and no longer
-	// fits. That is what makes it safe without SKIP LOCKED, which SQLite lacks.
-	claimJobs = `UPDATE jobs SET leased_until = $2, attempt = attempt + 1
- WHERE state = 'ready' AND run_at <= $1 AND leased_until <= $1 AND id IN (
-  SELECT j.id FROM jobs j WHERE j.state = 'ready' AND j.run_at <= $1 AND j.leased_until <= $1 ORDER BY j.run_at, j.id LIMIT $3)
- RETURNING id, kind, args, run_at, attempt`
+	isDue = `state = 'ready' AND run_at <= $1 AND leased_until <= $1`
 
-	selectAnyDue = `SELECT id FROM jobs WHERE state = 'ready' AND run_at <= $1 AND leased_until <= $1 ORDER BY run_at, id LIMIT 1`
+	selectDue = `SELECT id FROM jobs WHERE lane = '' AND ` + isDue + ` ORDER BY run_at, id LIMIT $2`
+
+	selectAnyLanedDue = `SELECT id FROM jobs WHERE lane <> '' AND ` + isDue + ` ORDER BY run_at, id LIMIT 1`
+
+	// selectLanedDue takes the jobs that have the fewest of their lane before
+	// them, leased ones included, and among those the oldest. It hops from lane to
+	// lane and looks at the first few jobs of each, so that what it costs depends
+	// on the number of lanes and not on how many jobs wait in them.
+	selectLanedDue = `WITH RECURSIVE lanes (lane) AS (
+  SELECT MIN(j.lane) FROM jobs j WHERE j.state = 'ready' AND j.lane > ''
+  UNION ALL
+  SELECT (SELECT MIN(j.lane) FROM jobs j WHERE j.state = 'ready' AND j.lane > l.lane) FROM lanes l WHERE l.lane IS NOT NULL
+ ), leased (lane, n) AS (
+  SELECT j.lane, COUNT(*) FROM jobs j WHERE j.leased_until > 0 AND j.leased_until > $1 AND j.lane > '' GROUP BY j.lane
+ ), heads (lane, id, place) AS (
+  SELECT l.lane, (SELECT j.id FROM jobs j WHERE j.lane = l.lane AND j.state = 'ready' AND j.run_at <= $1 AND j.leased_until <= $1
+   ORDER BY j.run_at, j.id LIMIT 1), COALESCE(b.n, 0)
+  FROM lanes l LEFT JOIN leased b ON b.lane = l.lane WHERE l.lane IS NOT NULL AND COALESCE(b.n, 0) < $3
+  UNION ALL
+  SELECT h.lane, (SELECT j.id FROM jobs j WHERE j.lane = h.lane AND j.state = 'ready' AND j.run_at <= $1 AND j.leased_until <= $1
+   AND (j.run_at, j.id) > (k.run_at, k.id) ORDER BY j.run_at, j.id LIMIT 1), h.place + 1
+  FROM heads h JOIN jobs k ON k.id = h.id WHERE h.place + 1 < $3
+ )
+ SELECT h.id FROM heads h JOIN jobs j ON j.id = h.id ORDER BY h.place, j.run_at, j.id LIMIT $2`
+
+	// claimJobs repeats the conditions: on PostgreSQL a row that another worker
+	// has just claimed is looked at again, and no longer fits. That is what makes it
+	// safe without SKIP LOCKED, which SQLite lacks.
+	claimJobs = `UPDATE jobs SET leased_until = $2, attempt = attempt + 1 WHERE ` + isDue + ` AND id IN (`
 )
 
-// Claim implements job.Queue.
-func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]job.Job, error) {
+// Claim implements job.Queue. The limit of a lane holds for all workers, but
+// for those on PostgreSQL that claim in the same moment.
+func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration, room job.Room) ([]job.Job, error) {
 	for {
 		// A look costs no write lock, and most of the time there is nothing.
-		var id string
-		if ok, err := found(s.read.row(ctx, selectAnyDue, []any{micros(now)}, &id)); err != nil || !ok {
+		ids, err := s.claimable(ctx, now, room)
+		if err != nil || len(ids) == 0 {
 			return nil, err
 		}
-		jobs, err := s.claim(ctx, now, lease, n)
+		jobs, err := s.claim(ctx, now, lease, ids)
 		if err != nil || len(jobs) > 0 {
 			return jobs, err
 		}
@@ -59,20 +82,65 @@ func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration, n
 	}
 }
 
-func (s *Store) claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]job.Job, error) {
+// claimable chooses the jobs for a claim.
+func (s *Store) claimable(ctx context.Context, now time.Time, room job.Room) ([]string, error) {
+	var ids []string
+	if room.Free > 0 {
+		some, err := s.jobIDs(ctx, selectDue, micros(now), room.Free)
+		if err != nil {
+			return nil, err
+		}
+		ids = some
+	}
+	if room.Laned <= 0 || room.PerLane <= 0 {
+		return ids, nil
+	}
+	var one string
+	if ok, err := found(s.read.row(ctx, selectAnyLanedDue, []any{micros(now)}, &one)); err != nil || !ok {
+		return ids, err
+	}
+	laned, err := s.jobIDs(ctx, selectLanedDue, micros(now), room.Laned, room.PerLane)
+	return append(ids, laned...), err
+}
+
+func (s *Store) jobIDs(ctx context.Context, query string, args ...any) ([]string, error) {
+	r, err := s.read.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(r, func() (id string, err error) { return id, r.Scan(&id) })
+}
+
+// claimBatch is how many jobs one statement claims.
+const claimBatch = 64
+
+func (s *Store) claim(ctx context.Context, now time.Time, lease time.Duration, ids []string) ([]job.Job, error) {
+	slices.Sort(ids) // workers that meet wait for each other and never in a circle
 	var jobs []job.Job
 	err := s.write(ctx, func(t *tx) error {
-		r, err := t.query(ctx, claimJobs, micros(now), micros(now.Add(lease)), n)
-		if err != nil {
-			return err
+		jobs = nil
+		for some := range slices.Chunk(ids, claimBatch) {
+			args := []any{micros(now), micros(now.Add(lease))}
+			// Few lengths make few statements to prepare: the last id fills up.
+			for i := range roundUp(len(some)) {
+				args = append(args, some[min(i, len(some)-1)])
+			}
+			r, err := t.query(ctx, claimJobs+placeholders(3, len(args)-2)+`) RETURNING id, kind, args, lane, run_at, attempt`, args...)
+			if err != nil {
+				return err
+			}
+			claimed, err := collect(r, func() (j job.Job, err error) {
+				var at int64
+				err = r.Scan(&j.ID, &j.Kind, &j.Args, &j.Lane, &at, &j.Attempt)
+				j.RunAt = fromMicros(at)
+				return j, err
+			})
+			if err != nil {
+				return t.note(err)
+			}
+			jobs = append(jobs, claimed...)
 		}
-		jobs, err = collect(r, func() (j job.Job, err error) {
-			var at int64
-			err = r.Scan(&j.ID, &j.Kind, &j.Args, &at, &j.Attempt)
-			j.RunAt = fromMicros(at)
-			return j, err
-		})
-		return t.note(err)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -81,6 +149,15 @@ func (s *Store) claim(ctx context.Context, now time.Time, lease time.Duration, n
 		return cmp.Or(a.RunAt.Compare(b.RunAt), cmp.Compare(a.ID, b.ID))
 	})
 	return jobs, nil
+}
+
+// roundUp is the next power of four, at most claimBatch.
+func roundUp(n int) int {
+	size := 1
+	for size < n {
+		size *= 4
+	}
+	return min(size, claimBatch)
 }
 
 const (
@@ -131,7 +208,7 @@ func (s *Store) changeOne(ctx context.Context, what, query string, args ...any) 
 }
 
 const (
-	selectBuried = `SELECT id, kind, args, run_at, attempt, why FROM jobs WHERE state = 'buried' AND id < $1 ORDER BY id DESC LIMIT $2`
+	selectBuried = `SELECT id, kind, args, lane, run_at, attempt, why FROM jobs WHERE state = 'buried' AND id < $1 ORDER BY id DESC LIMIT $2`
 	reviveJob    = `UPDATE jobs SET state = 'ready', run_at = $2, attempt = 0 WHERE id = $1 AND state = 'buried'`
 )
 
@@ -150,7 +227,7 @@ func (s *Store) Buried(ctx context.Context, before string, limit int) ([]job.Bur
 	}
 	return collect(r, func() (b job.Buried, err error) {
 		var at int64
-		err = r.Scan(&b.ID, &b.Kind, &b.Args, &at, &b.Attempt, &b.Why)
+		err = r.Scan(&b.ID, &b.Kind, &b.Args, &b.Lane, &at, &b.Attempt, &b.Why)
 		b.RunAt = fromMicros(at)
 		return b, err
 	})

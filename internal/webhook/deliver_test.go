@@ -286,7 +286,7 @@ type queue struct {
 	done chan string // how it ended
 }
 
-func (q *queue) Claim(_ context.Context, now time.Time, _ time.Duration, _ int) ([]job.Job, error) {
+func (q *queue) Claim(_ context.Context, now time.Time, _ time.Duration, _ job.Room) ([]job.Job, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.j.ID == "" || now.Before(q.j.RunAt) {

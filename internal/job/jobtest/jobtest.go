@@ -37,6 +37,10 @@ func Run(t *testing.T, open func(t *testing.T) (db Database, again func() Databa
 		"again, done and bury":                               settled,
 		"a worker of another process does what was enqueued": worked,
 		"failures come back, and are given up in the end":    retried,
+		"a lane has its limit and no part in the others'":    laned,
+		"those with the fewest before them come first":       fair,
+		"no lane is starved, and none of 400 is done twice":  shared,
+		"a lease that ran out gives its place in the lane":   takenOver,
 	} {
 		t.Run(name, func(t *testing.T) {
 			db, again := open(t)
@@ -73,7 +77,7 @@ func (f *fixture) enqueue(t *testing.T, n int, at time.Time) []string {
 
 func (f *fixture) claim(t *testing.T, now time.Time, n int) []job.Job {
 	t.Helper()
-	jobs, err := f.Claim(t.Context(), now, lease, n)
+	jobs, err := f.Claim(t.Context(), now, lease, job.Room{Free: n})
 	must(t, err)
 	return jobs
 }
@@ -101,7 +105,7 @@ func durable(t *testing.T, f *fixture) {
 		return q.Enqueue(t.Context(), job.Job{Kind: "kind", Args: "ärgs", RunAt: start})
 	}))
 	other := f.again()
-	jobs, err := other.Claim(t.Context(), start, lease, 10)
+	jobs, err := other.Claim(t.Context(), start, lease, job.Room{Free: 10})
 	must(t, err)
 	if len(jobs) != 1 || jobs[0].ID == "" || jobs[0].Kind != "kind" || jobs[0].Args != "ärgs" || jobs[0].Attempt != 1 || !jobs[0].RunAt.Equal(start) {
 		t.Errorf("got %+v", jobs)
@@ -142,7 +146,7 @@ func claimedOnce(t *testing.T, f *fixture) {
 	for w := range workers {
 		group.Go(func() {
 			for {
-				mine, err := nodes[w%2].Claim(t.Context(), start, lease, 5)
+				mine, err := nodes[w%2].Claim(t.Context(), start, lease, job.Room{Free: 5})
 				if err != nil {
 					t.Errorf("worker %d: %v", w, err)
 					return

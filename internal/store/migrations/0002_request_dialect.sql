@@ -11,7 +11,24 @@ CREATE INDEX payments_by_reference ON payments (merchant, reference) WHERE refer
 
 CREATE INDEX requests_by_reference ON requests (reference);
 CREATE INDEX transfers_by_tx ON transfers (tx);
-CREATE INDEX transfers_by_payer ON transfers (payer) WHERE payer <> '';
+
+-- Copies of what payments and requests say and never change, so that a merchant's
+-- transfers can be searched in the order of their time.
+ALTER TABLE transfers ADD COLUMN merchant TEXT NOT NULL DEFAULT '';
+ALTER TABLE transfers ADD COLUMN client_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE transfers ADD COLUMN payee TEXT NOT NULL DEFAULT ''; -- lower-case address
+ALTER TABLE transfers ADD COLUMN invoiced TEXT NOT NULL DEFAULT ''; -- asset of the request
+UPDATE transfers SET
+	merchant = (SELECT p.merchant FROM payments p WHERE p.id = transfers.payment),
+	client_id = (SELECT p.client_id FROM payments p WHERE p.id = transfers.payment),
+	payee = COALESCE((SELECT r.payee FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), ''),
+	invoiced = COALESCE((SELECT r.asset FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), '');
+CREATE INDEX transfers_search ON transfers (merchant, at, key) WHERE stage = 'final';
+CREATE INDEX transfers_search_client ON transfers (merchant, client_id, at, key) WHERE stage = 'final';
+CREATE INDEX transfers_search_payer ON transfers (merchant, payer, at, key) WHERE stage = 'final';
+CREATE INDEX transfers_search_payee ON transfers (merchant, payee, at, key) WHERE stage = 'final';
+CREATE INDEX transfers_search_asset ON transfers (merchant, asset, at, key) WHERE stage = 'final';
+CREATE INDEX transfers_search_invoiced ON transfers (merchant, invoiced, at, key) WHERE stage = 'final';
 
 ALTER TABLE merchants ADD COLUMN access TEXT NOT NULL DEFAULT ''; -- JSON of the access policy its links have unless they say otherwise
 
@@ -84,14 +101,19 @@ CREATE UNIQUE INDEX endpoints_by_url ON endpoints (merchant, url, client_id);
 ALTER TABLE endpoints ADD COLUMN previous_secret {{BLOB}} NOT NULL DEFAULT ''; -- sealed like secret, empty if there is none
 ALTER TABLE endpoints ADD COLUMN previous_until BIGINT NOT NULL DEFAULT 0; -- it still signs until then
 ALTER TABLE endpoints ADD COLUMN failing_since BIGINT NOT NULL DEFAULT 0; -- the first failure after the last success, 0 if none
+ALTER TABLE endpoints ADD COLUMN failed_at BIGINT NOT NULL DEFAULT 0; -- the newest of these failures
+ALTER TABLE endpoints ADD COLUMN failures BIGINT NOT NULL DEFAULT 0; -- how many of them
 ALTER TABLE endpoints ADD COLUMN disabled_at BIGINT NOT NULL DEFAULT 0; -- switched off by the server
 ALTER TABLE endpoints ADD COLUMN disabled_why TEXT NOT NULL DEFAULT '';
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint, id);
+CREATE INDEX deliveries_queued ON deliveries (endpoint, id) WHERE state = 'queued';
 
 ALTER TABLE events ADD COLUMN fields TEXT NOT NULL DEFAULT ''; -- JSON object of further facts, '' if none
 
 ALTER TABLE jobs ADD COLUMN lane TEXT NOT NULL DEFAULT ''; -- jobs of one lane do not hold up others; '' for none
+UPDATE jobs SET lane = COALESCE((SELECT d.endpoint FROM deliveries d WHERE d.id = jobs.args), '') WHERE kind = 'webhook.deliver';
 CREATE INDEX jobs_by_lane ON jobs (lane, run_at, id) WHERE state = 'ready';
+CREATE INDEX jobs_leased ON jobs (leased_until, lane) WHERE leased_until > 0;
 
 -- Every message as it was worded, whether or not an endpoint heard it, in the
 -- order of its commit within a merchant.
@@ -109,6 +131,8 @@ CREATE TABLE feed (
 	PRIMARY KEY (merchant, position)
 );
 CREATE UNIQUE INDEX feed_once ON feed (event_id, event) WHERE event_id <> '';
+CREATE INDEX feed_by_client ON feed (merchant, client_id, position) WHERE client_id <> '';
+CREATE INDEX feed_by_payment ON feed (payment, position) WHERE payment <> '';
 CREATE TABLE feed_heads (
 	merchant TEXT   NOT NULL PRIMARY KEY REFERENCES merchants (id),
 	position BIGINT NOT NULL -- of the newest message

@@ -38,7 +38,7 @@ func (f *fixture) due(t testing.TB, now time.Time) []job.Job {
 	t.Helper()
 	var all []job.Job
 	for {
-		jobs, err := f.Claim(t.Context(), now, time.Minute, 100)
+		jobs, err := f.Claim(t.Context(), now, time.Minute, job.Room{Free: 100, Laned: 100, PerLane: 100})
 		must(t, err)
 		if len(jobs) == 0 {
 			return all
