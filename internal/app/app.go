@@ -232,7 +232,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 		public[c.ID] = c.PublicRPC
 	}
 	request.Mount(request.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
 	})
 	if s.Mount != nil {
 		s.Mount(a, urls)

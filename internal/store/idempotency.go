@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"quittance/internal/checkout"
@@ -9,38 +10,52 @@ import (
 )
 
 const (
-	insertAnswer = `INSERT INTO idempotency (merchant, route, key, request_hash, status, body, at) VALUES ($1, $2, $3, $4, $5, $6, $7)`
-	selectAnswer = `SELECT request_hash, status, body, at FROM idempotency WHERE merchant = $1 AND route = $2 AND key = $3`
+	insertAnswer = `INSERT INTO idempotency (merchant, route, key, request_hash, status, body, at, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7, TRUE)`
+	selectAnswer = `SELECT request_hash, status, body, at, sealed FROM idempotency WHERE merchant = $1 AND route = $2 AND key = $3`
 	pruneAnswers = `DELETE FROM idempotency WHERE (merchant, route, key) IN
  (SELECT i.merchant, i.route, i.key FROM idempotency i WHERE i.at < $1 ORDER BY i.at LIMIT $2)`
 )
 
 // PutAnswer implements checkout.Tx.
 func (t *tx) PutAnswer(ctx context.Context, k checkout.IdempotencyKey, a checkout.Answer) error {
-	body := a.Body
-	if body == nil {
-		body = []byte{} // nil would be NULL
-	}
-	_, err := t.exec(ctx, insertAnswer, k.Merchant, k.Route, k.Key, a.RequestHash, a.Status, body, micros(a.At))
-	return recode(err, fault.Conflict, "idempotency_key_taken", "A request with this idempotency key is under way or done.")
+	_, err := t.exec(ctx, insertAnswer, k.Merchant, k.Route, k.Key, a.RequestHash, a.Status, t.store.sealAnswer(k, a.Body), micros(a.At))
+	return recode(err, fault.Conflict, codeKeyTaken, "A request with this idempotency key is under way or done.")
+}
+
+const codeKeyTaken = "idempotency_key_taken"
+
+// sealAnswer seals an answer's body: the answer to a new webhook holds its secret.
+func (s *Store) sealAnswer(k checkout.IdempotencyKey, body []byte) []byte {
+	return s.seal.Seal(body, answerPlace(k))
+}
+
+// answerPlace is where an answer is kept, for sealing.
+func answerPlace(k checkout.IdempotencyKey) string {
+	return "answer/" + string(k.Merchant) + "/" + k.Route + "/" + k.Key
 }
 
 // Answer implements checkout.Tx.
 func (t *tx) Answer(ctx context.Context, k checkout.IdempotencyKey) (*checkout.Answer, error) {
-	return loadAnswer(ctx, t, k)
+	return t.store.loadAnswer(ctx, t, k)
 }
 
 // Answer implements checkout.Store.
 func (s *Store) Answer(ctx context.Context, k checkout.IdempotencyKey) (*checkout.Answer, error) {
-	return loadAnswer(ctx, s.read, k)
+	return s.loadAnswer(ctx, s.read, k)
 }
 
-func loadAnswer(ctx context.Context, on session, k checkout.IdempotencyKey) (*checkout.Answer, error) {
+func (s *Store) loadAnswer(ctx context.Context, on session, k checkout.IdempotencyKey) (*checkout.Answer, error) {
 	var a checkout.Answer
 	var at int64
-	ok, err := found(on.row(ctx, selectAnswer, []any{k.Merchant, k.Route, k.Key}, &a.RequestHash, &a.Status, &a.Body, &at))
+	var sealed bool
+	ok, err := found(on.row(ctx, selectAnswer, []any{k.Merchant, k.Route, k.Key}, &a.RequestHash, &a.Status, &a.Body, &at, &sealed))
 	if err != nil || !ok {
 		return nil, err
+	}
+	if sealed {
+		if a.Body, err = s.seal.Open(a.Body, answerPlace(k)); err != nil {
+			return nil, fmt.Errorf("open the answer of an idempotency key: %w", err)
+		}
 	}
 	a.At = fromMicros(at)
 	return &a, nil

@@ -102,7 +102,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s.read = s.engine.reader()
+	s.read = joining{s.engine.reader()}
 	if _, err := s.Pending(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -125,7 +125,8 @@ func (s *Store) Ping(ctx context.Context) error {
 // must touch the store only through its Tx (another Write inside f would wait
 // for itself), must not keep the Tx, and must be quick: on SQLite all other
 // writes wait for it. Once a statement of f has failed, the transaction cannot
-// commit any more, whatever f returns.
+// commit any more, whatever f returns. Within the effect of Once f runs in the
+// effect's transaction, which commits later.
 func (s *Store) Write(ctx context.Context, f func(checkout.Tx) error) error {
 	return s.write(ctx, func(t *tx) error { return f(t) })
 }
@@ -133,6 +134,9 @@ func (s *Store) Write(ctx context.Context, f func(checkout.Tx) error) error {
 // write is Write with the concrete transaction; it tells the hub what changed
 // once that is committed.
 func (s *Store) write(ctx context.Context, f func(*tx) error) error {
+	if t := ambient(ctx); t != nil {
+		return t.join(ctx, f)
+	}
 	var last *tx
 	err := s.engine.write(ctx, func(on session) error {
 		last = &tx{store: s, session: on}

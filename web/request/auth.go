@@ -18,6 +18,15 @@ type caller struct {
 	origin   string // of the page that calls with a client id, "" for a backend
 }
 
+// keyScope keeps the idempotency keys of different callers of one merchant apart:
+// a client id is public, and a page's keys must not meet the backend's.
+func (w caller) keyScope() string {
+	if w.clientID == "" {
+		return ""
+	}
+	return w.ID + ":"
+}
+
 // authenticate finds the caller by x-api-key or, without one, by x-client-id
 // with the Origin of a page that may use it. A client id without origins is a
 // backend's. Browsers leave Origin out of some reads: where it is not required,

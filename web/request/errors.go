@@ -19,7 +19,7 @@ func (d *Dialect) fault(c echo.Context, f *fault.Error) error {
 	if f.Code == "unsupported_media_type" {
 		status = http.StatusUnsupportedMediaType
 	}
-	if f.Kind == fault.Unavailable || f.Kind == fault.Limited {
+	if f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Code == codeRunning {
 		c.Response().Header().Set("Retry-After", "1")
 	}
 	w := errorWire{StatusCode: status, Message: f.Public, Error: http.StatusText(status), Code: f.Code, Field: f.Field}

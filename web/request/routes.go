@@ -1,8 +1,6 @@
 package request
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -26,6 +24,7 @@ type Config struct {
 	Server    *web.Server
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
+	Ledger    Ledger
 	BaseURL   string // public origin, no trailing slash
 	// PlaceholderChecksums accepts the two wrong checksums that the vendor's
 	// documentation uses in its examples.
@@ -36,6 +35,7 @@ type Config struct {
 type Dialect struct {
 	Config
 	methods map[string][]string // of each path, for preflights
+	running running             // requests with an idempotency key
 }
 
 // Mount adds the dialect's routes.
@@ -66,8 +66,6 @@ func (d *Dialect) preflights() {
 	}
 }
 
-const createRoute = "POST /v2/secure-payments"
-
 // create makes a payment and answers with the link to send the payer to.
 func (d *Dialect) create(c echo.Context) error {
 	who, err := d.identify(c, true)
@@ -78,7 +76,7 @@ func (d *Dialect) create(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	once, err := idempotency(c, who, body)
+	once, err := keyOf(c, who, body)
 	if err != nil {
 		return err
 	}
@@ -114,27 +112,6 @@ func (d *Dialect) created(p *payment.Payment) (checkout.Answer, error) {
 }
 
 func (d *Dialect) payURL(p *payment.Payment) string { return d.BaseURL + "/?token=" + string(p.ID) }
-
-// idempotency reads the Idempotency-Key header; nil if there is none.
-func idempotency(c echo.Context, who caller, body []byte) (*checkout.Once, error) {
-	values := c.Request().Header.Values("Idempotency-Key")
-	if len(values) == 0 {
-		return nil, nil
-	}
-	key := values[0]
-	if len(values) > 1 || key == "" || len(key) > 255 || !visible(key) {
-		return nil, fault.Field("Idempotency-Key", "invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters, given once.")
-	}
-	// A client id is public: a page's keys must not meet the backend's.
-	if who.clientID != "" {
-		key = who.ID + ":" + key
-	}
-	sum := sha256.Sum256(body)
-	return &checkout.Once{
-		Key:         checkout.IdempotencyKey{Merchant: who.Merchant, Route: createRoute, Key: key},
-		RequestHash: hex.EncodeToString(sum[:]),
-	}, nil
-}
 
 func visible(s string) bool {
 	for i := range len(s) {

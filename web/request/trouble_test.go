@@ -16,8 +16,6 @@ import (
 	"quittance/internal/job"
 	"quittance/internal/payment"
 	"quittance/internal/pgtest"
-	"quittance/internal/seal"
-	"quittance/internal/store"
 	"quittance/internal/webhook"
 	"quittance/internal/webhook/webhooktest"
 	"quittance/web/webtest"
@@ -93,20 +91,10 @@ func TestDustDoesNotChangeWhoPaid(t *testing.T) {
 
 func TestOldAnswersAreForgotten(t *testing.T) {
 	dsn := "sqlite:" + filepath.Join(t.TempDir(), "test.db")
-	box, err := seal.New(bytes.Repeat([]byte{1}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Seal: box})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	first := webtest.NewWith(t, webtest.Options{Database: dsn})
 	old := checkout.IdempotencyKey{Merchant: "m", Route: "r", Key: "old"}
 	young := checkout.IdempotencyKey{Merchant: "m", Route: "r", Key: "young"}
-	err = s.Write(t.Context(), func(tx checkout.Tx) error {
+	err := first.App.Store.Write(t.Context(), func(tx checkout.Tx) error {
 		if err := tx.PutAnswer(t.Context(), young, checkout.Answer{Status: 201, At: time.Now().Add(-29 * 24 * time.Hour)}); err != nil {
 			return err
 		}
@@ -115,9 +103,7 @@ func TestOldAnswersAreForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	first.Stop()
 	w := webtest.NewWith(t, webtest.Options{Database: dsn})
 	w.Await("the old answer to be deleted", func() bool {
 		a, err := w.App.Store.Answer(t.Context(), old)
