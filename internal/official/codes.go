@@ -126,10 +126,27 @@ func readCodes(ctx context.Context, chain asset.ChainID, contracts []Contract, r
 	return codes, nil
 }
 
-// Check answers whether one contract's deployed code is the pinned one: pending
-// while it was not read yet, refused if it differs, if there is no code, or if
-// nothing is pinned to compare it with. It asks no chain.
-func (c *Codes) Check(chain asset.ChainID, kind Kind) rail.Check {
+// Check answers whether the deployed code of contracts is the pinned one: refused
+// if one's differs, if there is none, or if nothing is pinned to compare it with;
+// else pending while one's was not read yet. It asks no chain.
+func (c *Codes) Check(chain asset.ChainID, kind Kind, more ...Kind) rail.Check {
+	answer := rail.Check{Name: CheckCode, Outcome: rail.Passed, Detail: "The contract's code is the pinned code."}
+	if len(more) > 0 {
+		answer.Detail = "The contracts' code is the pinned code."
+	}
+	for _, k := range append([]Kind{kind}, more...) {
+		switch one := c.one(chain, k); one.Outcome {
+		case rail.Refused:
+			return one
+		case rail.Waiting:
+			answer = one
+		case rail.Passed:
+		}
+	}
+	return answer
+}
+
+func (c *Codes) one(chain asset.ChainID, kind Kind) rail.Check {
 	check := rail.Check{Name: CheckCode, Outcome: rail.Refused}
 	contract, ok := c.registry.Contract(chain, kind)
 	if !ok {
@@ -147,7 +164,7 @@ func (c *Codes) Check(chain asset.ChainID, kind Kind) rail.Check {
 	case found != contract.CodeHash:
 		check.Detail = fmt.Sprintf("The code of %s at %s is not the pinned code: expected %s, got %s.", kind, contract.Address, contract.CodeHash, found)
 	default:
-		check.Outcome, check.Detail = rail.Passed, "The contract's code is the pinned code."
+		check.Outcome = rail.Passed
 	}
 	return check
 }

@@ -93,31 +93,68 @@ type SimulatedCall struct {
 }
 
 // SimulationMatches tells whether the simulated calls of one payer do exactly
-// what was displayed: every call succeeds; what leaves the payer is the amount
-// to the payee and the fee to its payee, of this asset, and nothing else; no
-// allowance is given but the one that is needed; and the official contract
-// emits one payment event, which says the same.
-func (r *Registry) SimulationMatches(e Expectation, payer asset.Address, calls []SimulatedCall) rail.Check {
-	proxy, err := r.proxyFor(e)
+// what was displayed: every call succeeds; what leaves the payer, and the
+// contracts it goes through, is each amount to its payee and each fee to its
+// payee, and nothing else; no allowance is given but those that are needed; and
+// the official contracts emit one event for each payment, which says the same.
+func (r *Registry) SimulationMatches(order Order, payer asset.Address, calls []SimulatedCall) rail.Check {
+	o, err := r.outline(order)
 	if err != nil {
 		return outcome(CheckSimulation, "Nothing can be compared: "+err.Error()+".", "")
 	}
-	s := simulation{e: e, payer: payer, proxy: proxy}
+	s := simulation{outline: o, payer: topicOf(payer), effects: order.effects(o, payer)}
 	return outcome(CheckSimulation, s.run(calls), "A trial run on the chain moves exactly the amounts that are shown.")
 }
 
-type simulation struct {
-	e     Expectation
-	payer asset.Address
-	proxy Contract
-	moves []move // out of the payer and, for native currency, out of the proxy
-	paid  []Paid
+// move is one transfer of an asset; NativeTracer is the native currency.
+type move struct {
+	asset, from, to asset.Address
+	amount          string // base units
 }
 
-// move is one transfer of the payment's asset.
-type move struct {
-	from, to asset.Address
-	amount   *big.Int
+// effects are what an order must do on its chain.
+type effects struct {
+	assets  map[asset.Address]bool
+	senders map[asset.Address]bool // whose moves of these assets are all accounted for
+	emitter map[asset.Address]Kind // whose payment events are all accounted for
+	moves   map[move]int           // how often each must happen
+	order   []move                 // the same, to name the first that is missing
+	paid    map[string]Paid        // by topic
+}
+
+func newEffects(payer asset.Address) effects {
+	return effects{
+		assets: map[asset.Address]bool{}, senders: map[asset.Address]bool{payer: true}, emitter: map[asset.Address]Kind{},
+		moves: map[move]int{}, paid: map[string]Paid{},
+	}
+}
+
+// move expects a transfer; of nothing, none.
+func (f *effects) move(what, from, to asset.Address, amount *big.Int) {
+	f.assets[what] = true
+	if amount.Sign() > 0 {
+		m := move{what, from, to, amount.String()}
+		f.moves[m]++
+		f.order = append(f.order, m)
+	}
+}
+
+// through accounts for all that a contract sends and announces.
+func (f *effects) through(c Contract) {
+	f.senders[c.Address], f.emitter[c.Address] = true, c.Kind
+}
+
+func (f *effects) announce(e Expectation, feePayee asset.Address) {
+	topic := e.Reference.Topic().String()
+	f.paid[topic] = Paid{Topic: topic, Token: e.Token, Payee: e.Payee, Amount: e.Amount, Fee: e.Fee, FeePayee: feePayee}
+}
+
+type simulation struct {
+	outline
+	effects
+	payer string // as an indexed argument
+	moved []move
+	told  []Paid
 }
 
 // run returns what is wrong, or "".
@@ -157,53 +194,50 @@ func (s *simulation) event(during rail.CallKind, ev Event) string {
 		return s.approval(ev)
 	case topicTransferSingle, topicTransferBatch:
 		// operator, from, to
-		if len(ev.Topics) > 2 && ev.Topics[2] == topicOf(s.payer) {
+		if len(ev.Topics) > 2 && ev.Topics[2] == s.payer {
 			return fmt.Sprintf("In a trial run tokens of %s leave the payer.", ev.Address)
 		}
 	case TopicERC20Paid, TopicEthPaid:
-		if ev.Address != s.proxy.Address || during != rail.Pay {
+		emitter, ours := s.emitter[ev.Address]
+		if !ours || during != rail.Pay {
 			return ""
 		}
 		p, kind, err := DecodePaid(ev)
-		if err != nil || kind != s.proxy.Kind {
+		if err != nil || kind != emitter {
 			return "In a trial run the official contract emits an event that cannot be read."
 		}
-		s.paid = append(s.paid, p)
+		s.told = append(s.told, p)
 	}
 	return ""
 }
 
 func (s *simulation) transfer(during rail.CallKind, ev Event) string {
-	watched := s.e.Token
-	if watched.IsZero() {
-		watched = NativeTracer
-	}
 	if len(ev.Topics) < 3 {
 		// Before ERC-20 was settled some tokens indexed nothing: such an event
 		// cannot be told from one that takes the payer's money.
 		return fmt.Sprintf("In a trial run %s emits a transfer that cannot be read.", ev.Address)
 	}
-	fromPayer := ev.Topics[1] == topicOf(s.payer)
-	fromProxy := ev.Topics[1] == topicOf(s.proxy.Address)
-	if ev.Address != watched || len(ev.Topics) != 3 {
-		if fromPayer {
+	if !s.assets[ev.Address] || len(ev.Topics) != 3 {
+		if ev.Topics[1] == s.payer {
 			return fmt.Sprintf("In a trial run another asset leaves the payer: %s.", ev.Address)
 		}
 		return ""
 	}
-	if !fromPayer && !fromProxy {
+	from, ok := addressOf(ev.Topics[1])
+	if !ok || !s.senders[from] {
 		return ""
 	}
 	r := &reader{rest: ev.Data}
-	from, ok1 := addressOf(ev.Topics[1])
-	to, ok2 := addressOf(ev.Topics[2])
-	if len(ev.Data) != word || !ok1 || !ok2 {
+	to, ok := addressOf(ev.Topics[2])
+	if len(ev.Data) != word || !ok {
 		return fmt.Sprintf("In a trial run %s emits a transfer that cannot be read.", ev.Address)
 	}
 	if during != rail.Pay {
 		return fmt.Sprintf("In a trial run the %s transaction moves money.", during)
 	}
-	s.moves = append(s.moves, move{from: from, to: to, amount: r.uint()})
+	if amount := r.uint(); amount.Sign() > 0 {
+		s.moved = append(s.moved, move{ev.Address, from, to, amount.String()})
+	}
 	return ""
 }
 
@@ -211,63 +245,42 @@ func (s *simulation) transfer(during rail.CallKind, ev Event) string {
 // payer's tokens. The amount is proven by the calldata; tokens also announce
 // what is left of an allowance after spending it.
 func (s *simulation) approval(ev Event) string {
-	if len(ev.Topics) < 3 || ev.Topics[1] != topicOf(s.payer) {
+	if len(ev.Topics) < 3 || ev.Topics[1] != s.payer {
 		return ""
 	}
-	if ev.Address == s.e.Token && ev.Topics[2] == topicOf(s.proxy.Address) {
+	if s.token(ev.Address) >= 0 && ev.Topics[2] == topicOf(s.target().Address) {
 		return ""
 	}
 	return fmt.Sprintf("In a trial run another contract gets an allowance over the payer's %s.", ev.Address)
 }
 
-// amounts compares the moves with the payment. An ERC-20 goes from the payer to
-// the payees; a native currency goes through the proxy, which must keep and
-// return nothing.
+// amounts compares what moved with what must.
 func (s *simulation) amounts() string {
-	source := s.payer
-	want := []move{{to: s.e.Payee, amount: s.e.Amount}}
-	if s.e.Fee.Sign() > 0 {
-		want = append(want, move{to: s.e.FeePayee, amount: s.e.Fee})
-	}
-	var through []move
-	if s.e.Token.IsZero() {
-		source = s.proxy.Address
-		through = []move{{to: s.proxy.Address, amount: s.e.Total()}}
-	}
-	for _, m := range s.moves {
-		switch {
-		case m.amount.Sign() == 0:
-		case m.from == source && take(&want, m):
-		case m.from == s.payer && take(&through, m):
-		default:
+	for _, m := range s.moved {
+		if s.moves[m] == 0 {
 			return fmt.Sprintf("In a trial run %s goes to %s, which is not shown.", m.amount, m.to)
 		}
+		s.moves[m]--
 	}
-	if missing := append(through, want...); len(missing) > 0 {
-		return fmt.Sprintf("In a trial run %s does not get %s.", missing[0].to, missing[0].amount)
+	for _, m := range s.effects.order {
+		if s.moves[m] > 0 {
+			return fmt.Sprintf("In a trial run %s does not get %s.", m.to, m.amount)
+		}
 	}
 	return ""
 }
 
-// take removes the first of the wanted moves that is m and reports whether there was one.
-func take(want *[]move, m move) bool {
-	for i, w := range *want {
-		if w.to == m.to && w.amount.Cmp(m.amount) == 0 {
-			*want = append((*want)[:i:i], (*want)[i+1:]...)
-			return true
-		}
-	}
-	return false
-}
-
 func (s *simulation) announced() string {
-	if len(s.paid) != 1 {
-		return fmt.Sprintf("In a trial run the official contract announces %d payments instead of one.", len(s.paid))
+	if len(s.told) != len(s.paid) {
+		return fmt.Sprintf("In a trial run the official contract announces %d payments instead of %d.", len(s.told), len(s.paid))
 	}
-	p := s.paid[0]
-	if p.Topic != s.e.Reference.Topic().String() || p.Token != s.e.Token || p.Payee != s.e.Payee ||
-		p.Amount.Cmp(s.e.Amount) != 0 || p.Fee.Cmp(s.e.Fee) != 0 || p.FeePayee != s.e.FeePayee {
-		return "In a trial run the official contract announces another payment than the one that is shown."
+	for _, got := range s.told {
+		want, ok := s.paid[got.Topic]
+		if !ok || got.Token != want.Token || got.Payee != want.Payee || got.FeePayee != want.FeePayee ||
+			got.Amount.Cmp(want.Amount) != 0 || got.Fee.Cmp(want.Fee) != 0 {
+			return "In a trial run the official contract announces another payment than the one that is shown."
+		}
+		delete(s.paid, got.Topic) // told twice is another payment
 	}
 	return ""
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/big"
 
-	"quittance/internal/asset"
 	"quittance/internal/rail"
 )
 
@@ -17,100 +16,22 @@ const (
 	CheckSimulation = "simulation_matches"
 )
 
-// Expectation is one payment as the payer was shown it: what the transactions
-// must say, nothing more and nothing less.
-type Expectation struct {
-	Chain     asset.ChainID
-	Token     asset.Address // zero for the native currency
-	Payee     asset.Address
-	Amount    *big.Int // base units that must reach the payee
-	Reference Reference
-	Fee       *big.Int      // base units on top, zero for none
-	FeePayee  asset.Address // zero if there is no fee
-}
-
-// Total is what leaves the payer: amount and fee.
-func (e Expectation) Total() *big.Int { return new(big.Int).Add(e.Amount, e.Fee) }
-
-// check refuses expectations that no honest payment has.
-func (e Expectation) check() error {
-	switch {
-	case e.Amount == nil || e.Amount.Sign() <= 0:
-		return fmt.Errorf("amount %v is not positive", e.Amount)
-	case e.Fee == nil || e.Fee.Sign() < 0:
-		return fmt.Errorf("fee %v is negative or missing", e.Fee)
-	case e.Total().BitLen() > 256:
-		return fmt.Errorf("amount and fee: %w", ErrAmount)
-	case e.Payee.IsZero():
-		return fmt.Errorf("payee is the zero address")
-	case e.Fee.Sign() > 0 && e.FeePayee.IsZero():
-		return fmt.Errorf("fee %s has no payee", e.Fee)
-	}
-	return nil
-}
-
-// PayCall builds the call of the official fee proxy that pays e.
-func (r *Registry) PayCall(e Expectation) (rail.Call, error) {
-	proxy, err := r.proxyFor(e)
-	if err != nil {
-		return rail.Call{}, err
-	}
-	call := rail.Call{Kind: rail.Pay, To: proxy.Address, Value: new(big.Int)}
-	if e.Token.IsZero() {
-		call.Value = e.Total()
-		call.Data, err = EthPayment{Payee: e.Payee, Reference: e.Reference, Fee: e.Fee, FeePayee: e.FeePayee}.Encode()
-	} else {
-		call.Data, err = ERC20Payment{
-			Token: e.Token, Payee: e.Payee, Amount: e.Amount, Reference: e.Reference, Fee: e.Fee, FeePayee: e.FeePayee,
-		}.Encode()
-	}
-	return call, err
-}
-
-// ApproveCall builds the approval of exactly what PayCall takes, for an ERC-20.
-func (r *Registry) ApproveCall(e Expectation) (rail.Call, error) {
-	return r.approve(e, rail.Approve, e.Total())
-}
-
-// ResetCall builds the approval of nothing that some tokens demand before they
-// change an allowance.
-func (r *Registry) ResetCall(e Expectation) (rail.Call, error) {
-	return r.approve(e, rail.Reset, new(big.Int))
-}
-
-func (r *Registry) approve(e Expectation, kind rail.CallKind, amount *big.Int) (rail.Call, error) {
-	proxy, err := r.proxyFor(e)
-	if err != nil {
-		return rail.Call{}, err
-	}
-	if e.Token.IsZero() {
-		return rail.Call{}, fmt.Errorf("chain %d: a native currency needs no approval", e.Chain)
-	}
-	data, err := Approval{Spender: proxy.Address, Amount: amount}.Encode()
-	return rail.Call{Kind: kind, To: e.Token, Data: data, Value: new(big.Int)}, err
-}
-
-func (r *Registry) proxyFor(e Expectation) (Contract, error) {
-	if err := e.check(); err != nil {
-		return Contract{}, fmt.Errorf("payment on chain %d: %w", e.Chain, err)
-	}
-	proxy, ok := r.Proxy(e.Chain, e.Token)
-	if !ok {
-		return Contract{}, fmt.Errorf("chain %d has no official %s", e.Chain, proxyKind(e.Token))
-	}
-	return proxy, nil
-}
-
-// Verify decodes every call again and compares it with the payment. It trusts
+// Verify decodes every call again and compares it with the order. It trusts
 // nothing that built the calls: targets are looked up, every byte of calldata
-// is accounted for, and nothing but an approval that is needed (with its reset
-// directly before it) may stand before the one payment. The answer always has
-// the same three checks in the same order.
-func (r *Registry) Verify(e Expectation, calls []rail.Call) []rail.Check {
-	v := verifier{registry: r, e: e}
+// is accounted for, and nothing but approvals that are needed (each with its
+// reset directly before it) may stand before the one payment. The answer always
+// has the same three checks in the same order.
+func (r *Registry) Verify(order Order, calls []rail.Call) []rail.Check {
+	v := verifier{order: order}
+	var err error
+	if v.outline, err = r.outline(order); err != nil {
+		why := "Nothing can be compared: " + err.Error() + "."
+		return []rail.Check{outcome(CheckContract, why, ""), outcome(CheckCalldata, why, ""), outcome(CheckApproval, why, "")}
+	}
 	v.run(calls)
+	target := v.target()
 	return []rail.Check{
-		outcome(CheckContract, v.contract, "The payment goes to the official "+string(v.proxy.Kind)+" "+v.proxy.Version+"."),
+		outcome(CheckContract, v.contract, "The payment goes to the official "+string(target.Kind)+" "+target.Version+"."),
 		outcome(CheckCalldata, v.calldata, "The transaction says exactly what is shown: asset, payee, amount, fee and reference."),
 		outcome(CheckApproval, v.approval, v.approvalPassed()),
 	}
@@ -125,132 +46,131 @@ func outcome(name, refused, passed string) rail.Check {
 
 // verifier keeps the first thing that is wrong for each check.
 type verifier struct {
-	registry  *Registry
-	e         Expectation
-	proxy     Contract
+	outline
+	order     Order
 	approvals int
 
 	contract, calldata, approval string
 }
 
 func (v *verifier) approvalPassed() string {
-	if v.approvals == 0 {
+	switch v.approvals {
+	case 0:
 		return "No approval is asked for."
+	case 1:
+		return "The approval is for the official contract and for exactly the amount that is needed."
+	default:
+		return "The approvals are for the official contract and for exactly the amounts that are needed."
 	}
-	return "The approval is for the official contract and for exactly the amount that is needed."
 }
 
 func (v *verifier) run(calls []rail.Call) {
-	var err error
-	if v.proxy, err = v.registry.proxyFor(v.e); err != nil {
-		v.contract = "Nothing can be compared: " + err.Error() + "."
-		v.calldata, v.approval = v.contract, v.contract
-		return
-	}
-	v.order(calls)
+	v.sequence(calls)
+	done := -1 // the last token that was approved
 	for _, c := range calls {
 		switch c.Kind {
 		case rail.Pay:
 			v.pay(c)
 		case rail.Approve:
-			v.approve(c, v.e.Total())
+			done = v.approve(c, done)
 		case rail.Reset:
-			v.approve(c, new(big.Int))
+			v.approve(c, done)
 		}
 	}
 }
 
-// order allows pay, approve-pay and reset-approve-pay; pay alone for a native currency.
-func (v *verifier) order(calls []rail.Call) {
-	rest := calls
-	if !v.e.Token.IsZero() {
-		if len(rest) > 1 && rest[0].Kind == rail.Reset && rest[1].Kind == rail.Approve {
+// sequence allows, before the one payment that comes last, at most one approval
+// for each token, directly after a reset of the same token if there is one.
+func (v *verifier) sequence(calls []rail.Call) {
+	rest, approvals := calls, 0
+	for len(rest) > 1 {
+		if rest[0].Kind == rail.Reset && rest[1].Kind == rail.Approve && rest[0].To == rest[1].To {
 			rest = rest[1:]
 		}
-		if len(rest) > 0 && rest[0].Kind == rail.Approve {
-			rest = rest[1:]
+		if rest[0].Kind != rail.Approve {
+			break
 		}
+		rest = rest[1:]
+		approvals++
 	}
-	if len(rest) == 1 && rest[0].Kind == rail.Pay {
+	if len(rest) == 1 && rest[0].Kind == rail.Pay && approvals <= len(v.tokens) {
 		return
 	}
 	kinds := make([]rail.CallKind, len(calls))
 	for i, c := range calls {
 		kinds[i] = c.Kind
 	}
-	set(&v.calldata, fmt.Sprintf("Transactions: expected one payment and at most its own approval before it, got %v.", kinds))
+	set(&v.calldata, fmt.Sprintf("Transactions: expected one payment and at most its own approvals before it, got %v.", kinds))
 }
 
 func (v *verifier) pay(c rail.Call) {
-	if c.To != v.proxy.Address {
-		set(&v.contract, differs("target", v.proxy.Address, c.To))
+	if c.To != v.target().Address {
+		set(&v.contract, differs("target", v.target().Address, c.To))
 	}
-	if v.e.Token.IsZero() {
-		v.payEth(c)
-		return
+	value := new(big.Int)
+	for _, n := range v.order.Needs() {
+		if n.Token.IsZero() {
+			value = n.Take
+		}
 	}
-	v.value(&v.calldata, c, new(big.Int))
-	p, err := DecodeERC20Payment(c.Data)
-	if err != nil {
-		set(&v.calldata, "Calldata: "+err.Error()+".")
-		return
-	}
-	if p.Token != v.e.Token {
-		set(&v.calldata, differs("token", v.e.Token, p.Token))
-	}
-	if p.Amount.Cmp(v.e.Amount) != 0 {
-		set(&v.calldata, differs("amount", v.e.Amount, p.Amount))
-	}
-	v.common(EthPayment{Payee: p.Payee, Reference: p.Reference, Fee: p.Fee, FeePayee: p.FeePayee})
+	v.value(&v.calldata, c, value)
+	v.order.compare(v, c.Data)
 }
 
-func (v *verifier) payEth(c rail.Call) {
-	v.value(&v.calldata, c, v.e.Total())
-	p, err := DecodeEthPayment(c.Data)
-	if err != nil {
-		set(&v.calldata, "Calldata: "+err.Error()+".")
-		return
+// payment compares one payment's calldata. which begins each complaint.
+func (v *verifier) payment(which string, want Expectation, got BatchItem) {
+	if got.Token != want.Token {
+		set(&v.calldata, which+differs("token", want.Token, got.Token))
 	}
-	v.common(p)
-}
-
-// common compares what both kinds of payment say.
-func (v *verifier) common(p EthPayment) {
-	if p.Payee != v.e.Payee {
-		set(&v.calldata, differs("payee", v.e.Payee, p.Payee))
+	if got.Payee != want.Payee {
+		set(&v.calldata, which+differs("payee", want.Payee, got.Payee))
 	}
-	if p.Reference != v.e.Reference {
-		set(&v.calldata, differs("payment reference", v.e.Reference, p.Reference))
+	if got.Amount.Cmp(want.Amount) != 0 {
+		set(&v.calldata, which+differs("amount", want.Amount, got.Amount))
 	}
-	if p.Fee.Cmp(v.e.Fee) != 0 {
-		set(&v.calldata, differs("fee", v.e.Fee, p.Fee))
+	if got.Reference != want.Reference {
+		set(&v.calldata, which+differs("payment reference", want.Reference, got.Reference))
 	}
-	if p.FeePayee != v.e.FeePayee {
-		set(&v.calldata, differs("fee address", v.e.FeePayee, p.FeePayee))
+	if got.Fee.Cmp(want.Fee) != 0 {
+		set(&v.calldata, which+differs("fee", want.Fee, got.Fee))
 	}
 }
 
-func (v *verifier) approve(c rail.Call, amount *big.Int) {
-	v.approvals++
-	if v.e.Token.IsZero() {
+// approve compares one approval or reset. It returns which of the tokens it is
+// for: they must come in their order, after the one that is done.
+func (v *verifier) approve(c rail.Call, done int) (which int) {
+	if c.Kind == rail.Approve {
+		v.approvals++
+	}
+	if len(v.tokens) == 0 {
 		set(&v.approval, "A native currency needs no approval, got one.")
-		return
+		return done
 	}
-	if c.To != v.e.Token {
-		set(&v.approval, differs("token that is approved", v.e.Token, c.To))
+	which = v.token(c.To)
+	expected := v.tokens[min(done+1, len(v.tokens)-1)]
+	if which > done {
+		expected = v.tokens[which]
+	} else {
+		set(&v.approval, differs("token that is approved", expected.Token, c.To))
+		which = done
 	}
 	v.value(&v.approval, c, new(big.Int))
 	a, err := DecodeApproval(c.Data)
 	if err != nil {
 		set(&v.approval, "Approval: "+err.Error()+".")
-		return
+		return which
 	}
-	if a.Spender != v.proxy.Address {
-		set(&v.approval, differs("spender", v.proxy.Address, a.Spender))
+	if a.Spender != v.target().Address {
+		set(&v.approval, differs("spender", v.target().Address, a.Spender))
+	}
+	amount := expected.Take
+	if c.Kind == rail.Reset {
+		amount = new(big.Int)
 	}
 	if a.Amount.Cmp(amount) != 0 {
 		set(&v.approval, differs("approved amount", amount, a.Amount))
 	}
+	return which
 }
 
 func (v *verifier) value(check *string, c rail.Call, want *big.Int) {

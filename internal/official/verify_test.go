@@ -45,9 +45,9 @@ func steps(t testing.TB, e official.Expectation, kinds ...rail.CallKind) []rail.
 	for i, k := range kinds {
 		switch k {
 		case rail.Reset:
-			calls[i] = must(t)(r.ResetCall(e))
+			calls[i] = must(t)(r.ResetCall(e, e.Token))
 		case rail.Approve:
-			calls[i] = must(t)(r.ApproveCall(e))
+			calls[i] = must(t)(r.ApproveCall(e, e.Token))
 		case rail.Pay:
 			calls[i] = must(t)(r.PayCall(e))
 		}
@@ -222,7 +222,7 @@ func TestNothingIsBuiltForImpossiblePayments(t *testing.T) {
 			}
 		})
 	}
-	if c, err := r.ApproveCall(expected(t, true)); err == nil {
+	if c, err := r.ApproveCall(expected(t, true), asset.Address{}); err == nil {
 		t.Errorf("approval of a native currency: %+v", c)
 	}
 }

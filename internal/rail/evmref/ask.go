@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/big"
+	"slices"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
@@ -25,93 +26,124 @@ const (
 // signs: the payer is told to hold five quarters of the estimate.
 const gasMarginNumerator, gasMarginDenominator = 5, 4
 
-// answers is what one round trip told.
+// answers is what one round trip told. Without a wallet it is no more than the
+// terms of the batch contract.
 type answers struct {
-	native    *big.Int
-	gasPrice  *big.Int
-	balance   *big.Int // of the asset
-	allowance *big.Int // nil for native currency
-	trial     []chain.Simulated
-	trialErr  error
+	native     *big.Int
+	gasPrice   *big.Int
+	balances   []*big.Int // of the debt's needs
+	allowances []*big.Int // of the debt's needs, nil for native currency
+	tried      []rail.Call
+	trial      []chain.Simulated
+	trialErr   error
+	terms      official.BatchTerms
 }
 
-// ask reads the payer's funds and tries the payment out, in one round trip, and
-// fills in the calls' steps and funds. cause explains a refused trial for the logs.
-func (r *Rail) ask(ctx context.Context, d debt, wallet asset.Address, calls *rail.Calls) (trial rail.Check, cause, err error) {
-	tried, err := r.everyStep(d)
-	if err != nil {
-		return rail.Check{}, nil, err
+// ask reads the payer's funds and tries the payment out, in one round trip. For a
+// batch it returns the debt at the terms the contract has.
+func (r *Rail) ask(ctx context.Context, d debt, wallet asset.Address) (debt, answers, error) {
+	batch, several := d.order.(official.Batch)
+	if wallet.IsZero() && !several {
+		return d, answers{}, nil
 	}
-	a, err := r.roundTrip(ctx, d, wallet, tried)
-	if err != nil {
-		return rail.Check{}, nil, fault.New(fault.Unavailable, "chain_unavailable",
-			"The network does not answer at the moment. Please try again.").Because(err)
+	a, err := r.roundTrip(ctx, d, wallet)
+	if err != nil || !several || a.terms == batch.Terms {
+		return d, a, err
 	}
-	if calls.Steps, err = r.plan(d, a.allowance); err != nil {
-		return rail.Check{}, nil, err
+	if why := a.terms.Refused(r.registry.BatchTerms(d.chain)); why != "" {
+		return debt{}, answers{}, fault.New(fault.Forbidden, "unsafe", why).At(official.CheckContract)
 	}
-	calls.Funds.Assets[0].Balance, calls.Funds.Assets[0].Allowance = a.balance, a.allowance
-	calls.Funds.Native, calls.Funds.GasPrice = a.native, a.gasPrice
+	r.terms.remember(d.chain, a.terms)
+	batch.Terms = a.terms
+	if d, _, err = r.with(d, batch); err != nil || wallet.IsZero() {
+		return d, a, err
+	}
+	// What was tried out was another payment.
+	if a, err = r.roundTrip(ctx, d, wallet); err == nil && a.terms != batch.Terms {
+		err = unavailable(errors.New("the batch contract's terms changed from one question to the next"))
+	}
+	return d, a, err
+}
 
-	trial = rail.Check{
-		Name: official.CheckSimulation, Outcome: rail.Waiting,
-		Detail: "A trial run needs more " + d.token.Symbol + " than the connected wallet holds.",
+func unavailable(cause error) error {
+	return fault.New(fault.Unavailable, "chain_unavailable",
+		"The network does not answer at the moment. Please try again.").Because(cause)
+}
+
+// roundTrip puts every question at once.
+func (r *Rail) roundTrip(ctx context.Context, d debt, wallet asset.Address) (a answers, err error) {
+	target, _ := r.registry.Contract(d.chain, d.kinds[0]) // debt made sure of it
+	read := func(from, to asset.Address, data []byte) chain.Call {
+		return chain.ContractCall(chain.Msg{From: from, To: to, Data: data}, chain.Latest)
 	}
-	usable := calls.Funds.EnoughBalance()
-	if usable {
-		if a.trialErr != nil {
-			return rail.Check{}, nil, fault.New(fault.Unavailable, "trial_unavailable",
-				"The network could not try this payment out. Please try again.").Because(a.trialErr)
+	var questions []chain.Call
+	if !wallet.IsZero() {
+		if a.tried, err = r.everyStep(d); err != nil {
+			return answers{}, err
 		}
-		trial, cause = r.judge(d, wallet, tried, a.trial)
-	}
-	gas(calls, tried, a, usable)
-	return trial, cause, nil
-}
-
-// everyStep is the longest sequence the payer may have to send. It is what is
-// tried out, because the allowance that decides is asked for in the same
-// round trip: a reset and an approval too many change nothing about the payment.
-func (r *Rail) everyStep(d debt) ([]rail.Call, error) {
-	switch {
-	case d.token.Native:
-		return r.build(d, rail.Pay)
-	case d.token.ResetAllowance:
-		return r.build(d, rail.Reset, rail.Approve, rail.Pay)
-	default:
-		return r.build(d, rail.Approve, rail.Pay)
-	}
-}
-
-func (r *Rail) roundTrip(ctx context.Context, d debt, wallet asset.Address, tried []rail.Call) (answers, error) {
-	msgs := make([]chain.Msg, len(tried))
-	for i, c := range tried {
-		msgs[i] = chain.Msg{From: wallet, To: c.To, Data: c.Data, Value: c.Value}
-	}
-	questions := []chain.Call{
-		chain.BalanceCall(wallet, chain.Latest), chain.GasPriceCall(), chain.SimulateCall(msgs, chain.Latest),
-	}
-	if !d.token.Native {
-		proxy, _ := r.registry.Proxy(d.Chain, d.Token) // debt made sure of it
+		msgs := make([]chain.Msg, len(a.tried))
+		for i, c := range a.tried {
+			msgs[i] = chain.Msg{From: wallet, To: c.To, Data: c.Data, Value: c.Value}
+		}
 		questions = append(questions,
-			chain.ContractCall(chain.Msg{From: wallet, To: d.Token, Data: official.BalanceOf(wallet)}, chain.Latest),
-			chain.ContractCall(chain.Msg{From: wallet, To: d.Token, Data: official.Allowance(wallet, proxy.Address)}, chain.Latest))
+			chain.BalanceCall(wallet, chain.Latest), chain.GasPriceCall(), chain.SimulateCall(msgs, chain.Latest))
+		for _, n := range d.needs {
+			if !n.token.Native {
+				questions = append(questions,
+					read(wallet, n.Token, official.BalanceOf(wallet)), read(wallet, n.Token, official.Allowance(wallet, target.Address)))
+			}
+		}
 	}
-	results, err := r.nodes[d.Chain].Batch(ctx, questions)
+	if _, several := d.order.(official.Batch); several {
+		for _, data := range official.BatchTermsCalls() {
+			questions = append(questions, read(wallet, target.Address, data))
+		}
+	}
+	results, err := r.nodes[d.chain].Batch(ctx, questions)
+	if err == nil {
+		err = a.read(d, results, !wallet.IsZero())
+	}
 	if err != nil {
-		return answers{}, err
+		return answers{}, unavailable(err)
 	}
-	var a answers
-	var errs [4]error
-	a.native, errs[0] = results[0].Big()
-	a.gasPrice, errs[1] = results[1].Big()
-	a.trial, a.trialErr = results[2].Simulated()
-	a.balance = a.native
-	if !d.token.Native {
-		a.balance, errs[2] = amountOf(results[3])
-		a.allowance, errs[3] = amountOf(results[4])
+	return a, nil
+}
+
+// read takes the answers in the order of the questions.
+func (a *answers) read(d debt, results []chain.Result, wallet bool) error {
+	var errs []error
+	next := func() chain.Result {
+		r := results[0]
+		results = results[1:]
+		return r
 	}
-	return a, errors.Join(errs[:]...)
+	amount := func(decode func(chain.Result) (*big.Int, error)) *big.Int {
+		v, err := decode(next())
+		errs = append(errs, err)
+		return v
+	}
+	if wallet {
+		a.native, a.gasPrice = amount(chain.Result.Big), amount(chain.Result.Big)
+		a.trial, a.trialErr = next().Simulated()
+		for _, n := range d.needs {
+			balance, allowance := a.native, (*big.Int)(nil)
+			if !n.token.Native {
+				balance, allowance = amount(amountOf), amount(amountOf)
+			}
+			a.balances, a.allowances = append(a.balances, balance), append(a.allowances, allowance)
+		}
+	}
+	if _, several := d.order.(official.Batch); several {
+		said := make([][]byte, len(results))
+		for i := range said {
+			b, err := next().Bytes()
+			said[i], errs = b, append(errs, err)
+		}
+		var err error
+		a.terms, err = official.DecodeBatchTerms(said)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func amountOf(r chain.Result) (*big.Int, error) {
@@ -122,56 +154,110 @@ func amountOf(r chain.Result) (*big.Int, error) {
 	return official.DecodeAmount(b)
 }
 
+// fill makes the calls' steps and funds of the answers, and judges the trial.
+// cause explains a refused one for the logs.
+func (r *Rail) fill(calls *rail.Calls, d debt, wallet asset.Address, a answers) (trial rail.Check, cause, err error) {
+	if calls.Steps, err = r.plan(d, a.allowances); err != nil {
+		return rail.Check{}, nil, err
+	}
+	for i, n := range d.needs {
+		h := rail.Holding{Asset: n.token.ID, Needed: n.Hold}
+		if a.balances != nil {
+			h.Balance, h.Allowance = a.balances[i], a.allowances[i]
+		}
+		calls.Funds.Assets = append(calls.Funds.Assets, h)
+	}
+	trial = rail.Check{Name: official.CheckSimulation, Outcome: rail.Waiting}
+	if wallet.IsZero() {
+		trial.Detail = "A trial run needs a connected wallet."
+		return trial, nil, nil
+	}
+	calls.Funds.Native, calls.Funds.GasPrice = a.native, a.gasPrice
+	usable := calls.Funds.EnoughBalance()
+	switch {
+	case usable && a.trialErr != nil:
+		return rail.Check{}, nil, fault.New(fault.Unavailable, "trial_unavailable",
+			"The network could not try this payment out. Please try again.").Because(a.trialErr)
+	case usable:
+		trial, cause = r.judge(d, wallet, a)
+	default:
+		short := slices.IndexFunc(calls.Funds.Assets, func(h rail.Holding) bool { return !h.Enough() })
+		trial.Detail = "A trial run needs more " + d.needs[short].token.Symbol + " than the connected wallet holds."
+	}
+	gas(calls, d, a, usable)
+	return trial, cause, nil
+}
+
 // judge compares the trial run with the payment.
-func (r *Rail) judge(d debt, wallet asset.Address, tried []rail.Call, trial []chain.Simulated) (c rail.Check, cause error) {
-	calls := make([]official.SimulatedCall, len(trial))
-	for i, t := range trial {
+func (r *Rail) judge(d debt, wallet asset.Address, a answers) (c rail.Check, cause error) {
+	calls := make([]official.SimulatedCall, len(a.trial))
+	for i, t := range a.trial {
 		if t.Err != nil && cause == nil {
 			cause = t.Err
 		}
 		calls[i] = official.SimulatedCall{Succeeded: t.Succeeded, Events: make([]official.Event, len(t.Logs))}
-		if i < len(tried) {
-			calls[i].Kind = tried[i].Kind
+		if i < len(a.tried) {
+			calls[i].Kind = a.tried[i].Kind
 		}
 		for j, l := range t.Logs {
 			calls[i].Events[j] = official.Event{Address: l.Address, Topics: l.Topics, Data: l.Data}
 		}
 	}
-	if len(trial) != len(tried) {
+	if len(a.trial) != len(a.tried) {
 		calls = nil // a node that answers another question has proven nothing
 	}
-	return r.registry.SimulationMatches(d.Expectation, wallet, calls), cause
+	return r.registry.SimulationMatches(d.order, wallet, calls), cause
 }
 
 // gas fills in what the steps take. Without a usable trial the steps' own
 // estimates stay zero, and the funds are reckoned with typical figures.
-func gas(calls *rail.Calls, tried []rail.Call, a answers, usable bool) {
-	used := map[rail.CallKind]uint64{}
+func gas(calls *rail.Calls, d debt, a answers, usable bool) {
+	type step struct {
+		kind  rail.CallKind
+		asset asset.ID
+	}
+	used := map[step]uint64{}
 	for i, t := range a.trial {
-		if usable && i < len(tried) {
-			used[tried[i].Kind] = t.GasUsed
+		if usable && i < len(a.tried) {
+			used[step{a.tried[i].Kind, a.tried[i].Asset}] = t.GasUsed
 		}
 	}
 	total := new(big.Int)
 	for i := range calls.Steps {
-		step := &calls.Steps[i]
-		step.Gas = used[step.Kind]
-		estimate := step.Gas
+		s := &calls.Steps[i]
+		s.Gas = used[step{s.Kind, s.Asset}]
+		estimate := s.Gas
 		switch {
 		case estimate > 0:
-		case step.Kind != rail.Pay:
+		case s.Kind != rail.Pay:
 			estimate = typicalApproveGas
-		case a.allowance != nil:
-			estimate = typicalERC20Gas
 		default:
-			estimate = typicalEthGas
+			estimate = typicalPayGas(d.order)
 		}
 		total.Add(total, new(big.Int).SetUint64(estimate))
 	}
 	total.Mul(total, a.gasPrice)
 	total.Mul(total, big.NewInt(gasMarginNumerator)).Quo(total, big.NewInt(gasMarginDenominator))
-	for _, step := range calls.Steps {
-		total.Add(total, step.Value)
+	for _, s := range calls.Steps {
+		total.Add(total, s.Value)
 	}
 	calls.Funds.NativeNeeded = total
+}
+
+func typicalPayGas(order official.Order) uint64 {
+	one := func(e official.Expectation) uint64 {
+		if e.Token.IsZero() {
+			return typicalEthGas
+		}
+		return typicalERC20Gas
+	}
+	b, several := order.(official.Batch)
+	if !several {
+		return one(order.(official.Expectation))
+	}
+	var total uint64
+	for _, e := range b.Requests {
+		total += one(e)
+	}
+	return total
 }

@@ -1,7 +1,7 @@
-// Package evmref is the direct rail: one request paid on its own chain by one
-// call of an official fee proxy that carries the request's payment reference,
-// in an ERC-20 or the native currency. It knows calldata, allowances and the
-// proxies' events. It must not know stores, pages or other rails, and it trusts
+// Package evmref is the direct rail: a payment's requests paid on their own
+// chain, in ERC-20s and the native currency, by one call that carries their
+// payment references: of an official fee proxy for one request, of the official
+// batch contract for several. It knows calldata, allowances and the proxies' events. It must not know stores, pages or other rails, and it trusts
 // no node further than official lets it.
 package evmref
 
@@ -41,6 +41,7 @@ type Rail struct {
 	codes    *official.Codes
 	nodes    map[asset.ChainID]chain.Batcher
 	random   io.Reader
+	terms    terms
 }
 
 var (
@@ -52,6 +53,7 @@ var (
 // New returns the rail.
 func New(c Config) *Rail {
 	r := &Rail{book: c.Book, registry: c.Registry, codes: c.Codes, nodes: c.Nodes, random: c.Random}
+	r.terms.said = map[asset.ChainID]official.BatchTerms{}
 	if r.random == nil {
 		r.random = rand.Reader
 	}
@@ -81,52 +83,20 @@ func (r *Rail) Name(p *payment.Payment, q *payment.Request) error {
 	return nil
 }
 
-// debt is what one payment still needs, as this rail would pay it.
-type debt struct {
-	token asset.Token
-	official.Expectation
-}
-
-func (d debt) optionID() string {
-	return fmt.Sprintf("%s:%s:%s", ID, d.token.Network, d.token.ID)
-}
-
-// debt reads the payment's one request. ok is false if the payment does not fit
-// this rail: several requests, or an asset without an official proxy.
-func (r *Rail) debt(p *payment.Payment) (d debt, ok bool, err error) {
-	if len(p.Terms.Requests) != 1 || len(p.Standing.Requests) != 1 {
-		return debt{}, false, nil
-	}
-	q := p.Terms.Requests[0]
-	if d.token, ok = r.book.Token(q.Asset); !ok {
-		return debt{}, false, nil
-	}
-	if _, ok = r.registry.Proxy(d.token.Chain, d.token.Address); !ok {
-		return debt{}, false, nil
-	}
-	due, fee := p.Outstanding(0)
-	d.Expectation = official.Expectation{
-		Chain: d.token.Chain, Token: d.token.Address, Payee: q.Payee, Amount: due, Fee: fee,
-	}
-	if d.Fee.Sign() > 0 {
-		d.FeePayee = q.FeePayee()
-	}
-	if d.Reference, err = official.ParseReference(q.Reference); err != nil {
-		return debt{}, false, fmt.Errorf("request %s: %w", q.ID, err)
-	}
-	return d, true, nil
-}
-
 // Offer returns the one way to pay what is missing.
 func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rail.Option, error) {
 	if p.Standing.State != payment.Open {
 		return nil, nil
 	}
 	d, ok, err := r.debt(p)
-	if err != nil || !ok || d.Amount.Sign() == 0 || r.nodes[d.Chain] == nil {
+	if err != nil || !ok || d.settled || r.nodes[d.chain] == nil {
 		return nil, err
 	}
-	return []rail.Option{{ID: d.optionID(), Rail: ID, Chain: d.Chain, Costs: []rail.Cost{{Asset: d.token.ID, Amount: d.Total()}}}}, nil
+	costs := make([]rail.Cost, len(d.needs))
+	for i, n := range d.needs {
+		costs[i] = rail.Cost{Asset: n.token.ID, Amount: n.Hold}
+	}
+	return []rail.Option{{ID: d.option, Rail: ID, Chain: d.chain, Costs: costs}}, nil
 }
 
 // Guard proves the target before a wallet is connected: the calls are built,
@@ -137,9 +107,6 @@ func (r *Rail) Guard(_ context.Context, p *payment.Payment) []rail.Check {
 	d, ok, err := r.debt(p)
 	if err == nil && !ok {
 		return nil
-	}
-	if ok && d.Amount.Sign() == 0 {
-		d.Amount = p.Terms.Requests[0].Due
 	}
 	var steps []rail.Call
 	if err == nil {
@@ -153,47 +120,82 @@ func (r *Rail) Guard(_ context.Context, p *payment.Payment) []rail.Check {
 
 // checks is the first layer and the cached part of the third.
 func (r *Rail) checks(d debt, steps []rail.Call) []rail.Check {
-	proxy, _ := r.registry.Proxy(d.Chain, d.Token) // debt made sure of it
-	return append(r.registry.Verify(d.Expectation, steps), r.codes.Check(d.Chain, proxy.Kind))
+	return append(r.registry.Verify(d.order, steps), r.codes.Check(d.chain, d.kinds[0], d.kinds[1:]...))
 }
 
-// plan builds the calls the payer sends. With a nil allowance, one that is not
-// known, it is taken for zero.
-func (r *Rail) plan(d debt, allowance *big.Int) ([]rail.Call, error) {
-	if allowance == nil {
-		allowance = new(big.Int)
+// plan builds the calls the payer sends. With nil allowances, ones that are not
+// known, they are taken for zero.
+func (r *Rail) plan(d debt, allowances []*big.Int) ([]rail.Call, error) {
+	var steps []rail.Call
+	for i, n := range d.needs {
+		allowed := new(big.Int)
+		if allowances != nil && allowances[i] != nil {
+			allowed = allowances[i]
+		}
+		if n.token.Native || allowed.Cmp(n.Take) >= 0 {
+			continue
+		}
+		more, err := r.approvals(d, n, allowed.Sign() > 0)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, more...)
 	}
-	switch {
-	case d.token.Native || allowance.Cmp(d.Total()) >= 0:
-		return r.build(d, rail.Pay)
-	case d.token.ResetAllowance && allowance.Sign() > 0:
-		return r.build(d, rail.Reset, rail.Approve, rail.Pay)
-	default:
-		return r.build(d, rail.Approve, rail.Pay)
-	}
+	return r.andPay(d, steps)
 }
 
-func (r *Rail) build(d debt, kinds ...rail.CallKind) ([]rail.Call, error) {
-	steps := make([]rail.Call, len(kinds))
-	for i, kind := range kinds {
-		maker := r.registry.PayCall
-		switch kind {
-		case rail.Reset:
-			maker = r.registry.ResetCall
-		case rail.Approve:
-			maker = r.registry.ApproveCall
-		case rail.Pay:
+// everyStep is the longest sequence the payer may have to send. It is what is
+// tried out, because the allowances that decide are asked for in the same
+// round trip: a reset and an approval too many change nothing about the payment.
+func (r *Rail) everyStep(d debt) ([]rail.Call, error) {
+	var steps []rail.Call
+	for _, n := range d.needs {
+		if n.token.Native {
+			continue
 		}
-		var err error
-		if steps[i], err = maker(d.Expectation); err != nil {
-			return nil, fmt.Errorf("building the %s transaction: %w", kind, err)
+		more, err := r.approvals(d, n, true)
+		if err != nil {
+			return nil, err
 		}
+		steps = append(steps, more...)
+	}
+	return r.andPay(d, steps)
+}
+
+// approvals builds one asset's approval, after a reset if there is an allowance
+// and the token demands it.
+func (r *Rail) approvals(d debt, n need, allowed bool) ([]rail.Call, error) {
+	var steps []rail.Call
+	if n.token.ResetAllowance && allowed {
+		reset, err := r.registry.ResetCall(d.order, n.Token)
+		if err != nil {
+			return nil, fmt.Errorf("building the reset transaction: %w", err)
+		}
+		steps = append(steps, reset)
+	}
+	approve, err := r.registry.ApproveCall(d.order, n.Token)
+	if err != nil {
+		return nil, fmt.Errorf("building the approve transaction: %w", err)
+	}
+	steps = append(steps, approve)
+	for i := range steps {
+		steps[i].Asset = n.token.ID
 	}
 	return steps, nil
 }
 
+func (r *Rail) andPay(d debt, steps []rail.Call) ([]rail.Call, error) {
+	pay, err := r.registry.PayCall(d.order)
+	if err != nil {
+		return nil, fmt.Errorf("building the pay transaction: %w", err)
+	}
+	return append(steps, pay), nil
+}
+
 // Prepare returns the calls that pay what is missing. With a wallet it asks the
-// chain once, for everything: funds, allowance, gas price and a trial run.
+// chain once, for everything: funds, allowances, gas price and a trial run. For a
+// batch it asks for the contract's terms as well, without a wallet too; only if
+// they are not what they were the last time, it asks a second time.
 //
 // Faults: as rail.Rail; Unavailable also while the contract's code was not read
 // yet; Forbidden "unsafe" has the refused check's name as its field.
@@ -202,14 +204,12 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	if err != nil {
 		return nil, err
 	}
-	calls := &rail.Calls{Chain: d.Chain, Funds: rail.Funds{Assets: []rail.Holding{{Asset: d.token.ID, Needed: d.Total()}}}}
-	trial := rail.Check{Name: official.CheckSimulation, Outcome: rail.Waiting, Detail: "A trial run needs a connected wallet."}
-	var cause error
-	if payer.Wallet.IsZero() {
-		calls.Steps, err = r.plan(d, nil)
-	} else {
-		trial, cause, err = r.ask(ctx, d, payer.Wallet, calls)
+	d, found, err := r.ask(ctx, d, payer.Wallet)
+	if err != nil {
+		return nil, err
 	}
+	calls := &rail.Calls{Chain: d.chain}
+	trial, cause, err := r.fill(calls, d, payer.Wallet, found)
 	if err != nil {
 		return nil, err
 	}
@@ -231,11 +231,11 @@ func (r *Rail) chosen(p *payment.Payment, optionID string) (debt, error) {
 	if err != nil {
 		return debt{}, err
 	}
-	if !ok || r.nodes[d.Chain] == nil || optionID != d.optionID() {
+	if !ok || r.nodes[d.chain] == nil || optionID != d.option {
 		return debt{}, fault.New(fault.NotFound, "no_route", "There is no such way to pay this.").At("option")
 	}
 	switch {
-	case d.Amount.Sign() == 0:
+	case d.settled:
 		return debt{}, fault.New(fault.Conflict, "nothing_missing", "The money for this payment has been sent already.")
 	case p.Standing.State != payment.Open:
 		return debt{}, fault.New(fault.Forbidden, "payment_over", "This payment can no longer be paid.")

@@ -138,6 +138,12 @@ func (w *world) sightings(t *testing.T, block uint64) []rail.Sighting {
 	return out
 }
 
+// otherFee sends a request's fee to somebody else.
+func otherFee(t *testing.T, q payment.Request) payment.Request {
+	q.Fee.Payee = addr(t, "0x4444444444444444444444444444444444444444")
+	return q
+}
+
 func TestConformance(t *testing.T) {
 	w := newWorld(t)
 	open := func(requests ...payment.Request) *payment.Payment { return railtest.Open(t, w.rail, requests...) }
@@ -149,11 +155,20 @@ func TestConformance(t *testing.T) {
 			"a token that wants resets": open(request(t, "USDT-base", 3)),
 			"the native currency":       open(request(t, "ETH-base", 0)),
 			"native with a fee":         open(request(t, "ETH-base", 3)),
+			"two of a token":            open(request(t, "USDC-base", 0), request(t, "USDC-base", 0)),
+			"two of a token with fees":  open(request(t, "USDC-base", 3), request(t, "USDC-base", 0)),
+			"two native":                open(request(t, "ETH-base", 0), request(t, "ETH-base", 2)),
+			"two native without fees":   open(request(t, "ETH-base", 0), request(t, "ETH-base", 0)),
+			"every asset, mixed": open(request(t, "ETH-base", 1), request(t, "USDT-base", 0), request(t, "USDC-base", 3),
+				request(t, "ETH-base", 0), request(t, "USDT-base", 2), request(t, "USDC-base", 0)),
+			"every asset without fees": open(request(t, "USDC-base", 0), request(t, "ETH-base", 0), request(t, "USDT-base", 0)),
 		},
 		Foreign: map[string]*payment.Payment{
-			"two requests":    open(request(t, "USDC-base", 0), request(t, "USDC-base", 0)),
-			"a fiat currency": open(request(t, "EUR", 0)),
-			"a real network":  open(request(t, "USDC-mainnet", 0)),
+			"a fiat currency":            open(request(t, "EUR", 0)),
+			"a real network":             open(request(t, "USDC-mainnet", 0)),
+			"a batch with a fiat amount": open(request(t, "USDC-base", 0), request(t, "EUR", 0)),
+			"a batch of two networks":    open(request(t, "USDC-base", 0), request(t, "USDC-arbitrum-one", 0)),
+			"fees to two payees":         open(request(t, "USDC-base", 3), otherFee(t, request(t, "USDC-base", 3))),
 		},
 		Outside:  w.chain.Requests,
 		Silence:  func() func() { w.chain.Fail(503); return w.chain.Behave },

@@ -5,6 +5,7 @@ package railtest
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"reflect"
 	"slices"
@@ -77,10 +78,25 @@ func With(p *payment.Payment, transfers ...payment.Transfer) *payment.Payment {
 
 // Received is a transfer of value to a payment's first request.
 func Received(p *payment.Payment, key string, amount, fee *big.Int, stage payment.Stage) payment.Transfer {
+	return ReceivedBy(p, 0, key, amount, fee, stage)
+}
+
+// ReceivedBy is a transfer of value to one of a payment's requests.
+func ReceivedBy(p *payment.Payment, index int, key string, amount, fee *big.Int, stage payment.Stage) payment.Transfer {
 	return payment.Transfer{
-		Key: key, Rail: "railtest", Asset: p.Terms.Requests[0].Asset, Amount: amount, Credit: amount, Fee: fee,
+		Key: key, Request: index, Rail: "railtest", Asset: p.Terms.Requests[index].Asset, Amount: amount, Credit: amount, Fee: fee,
 		Stage: stage, At: Now,
 	}
+}
+
+// Settled are transfers that pay requests from first to before end in full.
+func Settled(p *payment.Payment, first, end int, stage payment.Stage) []payment.Transfer {
+	var xs []payment.Transfer
+	for i := first; i < end; i++ {
+		q := p.Terms.Requests[i]
+		xs = append(xs, ReceivedBy(p, i, fmt.Sprintf("settled %d", i), q.Due, q.FeeAmount(), stage))
+	}
+	return xs
 }
 
 // Run runs the suite.
@@ -102,6 +118,7 @@ func Run(t *testing.T, s Subject) {
 			t.Run("prepare refuses what was not offered", func(t *testing.T) { s.notOffered(t, p) })
 			t.Run("nothing is offered when it is over", func(t *testing.T) { s.over(t, p) })
 			t.Run("the rest is offered", func(t *testing.T) { s.rest(t, p) })
+			t.Run("what is paid is left out", func(t *testing.T) { s.leftOut(t, p) })
 			t.Run("silence is unavailable", func(t *testing.T) { s.silence(t, p) })
 			t.Run("what is carried out is seen", func(t *testing.T) { s.carriedOut(t, p) })
 		})
@@ -265,6 +282,10 @@ func wantCalls(t *testing.T, c *rail.Calls, o rail.Option, payer rail.Payer) {
 		if step.To.IsZero() || step.Value == nil || (step.Kind == rail.Pay) != (i == len(c.Steps)-1) {
 			t.Errorf("step %d: %+v", i, step)
 		}
+		known := slices.ContainsFunc(o.Costs, func(cost rail.Cost) bool { return cost.Asset == step.Asset })
+		if known != (step.Kind != rail.Pay) {
+			t.Errorf("step %d is for the allowance of %q: %+v", i, step.Asset, o.Costs)
+		}
 	}
 	known := !payer.Wallet.IsZero()
 	read := !slices.ContainsFunc(c.Funds.Assets, func(h rail.Holding) bool { return h.Balance == nil })
@@ -299,8 +320,7 @@ func (s Subject) notOffered(t *testing.T, p *payment.Payment) {
 }
 
 func (s Subject) over(t *testing.T, p *payment.Payment) {
-	o := s.first(t, p)
-	due := p.Terms.Requests[0].Due
+	o, count := s.first(t, p), len(p.Terms.Requests)
 	canceled, expired := With(p), With(p)
 	canceled.Terms.CanceledAt = Now.Add(-time.Minute)
 	assess(canceled)
@@ -310,8 +330,8 @@ func (s Subject) over(t *testing.T, p *payment.Payment) {
 		p     *payment.Payment
 		kinds []fault.Kind
 	}{
-		"paid":     {With(p, Received(p, "1", due, nil, payment.Final)), []fault.Kind{fault.Conflict}},
-		"seen":     {With(p, Received(p, "1", due, nil, payment.Pending)), []fault.Kind{fault.Conflict}},
+		"paid":     {With(p, Settled(p, 0, count, payment.Final)...), []fault.Kind{fault.Conflict}},
+		"seen":     {With(p, Settled(p, 0, count, payment.Pending)...), []fault.Kind{fault.Conflict}},
 		"canceled": {canceled, []fault.Kind{fault.Conflict, fault.Forbidden}},
 		"expired":  {expired, []fault.Kind{fault.Conflict, fault.Forbidden}},
 	} {
@@ -340,6 +360,21 @@ func (s Subject) rest(t *testing.T, p *payment.Payment) {
 	}
 }
 
+// leftOut pays all requests but the last beforehand: it alone is offered, by the
+// same id, and carried out it completes the payment.
+func (s Subject) leftOut(t *testing.T, p *payment.Payment) {
+	last := len(p.Terms.Requests) - 1
+	if last == 0 {
+		t.Skip("a payment of one request")
+	}
+	rest := With(p, Settled(p, 0, last, payment.Final)...)
+	whole, o := s.first(t, p), s.first(t, rest)
+	if o.ID != whole.ID || len(o.Costs) != 1 || o.Costs[0].Asset != p.Terms.Requests[last].Asset {
+		t.Errorf("got %+v, want %s for the last request alone", o, whole.ID)
+	}
+	s.pay(t, rest, last)
+}
+
 func (s Subject) silence(t *testing.T, p *payment.Payment) {
 	o := s.first(t, p)
 	speak := s.Silence()
@@ -348,31 +383,54 @@ func (s Subject) silence(t *testing.T, p *payment.Payment) {
 }
 
 func (s Subject) carriedOut(t *testing.T, p *payment.Payment) {
+	indexes := make([]int, len(p.Terms.Requests))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	s.pay(t, p, indexes...)
+}
+
+// pay carries out what is prepared and wants one sighting for each of the
+// requests, which together complete the payment. Seen again they change nothing.
+func (s Subject) pay(t *testing.T, p *payment.Payment, indexes ...int) {
+	t.Helper()
 	in, err := s.Rail.Prepare(t.Context(), p, s.first(t, p).ID, s.Payer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := s.CarryOut(t, in)
-	if len(seen) != 1 {
-		t.Fatalf("seen %+v, want one transfer", seen)
+	if len(seen) != len(indexes) {
+		t.Fatalf("seen %+v, want %d transfers", seen, len(indexes))
 	}
-	x, q := seen[0], p.Terms.Requests[0]
-	if x.Rail != s.Rail.ID() || x.Key == "" || x.Handle == "" || x.To != q.Payee || x.Amount.Cmp(q.Due) != 0 {
-		t.Errorf("seen %+v, want %s to %s", x, q.Due, q.Payee)
+	chain := in.(*rail.Calls).Chain
+	var transfers []payment.Transfer
+	keys := map[string]bool{}
+	for _, index := range indexes {
+		q := p.Terms.Requests[index]
+		at := slices.IndexFunc(seen, func(x rail.Sighting) bool {
+			return (q.Topic == "" || x.Handle == q.Topic) && x.To == q.Payee && x.Amount.Cmp(q.Due) == 0
+		})
+		if at < 0 {
+			t.Fatalf("seen %+v, want %s to %s by the name %s", seen, q.Due, q.Payee, q.Topic)
+		}
+		x := seen[at]
+		seen = slices.Delete(seen, at, at+1)
+		if x.Rail != s.Rail.ID() || x.Key == "" || x.Handle == "" || keys[x.Key] {
+			t.Errorf("seen %+v, want a key of its own and a handle", x)
+		}
+		keys[x.Key] = true
+		if q.Fee != nil && (x.Fee.Cmp(q.Fee.Amount) != 0 || x.FeeTo != q.Fee.Payee) {
+			t.Errorf("seen a fee of %s to %s, want %+v", x.Fee, x.FeeTo, q.Fee)
+		}
+		if x.Chain != chain || x.Evidence.Tx == "" || x.Evidence.BlockHash == "" || x.At.IsZero() || x.Contract == (asset.Address{}) {
+			t.Errorf("incomplete evidence: %+v", x)
+		}
+		transfers = append(transfers, payment.Transfer{
+			Key: x.Key, Request: index, Rail: string(x.Rail), Asset: q.Asset, Amount: x.Amount, Credit: x.Amount, Fee: x.Fee,
+			Stage: payment.Final, At: Now, Evidence: x.Evidence,
+		})
 	}
-	if q.Topic != "" && x.Handle != q.Topic {
-		t.Errorf("seen by the name %s, the request's is %s", x.Handle, q.Topic)
-	}
-	if q.Fee != nil && (x.Fee.Cmp(q.Fee.Amount) != 0 || x.FeeTo != q.Fee.Payee) {
-		t.Errorf("seen a fee of %s to %s, want %+v", x.Fee, x.FeeTo, q.Fee)
-	}
-	if x.Chain != in.(*rail.Calls).Chain || x.Evidence.Tx == "" || x.Evidence.BlockHash == "" || x.At.IsZero() || x.Contract == (asset.Address{}) {
-		t.Errorf("incomplete evidence: %+v", x)
-	}
-	settled := With(p, payment.Transfer{
-		Key: x.Key, Rail: string(x.Rail), Asset: q.Asset, Amount: x.Amount, Credit: x.Amount, Fee: x.Fee,
-		Stage: payment.Final, At: Now, Evidence: x.Evidence,
-	})
+	settled := With(p, transfers...)
 	if settled.Standing.State != payment.Paid || settled.Standing.Oddity != payment.None {
 		t.Errorf("recorded: %+v, want paid", settled.Standing)
 	}
