@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 
 snapshot() {
   {
-    git ls-files -co --exclude-standard -- static/dist internal/sandbox/contracts/artifacts.json
+    git ls-files -co --exclude-standard -- static/dist internal/sandbox/contracts/artifacts.json web/apidoc/openapi.json
     git grep -lI --untracked -E '^(//|/\*) Code generated ' -- . || true
   } | sort -u | while IFS= read -r file; do
     if [ -f "$file" ]; then sha256sum "$file"; fi

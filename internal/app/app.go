@@ -28,6 +28,7 @@ import (
 	"quittance/static"
 	"quittance/templates"
 	"quittance/web"
+	"quittance/web/apidoc"
 	"quittance/web/pay"
 	"quittance/web/request"
 )
@@ -234,14 +235,21 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	request.Mount(request.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
 	})
+	if err := apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")}); err != nil {
+		return err
+	}
 	if s.Mount != nil {
 		s.Mount(a, urls)
 	}
 	see := []string{http.MethodGet, http.MethodHead}
 	a.Server.Echo.Match(see, "/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	a.Server.Echo.Match(see, "/readyz", a.ready, a.Server.Bounded)
+	hashing, err := hkdf.Key(sha256.New, s.Keys[0], nil, "quittance wallet hash v1", 32)
+	if err != nil {
+		return fmt.Errorf("derive key for wallet hashes: %w", err)
+	}
 	pay.Mount(pay.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls,
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls, HashKey: hashing,
 		Subscribe: a.Store.Subscribe, PublicRPC: public, Log: s.Log,
 	})
 	return nil

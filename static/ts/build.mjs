@@ -1,5 +1,6 @@
 // Builds what the hosted page loads: static/dist/*.js from src/ and
-// static/dist/pay.css from ../css. The output is committed and embedded, so the
+// static/dist/pay.css from ../css; static/dist/docs.css, the API document's own,
+// from ../css/docs. The output is committed and embedded, so the
 // same sources must give the same bytes. Prints what each file weighs and
 // fails when the page's script is heavier than its budget.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -41,12 +42,12 @@ async function script(source) {
   return result.outputFiles[0].contents;
 }
 
-// All style sheets in one file, in the order of their names.
-async function styles() {
-  const names = existsSync(css) ? readdirSync(css).filter((n) => n.endsWith('.css')).sort() : [];
-  if (names.length === 0) throw new BuildError('static/css has no style sheet: pay.css needs at least one');
+// All style sheets of a folder in one file, in the order of their names.
+async function styles(folder) {
+  const names = existsSync(folder) ? readdirSync(folder).filter((n) => n.endsWith('.css')).sort() : [];
+  if (names.length === 0) throw new BuildError(`${folder} has no style sheet and needs at least one`);
   const result = await build({
-    stdin: { contents: names.map((n) => `@import ${JSON.stringify(`./${n}`)};`).join('\n'), resolveDir: css, loader: 'css' },
+    stdin: { contents: names.map((n) => `@import ${JSON.stringify(`./${n}`)};`).join('\n'), resolveDir: folder, loader: 'css' },
     bundle: true,
     minify: true,
     target: ['chrome109', 'firefox109', 'safari16'],
@@ -75,7 +76,8 @@ async function main() {
     else if (required) throw new BuildError(`static/ts/src/${basename(source)} is missing: ${out} is built from it`);
     else absent.push(out);
   }
-  files.set('pay.css', await styles());
+  files.set('pay.css', await styles(css));
+  files.set('docs.css', await styles(join(css, 'docs')));
 
   let payWeight = 0;
   for (const [name, contents] of files) {

@@ -1,0 +1,248 @@
+package apidoctest
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// address is where the compiler believes the document to be.
+const address = "urn:quittance:openapi.json"
+
+// tree is a JSON object of the document, and where in it.
+type tree struct {
+	of map[string]any
+	at string // JSON pointer
+}
+
+// compiler reads a document: schemas by their place in it, references followed.
+type compiler struct {
+	schemas *jsonschema.Compiler
+	root    map[string]any
+}
+
+func compile(document []byte) (*Contract, error) {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		return nil, err
+	}
+	root, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the document is no object")
+	}
+	c := &compiler{schemas: jsonschema.NewCompiler(), root: root}
+	c.schemas.DefaultDraft(jsonschema.Draft2020)
+	c.schemas.AssertFormat()
+	if err := c.schemas.AddResource(address, root); err != nil {
+		return nil, err
+	}
+	if err := c.components(); err != nil {
+		return nil, err
+	}
+	out := &Contract{webhooks: map[string]*message{}}
+	top := tree{root, ""}
+	for path, item := range c.members(top, "paths") {
+		for _, method := range methods {
+			op, ok := c.member(item, strings.ToLower(method))
+			if !ok {
+				continue
+			}
+			o, err := c.operation(method, path, op)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			out.operations = append(out.operations, o)
+		}
+	}
+	slices.SortFunc(out.operations, func(a, b operation) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	for name, item := range c.members(top, "webhooks") {
+		m, err := c.message(item)
+		if err != nil {
+			return nil, fmt.Errorf("webhook %s: %w", name, err)
+		}
+		out.webhooks[name] = m
+	}
+	return out, nil
+}
+
+// components compiles every shared schema, so that one that is never used is
+// judged too.
+func (c *compiler) components() error {
+	shared, _ := c.member(tree{c.root, ""}, "components")
+	for name := range c.members(shared, "schemas") {
+		if _, err := c.schemas.Compile(address + "#/components/schemas/" + name); err != nil {
+			return fmt.Errorf("schema %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// member is an object's member, with its reference followed.
+func (c *compiler) member(t tree, name string) (tree, bool) {
+	of, ok := t.of[name].(map[string]any)
+	if !ok {
+		return tree{}, false
+	}
+	next := tree{of, t.at + "/" + escape(name)}
+	ref, ok := of["$ref"].(string)
+	if !ok || !strings.HasPrefix(ref, "#/") {
+		return next, true
+	}
+	next = tree{c.root, ""}
+	for part := range strings.SplitSeq(ref[2:], "/") {
+		if next, ok = c.member(next, strings.NewReplacer("~1", "/", "~0", "~").Replace(part)); !ok {
+			return tree{}, false
+		}
+	}
+	return next, true
+}
+
+func (c *compiler) members(t tree, name string) map[string]tree {
+	out := map[string]tree{}
+	all, ok := c.member(t, name)
+	if !ok {
+		return out
+	}
+	for key := range all.of {
+		if one, ok := c.member(all, key); ok {
+			out[key] = one
+		}
+	}
+	return out
+}
+
+func escape(part string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(part) }
+
+// schema compiles the member named schema of an object.
+func (c *compiler) schema(t tree) (*jsonschema.Schema, error) {
+	if _, ok := t.of["schema"]; !ok {
+		return nil, fmt.Errorf("no schema at %s", t.at)
+	}
+	return c.schemas.Compile(address + "#" + (&url.URL{Fragment: t.at + "/schema"}).EscapedFragment())
+}
+
+func (c *compiler) operation(method, path string, t tree) (operation, error) {
+	o := operation{method: method, path: path, segments: strings.Split(path, "/"), responses: map[int]*response{}}
+	if o.id, _ = t.of["operationId"].(string); o.id == "" {
+		return o, fmt.Errorf("no operationId")
+	}
+	if body, ok := c.member(t, "requestBody"); ok {
+		o.required, _ = body.of["required"].(bool)
+		media, err := c.content(body)
+		if err != nil {
+			return o, err
+		}
+		o.request = media
+	}
+	for code, t := range c.members(t, "responses") {
+		status, err := strconv.Atoi(code)
+		if err != nil {
+			return o, fmt.Errorf("status %s: %w", code, err)
+		}
+		r := &response{}
+		if r.headers, err = c.headers(t); err != nil {
+			return o, err
+		}
+		if r.body, err = c.content(t); err != nil {
+			return o, err
+		}
+		o.responses[status] = r
+	}
+	return o, nil
+}
+
+// content compiles the schema of a body, nil if there is none.
+func (c *compiler) content(t tree) (*jsonschema.Schema, error) {
+	content, ok := c.member(t, "content")
+	if !ok {
+		return nil, nil
+	}
+	media, ok := c.member(content, "application/json")
+	if !ok || len(content.of) != 1 {
+		return nil, fmt.Errorf("%s is not of application/json alone", content.at)
+	}
+	s, err := c.schema(media)
+	if err != nil {
+		return nil, err
+	}
+	return s, c.examples(media, s)
+}
+
+// examples holds a body's own examples against its schema.
+func (c *compiler) examples(media tree, s *jsonschema.Schema) error {
+	given := map[string]any{}
+	if v, ok := media.of["example"]; ok {
+		given["example"] = v
+	}
+	for name, e := range c.members(media, "examples") {
+		given[name] = e.of["value"]
+	}
+	for name, v := range given {
+		if err := s.Validate(v); err != nil {
+			return fmt.Errorf("example %s at %s: %w", name, media.at, err)
+		}
+	}
+	return nil
+}
+
+func (c *compiler) headers(t tree) (map[string]header, error) {
+	out := map[string]header{}
+	for name, t := range c.members(t, "headers") {
+		h, err := c.header(t)
+		if err != nil {
+			return nil, err
+		}
+		out[canonical(name)] = h
+	}
+	return out, nil
+}
+
+// header reads a header or a header parameter.
+func (c *compiler) header(t tree) (header, error) {
+	var h header
+	var err error
+	h.required, _ = t.of["required"].(bool)
+	if h.schema, err = c.schema(t); err != nil {
+		return h, err
+	}
+	schema, _ := c.member(t, "schema")
+	h.integer = schema.of["type"] == "integer"
+	return h, nil
+}
+
+// message reads a webhook: its one operation's body and header parameters.
+func (c *compiler) message(item tree) (*message, error) {
+	post, ok := c.member(item, "post")
+	if !ok {
+		return nil, fmt.Errorf("no post")
+	}
+	body, ok := c.member(post, "requestBody")
+	if !ok {
+		return nil, fmt.Errorf("no requestBody")
+	}
+	m := &message{headers: map[string]header{}}
+	var err error
+	if m.body, err = c.content(body); err != nil {
+		return nil, err
+	}
+	list, _ := post.of["parameters"].([]any)
+	for i, raw := range list {
+		p, ok := c.member(tree{map[string]any{strconv.Itoa(i): raw}, post.at + "/parameters"}, strconv.Itoa(i))
+		if !ok {
+			return nil, fmt.Errorf("parameter %d cannot be read", i)
+		}
+		name, _ := p.of["name"].(string)
+		if m.headers[canonical(name)], err = c.header(p); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,237 @@
+// Package apidoctest holds live answers against the API document: whether the
+// operation, its status, its headers and its body are as the document says, and
+// which of what it says was seen. It knows the document and nothing of the
+// server behind it.
+package apidoctest
+
+import (
+	"bytes"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"quittance/web/apidoc"
+)
+
+// Pair is one status of one operation.
+type Pair struct {
+	Operation string // its operationId
+	Status    int
+}
+
+// Contract is the compiled document. It is safe for concurrent use and does not
+// change.
+type Contract struct {
+	operations []operation
+	webhooks   map[string]*message
+}
+
+type operation struct {
+	id, method, path string
+	segments         []string
+	request          *jsonschema.Schema // nil if it takes no body
+	required         bool               // the body
+	responses        map[int]*response
+}
+
+type response struct {
+	headers map[string]header // by canonical name
+	body    *jsonschema.Schema
+}
+
+type header struct {
+	schema   *jsonschema.Schema
+	required bool
+	integer  bool
+}
+
+// message is one webhook: its body and its headers.
+type message struct {
+	body    *jsonschema.Schema
+	headers map[string]header
+}
+
+// Load compiles the document, once.
+var Load = sync.OnceValues(func() (*Contract, error) { return compile(apidoc.Document()) })
+
+// Find is the operation that answers a request's method and path, "" if there is none.
+func (c *Contract) Find(method, path string) string {
+	if o := c.find(method, path); o != nil {
+		return o.id
+	}
+	return ""
+}
+
+func (c *Contract) find(method, path string) *operation {
+	segments := strings.Split(path, "/")
+	var found *operation
+	for i := range c.operations {
+		o := &c.operations[i]
+		if o.method != method || !o.fits(segments) {
+			continue
+		}
+		if found == nil || strings.Count(o.path, "{") < strings.Count(found.path, "{") { // words win over parameters
+			found = o
+		}
+	}
+	return found
+}
+
+func (o *operation) fits(segments []string) bool {
+	return slices.EqualFunc(o.segments, segments, func(want, got string) bool {
+		return want == got || (strings.HasPrefix(want, "{") && got != "")
+	})
+}
+
+// Routes are the operations as "METHOD /path/{parameter}".
+func (c *Contract) Routes() []string {
+	var out []string
+	for _, o := range c.operations {
+		out = append(out, o.method+" "+o.path)
+	}
+	return out
+}
+
+// Pairs are all documented ones.
+func (c *Contract) Pairs() []Pair {
+	var out []Pair
+	for _, o := range c.operations {
+		for status := range o.responses {
+			out = append(out, Pair{o.id, status})
+		}
+	}
+	return out
+}
+
+// Webhooks are the documented events.
+func (c *Contract) Webhooks() []string {
+	var out []string
+	for name := range c.webhooks {
+		out = append(out, name)
+	}
+	return out
+}
+
+// Request says what the document has against a request's body, nil for nothing.
+func (c *Contract) Request(method, path string, body []byte) error {
+	o := c.find(method, path)
+	switch {
+	case o == nil:
+		return fmt.Errorf("%s %s is not documented", method, path)
+	case len(body) == 0 && !o.required:
+		return nil
+	case o.request == nil:
+		return fmt.Errorf("%s takes no body", o.id)
+	}
+	return judge(o.request, body)
+}
+
+// Response says what the document has against an answer, nil for nothing.
+func (c *Contract) Response(method, path string, status int, h http.Header, body []byte) (Pair, error) {
+	o := c.find(method, path)
+	if o == nil {
+		return Pair{}, fmt.Errorf("%s %s is not documented", method, path)
+	}
+	pair := Pair{o.id, status}
+	r := o.responses[status]
+	if r == nil {
+		return pair, fmt.Errorf("%s answered %d, which is not documented: %s", o.id, status, body)
+	}
+	if err := r.judge(h, body); err != nil {
+		return pair, fmt.Errorf("%s answered %d: %w\n%s", o.id, status, err, body)
+	}
+	return pair, nil
+}
+
+func (r *response) judge(h http.Header, body []byte) error {
+	if err := judgeHeaders(r.headers, h, usual); err != nil {
+		return err
+	}
+	if r.body == nil {
+		if len(body) > 0 {
+			return fmt.Errorf("has a body where none is documented")
+		}
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(h.Get("Content-Type")); err != nil || kind != "application/json" {
+		return fmt.Errorf("has Content-Type %q", h.Get("Content-Type"))
+	}
+	return judge(r.body, body)
+}
+
+// usual are headers that every answer of the server's edge may have and that say
+// nothing about the API.
+var usual = []string{
+	"Cache-Control", "Content-Length", "Content-Type", "Date", "Vary", "Connection",
+	"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
+	"Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options",
+}
+
+func judgeHeaders(documented map[string]header, h http.Header, others []string) error {
+	for name, d := range documented {
+		values := h.Values(name)
+		if len(values) == 0 {
+			if d.required {
+				return fmt.Errorf("has no %s", name)
+			}
+			continue
+		}
+		for _, v := range values {
+			if err := d.judge(v); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	for name := range h {
+		if _, ok := documented[name]; !ok && !slices.Contains(others, name) {
+			return fmt.Errorf("has the undocumented header %s", name)
+		}
+	}
+	return nil
+}
+
+func (d header) judge(value string) error {
+	if !d.integer {
+		return d.schema.Validate(value)
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return err
+	}
+	return d.schema.Validate(n)
+}
+
+// ofTransport are headers of a delivery that every HTTP client sends.
+var ofTransport = []string{"Accept-Encoding", "Content-Length", "Content-Type", "User-Agent", "Accept"}
+
+// Webhook says what the document has against a delivery, nil for nothing.
+func (c *Contract) Webhook(event string, h http.Header, body []byte) error {
+	m := c.webhooks[event]
+	if m == nil {
+		return fmt.Errorf("the webhook %q is not documented", event)
+	}
+	if err := judgeHeaders(m.headers, h, ofTransport); err != nil {
+		return fmt.Errorf("%s %w", event, err)
+	}
+	if err := judge(m.body, body); err != nil {
+		return fmt.Errorf("%s: %w\n%s", event, err, body)
+	}
+	return nil
+}
+
+func judge(s *jsonschema.Schema, body []byte) error {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("is not JSON: %w", err)
+	}
+	return s.Validate(v)
+}
+
+func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
