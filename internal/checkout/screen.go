@@ -30,6 +30,14 @@ const (
 	newWallets = 50
 )
 
+// Screenings returns what was said of a payment's wallets, oldest first.
+func (s *Service) Screenings(ctx context.Context, p *payment.Payment) ([]Screening, error) {
+	if !p.Terms.Access.Screen {
+		return nil, nil
+	}
+	return s.store.Screenings(ctx, p.ID)
+}
+
 // screen looks at the payer and at all payees of a payment.
 func (s *Service) screen(ctx context.Context, p *payment.Payment, wallet asset.Address) (Admission, error) {
 	now := s.now().UTC()

@@ -29,6 +29,20 @@ func addClientID(t *testing.T, w *webtest.World, origins ...string) string {
 	return "X-Client-Id: " + id
 }
 
+// bindClientID makes a backend's client id that pays to a destination.
+func bindClientID(t *testing.T, w *webtest.World, destination string) string {
+	t.Helper()
+	id := merchant.NewSecret(merchant.ClientID, true)
+	err := w.App.Store.InsertCredential(t.Context(), merchant.Credential{
+		ID: payment.NewULID(time.Now()), Merchant: w.Merchant, Kind: merchant.ClientID, Hash: merchant.HashSecret(id), Hint: merchant.Hint(id),
+		Public: id, Destination: destination, CreatedAt: time.Now().UTC(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "X-Client-Id: " + id
+}
+
 func addDestination(t *testing.T, w *webtest.World) string {
 	t.Helper()
 	wallet, err := asset.ParseAddress(payee)
@@ -102,11 +116,19 @@ func TestClientIDFromElsewhere(t *testing.T) {
 
 func TestBackendClientID(t *testing.T) {
 	w := webtest.New(t)
-	id := addClientID(t, w)
 	body := `{"requests":[{"amount":"5"}]}`
+	id := addClientID(t, w)
 	w.Do(http.MethodPost, route, body, id).Want(http.StatusForbidden) // no destination to pay to
 	addDestination(t, w)
-	w.Do(http.MethodPost, route, body, id).Want(http.StatusCreated)
+	w.Do(http.MethodPost, route, body, id).Want(http.StatusForbidden) // nothing holds it to one
+	active, err := w.App.Directory.Destinations(t.Context(), w.Merchant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := bindClientID(t, w, active[0].ID)
+	w.Do(http.MethodPost, route, body, bound).Want(http.StatusCreated)
+	w.Do(http.MethodPost, route, usdc("5"), bound).Want(http.StatusCreated)
+	w.Do(http.MethodPost, route, strings.Replace(usdc("5"), payee, "0x00000000000000000000000000000000000000aa", 1), bound).Want(http.StatusForbidden)
 }
 
 func TestPreflight(t *testing.T) {

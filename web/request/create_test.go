@@ -102,7 +102,8 @@ func TestCreateRefuses(t *testing.T) {
 		{"wrong destination checksum", one(`"destinationId":"` + payee + `@eip155:900008453#00000000:` + w.Chain.USDC() + `","amount":"1"`), "requests[0].destinationId", "wrong_checksum"},
 		{"destination on an unknown chain", one(`"destinationId":"` + payee + `@eip155:5:` + w.Chain.USDC() + `","amount":"1"`), "requests[0].destinationId", "unsupported_chain"},
 		{"destination with an unknown token", one(`"destinationId":"` + payee + `@eip155:900008453:` + payee + `","amount":"1"`), "requests[0].destinationId", "unsupported_token"},
-		{"two requests", `{"requests":[{},{}]}`, "requests", "batch_unsupported"},
+		{"an empty request", `{"requests":[{},{}]}`, "requests[0].destinationId", "no_destination"},
+		{"201 requests", `{"requests":[` + strings.Repeat(`{},`, 200) + `{}]}`, "requests", "too_many_requests"},
 		{"fee without address", `{"requests":[{` + good + `,"amount":"1"}],"feePercentage":"1"}`, "feeAddress", "missing_fee_address"},
 		{"address without fee", `{"requests":[{` + good + `,"amount":"1"}],"feeAddress":"` + payee + `"}`, "feePercentage", "missing_fee_percentage"},
 		{"fee over 100", `{"requests":[{` + good + `,"amount":"1"}],"feePercentage":"100.01","feeAddress":"` + payee + `"}`, "feePercentage", "invalid_fee_percentage"},
@@ -115,7 +116,6 @@ func TestCreateRefuses(t *testing.T) {
 		{"text that reorders", `{"requests":[{` + good + `,"amount":"1"}],"reference":"a\u202eb"}`, "reference", "invalid_characters"},
 		{"reference too long", `{"requests":[{` + good + `,"amount":"1"}],"reference":"` + strings.Repeat("x", 256) + `"}`, "reference", "invalid_length"},
 		{"expiry in the past", `{"requests":[{` + good + `,"amount":"1"}],"expiresAt":"2020-01-01T00:00:00Z"}`, "expiresAt", "invalid_expiry"},
-		{"access policy", `{"requests":[{` + good + `,"amount":"1"}],"accessPolicy":{"mode":"off"}}`, "accessPolicy", "access_policy_unsupported"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/web"
@@ -38,14 +39,19 @@ func over(p *payment.Payment) error {
 	case payment.Paid:
 		return fault.New(fault.Conflict, "completed", "Secure payment has already been completed")
 	case payment.Expired, payment.Canceled, payment.Failed:
-		return fault.New(fault.Forbidden, string(p.Standing.State), "Secure payment token expired or invalid status")
+		code := string(p.Standing.State)
+		if statusOf(p) == checkout.ComplianceFailed {
+			code = checkout.ComplianceFailed
+		}
+		return fault.New(fault.Forbidden, code, "Secure payment token expired or invalid status")
 	}
 	panic("request: unknown state " + p.Standing.State)
 }
 
 // ended answers for a payment that cannot be paid any more (409, 403) or whose
-// money is on its way (423), with the documented bodies; other faults pass.
-func (d *Dialect) ended(c echo.Context, p *payment.Payment, err error) error {
+// money is on its way (423), with the documented bodies; other faults pass. a is
+// how far the caller was let in.
+func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission, err error) error {
 	f := fault.From(err)
 	var status int
 	var message string
@@ -56,13 +62,13 @@ func (d *Dialect) ended(c echo.Context, p *payment.Payment, err error) error {
 		status, message = http.StatusConflict, "Secure payment has already been completed"
 	case f.Code == "in_progress":
 		status, message = http.StatusLocked, "Secure payment is in progress"
-	case f.Code == "expired" || f.Code == "canceled" || f.Code == "failed":
+	case f.Code == "expired" || f.Code == "canceled" || f.Code == "failed" || f.Code == checkout.ComplianceFailed:
 		status, message = http.StatusForbidden, "Secure payment token expired or invalid status"
 	default:
 		return err
 	}
 	return c.JSON(status, endedWire{
 		StatusCode: status, Message: message, Error: http.StatusText(status), Code: f.Code,
-		Status: statusWord(p.Standing.State), RequestStatuses: requestStatuses(p),
+		Status: statusOf(p), RequestStatuses: requestStatuses(p, hidden(p, a)),
 	})
 }

@@ -53,7 +53,8 @@ func TestPayWithWallet(t *testing.T) {
 		t.Errorf("metadata of an empty wallet: %v", meta)
 	}
 	for query, field := range map[string]string{
-		"wallet=0x12": "wallet", "chain=BASE&token=USDC": "chain", "token=USDC": "token", "isSafe=true": "isSafe", "eoaWallet=0x1": "eoaWallet",
+		"wallet=0x12": "wallet", "chain=BASE": "token", "token=USDC": "chain", "chain=base&token=USDC": "chain", "chain=BASE&token=USDT": "token",
+		"isSafe=true": "isSafe", "isSafe=yes": "isSafe", "eoaWallet=0x1": "eoaWallet",
 	} {
 		bad := w.API(http.MethodGet, route+"/"+token+"/pay?"+query, "").Want(http.StatusBadRequest).JSON()
 		if bad["field"] != field {

@@ -1,11 +1,11 @@
 package request
 
 import (
-	"math/big"
-	"strings"
+	"fmt"
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/money"
 	"quittance/internal/payment"
@@ -30,54 +30,149 @@ func statusWord(s payment.State) string {
 	panic("request: no status for " + s)
 }
 
-func requestStatuses(p *payment.Payment) []requestStatus {
+// statusOf is the dialect's word for where a payment stands. A payment that
+// failed because its payee was refused has one of its own.
+func statusOf(p *payment.Payment) string {
+	if why, ok := p.Failure(); ok && p.Standing.State == payment.Failed && why.Reason == checkout.ComplianceFailed {
+		return checkout.ComplianceFailed
+	}
+	return statusWord(p.Standing.State)
+}
+
+const (
+	typeSingle = "single"
+	typeBatch  = "batch"
+)
+
+func typeOf(p *payment.Payment) string {
+	if len(p.Terms.Requests) > 1 {
+		return typeBatch
+	}
+	return typeSingle
+}
+
+// requestStatuses tells of each request. Who may not know the payee is not told
+// the transaction either, for that tells.
+func requestStatuses(p *payment.Payment, masked bool) []requestStatus {
 	out := make([]requestStatus, len(p.Terms.Requests))
 	for i, r := range p.Terms.Requests {
 		out[i] = requestStatus{RequestID: r.ID, HasBeenPaid: p.Standing.Requests[i].State == payment.Paid}
-		if x, ok := p.Telling(i); ok {
+		if x, ok := p.Telling(i); ok && !masked {
 			out[i].TxHash = x.Evidence.Tx
 		}
 	}
 	return out
 }
 
-func (d *Dialect) single(p *payment.Payment) (singleWire, error) {
-	r := p.Terms.Requests[0]
-	token, ok := d.Checkout.Book().Token(r.Asset)
-	if !ok {
-		return singleWire{}, fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more.")
+var errAsset = fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more.")
+
+// shown words a payment for display, as single, batch or masked.
+func (d *Dialect) shown(p *payment.Payment, a checkout.Admission) (any, error) {
+	if hidden(p, a) {
+		return maskedWire{PaymentType: typeOf(p), Status: statusOf(p), AccessDecision: decide(p, a)}, nil
 	}
-	w := singleWire{
-		PaymentType: "single", Status: statusWord(p.Standing.State),
-		RedirectURL: optional(p.Terms.RedirectURL), RedirectLabel: optional(p.Terms.RedirectLabel),
-		RequestIDs: []string{r.ID}, Payee: r.Payee.String(), Network: token.Network,
-		Amount: r.Due.String(), PaymentCurrency: string(token.ID), IsNativeCurrency: token.Native,
-		Destination: destinationOf(r, token), Reference: optional(p.Terms.Reference), FeePlan: d.feePlan(p),
-		AmountHuman: money.Format(r.Due, token.Decimals), Decimals: token.Decimals,
+	token, ok := d.Checkout.Book().Token(p.Terms.Requests[0].Asset)
+	if !ok {
+		return nil, errAsset
+	}
+	common := shownWire{
+		PaymentType: typeOf(p), Status: statusOf(p), RedirectURL: optional(p.Terms.RedirectURL), RedirectLabel: optional(p.Terms.RedirectLabel),
+		Network: token.Network, Reference: optional(p.Terms.Reference), FeePlan: d.feePlan(p),
+		IsPayeeAddressMasked: p.Terms.Access.HidePayee, AccessDecision: decide(p, a), ExpiresAt: timestamp(p.Terms.ExpiresAt),
+	}
+	for _, r := range p.Terms.Requests {
+		common.RequestIDs = append(common.RequestIDs, r.ID)
+	}
+	if common.PaymentType == typeBatch {
+		return d.batch(p, common)
+	}
+	r := p.Terms.Requests[0]
+	return singleWire{
+		shownWire: common, Payee: payeeOf(p, r), Amount: r.Due.String(), PaymentCurrency: string(token.ID), IsNativeCurrency: token.Native,
+		Destination: destinationOf(r, token, p.Terms.Access.HidePayee), AmountHuman: money.Format(r.Due, token.Decimals), Decimals: token.Decimals,
 		ReceivedHuman:    money.Format(p.Standing.Requests[0].Received, token.Decimals),
-		PaymentReference: r.Reference, ExpiresAt: timestamp(p.Terms.ExpiresAt),
+		PaymentReference: r.Reference,
+	}, nil
+}
+
+func (d *Dialect) batch(p *payment.Payment, common shownWire) (any, error) {
+	w := batchWire{shownWire: common}
+	for i, r := range p.Terms.Requests {
+		token, ok := d.Checkout.Book().Token(r.Asset)
+		if !ok {
+			return nil, errAsset
+		}
+		w.Payees = append(w.Payees, payeeOf(p, r))
+		w.Amounts = append(w.Amounts, money.Format(r.Due, token.Decimals))
+		w.PaymentCurrencies = append(w.PaymentCurrencies, string(token.ID))
+		w.IsNativeCurrency = append(w.IsNativeCurrency, token.Native)
+		w.Destinations = append(w.Destinations, destinationOf(r, token, p.Terms.Access.HidePayee))
+		w.AmountsUnits = append(w.AmountsUnits, r.Due.String())
+		w.Decimals = append(w.Decimals, token.Decimals)
+		w.ReceivedHuman = append(w.ReceivedHuman, money.Format(p.Standing.Requests[i].Received, token.Decimals))
+		w.PaymentReferences = append(w.PaymentReferences, r.Reference)
 	}
 	return w, nil
 }
 
-func destinationOf(r payment.Request, token asset.Token) *destinationWire {
-	dest := asset.Destination{Wallet: r.Payee, Chain: token.Chain, Token: token.Address}
-	return &destinationWire{
-		DestinationID: dest.String(), PayeeAddress: dest.Interop(), TokenAddress: token.Address.String(),
-		WalletAddress: r.Payee.String(), Network: token.Network,
+// payeeOf is the account of a request's payee, shortened where the policy hides it.
+func payeeOf(p *payment.Payment, r payment.Request) string {
+	if p.Terms.Access.HidePayee {
+		return short(r.Payee)
 	}
+	return r.Payee.String()
 }
 
-func (d *Dialect) found(p *payment.Payment) foundWire {
-	r := p.Terms.Requests[0]
+// short keeps the ends of an account, as the vendor's examples do.
+func short(a asset.Address) string {
+	text := a.String()
+	return text[:6] + "..." + text[len(text)-4:]
+}
+
+func destinationOf(r payment.Request, token asset.Token, masked bool) *destinationWire {
+	dest := asset.Destination{Wallet: r.Payee, Chain: token.Chain, Token: token.Address}
+	w := &destinationWire{TokenAddress: token.Address.String(), Network: token.Network, IsMasked: masked}
+	if masked {
+		// Without its checksum: four bytes of a hash let an account be guessed.
+		w.WalletAddress = short(r.Payee)
+		w.PayeeAddress = fmt.Sprintf("%s@eip155:%d", w.WalletAddress, token.Chain)
+		return w
+	}
+	w.DestinationID, w.PayeeAddress, w.WalletAddress = dest.String(), dest.Interop(), r.Payee.String()
+	return w
+}
+
+// found words a payment for its merchant, who may know everything of it.
+func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) foundWire {
+	first := p.Terms.Requests[0]
 	w := foundWire{
-		Token: string(p.ID), SecurePaymentURL: d.payURL(p), Status: statusWord(p.Standing.State), PaymentType: "single",
+		Token: string(p.ID), SecurePaymentURL: d.payURL(p), Status: statusOf(p), PaymentType: typeOf(p),
 		CreatedAt: timestamp(p.Terms.CreatedAt), ExpiresAt: timestamp(p.Terms.ExpiresAt),
 		RedirectURL: optional(p.Terms.RedirectURL), RedirectLabel: optional(p.Terms.RedirectLabel),
-		Currency: string(r.Asset), RequestStatuses: requestStatuses(p),
+		PayerKYTResults: kytResults(screened, checkout.PayerRole), PayeeKYTResults: kytResults(screened, checkout.PayeeRole),
+		FeePlan: d.feePlan(p), ExecutionKind: optional("evm_same_chain"), IdentityMode: "manual_dashboard", ClientID: optional(p.Terms.ClientID),
+		Branding: foundBranding{Source: "request_network"}, BlockReason: optional(blockReason(p)),
+		Flow: p.Terms.Flow, Reference: optional(p.Terms.Reference), PayerIdentifier: optional(p.Terms.PayerIdentifier),
+		RecipientIdentifier: optional(p.Terms.RecipientIdentifier), AccessPolicy: newAccess(p.Terms.Access),
+		RequestStatuses: requestStatuses(p, false),
 	}
-	if token, ok := d.Checkout.Book().Token(r.Asset); ok {
-		w.Network, w.Destination = token.Network, destinationOf(r, token)
+	w.ChildExecutable = w.BlockReason == nil
+	if p.Terms.ClientID != "" {
+		w.IdentityMode = "client_id"
+	}
+	sameAsset, samePayee := true, true
+	for _, r := range p.Terms.Requests {
+		sameAsset = sameAsset && r.Asset == first.Asset
+		samePayee = samePayee && r.Payee == first.Payee
+	}
+	if token, ok := d.Checkout.Book().Token(first.Asset); ok {
+		w.Network = token.Network
+		if sameAsset && samePayee {
+			w.Destination = destinationOf(first, token, false)
+		}
+	}
+	if sameAsset {
+		w.Currency = optional(string(first.Asset))
 	}
 	if !p.Standing.SettledAt.IsZero() {
 		w.CompletedAt = optional(timestamp(p.Standing.SettledAt))
@@ -88,6 +183,35 @@ func (d *Dialect) found(p *payment.Payment) foundWire {
 	return w
 }
 
+// blockReason says in the vendor's words why a payment could not be a part of a
+// payout to many; "" if it could.
+func blockReason(p *payment.Payment) string {
+	switch {
+	case p.Terms.Flow != payment.PayOut:
+		return "not_outgoing"
+	case len(p.Terms.Requests) > 1:
+		return "not_single_payment"
+	}
+	switch p.Standing.State {
+	case payment.Open:
+		return ""
+	case payment.Seen:
+		return "request_processing"
+	case payment.Paid:
+		return "already_paid"
+	case payment.Expired:
+		return "secure_payment_expired"
+	case payment.Canceled:
+		return "secure_payment_not_pending"
+	case payment.Failed:
+		if statusOf(p) == checkout.ComplianceFailed {
+			return checkout.ComplianceFailed
+		}
+		return "secure_payment_not_pending"
+	}
+	panic("request: unknown state " + p.Standing.State)
+}
+
 // timestamp is ISO-8601 in UTC with milliseconds, as in the vendor's examples.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
@@ -96,33 +220,4 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-// feePlan computes the vendor's fee snapshot. It counts in US dollars, so it is
-// nil unless the asset is a dollar stablecoin, and nil where there is no fee.
-func (d *Dialect) feePlan(p *payment.Payment) *feePlan {
-	if len(p.Terms.Requests) != 1 {
-		return nil
-	}
-	r := p.Terms.Requests[0]
-	token, ok := d.Checkout.Book().Token(r.Asset)
-	if !ok || r.Fee == nil || !strings.HasPrefix(token.Symbol, "USD") {
-		return nil
-	}
-	bps, err := money.ParsePercent(r.Fee.Share)
-	if err != nil {
-		return nil
-	}
-	usd := func(v *big.Int) string { return money.Format(v, token.Decimals) }
-	return &feePlan{
-		Version: 1, Flow: "get_paid", DefaultFeeBearer: "payer",
-		GrossAmountUSD: usd(r.Due), NetRecipientAmountUSD: usd(r.Due),
-		PayerTotalAmountUSD: usd(new(big.Int).Add(r.Due, r.Fee.Amount)),
-		TotalFeesUSD:        usd(r.Fee.Amount), PayeeBorneFeesUSD: "0", PayerBorneFeesUSD: usd(r.Fee.Amount),
-		Fees: []planFee{{
-			Type: "platform", Label: "Platform fee", FeeBearer: "payer", FeeBearerSource: "payment_default_override",
-			PercentageBps: int(bps), CalculatedAmountUSD: usd(r.Fee.Amount), DestinationResolver: "fixed",
-			DestinationRef: destinationRef{EVMAddress: r.Fee.Payee.String()}, ConfigSource: "request",
-		}},
-	}
 }

@@ -1,9 +1,11 @@
 package request
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -42,6 +44,7 @@ type Dialect struct {
 func Mount(cfg Config) *Dialect {
 	d := &Dialect{Config: cfg, methods: map[string][]string{}}
 	d.route(http.MethodPost, "/v2/secure-payments", d.create)
+	d.route(http.MethodPost, "/v2/secure-payments/payouts", d.payout)
 	d.route(http.MethodGet, "/v2/secure-payments", d.find)
 	d.route(http.MethodGet, "/v2/secure-payments/:token", d.show)
 	d.route(http.MethodGet, "/v2/secure-payments/:token/pay", d.pay)
@@ -68,6 +71,17 @@ func (d *Dialect) preflights() {
 
 // create makes a payment and answers with the link to send the payer to.
 func (d *Dialect) create(c echo.Context) error {
+	return d.make(c, func(ctx context.Context, who caller, body []byte) (checkout.Draft, error) {
+		var in createBody
+		if err := web.Decode(body, &in); err != nil {
+			return checkout.Draft{}, err
+		}
+		return d.draft(ctx, who, in)
+	})
+}
+
+// make makes a payment of a body, once for each idempotency key.
+func (d *Dialect) make(c echo.Context, read func(ctx context.Context, who caller, body []byte) (checkout.Draft, error)) error {
 	who, err := d.identify(c, true)
 	if err != nil {
 		return err
@@ -80,11 +94,7 @@ func (d *Dialect) create(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var in createBody
-	if err := web.Decode(body, &in); err != nil {
-		return err
-	}
-	draft, err := d.draft(c.Request().Context(), who, in)
+	draft, err := read(c.Request().Context(), who, body)
 	if err != nil {
 		return err
 	}
@@ -162,19 +172,35 @@ func (d *Dialect) find(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, d.found(p))
+	screened, err := d.Checkout.Screenings(c.Request().Context(), p)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, d.found(p, screened))
 }
 
-// show answers with what a page displays; no calldata.
+// show answers with what a page displays, to a wallet as far as the payment's
+// policy lets it; no calldata.
 func (d *Dialect) show(c echo.Context) error {
 	p, err := d.load(c)
 	if err != nil {
 		return err
 	}
-	if err := over(p); err != nil {
-		return d.ended(c, p, err)
+	payer, err := d.payer(c, p)
+	if err != nil {
+		return err
 	}
-	w, err := d.single(p)
+	if err := over(p); err != nil {
+		return d.ended(c, p, checkout.Admission{}, err)
+	}
+	admitted, err := d.Checkout.Admit(c.Request().Context(), p, payer.Wallet)
+	if err != nil {
+		return err
+	}
+	if err := over(p); err != nil { // a refused payee has ended it just now
+		return d.ended(c, p, admitted, err)
+	}
+	w, err := d.shown(p, admitted)
 	if err != nil {
 		return err
 	}
@@ -191,37 +217,41 @@ func (d *Dialect) pay(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	payer, err := payQuery(c)
+	payer, err := d.payer(c, p)
 	if err != nil {
 		return err
 	}
 	p, in, err := d.Checkout.Prepare(c.Request().Context(), p.ID, "", payer)
 	if err != nil {
-		return d.ended(c, p, err)
+		return d.ended(c, p, checkout.Admission{}, err)
 	}
 	calls, ok := in.(*rail.Calls)
 	if !ok {
 		return fault.New(fault.Invalid, "invalid_calldata_request", "Invalid secure payment calldata request")
 	}
-	w := payWire{PaymentType: "single", Calls: web.NewCalls(calls, d.Checkout.Book())}
+	w := payWire{PaymentType: typeOf(p), Calls: web.NewCalls(calls, d.Checkout.Book())}
 	if f := p.Terms.Requests[0].Fee; f != nil {
 		w.Metadata.PlatformFee = &web.PlatformFee{Percentage: f.Share, Address: f.Payee.String()}
 	}
 	return c.JSON(http.StatusOK, w)
 }
 
-// payQuery reads the query of a calldata request. Sources other than the
-// payment's own chain and asset come with the crosschain rail.
-func payQuery(c echo.Context) (rail.Payer, error) {
-	for _, name := range []string{"chain", "token", "eoaWallet"} {
-		if c.QueryParam(name) != "" {
-			return rail.Payer{}, fault.Field(name, "unsupported_route", name+" is not supported: this payment can be made from its own chain and asset only.")
-		}
-	}
-	switch v := c.QueryParam("isSafe"); v {
-	case "", "false":
+// payer reads the query of a look at a payment. Sources other than the payment's
+// own chain and asset come with the crosschain rail.
+func (d *Dialect) payer(c echo.Context, p *payment.Payment) (rail.Payer, error) {
+	safe := c.QueryParam("isSafe")
+	switch {
+	case safe == "" || strings.EqualFold(safe, "false"):
+	case !strings.EqualFold(safe, "true"):
+		return rail.Payer{}, fault.Field("isSafe", "invalid_is_safe", "isSafe must be true or false.")
 	default:
 		return rail.Payer{}, fault.Field("isSafe", "unsupported_safe", "Paying from a Safe is not supported.")
+	}
+	if c.QueryParam("eoaWallet") != "" {
+		return rail.Payer{}, fault.Field("eoaWallet", "unsupported_route", "eoaWallet is not supported: this payment is made by the wallet itself.")
+	}
+	if err := d.source(p, c.QueryParam("chain"), c.QueryParam("token")); err != nil {
+		return rail.Payer{}, err
 	}
 	text := c.QueryParam("wallet")
 	if text == "" {
@@ -232,6 +262,26 @@ func payQuery(c echo.Context) (rail.Payer, error) {
 		return rail.Payer{}, fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address: "+err.Error()+".")
 	}
 	return rail.Payer{Wallet: wallet}, nil
+}
+
+// source accepts no other source of a payment than its own chain and asset.
+func (d *Dialect) source(p *payment.Payment, selector, symbol string) error {
+	switch {
+	case selector == "" && symbol == "":
+		return nil
+	case selector == "":
+		return fault.Field("chain", "missing_chain", "chain and token can only be given together.")
+	case symbol == "":
+		return fault.Field("token", "missing_token", "chain and token can only be given together.")
+	}
+	chain, ok := d.Checkout.Book().Network(selector)
+	if !ok || selector != chain.Selector {
+		return fault.Field("chain", "unknown_chain", "chain must be one of the supported chains, like BASE.")
+	}
+	if !d.payableWith(p, chain, symbol) {
+		return fault.Field("token", "unsupported_route", "This payment can be made from its own chain and asset only.")
+	}
+	return nil
 }
 
 // intent takes the caller's word that a transaction was sent: a hint that makes
@@ -250,7 +300,7 @@ func (d *Dialect) intent(c echo.Context) error {
 		return err
 	}
 	if err := over(p); err != nil {
-		return d.ended(c, p, err)
+		return d.ended(c, p, checkout.Admission{}, err)
 	}
 	chain, payer, err := d.intended(p, in)
 	if err != nil {
@@ -260,8 +310,14 @@ func (d *Dialect) intent(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, intentWire{
+	w := intentWire{
 		IntentID: string(p.ID) + ":" + a.Handle, PaymentReference: p.Terms.Requests[0].Reference,
 		TxHash: a.Handle, IsListening: true, PayerAddress: in.PayerAddress,
-	})
+	}
+	if len(p.Terms.Requests) > 1 {
+		for _, r := range p.Terms.Requests {
+			w.PaymentReferences = append(w.PaymentReferences, r.Reference)
+		}
+	}
+	return c.JSON(http.StatusOK, w)
 }

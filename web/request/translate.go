@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
+	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
@@ -23,54 +26,87 @@ func (d *Dialect) draft(ctx context.Context, who caller, in createBody) (checkou
 	switch {
 	case len(in.Requests) == 0:
 		return none, fault.Field("requests", "invalid_requests", "requests must hold at least one item.")
-	case len(in.Requests) > 1:
-		return none, fault.Field("requests", "batch_unsupported", "requests must hold one item: payments of several requests are not supported.")
-	case in.AccessPolicy != nil:
-		return none, fault.Field("accessPolicy", "access_policy_unsupported", "accessPolicy is not supported.")
+	case len(in.Requests) > checkout.MaxRequests:
+		return none, fault.Field("requests", "too_many_requests", fmt.Sprintf("requests must hold at most %d items.", checkout.MaxRequests))
 	}
-	out := checkout.Draft{Merchant: who.Merchant, Dialect: Name, ClientID: who.clientID, Origin: who.origin}
-	var err error
-	if out.Reference, err = text("reference", in.Reference); err != nil {
+	if err := noTron(in.Requests); err != nil {
+		return none, err
+	}
+	m, err := d.Directory.Merchant(ctx, who.Merchant)
+	if err != nil {
+		return none, err
+	}
+	out, err := d.common(who, m, in.Shared)
+	if err != nil {
 		return none, err
 	}
 	if out.PayerIdentifier, err = text("payerIdentifier", in.PayerIdentifier); err != nil {
 		return none, err
 	}
-	if out.RedirectURL, out.RedirectLabel, err = redirect(in.RedirectURL, in.RedirectLabel); err != nil {
-		return none, err
-	}
-	if out.ExpiresAt, err = expiry(in.ExpiresAt); err != nil {
-		return none, err
-	}
-	if out.Window, err = d.window(ctx, who); err != nil {
-		return none, err
-	}
-	fee, err := parseFee(in.FeePercentage, in.FeeAddress)
+	fee, err := d.fee(who, in.Shared)
 	if err != nil {
 		return none, err
 	}
-	if fee != nil && who.clientID != "" {
-		return none, fault.New(fault.Forbidden, "fee_not_allowed", "A client id cannot set a fee.").At("feePercentage")
-	}
+	own := d.ownDestination(ctx, who)
 	for i, r := range in.Requests {
-		made, err := d.request(ctx, who, fmt.Sprintf("requests[%d]", i), r)
+		made, err := d.request(who, fmt.Sprintf("requests[%d]", i), r, own)
 		if err != nil {
 			return none, err
 		}
 		made.Fee = fee
 		out.Requests = append(out.Requests, made)
 	}
-	return out, nil
+	base, err := d.baseAccess(ctx, m, out.Requests)
+	if err != nil {
+		return none, err
+	}
+	out.Access, err = d.parseAccess("accessPolicy", in.Shared.AccessPolicy, base)
+	return out, err
 }
 
-// window is how long the merchant's payments may be paid, 0 for the server's default.
-func (d *Dialect) window(ctx context.Context, who caller) (time.Duration, error) {
-	m, err := d.Directory.Merchant(ctx, who.Merchant)
-	return m.Window, err
+// common reads what creations of all kinds have.
+func (d *Dialect) common(who caller, m merchant.Merchant, in shared) (checkout.Draft, error) {
+	out := checkout.Draft{Merchant: who.Merchant, Dialect: Name, ClientID: who.clientID, Origin: who.origin, Window: m.Window}
+	var err error
+	if out.Reference, err = text("reference", in.Reference); err != nil {
+		return out, err
+	}
+	if out.RedirectURL, out.RedirectLabel, err = redirect(in.RedirectURL, in.RedirectLabel); err != nil {
+		return out, err
+	}
+	out.ExpiresAt, err = expiry(in.ExpiresAt)
+	return out, err
+}
+
+// tronChain is the CAIP-2 reference of Tron in destination ids.
+const tronChain = "eip155:728126428"
+
+func (r requestBody) tron() bool {
+	if r.DestinationID != nil {
+		wallet, rest, _ := strings.Cut(*r.DestinationID, "@")
+		return tronAddress(wallet) || strings.HasPrefix(rest, tronChain+"#") || strings.HasPrefix(rest, tronChain+":")
+	}
+	return (r.Payee != nil && tronAddress(*r.Payee)) ||
+		(r.PaymentCurrency != nil && strings.HasSuffix(strings.ToLower(*r.PaymentCurrency), "-tron"))
+}
+
+// noTron refuses what would have to be paid on Tron, with the documented words
+// for several requests.
+func noTron(requests []requestBody) error {
+	for i, r := range requests {
+		switch {
+		case !r.tron():
+		case len(requests) > 1:
+			return fault.Field("requests", "tron_batch_unsupported", "Batch payments are not supported for TRON networks. Please submit individual payment requests.")
+		default:
+			return fault.Field(fmt.Sprintf("requests[%d].destinationId", i), "tron_unsupported", "Payments on Tron are not supported here.")
+		}
+	}
+	return nil
 }
 
 // request finds payee, asset and amount of one item.
-func (d *Dialect) request(ctx context.Context, who caller, path string, in requestBody) (checkout.DraftRequest, error) {
+func (d *Dialect) request(who caller, path string, in requestBody, own ownFunc) (checkout.DraftRequest, error) {
 	var out checkout.DraftRequest
 	var err error
 	switch {
@@ -82,13 +118,10 @@ func (d *Dialect) request(ctx context.Context, who caller, path string, in reque
 	case in.Payee != nil || in.PaymentCurrency != nil:
 		out.Payee, out.Token, err = d.legacy(path, in)
 	default:
-		out.Payee, out.Token, err = d.ownDestination(ctx, who)
-		if who.clientID != "" && fault.Is(err, fault.Invalid) {
-			err = errUnbound
-		}
+		out.Payee, out.Token, err = own(path + ".destinationId")
 	}
 	if err == nil && who.clientID != "" {
-		err = d.sameDestination(ctx, who, out)
+		err = sameDestination(path, own, out)
 	}
 	if err != nil {
 		return out, err
@@ -96,18 +129,24 @@ func (d *Dialect) request(ctx context.Context, who caller, path string, in reque
 	if in.Amount == nil {
 		return out, fault.Field(path+".amount", "missing_amount", "amount is required.")
 	}
-	out.Amount, err = money.Parse(*in.Amount, out.Token.Decimals)
+	out.Amount, err = amount(path+".amount", *in.Amount, out.Token)
+	return out, err
+}
+
+// amount reads an amount of a token, which must be more than nothing.
+func amount(field, text string, token asset.Token) (*big.Int, error) {
+	units, err := money.Parse(text, token.Decimals)
 	switch {
 	case errors.Is(err, money.ErrPrecision):
-		return out, fault.Field(path+".amount", "too_precise", fmt.Sprintf("amount has more than the %d decimal places of %s.", out.Token.Decimals, out.Token.Symbol))
+		return nil, fault.Field(field, "too_precise", fmt.Sprintf("amount has more than the %d decimal places of %s.", token.Decimals, token.Symbol))
 	case errors.Is(err, money.ErrTooLarge):
-		return out, fault.Field(path+".amount", "amount_too_large", "amount is too large.")
+		return nil, fault.Field(field, "amount_too_large", "amount is too large.")
 	case err != nil:
-		return out, fault.Field(path+".amount", "invalid_amount", "amount must be a plain decimal number as a string, like \"10.50\".")
-	case out.Amount.Sign() == 0:
-		return out, fault.Field(path+".amount", "invalid_amount", "amount must be greater than zero.")
+		return nil, fault.Field(field, "invalid_amount", "amount must be a plain decimal number as a string, like \"10.50\".")
+	case units.Sign() == 0:
+		return nil, fault.Field(field, "invalid_amount", "amount must be greater than zero.")
 	}
-	return out, nil
+	return units, nil
 }
 
 // placeholders are the checksums that the vendor's examples put on these
@@ -164,59 +203,41 @@ func (d *Dialect) legacy(path string, in requestBody) (asset.Address, asset.Toke
 	return payee, token, nil
 }
 
-// ownDestination is the merchant's one active destination.
-func (d *Dialect) ownDestination(ctx context.Context, who caller) (asset.Address, asset.Token, error) {
-	active, err := d.Directory.Destinations(ctx, who.Merchant)
-	if err != nil {
-		return asset.Address{}, asset.Token{}, err
+// ownFunc finds where a caller's payments go that name no destination; field is
+// where it could have been named.
+type ownFunc func(field string) (asset.Address, asset.Token, error)
+
+// ownDestination looks the caller's destination up at the first call.
+func (d *Dialect) ownDestination(ctx context.Context, who caller) ownFunc {
+	resolve := sync.OnceValues(func() (merchant.Destination, error) { return d.Directory.Resolve(ctx, who.Credential) })
+	return func(field string) (asset.Address, asset.Token, error) {
+		found, err := resolve()
+		missing := errors.Is(err, merchant.ErrNoDestination) || errors.Is(err, merchant.ErrSeveralDestinations) || errors.Is(err, merchant.ErrUnbound)
+		switch {
+		case missing && who.clientID != "":
+			return asset.Address{}, asset.Token{}, fault.New(fault.Forbidden, "no_destination", "This client id has no payment destination.").At(field).Because(err)
+		case missing:
+			return asset.Address{}, asset.Token{}, fault.Field(field, "no_destination", "destinationId is required: "+err.Error()+".")
+		case err != nil:
+			return asset.Address{}, asset.Token{}, fmt.Errorf("find the payment destination: %w", err)
+		}
+		token, err := d.tokenAt(field, found.To.Chain, found.To.Token)
+		return found.To.Wallet, token, err
 	}
-	if len(active) != 1 {
-		return asset.Address{}, asset.Token{}, fault.Field("requests[0].destinationId", "no_destination",
-			fmt.Sprintf("destinationId is required: there are %d active payment destinations to choose from.", len(active)))
-	}
-	token, err := d.tokenAt("requests[0].destinationId", active[0].To.Chain, active[0].To.Token)
-	return active[0].To.Wallet, token, err
 }
 
-var errUnbound = fault.New(fault.Forbidden, "no_destination", "This client id has no payment destination.")
-
-// sameDestination holds a client id to its merchant's destination: the id is
-// public, and whoever reads it off a page must not name another payee.
-func (d *Dialect) sameDestination(ctx context.Context, who caller, got checkout.DraftRequest) error {
-	payee, token, err := d.ownDestination(ctx, who)
-	if fault.Is(err, fault.Invalid) {
-		return errUnbound
-	}
+// sameDestination holds a client id to its own destination: the id is public,
+// and whoever reads it off a page must not name another payee.
+func sameDestination(path string, own ownFunc, got checkout.DraftRequest) error {
+	field := path + ".destinationId"
+	payee, token, err := own(field)
 	if err != nil {
 		return err
 	}
 	if payee != got.Payee || token.ID != got.Token.ID {
-		return fault.New(fault.Forbidden, "destination_mismatch", "Destination does not match the configured payment destination.")
+		return fault.New(fault.Forbidden, "destination_mismatch", "Destination does not match the configured payment destination.").At(field)
 	}
 	return nil
-}
-
-func parseFee(percentage, address *string) (*checkout.DraftFee, error) {
-	switch {
-	case percentage == nil && address == nil:
-		return nil, nil
-	case percentage == nil:
-		return nil, fault.Field("feePercentage", "missing_fee_percentage", "feePercentage is required with feeAddress.")
-	case address == nil:
-		return nil, fault.Field("feeAddress", "missing_fee_address", "feeAddress is required with feePercentage.")
-	}
-	share, err := money.ParsePercent(*percentage)
-	if err != nil {
-		return nil, fault.Field("feePercentage", "invalid_fee_percentage", "feePercentage must be a number from 0 to 100 with at most 2 decimals, as a string.")
-	}
-	to, err := asset.ParseAddress(*address)
-	if err != nil || to.IsZero() {
-		return nil, fault.Field("feeAddress", "invalid_fee_address", "feeAddress must be an EVM address other than zero.")
-	}
-	if share == 0 {
-		return nil, nil
-	}
-	return &checkout.DraftFee{Share: share, Payee: to}, nil
 }
 
 func text(field string, v *string) (string, error) {
@@ -265,26 +286,48 @@ func expiry(v *string) (time.Time, error) {
 // intended checks the body of an intent.
 func (d *Dialect) intended(p *payment.Payment, in intentBody) (asset.ChainID, rail.Payer, error) {
 	var payer rail.Payer
-	if in.SafeTxHash != "" || in.SafePaymentDeadline != nil {
+	switch {
+	case in.TxHash != "" && in.SafeTxHash != "":
+		return 0, payer, fault.Field("txHash", "ambiguous_hash", "Exactly one of txHash and safeTxHash must be given.")
+	case in.SafeTxHash != "":
 		return 0, payer, fault.Field("safeTxHash", "unsupported_safe", "Paying from a Safe is not supported.")
-	}
-	if in.TxHash == "" {
+	case in.SafePaymentDeadline != nil:
+		return 0, payer, fault.Field("safePaymentDeadline", "deadline_without_safe", "safePaymentDeadline can only be sent with safeTxHash.")
+	case in.TxHash == "":
 		return 0, payer, fault.Field("txHash", "missing_tx_hash", "txHash is required.")
 	}
 	chain, ok := d.Checkout.Book().Network(in.Chain)
 	if !ok || in.Chain != chain.Selector {
 		return 0, payer, fault.Field("chain", "unknown_chain", "chain is required and must be one of the supported chains, like BASE.")
 	}
-	token, _ := d.Checkout.Book().Token(p.Terms.Requests[0].Asset)
-	if chain.ID != token.Chain || !strings.EqualFold(in.Token, token.Symbol) {
+	if !d.payableWith(p, chain, in.Token) {
 		return 0, payer, fault.Field("token", "unsupported_route", "This payment can be made from its own chain and asset only.")
 	}
-	if in.PayerAddress != nil {
-		a, err := asset.ParseAddress(*in.PayerAddress)
+	// A restricted payment is for the account that holds the keys, not for the
+	// smart account it may act through.
+	for _, x := range []struct {
+		field string
+		text  *string
+	}{{"payerAddress", in.PayerAddress}, {"payerEoaAddress", in.PayerEOAAddress}} {
+		if x.text == nil {
+			continue
+		}
+		a, err := asset.ParseAddress(*x.text)
 		if err != nil {
-			return 0, payer, fault.Field("payerAddress", "invalid_wallet", "payerAddress is "+err.Error()+".")
+			return 0, payer, fault.Field(x.field, "invalid_wallet", x.field+" is "+err.Error()+".")
 		}
 		payer.Wallet = a
 	}
 	return chain.ID, payer, nil
+}
+
+// payableWith reports whether a payment, or a part of it, is due in a token on a chain.
+func (d *Dialect) payableWith(p *payment.Payment, chain asset.Chain, symbol string) bool {
+	for _, r := range p.Terms.Requests {
+		token, ok := d.Checkout.Book().Token(r.Asset)
+		if ok && token.Chain == chain.ID && strings.EqualFold(symbol, token.Symbol) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,19 +1,25 @@
 package request
 
-import "quittance/web"
+import (
+	"quittance/internal/payment"
+	"quittance/web"
+)
 
 type createBody struct {
 	Requests        []requestBody `json:"requests"`
-	FeePercentage   *string       `json:"feePercentage"`
-	FeeAddress      *string       `json:"feeAddress"`
-	Reference       *string       `json:"reference"`
 	PayerIdentifier *string       `json:"payerIdentifier"`
-	RedirectURL     *string       `json:"redirectUrl"`
-	RedirectLabel   *string       `json:"redirectLabel"`
-	ExpiresAt       *string       `json:"expiresAt"`
-	// AccessPolicy is read only to refuse it: ignoring a restriction would let
-	// everyone pay.
-	AccessPolicy *struct{} `json:"accessPolicy"`
+	Shared          shared        `json:",embed"`
+}
+
+// shared is what creations of all kinds have.
+type shared struct {
+	FeePercentage *string     `json:"feePercentage"`
+	FeeAddress    *string     `json:"feeAddress"`
+	Reference     *string     `json:"reference"`
+	RedirectURL   *string     `json:"redirectUrl"`
+	RedirectLabel *string     `json:"redirectLabel"`
+	ExpiresAt     *string     `json:"expiresAt"`
+	AccessPolicy  *accessBody `json:"accessPolicy"`
 }
 
 type requestBody struct {
@@ -31,84 +37,124 @@ type createdWire struct {
 	FeePlan          *feePlan `json:"feePlan"`
 }
 
-// feePlan is version 1 of the vendor's fee snapshot; amounts are USD strings.
-type feePlan struct {
-	Version               int       `json:"version"`
-	Flow                  string    `json:"flow"`
-	DefaultFeeBearer      string    `json:"defaultFeeBearer"`
-	GrossAmountUSD        string    `json:"grossAmountUsd"`
-	NetRecipientAmountUSD string    `json:"netRecipientAmountUsd"`
-	PayerTotalAmountUSD   string    `json:"payerTotalAmountUsd"`
-	TotalFeesUSD          string    `json:"totalFeesUsd"`
-	PayeeBorneFeesUSD     string    `json:"payeeBorneFeesUsd"`
-	PayerBorneFeesUSD     string    `json:"payerBorneFeesUsd"`
-	Fees                  []planFee `json:"fees"`
+// payoutBody is the body of POST /v2/secure-payments/payouts.
+type payoutBody struct {
+	Recipient            *string `json:"recipient"`
+	CreatorWalletAddress *string `json:"creatorWalletAddress"`
+	Network              *string `json:"network"`
+	Currency             *string `json:"currency"`
+	Amount               *string `json:"amount"`
+	RecipientIdentifier  *string `json:"recipientIdentifier"`
+	Shared               shared  `json:",embed"`
 }
 
-type planFee struct {
-	Type                string         `json:"type"`
-	Label               string         `json:"label"`
-	FeeBearer           string         `json:"feeBearer"`
-	FeeBearerSource     string         `json:"feeBearerSource"`
-	PercentageBps       int            `json:"percentageBps"`
-	CapUSD              *string        `json:"capUsd"`
-	CalculatedAmountUSD string         `json:"calculatedAmountUsd"`
-	DestinationResolver string         `json:"destinationResolver"`
-	DestinationRef      destinationRef `json:"destinationRef"`
-	ConfigSource        string         `json:"configSource"`
-}
-
-type destinationRef struct {
-	EVMAddress string `json:"evmAddress,omitempty"`
-}
-
+// destinationWire is a payee as payers see it.
 type destinationWire struct {
-	DestinationID string `json:"destinationId"`
+	DestinationID string `json:"destinationId,omitempty"` // left out where the payee is masked
 	PayeeAddress  string `json:"payeeAddress"`
 	TokenAddress  string `json:"tokenAddress"`
 	WalletAddress string `json:"walletAddress"`
 	Network       string `json:"network"`
+	IsMasked      bool   `json:"isMasked,omitempty"`
+}
+
+// shownWire is what single and batch payments show alike.
+type shownWire struct {
+	PaymentType   string    `json:"paymentType"`
+	Status        string    `json:"status"`
+	RedirectURL   *string   `json:"redirectUrl"`
+	RedirectLabel *string   `json:"redirectLabel"`
+	Branding      *struct{} `json:"branding"`
+	RequestIDs    []string  `json:"requestIds"`
+	Network       string    `json:"network"`
+	Reference     *string   `json:"reference"`
+	FeePlan       *feePlan  `json:"feePlan"`
+
+	IsPayeeAddressMasked bool            `json:"isPayeeAddressMasked,omitempty"`
+	AccessDecision       *accessDecision `json:"accessDecision,omitempty"`
+
+	// Additions to the documented shape.
+	ExpiresAt string `json:"expiresAt"`
 }
 
 type singleWire struct {
-	PaymentType      string           `json:"paymentType"`
-	Status           string           `json:"status"`
-	RedirectURL      *string          `json:"redirectUrl"`
-	RedirectLabel    *string          `json:"redirectLabel"`
-	Branding         *struct{}        `json:"branding"`
-	RequestIDs       []string         `json:"requestIds"`
+	shownWire
 	Payee            string           `json:"payee"`
-	Network          string           `json:"network"`
-	Amount           string           `json:"amount"`
+	Amount           string           `json:"amount"` // base units, as the documented example
 	PaymentCurrency  string           `json:"paymentCurrency"`
 	IsNativeCurrency bool             `json:"isNativeCurrency"`
 	Destination      *destinationWire `json:"destination"`
-	Reference        *string          `json:"reference"`
-	FeePlan          *feePlan         `json:"feePlan"`
 
 	// Additions to the documented shape.
 	AmountHuman      string `json:"amountHuman"`
 	Decimals         uint8  `json:"decimals"`
 	ReceivedHuman    string `json:"receivedHuman"`
 	PaymentReference string `json:"paymentReference"`
-	ExpiresAt        string `json:"expiresAt"`
+}
+
+// batchWire has parallel lists, in the order of the requests.
+type batchWire struct {
+	shownWire
+	Payees            []string           `json:"payees"`
+	Amounts           []string           `json:"amounts"` // human decimals, as the documented example
+	PaymentCurrencies []string           `json:"paymentCurrencies"`
+	IsNativeCurrency  []bool             `json:"isNativeCurrency"`
+	Destinations      []*destinationWire `json:"destinations"`
+
+	// Additions to the documented shape.
+	AmountsUnits      []string `json:"amountsUnits"` // base units
+	Decimals          []uint8  `json:"decimals"`
+	ReceivedHuman     []string `json:"receivedHuman"`
+	PaymentReferences []string `json:"paymentReferences"`
+}
+
+// maskedWire is all that a wallet hears that has not been let in, where the
+// policy hides the rest.
+type maskedWire struct {
+	PaymentType    string          `json:"paymentType"`
+	Status         string          `json:"status"`
+	Branding       *struct{}       `json:"branding"`
+	AccessDecision *accessDecision `json:"accessDecision,omitempty"`
 }
 
 type foundWire struct {
-	Token            string           `json:"token"`
-	SecurePaymentURL string           `json:"securePaymentUrl"`
-	Status           string           `json:"status"`
-	PaymentType      string           `json:"paymentType"`
-	CreatedAt        string           `json:"createdAt"`
-	ExpiresAt        string           `json:"expiresAt"`
-	RedirectURL      *string          `json:"redirectUrl"`
-	RedirectLabel    *string          `json:"redirectLabel"`
-	CompletedAt      *string          `json:"completedAt"`
-	PayerAddress     *string          `json:"payerAddress"`
-	Destination      *destinationWire `json:"destination"`
-	Network          string           `json:"network"`
-	Currency         string           `json:"currency"`
-	RequestStatuses  []requestStatus  `json:"requestStatuses"`
+	Token              string           `json:"token"`
+	SecurePaymentURL   string           `json:"securePaymentUrl"`
+	Status             string           `json:"status"`
+	PaymentType        string           `json:"paymentType"`
+	CreatedAt          string           `json:"createdAt"`
+	ExpiresAt          string           `json:"expiresAt"`
+	RedirectURL        *string          `json:"redirectUrl"`
+	RedirectLabel      *string          `json:"redirectLabel"`
+	CompletedAt        *string          `json:"completedAt"`
+	PayerAddress       *string          `json:"payerAddress"`
+	PayerKYTResults    []kytResult      `json:"payerKytResults"`
+	PayeeKYTResults    []kytResult      `json:"payeeKytResults"`
+	Destination        *destinationWire `json:"destination"`
+	ClaimedDestination *destinationWire `json:"claimedDestination"` // nothing is claimed here: always null
+	OrchestratorID     *string          `json:"orchestratorId"`
+	FeePlan            *feePlan         `json:"feePlan"`
+	Network            string           `json:"network"`
+	Currency           *string          `json:"currency"`
+	ExecutionKind      *string          `json:"executionKind"`
+	IdentityMode       string           `json:"identityMode"`
+	ClientID           *string          `json:"clientId"`
+	Branding           foundBranding    `json:"branding"`
+	ChildExecutable    bool             `json:"childExecutable"`
+	BlockReason        *string          `json:"blockReason"`
+
+	// Additions to the documented shape.
+	Flow                payment.Flow    `json:"flow"`
+	Reference           *string         `json:"reference"`
+	PayerIdentifier     *string         `json:"payerIdentifier"`
+	RecipientIdentifier *string         `json:"recipientIdentifier"`
+	AccessPolicy        accessWire      `json:"accessPolicy"`
+	RequestStatuses     []requestStatus `json:"requestStatuses"`
+}
+
+type foundBranding struct {
+	WhitelabelEnabled bool   `json:"whitelabelEnabled"`
+	Source            string `json:"source"`
 }
 
 type requestStatus struct {
@@ -149,6 +195,7 @@ type intentBody struct {
 	Chain               string  `json:"chain"`
 	Token               string  `json:"token"`
 	PayerAddress        *string `json:"payerAddress"`
+	PayerEOAAddress     *string `json:"payerEoaAddress"`
 }
 
 type intentWire struct {
@@ -157,4 +204,7 @@ type intentWire struct {
 	TxHash           string  `json:"txHash"`
 	IsListening      bool    `json:"isListening"`
 	PayerAddress     *string `json:"payerAddress,omitempty"`
+
+	// PaymentReferences is an addition: all of them, where there are several.
+	PaymentReferences []string `json:"paymentReferences,omitempty"`
 }
