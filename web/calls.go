@@ -72,6 +72,58 @@ type AssetFunds struct {
 	Balance        string   `json:"balance,omitempty"`
 	BalanceUnits   string   `json:"balanceUnits,omitempty"`
 	Allowance      string   `json:"allowance,omitempty"`
+	// ContractFee is the part of RequiredAmount that the batch contract asks for
+	// itself, absent if it asks for nothing.
+	ContractFee string `json:"contractFee,omitempty"`
+}
+
+// BatchCalls is how a batch's calldata goes to API clients: the approvals apart
+// from the one payment.
+type BatchCalls struct {
+	Approvals []Transaction `json:"ERC20ApprovalTransactions"`
+	Payment   *Transaction  `json:"batchPaymentTransaction"`
+	Metadata  BatchMetadata `json:"metadata"`
+	Checks    []Check       `json:"checks"`
+}
+
+// BatchMetadata is CallsMetadata with what is told of batches alone. Members that
+// take a wallet to ask about are null or, where they tell of nothing yet, false.
+type BatchMetadata struct {
+	CallsMetadata
+
+	HasEnoughBalance   bool       `json:"hasEnoughBalance"`
+	HasEnoughGas       *bool      `json:"hasEnoughGas"`
+	CanMakePayment     *bool      `json:"canMakePayment"`
+	InsufficientTokens []asset.ID `json:"insufficientTokens"`
+}
+
+// NewBatchCalls words a rail's calls for several requests.
+func NewBatchCalls(in *rail.Calls, book *asset.Book) BatchCalls {
+	all := NewCalls(in, book)
+	w := BatchCalls{
+		Approvals: []Transaction{}, Checks: all.Checks,
+		Metadata: BatchMetadata{CallsMetadata: all.Metadata, InsufficientTokens: []asset.ID{}},
+	}
+	for i, t := range all.Transactions {
+		if in.Steps[i].Kind == rail.Pay {
+			w.Payment = &t
+		} else {
+			w.Approvals = append(w.Approvals, t)
+		}
+	}
+	m := &w.Metadata
+	m.HasEnoughGas = all.Metadata.HasEnoughGas
+	if all.Metadata.HasEnoughBalance == nil {
+		return w // no wallet
+	}
+	m.HasEnoughBalance = *all.Metadata.HasEnoughBalance
+	for _, h := range in.Funds.Assets {
+		if !h.Enough() {
+			m.InsufficientTokens = append(m.InsufficientTokens, h.Asset)
+		}
+	}
+	m.CanMakePayment = ptr(m.HasEnoughBalance && m.HasEnoughGas != nil && *m.HasEnoughGas)
+	return w
 }
 
 // PlatformFee is the fee that goes to a third party.
@@ -120,6 +172,9 @@ func (m *CallsMetadata) funds(in *rail.Calls, gas *big.Int, book *asset.Book) {
 			w.Allowance = money.Format(h.Allowance, token.Decimals)
 			enough := h.Allowance.Cmp(h.Needed) >= 0
 			m.HasEnoughAllowance = ptr(enough && (m.HasEnoughAllowance == nil || *m.HasEnoughAllowance))
+		}
+		if h.ContractFee != nil {
+			w.ContractFee = money.Format(h.ContractFee, token.Decimals)
 		}
 		if i == 0 {
 			m.RequiredAmount, m.RequiredUnits = w.RequiredAmount, w.RequiredUnits

@@ -49,15 +49,15 @@ import (
 //
 // feeAddress is one for the whole call: the payee of the items' fees, who must
 // be the same for all items that have a fee. If no item has a fee it is
-// NoFeeAddress while the contract charges nothing itself (tokens refuse
-// transfers to the zero address, even of nothing), else the first request's
-// payee.
+// NoFeeAddress (tokens refuse transfers to the zero address, even of nothing),
+// unless the contract's own fee is more than nothing on any asset: then it is the
+// first request's payee, and the batch fee is not lost.
 //
 // The contract's own fee, batchFee(), is a number of hundredths of a percent, at
 // most 200, of the amounts without the items' fees, rounded down once for each
 // token and once for all native items. It goes to feeAddress. Native items always
 // bear it. Tokens bear it unless batchFeeAmountUSDLimit() is zero; the payer must
-// hold it in either case. pathsToUSD could cap it at that limit by way of a price
+// hold it in either case, so it counts as needed in either case. pathsToUSD could cap it at that limit by way of a price
 // oracle, but never lift it: none are given, as with the official packages'
 // skipFeeUSDLimit. Upstream deploys with a batchFee of 0.
 //

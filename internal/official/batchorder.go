@@ -25,8 +25,10 @@ func (b Batch) FeeAddress() asset.Address {
 			return e.FeePayee
 		}
 	}
-	if b.Terms.Rate > 0 && len(b.Requests) > 0 {
-		return b.Requests[0].Payee
+	for _, s := range b.sums() {
+		if b.Terms.share(s.amounts).Sign() > 0 {
+			return b.Requests[0].Payee
+		}
 	}
 	return NoFeeAddress
 }
@@ -60,22 +62,12 @@ func (b Batch) Needs() []Need {
 	for i, s := range sums {
 		bare := new(big.Int).Add(s.amounts, s.fees)
 		hold := new(big.Int).Add(bare, b.Terms.share(s.amounts))
-		needs[i] = Need{Token: s.token, Take: bare, Hold: hold}
+		needs[i] = Need{Token: s.token, Take: bare, Hold: hold, ContractFee: b.Terms.share(s.amounts)}
 		if b.Terms.charges(s.token) {
 			needs[i].Take = new(big.Int).Set(hold)
 		}
 	}
 	return needs
-}
-
-// Charge is the contract's own fee on an asset of the batch, base units.
-func (b Batch) Charge(token asset.Address) *big.Int {
-	for _, s := range b.sums() {
-		if s.token == token && b.Terms.charges(token) {
-			return b.Terms.share(s.amounts)
-		}
-	}
-	return new(big.Int)
 }
 
 func (b Batch) check() error {

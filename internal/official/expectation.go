@@ -26,7 +26,7 @@ func (e Expectation) Total() *big.Int { return new(big.Int).Add(e.Amount, e.Fee)
 
 // Needs implements Order.
 func (e Expectation) Needs() []Need {
-	return []Need{{Token: e.Token, Take: e.Total(), Hold: e.Total()}}
+	return []Need{{Token: e.Token, Take: e.Total(), Hold: e.Total(), ContractFee: new(big.Int)}}
 }
 
 func (e Expectation) check() error {

@@ -38,6 +38,8 @@ type Need struct {
 	// Hold must be there beforehand. It is Take, but for a batch contract that
 	// demands more than it takes.
 	Hold *big.Int
+	// ContractFee is the part of Hold that the called contract asks for itself.
+	ContractFee *big.Int
 }
 
 // outline is an order with its contracts looked up.

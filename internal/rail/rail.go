@@ -116,6 +116,9 @@ type Holding struct {
 	Needed    *big.Int // base units, fees included
 	Balance   *big.Int
 	Allowance *big.Int // of the contract that pulls, nil for native currency
+	// ContractFee is the part of Needed that a contract on the way asks for
+	// itself, nil for none.
+	ContractFee *big.Int
 }
 
 // Enough reports whether the payer holds what is needed.

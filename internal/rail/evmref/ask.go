@@ -162,6 +162,9 @@ func (r *Rail) fill(calls *rail.Calls, d debt, wallet asset.Address, a answers) 
 	}
 	for i, n := range d.needs {
 		h := rail.Holding{Asset: n.token.ID, Needed: n.Hold}
+		if n.ContractFee.Sign() > 0 {
+			h.ContractFee = n.ContractFee
+		}
 		if a.balances != nil {
 			h.Balance, h.Allowance = a.balances[i], a.allowances[i]
 		}
