@@ -69,7 +69,7 @@ const (
 // Faults: Invalid for a draft that cannot be paid; Mismatch
 // "idempotency_key_reused" if the key came with another request.
 func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*payment.Payment) (Answer, error)) (a Answer, replayed bool, err error) {
-	p, err := s.draw(d)
+	p, err := s.draw(ctx, d)
 	if err != nil {
 		return Answer{}, false, err
 	}
@@ -137,7 +137,7 @@ func (s *Service) Replay(ctx context.Context, once Once) (*Answer, error) {
 }
 
 // draw checks a draft and makes the payment of it.
-func (s *Service) draw(d Draft) (*payment.Payment, error) {
+func (s *Service) draw(ctx context.Context, d Draft) (*payment.Payment, error) {
 	now := s.now().UTC().Truncate(time.Microsecond)
 	if len(d.Requests) == 0 || len(d.Requests) > MaxRequests {
 		return nil, fault.Field("requests", "invalid_requests", fmt.Sprintf("requests must hold 1 to %d items.", MaxRequests))
@@ -181,6 +181,12 @@ func (s *Service) draw(d Draft) (*payment.Payment, error) {
 		return nil, err
 	}
 	p.Standing = payment.Assess(p.Terms, nil, nil, now)
+	switch options, err := s.Offers(ctx, p, rail.Payer{}); {
+	case err != nil:
+		return nil, err
+	case len(options) == 0:
+		return nil, fault.Field("requests", "no_route", "These requests cannot be paid on their network.")
+	}
 	return p, nil
 }
 

@@ -229,10 +229,17 @@ func (d *Dialect) pay(c echo.Context) error {
 	if !ok {
 		return fault.New(fault.Invalid, "invalid_calldata_request", "Invalid secure payment calldata request")
 	}
-	w := payWire{PaymentType: typeOf(p), Calls: web.NewCalls(calls, d.Checkout.Book())}
+	var fee *web.PlatformFee
 	if f := p.Terms.Requests[0].Fee; f != nil {
-		w.Metadata.PlatformFee = &web.PlatformFee{Percentage: f.Share, Address: f.Payee.String()}
+		fee = &web.PlatformFee{Percentage: f.Share, Address: f.Payee.String()}
 	}
+	if typeOf(p) == typeBatch {
+		w := batchPayWire{PaymentType: typeBatch, BatchCalls: web.NewBatchCalls(calls, d.Checkout.Book())}
+		w.Metadata.PlatformFee = fee
+		return c.JSON(http.StatusOK, w)
+	}
+	w := payWire{PaymentType: typeSingle, Calls: web.NewCalls(calls, d.Checkout.Book())}
+	w.Metadata.PlatformFee = fee
 	return c.JSON(http.StatusOK, w)
 }
 

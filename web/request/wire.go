@@ -188,6 +188,11 @@ type payWire struct {
 	FeeBundle *struct{} `json:"feeBundle"`
 }
 
+type batchPayWire struct {
+	PaymentType string `json:"paymentType"`
+	web.BatchCalls
+}
+
 type intentBody struct {
 	TxHash              string  `json:"txHash"`
 	SafeTxHash          string  `json:"safeTxHash"`
