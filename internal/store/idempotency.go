@@ -69,19 +69,5 @@ const pruneBatch = 500
 
 // PruneAnswers forgets answers older than AnswersKept and returns how many.
 func (s *Store) PruneAnswers(ctx context.Context, now time.Time) (int, error) {
-	total := 0
-	for {
-		var n int64
-		err := s.write(ctx, func(t *tx) (err error) {
-			n, err = t.exec(ctx, pruneAnswers, micros(now.Add(-AnswersKept)), pruneBatch)
-			return err
-		})
-		if err != nil {
-			return total, err
-		}
-		total += int(n)
-		if n < pruneBatch {
-			return total, nil
-		}
-	}
+	return s.prune(ctx, pruneAnswers, micros(now.Add(-AnswersKept)))
 }
