@@ -6,11 +6,13 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
@@ -185,6 +187,72 @@ func BenchmarkPaymentRead(b *testing.B) {
 				})
 			})
 			b.Run(name+"/32", func(b *testing.B) { cpu(b, func() { parallel(b, read) }) })
+		}
+	})
+}
+
+// fillArrivals stores payments with one final transfer each, and returns some of them.
+func (s *bench) fillArrivals(b testing.TB, count int) (some []*payment.Payment) {
+	b.Helper()
+	const atOnce = 500
+	for i := 0; i < count; i += atOnce {
+		err := s.Write(b.Context(), func(tx checkout.Tx) error {
+			for j := range atOnce {
+				n := i + j
+				p := s.draw()
+				p.Terms.ClientID = "cli_" + strconv.Itoa(n%50)
+				p.Terms.Reference = "order " + strconv.Itoa(n)
+				p.Terms.Requests[0].Payee = asset.Address{byte(n % 3)}
+				if err := tx.InsertPayment(b.Context(), p); err != nil {
+					return err
+				}
+				x := payment.Transfer{
+					Key: "t" + strconv.Itoa(n), Rail: "evmref", Asset: "USDC-base", Amount: big.NewInt(5), Credit: big.NewInt(5), Stage: payment.Final,
+					At:       p.Terms.CreatedAt.Add(time.Duration(n) * time.Second),
+					Evidence: payment.Evidence{Chain: 8453, Block: uint64(n), Tx: "0x" + randomHex(32), Payer: asset.Address{9, byte(n >> 8), byte(n)}.String()},
+				}
+				if n%10_000 == 0 {
+					x.Asset = "ETH-base"
+				}
+				if _, err := tx.PutTransfer(b.Context(), p.ID, x); err != nil {
+					return err
+				}
+				p.Transfers = append(p.Transfers, x)
+				if n%(count/10) == 7 {
+					some = append(some, p)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	return some
+}
+
+// BenchmarkSearch is one search among a merchant's 100,000 transfers.
+func BenchmarkSearch(b *testing.B) {
+	databases(b, func(b *testing.B, dsn string) {
+		s := newBench(b, dsn)
+		some := s.fillArrivals(b, 100_000)
+		p := some[len(some)/2]
+		r, x := p.Terms.Requests[0], p.Transfers[0]
+		payer, _ := asset.ParseAddress(x.Evidence.Payer)
+		for name, q := range map[string]checkout.Search{
+			"tx": {Tx: x.Evidence.Tx}, "request": {RequestID: r.ID}, "reference": {Reference: r.Reference}, "order": {Order: p.Terms.Reference},
+			"payer": {Wallet: payer}, "payee": {Wallet: r.Payee}, "stranger": {Wallet: asset.Address{77}}, "asset": {Asset: "USDC-base"}, "rare asset": {Asset: "ETH-base"},
+			"client": {ClientID: p.Terms.ClientID}, "all": {}, "deep": {Offset: checkout.SearchDepth - 100},
+			"a day": {From: x.At, To: x.At.Add(time.Minute)},
+		} {
+			q.Merchant, q.Limit = s.merchant, 20
+			b.Run(name, func(b *testing.B) {
+				for b.Loop() {
+					if found, _, err := s.Arrivals(b.Context(), q); err != nil || (len(found) == 0) != (name == "stranger") {
+						b.Fatalf("found %d, %v", len(found), err)
+					}
+				}
+			})
 		}
 	})
 }

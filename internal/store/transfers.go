@@ -12,8 +12,12 @@ import (
 
 const (
 	insertTransfer = `INSERT INTO transfers (key, payment, request, rail, asset, amount, credit, fee, stage, at,
- chain, block, block_hash, tx, log_index, payer)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (key) DO NOTHING`
+ chain, block, block_hash, tx, log_index, payer, merchant, client_id, reference, payee, invoiced)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+ COALESCE((SELECT merchant FROM payments WHERE id = $2), ''), COALESCE((SELECT client_id FROM payments WHERE id = $2), ''),
+ COALESCE((SELECT reference FROM payments WHERE id = $2), ''),
+ COALESCE((SELECT payee FROM requests WHERE payment = $2 AND idx = $3), ''),
+ COALESCE((SELECT asset FROM requests WHERE payment = $2 AND idx = $3), '')) ON CONFLICT (key) DO NOTHING`
 
 	countTransfer = `UPDATE payments SET transfers = transfers + 1 WHERE id = $1`
 

@@ -18,9 +18,11 @@ ALTER TABLE transfers ADD COLUMN merchant TEXT NOT NULL DEFAULT '';
 ALTER TABLE transfers ADD COLUMN client_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE transfers ADD COLUMN payee TEXT NOT NULL DEFAULT ''; -- lower-case address
 ALTER TABLE transfers ADD COLUMN invoiced TEXT NOT NULL DEFAULT ''; -- asset of the request
+ALTER TABLE transfers ADD COLUMN reference TEXT NOT NULL DEFAULT ''; -- the merchant's own order number
 UPDATE transfers SET
 	merchant = (SELECT p.merchant FROM payments p WHERE p.id = transfers.payment),
 	client_id = (SELECT p.client_id FROM payments p WHERE p.id = transfers.payment),
+	reference = (SELECT p.reference FROM payments p WHERE p.id = transfers.payment),
 	payee = COALESCE((SELECT r.payee FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), ''),
 	invoiced = COALESCE((SELECT r.asset FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), '');
 CREATE INDEX transfers_search ON transfers (merchant, at, key) WHERE stage = 'final';
@@ -28,6 +30,7 @@ CREATE INDEX transfers_search_client ON transfers (merchant, client_id, at, key)
 CREATE INDEX transfers_search_payer ON transfers (merchant, payer, at, key) WHERE stage = 'final';
 CREATE INDEX transfers_search_payee ON transfers (merchant, payee, at, key) WHERE stage = 'final';
 CREATE INDEX transfers_search_asset ON transfers (merchant, asset, at, key) WHERE stage = 'final';
+CREATE INDEX transfers_search_reference ON transfers (merchant, reference, at, key) WHERE stage = 'final';
 CREATE INDEX transfers_search_invoiced ON transfers (merchant, invoiced, at, key) WHERE stage = 'final';
 
 ALTER TABLE merchants ADD COLUMN access TEXT NOT NULL DEFAULT ''; -- JSON of the access policy its links have unless they say otherwise

@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"quittance/internal/checkout"
+)
+
+// The arrivals of a search are found in two steps: their keys in the order of
+// the answer, by an index and bounded in number, and then all that is told of
+// them. Texts are made of a few fixed parts, so there is a bounded number of them.
+
+// arrivalsAtOnce is how many arrivals one query loads.
+const arrivalsAtOnce = 20
+
+const (
+	// elsewhere compares the merchant in a way that no index serves. Beside a
+	// condition that few transfers fulfil, databases without statistics would
+	// rather read all of the merchant's in the right order than sort those few.
+	elsewhere = `t.merchant || '' = `
+
+	inOrder = ` ORDER BY t.at DESC, t.key DESC`
+
+	selectArrivals = `SELECT t.payment, t.key, t.request, t.rail, t.asset, t.amount, t.credit, t.fee, t.stage, t.at,
+ t.chain, t.block, t.block_hash, t.tx, t.log_index, t.payer, p.state, p.reference, r.id, r.reference, r.asset, r.payee, r.fee_payee
+ FROM transfers t JOIN requests r ON r.payment = t.payment AND r.idx = t.request JOIN payments p ON p.id = t.payment WHERE t.key IN (`
+)
+
+// Arrivals lists the transfers of a search, newest first, and counts all that
+// fit, up to checkout.SearchDepth and one more.
+func (s *Store) Arrivals(ctx context.Context, q checkout.Search) (found []checkout.Arrival, total int, err error) {
+	named, err := s.namedRequest(ctx, q)
+	if err != nil || (named == nil && (q.RequestID != "" || q.Reference != "")) {
+		return nil, 0, err
+	}
+	all := keysOf(q, named, checkout.SearchDepth+1)
+	if err := s.read.row(ctx, `SELECT COUNT(*) FROM (`+all.text+`) f`, all.args, &total); err != nil {
+		return nil, 0, fmt.Errorf("count arrivals: %w", err)
+	}
+	if q.Offset >= total {
+		return nil, total, nil
+	}
+	page := keysOf(q, named, reach(q.Offset+q.Limit))
+	page.text = `SELECT t.key FROM (` + page.text + `) t` + inOrder + ` LIMIT ` + page.put(q.Limit) + ` OFFSET ` + page.put(q.Offset)
+	keys, err := s.queryKeys(ctx, page)
+	if err != nil {
+		return nil, 0, fmt.Errorf("find arrivals: %w", err)
+	}
+	found, err = s.loadArrivals(ctx, keys)
+	return found, total, err
+}
+
+func (s *Store) queryKeys(ctx context.Context, x statement) ([]string, error) {
+	r, err := s.read.query(ctx, x.text, x.args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(r, func() (key string, err error) {
+		err = r.Scan(&key)
+		return key, err
+	})
+}
+
+// loadArrivals reads arrivals in the order of their keys.
+func (s *Store) loadArrivals(ctx context.Context, keys []string) ([]checkout.Arrival, error) {
+	var all []checkout.Arrival
+	for part := range slices.Chunk(keys, arrivalsAtOnce) {
+		var x statement
+		for i := range arrivalsAtOnce {
+			x.put(part[min(i, len(part)-1)]) // the last one fills up, so that there is one text
+		}
+		r, err := s.read.query(ctx, selectArrivals+placeholders(1, arrivalsAtOnce)+`)`+inOrder, x.args...)
+		if err != nil {
+			return nil, fmt.Errorf("load arrivals: %w", err)
+		}
+		some, err := collect(r, func() (checkout.Arrival, error) { return scanArrival(r) })
+		if err != nil {
+			return nil, fmt.Errorf("load arrivals: %w", err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// statement is SQL that is being put together, with its parameters.
+type statement struct {
+	text string
+	args []any
+}
+
+// put adds a parameter and returns its name. Text comes from outside.
+func (x *statement) put(v any) string {
+	if text, ok := v.(string); ok {
+		v = plain(text)
+	}
+	x.args = append(x.args, v)
+	return "$" + strconv.Itoa(len(x.args))
+}
+
+const selectNamed = `SELECT payment, idx FROM requests WHERE `
+
+// namedRequest finds the request that a search names by its id, its reference or
+// both; nil if there is none. Looked up before the transfers are, because
+// databases without statistics join the two the wrong way round.
+func (s *Store) namedRequest(ctx context.Context, q checkout.Search) (*checkout.Owner, error) {
+	var condition string
+	var x statement
+	switch {
+	case q.RequestID != "" && q.Reference != "":
+		condition = `id = ` + x.put(q.RequestID) + ` AND reference = ` + x.put(q.Reference)
+	case q.RequestID != "":
+		condition = `id = ` + x.put(q.RequestID)
+	case q.Reference != "":
+		condition = `reference = ` + x.put(q.Reference)
+	default:
+		return nil, nil
+	}
+	var o checkout.Owner
+	ok, err := found(s.read.row(ctx, selectNamed+condition, x.args, &o.Payment, &o.Request))
+	if err != nil {
+		return nil, fmt.Errorf("find request: %w", err)
+	}
+	if !ok {
+		return nil, nil
+	}
+	return &o, nil
+}
+
+// reach is a number of rows of which there are few, at least n. It stands in the
+// text, because a database that plans without knowing it plans for most of the table.
+func reach(n int) int {
+	for _, enough := range []int{200, 2000} {
+		if n <= enough {
+			return enough
+		}
+	}
+	return 2 * checkout.SearchDepth
+}
+
+// keysOf selects key and time of the newest transfers of a search.
+func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
+	var x statement
+	conditions := []string{`t.stage = 'final'`}
+	and := func(condition string) { conditions = append(conditions, condition) }
+	narrow := q.Tx != "" || named != nil
+	who := x.put(q.Merchant)
+	if narrow {
+		and(elsewhere + who)
+	} else {
+		and(`t.merchant = ` + who)
+	}
+	if q.ClientID != "" {
+		and(`t.client_id = ` + x.put(q.ClientID))
+	}
+	if q.Tx != "" {
+		and(`t.tx = ` + x.put(q.Tx))
+	}
+	if named != nil {
+		and(`t.payment = ` + x.put(named.Payment) + ` AND t.request = ` + x.put(named.Request))
+	}
+	if q.Order != "" {
+		and(`t.reference = ` + x.put(q.Order))
+	}
+	if q.Invoiced != "" {
+		and(`t.invoiced = ` + x.put(string(q.Invoiced)))
+	}
+	if q.Asset != "" {
+		and(`t.asset = ` + x.put(string(q.Asset)))
+	}
+	if !q.From.IsZero() {
+		and(`t.at >= ` + x.put(micros(q.From)))
+	}
+	if !q.To.IsZero() {
+		and(`t.at <= ` + x.put(micros(q.To)))
+	}
+	bound := ` LIMIT ` + strconv.Itoa(limit)
+	newest := func(more ...string) string {
+		conditions := slices.Concat(conditions, more)
+		return `SELECT t.key, t.at FROM transfers t WHERE ` + strings.Join(conditions, ` AND `) + inOrder + bound
+	}
+	if q.Wallet.IsZero() {
+		x.text = newest()
+		return x
+	}
+	// Payer or payee: each by its own index, and nothing twice.
+	payer, payee := x.put(q.Wallet.String()), x.put(q.Wallet.Lower())
+	x.text = `SELECT t.key, t.at FROM (SELECT * FROM (` + newest(`t.payer = `+payer) + `) a UNION ALL SELECT * FROM (` +
+		newest(`t.payee = `+payee, `t.payer <> `+payer) + `) b) t` + inOrder + bound
+	return x
+}
+
+func scanArrival(r rows) (checkout.Arrival, error) {
+	var a checkout.Arrival
+	var payee, feePayee string
+	owned, err := scanTransfer(wider{r, []any{&a.State, &a.Order, &a.RequestID, &a.Reference, &a.Invoiced, &payee, &feePayee}})
+	if err != nil {
+		return a, err
+	}
+	a.Payment, a.Transfer = owned.Payment, owned.Transfer
+	if a.Payee, err = parseAddress(payee); err != nil {
+		return a, err
+	}
+	a.FeePayee, err = addressOrNone(feePayee)
+	return a, err
+}
+
+// wider scans rows that have more columns than their reader asks for.
+type wider struct {
+	rows
+	more []any
+}
+
+func (w wider) Scan(dest ...any) error { return w.rows.Scan(slices.Concat(dest, w.more)...) }
