@@ -48,6 +48,10 @@ func act(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
+		templ_7745c5c3_Err = accessNote(p.Access).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
 		if p.Reorged {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<p id=\"reorged\" data-testid=\"reorged\" class=\"note note-warn\"><strong>A payment we saw was taken back by the network.</strong> This happens rarely and is nobody's fault. It is often included again within minutes, so wait a little and check your wallet before you pay again.</p>")
 			if templ_7745c5c3_Err != nil {
@@ -66,7 +70,11 @@ func act(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = account(p).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = account().Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = readiness(p).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -153,7 +161,7 @@ func wallets() templ.Component {
 	})
 }
 
-func account(p *PayPage) templ.Component {
+func account() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -174,33 +182,63 @@ func account(p *PayPage) templ.Component {
 			templ_7745c5c3_Var4 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<div id=\"account\" data-testid=\"account\" class=\"account\" hidden><p><span id=\"account-wallet\" data-testid=\"account-wallet\" class=\"account-wallet\"></span> <code id=\"account-address\" data-testid=\"account-address\" translate=\"no\"></code></p><button id=\"account-change\" data-testid=\"account-change\" type=\"button\" class=\"small\">Change</button></div><div id=\"wrong-chain\" data-testid=\"wrong-chain\" class=\"note note-warn\" hidden><p><strong>Your wallet is on another network.</strong> This payment is on ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<div id=\"account\" data-testid=\"account\" class=\"account\" hidden><p><span id=\"account-wallet\" data-testid=\"account-wallet\" class=\"account-wallet\"></span> <code id=\"account-address\" data-testid=\"account-address\" translate=\"no\"></code></p><button id=\"account-change\" data-testid=\"account-change\" type=\"button\" class=\"small\">Change</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		var templ_7745c5c3_Var5 string
-		templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(p.Network)
-		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 68, Col: 87}
+		return nil
+	})
+}
+
+// readiness is what may still stand between a connected wallet and the payment.
+func readiness(p *PayPage) templ.Component {
+	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
+		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
+		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
+			return templ_7745c5c3_CtxErr
 		}
-		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
+		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
+		if !templ_7745c5c3_IsBuffer {
+			defer func() {
+				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err == nil {
+					templ_7745c5c3_Err = templ_7745c5c3_BufErr
+				}
+			}()
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, ". Your wallet will ask you to confirm the switch.</p><button id=\"switch-chain\" data-testid=\"switch-chain\" type=\"button\" class=\"button\">Switch to ")
+		ctx = templ.InitializeContext(ctx)
+		templ_7745c5c3_Var5 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var5 == nil {
+			templ_7745c5c3_Var5 = templ.NopComponent
+		}
+		ctx = templ.ClearChildren(ctx)
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<div id=\"wrong-chain\" data-testid=\"wrong-chain\" class=\"note note-warn\" hidden><p><strong>Your wallet is on another network.</strong> This payment is on ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var6 string
 		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(p.Network)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 69, Col: 105}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 74, Col: 87}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "</button></div><div id=\"funds\" data-testid=\"funds\" class=\"funds\" hidden><dl class=\"rows\"><div class=\"row\"><dt>Your balance</dt><dd id=\"funds-balance\" data-testid=\"funds-balance\"></dd></div><div class=\"row\"><dt>Network fee (gas)</dt><dd id=\"funds-gas\" data-testid=\"funds-gas\"></dd></div></dl><p id=\"funds-missing\" data-testid=\"funds-missing\" class=\"note note-warn\" role=\"status\"></p><button id=\"funds-refresh\" data-testid=\"funds-refresh\" type=\"button\" class=\"button button-second\">Check again</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, ". Your wallet will ask you to confirm the switch.</p><button id=\"switch-chain\" data-testid=\"switch-chain\" type=\"button\" class=\"button\">Switch to ")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		var templ_7745c5c3_Var7 string
+		templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(p.Network)
+		if templ_7745c5c3_Err != nil {
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 75, Col: 105}
+		}
+		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "</button></div><div id=\"funds\" data-testid=\"funds\" class=\"funds\" hidden><dl class=\"rows\"><div class=\"row\"><dt>Your balance</dt><dd id=\"funds-balance\" data-testid=\"funds-balance\"></dd></div><div class=\"row\"><dt>Network fee (gas)</dt><dd id=\"funds-gas\" data-testid=\"funds-gas\"></dd></div></dl><p id=\"funds-missing\" data-testid=\"funds-missing\" class=\"note note-warn\" role=\"status\"></p><button id=\"funds-refresh\" data-testid=\"funds-refresh\" type=\"button\" class=\"button button-second\">Check again</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -224,12 +262,12 @@ func notice() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var7 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var7 == nil {
-			templ_7745c5c3_Var7 = templ.NopComponent
+		templ_7745c5c3_Var8 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var8 == nil {
+			templ_7745c5c3_Var8 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<div id=\"notice\" data-testid=\"notice\" class=\"note notice\" role=\"alert\" data-kind=\"info\" hidden><p id=\"notice-title\" data-testid=\"notice-title\" class=\"notice-title\"></p><p id=\"notice-text\" data-testid=\"notice-text\"></p><button id=\"notice-retry\" data-testid=\"notice-retry\" type=\"button\" class=\"button button-second\">Try again</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<div id=\"notice\" data-testid=\"notice\" class=\"note notice\" role=\"alert\" data-kind=\"info\" hidden><p id=\"notice-title\" data-testid=\"notice-title\" class=\"notice-title\"></p><p id=\"notice-text\" data-testid=\"notice-text\"></p><button id=\"notice-retry\" data-testid=\"notice-retry\" type=\"button\" class=\"button button-second\">Try again</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -254,12 +292,12 @@ func patterns() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var8 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var8 == nil {
-			templ_7745c5c3_Var8 = templ.NopComponent
+		templ_7745c5c3_Var9 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var9 == nil {
+			templ_7745c5c3_Var9 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<template id=\"wallet-item\"><li><button type=\"button\" class=\"wallet\"><img class=\"wallet-icon\" alt=\"\" width=\"36\" height=\"36\"><span class=\"wallet-name\"></span></button></li></template><template id=\"step-item\"><li class=\"step\" data-step=\"pay\" data-status=\"todo\"><span class=\"step-title\"></span> <span class=\"step-text\"></span> <a class=\"step-link\" target=\"_blank\" rel=\"noopener noreferrer\" hidden></a></li></template><template id=\"call-item\"><li class=\"call\"><dl class=\"call-rows\"></dl></li></template><template id=\"call-row\"><div class=\"call-row\"><dt></dt><dd></dd></div></template>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<template id=\"wallet-item\"><li><button type=\"button\" class=\"wallet\"><img class=\"wallet-icon\" alt=\"\" width=\"36\" height=\"36\"><span class=\"wallet-name\"></span></button></li></template><template id=\"step-item\"><li class=\"step\" data-step=\"pay\" data-status=\"todo\"><span class=\"step-title\"></span> <span class=\"step-text\"></span> <a class=\"step-link\" target=\"_blank\" rel=\"noopener noreferrer\" hidden></a></li></template><template id=\"call-item\"><li class=\"call\"><dl class=\"call-rows\"></dl></li></template><template id=\"call-row\"><div class=\"call-row\"><dt></dt><dd></dd></div></template>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

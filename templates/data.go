@@ -10,9 +10,9 @@ import (
 	"github.com/a-h/templ"
 )
 
-// dataBlock hands d to the script as JSON. json.Marshal writes <, >, & and the
+// dataBlock hands a Data or a LockedData to the script as JSON. json.Marshal writes <, >, & and the
 // two line separators as escapes, so that no value can end the element.
-func dataBlock(d *Data) templ.Component {
+func dataBlock(d any) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		body, err := json.Marshal(d)
 		if err != nil {
@@ -41,6 +41,37 @@ func grouped(address string) templ.Component {
 			out = append(out, html.EscapeString(address[at:min(end, len(address))])...)
 			out = append(out, "</span>"...)
 		}
+		_, err := w.Write(out)
+		return err
+	})
+}
+
+// itemPayee is the payee of one payment of a batch, a link where there is an
+// explorer, its two ends set apart; like grouped it is one text without gaps.
+func itemPayee(i Item) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		out := make([]byte, 0, 384)
+		tag := "code"
+		if web(i.PayeeURL) {
+			tag = "a"
+			out = append(out, `<a class="item-payee" translate="no" target="_blank" rel="noopener noreferrer" href="`...)
+			out = append(out, html.EscapeString(i.PayeeURL)...)
+			out = append(out, `">`...)
+		} else {
+			out = append(out, `<code class="item-payee" translate="no">`...)
+		}
+		first, middle, last := i.ends()
+		for k, part := range []string{first, middle, last} {
+			if part == "" {
+				continue
+			}
+			element := "b"
+			if k == 1 {
+				element = "span"
+			}
+			out = append(out, "<"+element+">"+html.EscapeString(part)+"</"+element+">"...)
+		}
+		out = append(out, "</"+tag+">"...)
 		_, err := w.Write(out)
 		return err
 	})

@@ -44,7 +44,7 @@ func Pay(p *PayPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-		case StateExpired, StateCanceled, StateFailed:
+		case StateExpired, StateCanceled, StateFailed, StateBlocked:
 			templ_7745c5c3_Err = ended(p).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -196,7 +196,7 @@ func paid(p *PayPage) templ.Component {
 	})
 }
 
-// ended is expired, canceled or failed.
+// ended is expired, canceled, failed or blocked.
 func ended(p *PayPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -26,6 +26,7 @@ const (
 	storyPayee = "0x8626f6940E2eb28930eFb4CeF49B2d1F2C9C1199"
 	storyToken = "0x5A4db000000000000000000000000000000005dC" // the sandbox's USDC
 	storyProxy = "0x5A4dB00000000000000000000000000000000e20" // the sandbox's ERC20FeeProxy
+	noAccount  = "0x0000000000000000000000000000000000000000"
 	explorer   = "https://explorer.example/"
 )
 
@@ -73,9 +74,9 @@ func (b *book) open() *PayPage {
 				ID: 900008453, Network: "base", Name: "Base (sandbox)", RPCURLs: []string{"https://rpc.example/base"},
 				Explorer: explorer, Native: Native{Name: "Ether", Symbol: "ETH", Decimals: 18},
 			},
-			Asset: Asset{ID: "USDC-base", Symbol: "USDC", Decimals: 6, Address: storyToken},
-			Payee: storyPayee, Amount: "10000000", Fee: DataFee{Amount: "0", Payee: "0x0000000000000000000000000000000000000000"},
-			Reference: "0x86dfbccad783599a", Option: "evmref:base:USDC-base", Confirmations: 3, Received: "0",
+			Assets:   []Asset{{ID: "USDC-base", Symbol: "USDC", Decimals: 6, Address: storyToken, ContractFee: "0"}},
+			Items:    []DataItem{{Payee: storyPayee, Amount: "10000000", Fee: "0", Reference: "0x86dfbccad783599a"}},
+			FeePayee: noAccount, Option: "evmref:base:USDC-base", Confirmations: 3,
 		},
 	}
 }
@@ -98,13 +99,13 @@ func (b *book) openStories() {
 	open("open-live", "To be paid, with real money", func(p *PayPage) {
 		p.Sandbox, p.Data.Sandbox = false, false
 		p.Network, p.Data.Chain.Name, p.Data.Chain.ID = "Base", "Base", 8453
-		p.Data.Asset.Address = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
-		p.AssetURL = explorer + "token/" + p.Data.Asset.Address
+		p.Data.Assets[0].Address = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
+		p.AssetURL = explorer + "token/" + p.Data.Assets[0].Address
 	})
 	open("open-native", "In the network's own currency", native)
 	open("open-fee", "With a fee on top", func(p *PayPage) {
 		p.Fee, p.Total = "0.25", "10.25"
-		p.Data.Fee = DataFee{Amount: "250000", Payee: "0xdD2FD4581271e230360230F9337D5c0430Bf44C0"}
+		p.Data.Items[0].Fee, p.Data.FeePayee = "250000", "0xdD2FD4581271e230360230F9337D5c0430Bf44C0"
 	})
 	open("open-long-name", "A merchant with a long name and order number", func(p *PayPage) {
 		p.Merchant = "The Royal Society for the Preservation of Unreasonably Long Merchant Names and Donaudampfschifffahrtsgesellschaften"
@@ -113,12 +114,12 @@ func (b *book) openStories() {
 	open("open-18-decimals", "An amount with 18 decimals", func(p *PayPage) {
 		native(p)
 		p.Due, p.Asked, p.Total = "0.123456789012345678", "0.123456789012345678", "0.123456789012345678"
-		p.Data.Amount = "123456789012345678"
+		p.Data.Items[0].Amount = "123456789012345678"
 	})
 	open("open-huge", "The largest amount there is", func(p *PayPage) {
 		const huge = "115792089237316195423570985008687907853269984665640564039457584007913129.639935"
 		p.Due, p.Asked, p.Total = huge, huge, huge
-		p.Data.Amount = strings.Replace(huge, ".", "", 1)
+		p.Data.Items[0].Amount = strings.Replace(huge, ".", "", 1)
 	})
 	open("open-bare", "No explorer, no order number, nowhere to go back to", func(p *PayPage) {
 		p.AssetURL, p.PayeeURL, p.Data.Chain.Explorer, p.OrderNote = "", "", "", ""
@@ -126,7 +127,7 @@ func (b *book) openStories() {
 	})
 	open("open-partial", "Part of it has arrived", func(p *PayPage) {
 		p.Oddity, p.Received, p.Due, p.Total = OddityUnder, "4.00", "6.00", "6.00"
-		p.Data.Received, p.Data.Amount = "4000000", "6000000"
+		p.Data.Items[0].Amount = "6000000"
 	})
 	open("open-reorged", "A payment was taken back by the network", func(p *PayPage) { p.Reorged = true })
 	open("open-long-wait", "Open for a week", func(p *PayPage) {
@@ -137,8 +138,8 @@ func (b *book) openStories() {
 
 func native(p *PayPage) {
 	p.Due, p.Asked, p.Total, p.Symbol, p.AssetURL = "0.0042", "0.0042", "0.0042", "ETH", ""
-	p.Data.Amount = "4200000000000000"
-	p.Data.Asset = Asset{ID: "ETH-base", Symbol: "ETH", Decimals: 18, Address: "0x0000000000000000000000000000000000000000", Native: true}
+	p.Data.Items[0].Amount = "4200000000000000"
+	p.Data.Assets[0] = Asset{ID: "ETH-base", Symbol: "ETH", Decimals: 18, Address: noAccount, Native: true, ContractFee: "0"}
 	p.Data.Option = "evmref:base:ETH-base"
 }
 

@@ -19,6 +19,7 @@ import "time"
 //	expired   Received if money arrived all the same (Oddity "under" or "late")
 //	canceled  the same
 //	failed    the same
+//	blocked   the same; the payee was screened and refused
 //	unsafe    Safety, whose failed check it names
 const (
 	StateOpen     = "open"
@@ -27,6 +28,7 @@ const (
 	StateExpired  = "expired"
 	StateCanceled = "canceled"
 	StateFailed   = "failed"
+	StateBlocked  = "blocked"
 	StateUnsafe   = "unsafe"
 )
 
@@ -77,7 +79,12 @@ type PayPage struct {
 	Oddity  string // one of OddityNone to OddityLate
 	Sandbox bool   // no real money: shows the banner
 
-	Merchant string // the recipient's name
+	Merchant string // the merchant's name: the recipient, or who has it paid out
+	Payout   bool   // money goes out in the merchant's name
+	// Recipient is the merchant's own name for who a payout goes to, "" if none.
+	Recipient string
+	Access    Access
+
 	Asked    string // what the merchant asked for in the beginning
 	Due      string // what has to be paid now; equal to Asked unless part has arrived
 	Fee      string // on top of Due, "" if none
@@ -86,10 +93,17 @@ type PayPage struct {
 	AssetURL string // the asset's contract in an explorer, "" for native currency or no explorer
 	Network  string // "Base"
 
-	Payee    string // EIP-55 address, shown in full
-	PayeeURL string // the payee in an explorer, "" if there is none
+	Payee      string // EIP-55 address, shown in full; shortened if PayeeShort
+	PayeeURL   string // the payee in an explorer, "" if there is none
+	PayeeShort bool   // the merchant wants payees to be shortened
 
 	Reference string // payment reference, 0x and 16 hex digits
+
+	// Items are the payments of a batch; none for a payment of one. With them
+	// Payee, Reference, Due, Asked, Fee, Total, Symbol and AssetURL are empty, and
+	// Received and Excess have their symbols with them.
+	Items     []Item
+	Totals    []Total
 	OrderNote string // the merchant's own order number, "" if none
 
 	ExpiresAt Moment
@@ -187,22 +201,21 @@ func (s Safety) failedCheck() string {
 // Data is what the page's script reads from the page. Amounts are decimal
 // strings of base units.
 type Data struct {
-	Token         string  `json:"token"`
-	State         string  `json:"state"`
-	Oddity        string  `json:"oddity"`
-	Payable       bool    `json:"payable"`
-	Sandbox       bool    `json:"sandbox"`
-	Now           string  `json:"now"`       // RFC 3339: the server's clock
-	ExpiresAt     string  `json:"expiresAt"` // RFC 3339
-	Chain         Chain   `json:"chain"`
-	Asset         Asset   `json:"asset"`
-	Payee         string  `json:"payee"`  // EIP-55
-	Amount        string  `json:"amount"` // what must reach the payee now
-	Fee           DataFee `json:"fee"`
-	Reference     string  `json:"reference"`
-	Option        string  `json:"option"` // which way to pay: "evmref:base:USDC-base"
-	Confirmations int     `json:"confirmations"`
-	Received      string  `json:"received"`
+	Token         string     `json:"token"`
+	State         string     `json:"state"`
+	Oddity        string     `json:"oddity"`
+	Payable       bool       `json:"payable"`
+	Sandbox       bool       `json:"sandbox"`
+	Now           string     `json:"now"`       // RFC 3339: the server's clock
+	ExpiresAt     string     `json:"expiresAt"` // RFC 3339
+	Chain         Chain      `json:"chain"`
+	Assets        []Asset    `json:"assets"`     // in the order of their first use
+	Items         []DataItem `json:"items"`      // what is to be paid now; everything, once nothing is
+	FeePayee      string     `json:"feePayee"`   // who gets every fee, the zero address if nobody does
+	Batch         bool       `json:"batch"`      // paid with one call of the batch contract
+	Restricted    bool       `json:"restricted"` // only wallets that are let in may pay
+	Option        string     `json:"option"`     // which way to pay: "evmref:base:USDC-base"
+	Confirmations int        `json:"confirmations"`
 }
 
 // Chain is what a wallet needs to know of a chain.
@@ -230,12 +243,18 @@ type Asset struct {
 	Address        string `json:"address"` // EIP-55, the zero address for native currency
 	Native         bool   `json:"native"`
 	ResetAllowance bool   `json:"resetAllowance"` // an allowance must be zero before it is set anew
+	ContractFee    string `json:"contractFee"`    // what the batch contract itself may take on top
 }
 
-// DataFee is what goes to a third party on top.
-type DataFee struct {
-	Amount string `json:"amount"`
-	Payee  string `json:"payee"`
+// DataItem is one amount that must reach one payee.
+type DataItem struct {
+	Index     int    `json:"index"`     // among the payment's requests
+	Asset     int    `json:"asset"`     // in Data.Assets
+	Payee     string `json:"payee"`     // EIP-55, or shortened
+	PayeeHash string `json:"payeeHash"` // names a shortened payee to the script, else ""
+	Amount    string `json:"amount"`
+	Fee       string `json:"fee"`
+	Reference string `json:"reference"`
 }
 
 // PlainPage says why there is no payment to show and what to do about it. It

@@ -1,6 +1,9 @@
 package templates
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // listed is the order in which the checks are shown. A check that the caller
 // has no result for yet is shown as pending, so that the script finds every row
@@ -30,8 +33,8 @@ func CheckTitle(name string) string {
 func (p *PayPage) checks() []Check {
 	out := make([]Check, 0, len(listed)+len(p.Safety.Checks))
 	for _, l := range listed {
-		if l.name == "approval_exact" && p.Data.Asset.Native {
-			continue // native currency is not approved
+		if l.name == "approval_exact" && !p.approves() {
+			continue
 		}
 		row := Check{Name: l.name, Outcome: OutcomePending, Detail: l.waiting}
 		for _, c := range p.Safety.Checks {
@@ -49,11 +52,19 @@ func (p *PayPage) checks() []Check {
 	return out
 }
 
+// approves says that something has to be approved: native currency has not.
+func (p *PayPage) approves() bool {
+	return slices.ContainsFunc(p.Data.Assets, func(a Asset) bool { return !a.Native })
+}
+
 // title is the document's title: the state first, since a tab shows little.
 func (p *PayPage) title() string {
 	switch p.State {
 	case StateOpen:
-		return "Pay " + p.Due + " " + p.Symbol + " to " + p.Merchant
+		if p.Payout {
+			return "Pay out " + p.dueWords() + " to " + p.to()
+		}
+		return "Pay " + p.dueWords() + " to " + p.Merchant
 	case StateSeen:
 		return "Confirming your payment to " + p.Merchant
 	case StatePaid:
@@ -64,6 +75,8 @@ func (p *PayPage) title() string {
 		return "Canceled payment: " + p.Merchant
 	case StateFailed:
 		return "Failed payment: " + p.Merchant
+	case StateBlocked:
+		return "Stopped payment: " + p.Merchant
 	}
 	return "Do not pay: unsafe payment"
 }
@@ -120,5 +133,5 @@ func (p *PayPage) alive() bool {
 
 // isOver says that the payment can no longer be made.
 func (p *PayPage) isOver() bool {
-	return p.State == StateExpired || p.State == StateCanceled || p.State == StateFailed
+	return p.State == StateExpired || p.State == StateCanceled || p.State == StateFailed || p.State == StateBlocked
 }

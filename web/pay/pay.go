@@ -38,6 +38,8 @@ type Config struct {
 	Sessions  *web.Sessions
 	Chains    Chains
 	Assets    templates.Assets
+	// HashKey hashes payers' wallets where merchants are told of them.
+	HashKey []byte
 	// Subscribe wakes a page's stream when a payment may have changed.
 	Subscribe func(payment.ID) (<-chan struct{}, func())
 	// PublicRPC are endpoints a wallet may be told of when it adds a chain; the
@@ -75,7 +77,9 @@ func Mount(cfg Config) *Pages {
 	api.GET("/pay", p.prepare, call...)
 	api.GET("/status", p.status, call...)
 	api.GET("/events", p.events, stream...)
+	api.POST("/access", p.access, call...)
 	api.POST("/intent", p.intent, call...)
+	api.POST("/event", p.userEvent, call...)
 	api.POST("/telemetry", p.telemetry, call...)
 	return p
 }
@@ -130,6 +134,9 @@ func (p *Pages) show(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
+	if locked, err := p.locked(ctx, c, pm); err != nil || locked {
+		return err
+	}
 	view, err := p.view(ctx, pm)
 	if err != nil {
 		return err
@@ -147,7 +154,7 @@ func pageStatus(state string) int {
 		return http.StatusOK
 	case templates.StatePaid:
 		return http.StatusConflict
-	case templates.StateExpired, templates.StateCanceled, templates.StateFailed, templates.StateUnsafe:
+	case templates.StateExpired, templates.StateCanceled, templates.StateFailed, templates.StateBlocked, templates.StateUnsafe:
 		return http.StatusForbidden
 	}
 	panic("pay: no status for page state " + state)
@@ -248,10 +255,7 @@ type telemetryBody struct {
 }
 
 // telemetryEvents are what the page may tell us.
-var telemetryEvents = map[string]bool{
-	"wallet_connected": true, "payment_sent_to_wallet": true, "payment_approved_in_wallet": true,
-	"wallet_rejected": true, "tx_failed": true, "unsafe_refused": true,
-}
+var telemetryEvents = map[string]bool{"wallet_rejected": true, "tx_failed": true, "unsafe_refused": true}
 
 // pageChecks are the checks whose refusal a page may report: its own, and the
 // server's that it was told of. Other names are one name: whoever has the link

@@ -53,8 +53,12 @@ func TestOpenPage(t *testing.T) {
 		if err := json.Unmarshal([]byte(d.Find("#payment").Text()), &data); err != nil {
 			t.Fatalf("data block: %v", err)
 		}
-		if data["amount"] != "1234500000" || data["payee"] != webtest.Payee || data["token"] != token || data["payable"] != true {
-			t.Errorf("data block: %v", data)
+		items, _ := data["items"].([]any)
+		if len(items) != 1 || data["token"] != token || data["payable"] != true || data["batch"] != false || data["restricted"] != false {
+			t.Fatalf("data block: %v", data)
+		}
+		if item, _ := items[0].(map[string]any); item["amount"] != "1234500000" || item["payee"] != webtest.Payee {
+			t.Errorf("data block: %v", item)
 		}
 		chain, _ := data["chain"].(map[string]any)
 		if urls, _ := chain["rpcUrls"].([]any); len(urls) != 1 || urls[0] != "https://rpc.example.com" {
@@ -203,7 +207,7 @@ func TestCheckoutCalls(t *testing.T) {
 		t.Errorf("announced: mine %v, theirs %v", mine["announcedTx"], theirs["announcedTx"])
 	}
 	w.Get(api+"/status", "Cookie: __Host-quittance=garbage").Want(http.StatusOK)
-	w.Do(http.MethodPost, api+"/telemetry", `{"event":"wallet_connected","at":"now"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusNoContent)
+	w.Do(http.MethodPost, api+"/telemetry", `{"event":"wallet_rejected","at":"now"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusNoContent)
 	w.Do(http.MethodPost, api+"/telemetry", `{"event":"made_up"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusBadRequest)
 	w.Do(http.MethodPost, api+"/intent", `{"txHash":"`+strings.Repeat("x", 5000)+`"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusRequestEntityTooLarge)
 	for i := range 30 {

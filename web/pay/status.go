@@ -2,6 +2,7 @@ package pay
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,14 +13,21 @@ import (
 
 	"quittance/internal/fault"
 	"quittance/internal/payment"
+	"quittance/internal/rail"
 	"quittance/web"
 )
 
 // status is what a page follows: amounts are decimal strings of base units.
 type status struct {
-	State         string `json:"state"`
-	Oddity        string `json:"oddity"`
-	Payable       bool   `json:"payable"`
+	State   string `json:"state"`
+	Oddity  string `json:"oddity"`
+	Payable bool   `json:"payable"`
+	// Requests has one entry for each, in their order.
+	Requests []progress `json:"requests"`
+	// ContractFees is what the batch contract would take on top now, by the page's
+	// assets; empty unless several requests can be paid.
+	ContractFees []string `json:"contractFees"`
+	// Received, Missing and Excess are those of the only request, "0" for several.
 	Received      string `json:"received"`
 	Missing       string `json:"missing"`
 	Excess        string `json:"excess"`
@@ -35,16 +43,46 @@ type status struct {
 	Reorged     bool   `json:"reorged"`
 }
 
-func (p *Pages) statusOf(pm *payment.Payment, announced string) (status, error) {
+// progress is where one request stands, and what it still needs.
+type progress struct {
+	State   string `json:"state"`
+	Missing string `json:"missing"`
+}
+
+// veiledStatus is all that is told of a payment that is hidden from this browser.
+type veiledStatus struct {
+	State string `json:"state"`
+}
+
+// statusFor is what this browser may know: a status or a veiledStatus.
+func (p *Pages) statusFor(r *http.Request, pm *payment.Payment, announced string) (any, error) {
+	if p.veiled(r, pm) {
+		return veiledStatus{State: stateOf(pm)}, nil
+	}
+	return p.statusOf(r.Context(), pm, announced)
+}
+
+func (p *Pages) statusOf(ctx context.Context, pm *payment.Payment, announced string) (status, error) {
 	chain, err := p.chainOf(pm)
 	if err != nil {
 		return status{}, err
 	}
-	r, st := pm.Terms.Requests[0], pm.Standing.Requests[0]
 	s := status{
-		State: string(pm.Standing.State), Oddity: string(pm.Standing.Oddity), Payable: pm.Standing.State == payment.Open,
-		Received: st.Received.String(), Missing: st.Missing(r.Due).String(), Excess: st.Excess(r.Due).String(),
+		State: stateOf(pm), Oddity: string(pm.Standing.Oddity), Payable: pm.Standing.State == payment.Open,
+		Requests: make([]progress, len(pm.Terms.Requests)), ContractFees: []string{}, Received: "0", Missing: "0", Excess: "0",
 		Required: p.Chains.Required(chain.ID), AnnouncedTx: announced,
+	}
+	for i, r := range pm.Terms.Requests {
+		st := pm.Standing.Requests[i]
+		s.Requests[i] = progress{State: string(st.State), Missing: st.Missing(r.Due).String()}
+		if len(s.Requests) == 1 {
+			s.Received, s.Missing, s.Excess = st.Received.String(), s.Requests[0].Missing, st.Excess(r.Due).String()
+		}
+	}
+	if s.Payable && len(s.Requests) > 1 {
+		if s.ContractFees, err = p.contractFees(ctx, pm); err != nil {
+			return status{}, err
+		}
 	}
 	if !pm.Standing.SettledAt.IsZero() {
 		s.SettledAt = pm.Standing.SettledAt.Format(time.RFC3339)
@@ -52,11 +90,27 @@ func (p *Pages) statusOf(pm *payment.Payment, announced string) (status, error) 
 	for _, x := range pm.Transfers {
 		s.Reorged = s.Reorged || (x.Stage == payment.Dropped && pm.Standing.State == payment.Open)
 	}
-	if x, ok := pm.Telling(0); ok {
+	if x, ok := telling(pm); ok {
 		s.TxHash, s.ExplorerURL, s.Payer = x.Evidence.Tx, chain.TxURL(x.Evidence.Tx), x.Evidence.Payer
 		s.Confirmations = p.confirmations(x)
 	}
 	return s, nil
+}
+
+func (p *Pages) contractFees(ctx context.Context, pm *payment.Payment) ([]string, error) {
+	owed, err := p.owed(pm)
+	if err != nil {
+		return nil, err
+	}
+	options, err := p.Checkout.Offers(ctx, pm, rail.Payer{})
+	if err != nil {
+		return nil, err
+	}
+	fees := []string{}
+	for _, s := range bill(owed, options).sums {
+		fees = append(fees, s.contractFee.String())
+	}
+	return fees, nil
 }
 
 // status answers with the payment's standing, for pages whose stream broke.
@@ -65,7 +119,7 @@ func (p *Pages) status(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := p.statusOf(pm, p.Sessions.Announced(c.Request(), string(pm.ID)))
+	s, err := p.statusFor(c.Request(), pm, p.Sessions.Announced(c.Request(), string(pm.ID)))
 	if err != nil {
 		return err
 	}
@@ -158,7 +212,7 @@ func (p *Pages) events(c echo.Context) error {
 			p.Log.DebugContext(ctx, "status stream ended", "err", err)
 			return nil
 		}
-		s, err := p.statusOf(pm, announced)
+		s, err := p.statusFor(c.Request(), pm, announced)
 		if err != nil || out.send(s) != nil {
 			return nil
 		}
@@ -177,7 +231,7 @@ type stream struct {
 	last    []byte
 }
 
-func (s *stream) send(v status) error {
+func (s *stream) send(v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode status: %w", err)

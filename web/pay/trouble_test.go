@@ -73,7 +73,7 @@ func TestHeadAndOrigin(t *testing.T) {
 		}
 	}
 	// Behind a proxy that changes the Host header the public origin still is ours.
-	body := `{"event":"wallet_connected"}`
+	body := `{"event":"wallet_rejected"}`
 	for origin, want := range map[string]int{
 		webtest.BaseURL: 204, "https://evil.example": 403, "null": 403, webtest.BaseURL + ".evil.example": 403, "http://pay.example.com": 403,
 	} {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"quittance/internal/asset"
-	"quittance/internal/money"
+	"quittance/internal/checkout"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 	"quittance/templates"
@@ -18,43 +18,37 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment) (*templates.PayPa
 	if err != nil {
 		return nil, err
 	}
-	r := pm.Terms.Requests[0]
-	token, _ := p.Checkout.Book().Token(r.Asset)
+	owed, err := p.owed(pm)
+	if err != nil {
+		return nil, err
+	}
 	m, err := p.Directory.Merchant(ctx, pm.Terms.Merchant)
 	if err != nil {
 		return nil, err
 	}
-	due, fee := pm.Outstanding(0)
-	st := pm.Standing.Requests[0]
-	show := func(v *big.Int) string { return money.Display(v, token.Decimals) }
-
+	options, err := p.Checkout.Offers(ctx, pm, rail.Payer{})
+	if err != nil {
+		return nil, err
+	}
+	b := bill(owed, options)
 	v := &templates.PayPage{
-		Assets: p.Assets, State: string(pm.Standing.State), Oddity: string(pm.Standing.Oddity), Sandbox: chain.Sandbox,
-		Merchant: m.Name, Asked: show(r.Due), Due: show(due), Symbol: token.Symbol, Network: chain.Name,
-		Payee: r.Payee.String(), PayeeURL: chain.AddressURL(r.Payee), Reference: r.Reference, OrderNote: pm.Terms.Reference,
+		Assets: p.Assets, State: stateOf(pm), Oddity: string(pm.Standing.Oddity), Sandbox: chain.Sandbox,
+		Merchant: m.Name, Payout: pm.Terms.Flow == payment.PayOut, Recipient: pm.Terms.RecipientIdentifier,
+		Network: chain.Name, OrderNote: pm.Terms.Reference, PayeeShort: pm.Terms.Access.HidePayee,
 		ExpiresAt: templates.At(pm.Terms.ExpiresAt), Required: p.Chains.Required(chain.ID),
 		RedirectURL: pm.Terms.RedirectURL, RedirectLabel: pm.Terms.RedirectLabel,
-		Data: p.data(pm, chain, token, due, fee),
+		Data: p.data(pm, chain, b),
 	}
-	if !token.Native {
-		v.AssetURL = chain.AddressURL(token.Address)
+	if restricted(pm.Terms) {
+		v.Access = templates.Access{Listed: len(pm.Terms.Access.Allowed) > 0 && !v.Payout, Screened: pm.Terms.Access.Screen}
 	}
-	v.Total = show(new(big.Int).Add(due, fee))
-	if fee.Sign() > 0 {
-		v.Fee = show(fee)
-	}
-	if st.Received.Sign() > 0 || st.Late.Sign() > 0 {
-		v.Received = show(new(big.Int).Add(st.Received, st.Late))
-	}
-	if excess := st.Excess(r.Due); excess.Sign() > 0 {
-		v.Excess = show(excess)
+	if len(owed) == 1 {
+		single(v, pm, owed[0], chain)
+	} else {
+		several(v, pm, b, chain)
 	}
 	p.evidence(v, pm, chain)
 	if pm.Standing.State == payment.Open {
-		options, err := p.Checkout.Offers(ctx, pm, rail.Payer{})
-		if err != nil {
-			return nil, err
-		}
 		if len(options) > 0 {
 			v.Data.Option = options[0].ID
 		}
@@ -66,6 +60,36 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment) (*templates.PayPa
 	return v, nil
 }
 
+// stateOf is the state a page shows: a payment that failed because its payee was
+// refused has one of its own.
+func stateOf(pm *payment.Payment) string {
+	if pm.Standing.State == payment.Failed {
+		if a, ok := pm.Failure(); ok && a.Reason == checkout.ComplianceFailed {
+			return templates.StateBlocked
+		}
+	}
+	return string(pm.Standing.State)
+}
+
+// single fills in a payment of one request.
+func single(v *templates.PayPage, pm *payment.Payment, o owed, chain asset.Chain) {
+	v.Asked, v.Due, v.Symbol, v.Reference = o.show(o.Due), o.show(o.due), o.token.Symbol, o.Reference
+	v.Payee, v.PayeeURL = payeeOf(pm, o.Payee, chain)
+	v.Total = o.show(new(big.Int).Add(o.due, o.fee))
+	if !o.token.Native {
+		v.AssetURL = chain.AddressURL(o.token.Address)
+	}
+	if o.fee.Sign() > 0 {
+		v.Fee = o.show(o.fee)
+	}
+	if arrived := o.arrived(); arrived.Sign() > 0 {
+		v.Received = o.show(arrived)
+	}
+	if excess := o.standing.Excess(o.Due); excess.Sign() > 0 {
+		v.Excess = o.show(excess)
+	}
+}
+
 // evidence adds where the money can be looked up.
 func (p *Pages) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.Chain) {
 	for _, x := range pm.Transfers {
@@ -73,13 +97,24 @@ func (p *Pages) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.
 			v.Reorged = v.Reorged || pm.Standing.State == payment.Open
 		}
 	}
-	x, ok := pm.Telling(0)
+	x, ok := telling(pm)
 	if !ok {
 		return
 	}
 	v.Tx, v.TxURL, v.Payer = x.Evidence.Tx, chain.TxURL(x.Evidence.Tx), x.Evidence.Payer
 	v.Confirmations = p.confirmations(x)
 	v.SettledAt = templates.At(pm.Standing.SettledAt)
+}
+
+// telling is the transfer that tells how the payment was made: of several
+// requests that of the newest block, which all others are older than.
+func telling(pm *payment.Payment) (last payment.Transfer, ok bool) {
+	for i := range pm.Terms.Requests {
+		if x, found := pm.Telling(i); found && (!ok || x.Evidence.Block > last.Evidence.Block) {
+			last, ok = x, true
+		}
+	}
+	return last, ok
 }
 
 // confirmations of a transfer: 1 in the newest block. Only a final transfer has
@@ -98,12 +133,7 @@ func (p *Pages) confirmations(x payment.Transfer) int {
 }
 
 // data is what the page's script verifies calldata against: what is displayed.
-func (p *Pages) data(pm *payment.Payment, chain asset.Chain, token asset.Token, due, fee *big.Int) templates.Data {
-	r := pm.Terms.Requests[0]
-	feePayee := asset.Address{}
-	if fee.Sign() > 0 {
-		feePayee = r.FeePayee()
-	}
+func (p *Pages) data(pm *payment.Payment, chain asset.Chain, b bills) templates.Data {
 	explorer := chain.Explorer
 	if explorer != "" && explorer[len(explorer)-1] != '/' {
 		explorer += "/"
@@ -112,21 +142,36 @@ func (p *Pages) data(pm *payment.Payment, chain asset.Chain, token asset.Token, 
 	if rpc == nil {
 		rpc = []string{}
 	}
-	return templates.Data{
-		Token: string(pm.ID), State: string(pm.Standing.State), Oddity: string(pm.Standing.Oddity),
+	d := templates.Data{
+		Token: string(pm.ID), State: stateOf(pm), Oddity: string(pm.Standing.Oddity),
 		Payable: pm.Standing.State == payment.Open, Sandbox: chain.Sandbox,
 		Now: p.Now().UTC().Format(time.RFC3339), ExpiresAt: pm.Terms.ExpiresAt.Format(time.RFC3339),
 		Chain: templates.Chain{
 			ID: uint64(chain.ID), Network: chain.Network, Name: chain.Name, RPCURLs: rpc, Explorer: explorer,
 			Native: templates.Native{Name: chain.Native.Name, Symbol: chain.Native.Symbol, Decimals: int(chain.Native.Decimals)},
 		},
-		Asset: templates.Asset{
-			ID: string(token.ID), Symbol: token.Symbol, Decimals: int(token.Decimals), Address: token.Address.String(),
-			Native: token.Native, ResetAllowance: token.ResetAllowance,
-		},
-		Payee: r.Payee.String(), Amount: due.String(), Fee: templates.DataFee{Amount: fee.String(), Payee: feePayee.String()},
-		Reference: r.Reference, Confirmations: p.Chains.Required(chain.ID), Received: pm.Standing.Requests[0].Received.String(),
+		FeePayee: asset.Address{}.String(), Batch: len(b.listed) > 1, Restricted: restricted(pm.Terms),
+		Confirmations: p.Chains.Required(chain.ID),
 	}
+	for _, s := range b.sums {
+		d.Assets = append(d.Assets, templates.Asset{
+			ID: string(s.token.ID), Symbol: s.token.Symbol, Decimals: int(s.token.Decimals), Address: s.token.Address.String(),
+			Native: s.token.Native, ResetAllowance: s.token.ResetAllowance, ContractFee: s.contractFee.String(),
+		})
+	}
+	for _, o := range b.listed {
+		item := templates.DataItem{
+			Index: o.Index, Asset: b.at[o.token.ID], Payee: o.Payee.String(), Amount: o.due.String(), Fee: o.fee.String(), Reference: o.Reference,
+		}
+		if pm.Terms.Access.HidePayee {
+			item.Payee, item.PayeeHash = shorten(o.Payee), payeeHash(pm.ID, o.Payee)
+		}
+		if o.fee.Sign() > 0 {
+			d.FeePayee = o.FeePayee().String()
+		}
+		d.Items = append(d.Items, item)
+	}
+	return d
 }
 
 func checks(all []rail.Check) []templates.Check {

@@ -1,5 +1,5 @@
 // Command gen writes the page's own copy of the registry, as TypeScript: the
-// chains, tokens and fee proxies that the script checks calldata against. It
+// chains, tokens, fee proxies and batch contracts that the script checks calldata against. It
 // knows the tables of asset and official and nothing else; its output depends
 // on nothing but them.
 package main
@@ -36,6 +36,8 @@ import type { Registry, RegistryToken } from './verify.ts';
 
 /** Version of both official fee proxies. */
 export const FEE_PROXY_VERSION = '%s';
+/** Version of the official batch contract. */
+export const BATCH_VERSION = '%s';
 
 /** transferFromWithReferenceAndFee(address,address,uint256,bytes,uint256,address) of ERC20FeeProxy. */
 export const SELECTOR_ERC20 = '0x%x';
@@ -54,7 +56,7 @@ export const registry: Registry = {
 func render() ([]byte, error) {
 	registry := official.Default()
 	var body bytes.Buffer
-	version := ""
+	version, batchVersion := "", ""
 	for _, table := range []func() ([]asset.Chain, []asset.Token){asset.Real, asset.Sandbox} {
 		chains, tokens := table()
 		for _, c := range chains {
@@ -69,17 +71,24 @@ func render() ([]byte, error) {
 			if erc20.Version != version || eth.Version != version {
 				return nil, fmt.Errorf("%s: proxies of versions %s and %s beside %s: the page knows one", c.Name, erc20.Version, eth.Version, version)
 			}
-			chain(&body, c, tokens, erc20.Address, eth.Address)
+			batch, ok := registry.Contract(c.ID, official.BatchPayments)
+			if batchVersion == "" {
+				batchVersion = batch.Version
+			}
+			if !ok || batch.Version != batchVersion {
+				return nil, fmt.Errorf("%s: batch contract of version %q beside %s: the page knows one", c.Name, batch.Version, batchVersion)
+			}
+			chain(&body, c, tokens, erc20.Address, eth.Address, batch.Address)
 		}
 	}
-	out := fmt.Appendf(nil, head, version, official.SelectorERC20, official.SelectorEth, official.SelectorApprove)
+	out := fmt.Appendf(nil, head, version, batchVersion, official.SelectorERC20, official.SelectorEth, official.SelectorApprove)
 	out = append(out, body.Bytes()...)
 	return append(out, "};\n"...), nil
 }
 
-func chain(b *bytes.Buffer, c asset.Chain, tokens []asset.Token, erc20, eth asset.Address) {
-	fmt.Fprintf(b, "  %d: {\n    network: %s,\n    name: %s,\n    sandbox: %t,\n    erc20FeeProxy: '%s',\n    ethFeeProxy: '%s',\n    tokens: [\n",
-		c.ID, quote(c.Network), quote(c.Name), c.Sandbox, erc20.Lower(), eth.Lower())
+func chain(b *bytes.Buffer, c asset.Chain, tokens []asset.Token, erc20, eth, batch asset.Address) {
+	fmt.Fprintf(b, "  %d: {\n    network: %s,\n    name: %s,\n    sandbox: %t,\n    erc20FeeProxy: '%s',\n    ethFeeProxy: '%s',\n    batchPayments: '%s',\n    tokens: [\n",
+		c.ID, quote(c.Network), quote(c.Name), c.Sandbox, erc20.Lower(), eth.Lower(), batch.Lower())
 	fmt.Fprintf(b, "      native(%s, %s, %d),\n", quote(string(c.Native.ID)), quote(c.Native.Symbol), c.Native.Decimals)
 	for _, t := range tokens {
 		if t.Chain != c.ID {

@@ -1,5 +1,5 @@
 // The server's endpoints for this page: same origin, JSON, with time limits.
-import { type Hex, type Oddity, type State, fields, isAddress, isHash, isOddity, isState, webUrl } from './data.ts';
+import { type Hex, type Oddity, type State, fields, isAddress, isHash, isOddity, isState, maxItems, webUrl } from './data.ts';
 import { readUnits } from './units.ts';
 
 /** The server refused or could not be reached (status 0). `said` is its own sentence, for people. */
@@ -22,10 +22,9 @@ export interface Check {
   readonly detail: string;
 }
 
-/** Balances in base units: of the asset, and of the chain's own currency. null where the server did not say. */
+/** Balances in base units: of the assets by their ids, and of the chain's own currency. null where the server did not say. */
 export interface Funds {
-  readonly balance: bigint | null;
-  readonly required: bigint | null;
+  readonly assets: ReadonlyMap<string, { readonly balance: bigint | null; readonly required: bigint | null }>;
   readonly native: bigint | null;
   readonly nativeRequired: bigint | null;
   readonly enoughBalance: boolean;
@@ -40,12 +39,27 @@ export interface PayReply {
   readonly checks: readonly Check[];
 }
 
+/** Where one request stands, and what it still needs in base units. */
+export interface Progress {
+  readonly state: State;
+  readonly missing: bigint;
+}
+
+/** Whether a wallet may pay: what the server said, and why not. */
+export interface Admission {
+  readonly verdict: 'approved' | 'rejected' | 'error';
+  readonly reason: string;
+}
+
 export interface Status {
   readonly state: State;
   readonly oddity: Oddity;
   readonly payable: boolean;
-  readonly received: bigint;
-  readonly missing: bigint;
+  /** By request; empty where the server does not say. */
+  readonly requests: readonly Progress[];
+  /** What the batch contract would take on top, by asset; empty where the server does not say. */
+  readonly contractFees: readonly bigint[];
+  /** Of the only request; 0 for a batch. */
   readonly excess: bigint;
   readonly confirmations: number;
   readonly required: number;
@@ -71,6 +85,16 @@ export function readChecks(value: unknown): Check[] {
   });
 }
 
+function readProgress(value: unknown): Progress[] {
+  if (!Array.isArray(value) || value.length > maxItems) return [];
+  const all = value.map((item) => {
+    const f = fields(item) ?? {};
+    const missing = readUnits(f['missing']);
+    return isState(f['state']) && missing !== null ? { state: f['state'], missing } : null;
+  });
+  return all.every((p) => p !== null) ? all : [];
+}
+
 /** Reads a status; null if it is none. */
 export function readStatus(value: unknown): Status | null {
   const f = fields(value);
@@ -79,8 +103,8 @@ export function readStatus(value: unknown): Status | null {
     state: f['state'],
     oddity: isOddity(f['oddity']) ? f['oddity'] : 'none',
     payable: f['payable'] === true,
-    received: readUnits(f['received']) ?? 0n,
-    missing: readUnits(f['missing']) ?? 0n,
+    requests: readProgress(f['requests']),
+    contractFees: Array.isArray(f['contractFees']) ? f['contractFees'].map((v) => readUnits(v) ?? 0n) : [],
     excess: readUnits(f['excess']) ?? 0n,
     confirmations: count(f['confirmations']),
     required: count(f['required']),
@@ -99,8 +123,12 @@ function readPay(value: unknown): PayReply {
     transactions: f['transactions'],
     chainId: m['chainId'],
     funds: {
-      balance: readUnits(m['balanceUnits']),
-      required: readUnits(m['requiredUnits']),
+      assets: new Map(
+        (Array.isArray(m['assets']) ? m['assets'].slice(0, 20) : []).map((a: unknown) => {
+          const held = fields(a) ?? {};
+          return [text(held['currency']), { balance: readUnits(held['balanceUnits']), required: readUnits(held['requiredUnits']) }];
+        }),
+      ),
       native: readUnits(m['nativeUnits']),
       nativeRequired: readUnits(m['nativeRequiredUnits']),
       enoughBalance: m['hasEnoughBalance'] !== false,
@@ -142,10 +170,26 @@ export class Api {
     await this.json('intent', { txHash, wallet });
   }
 
+  /** Asks whether this wallet is let in. Throws ApiError. */
+  async access(wallet: Hex): Promise<Admission> {
+    const f = fields(await this.json('access', { wallet })) ?? {};
+    const verdict = f['status'];
+    // What this script does not know lets nobody in.
+    return { verdict: verdict === 'approved' || verdict === 'rejected' ? verdict : 'error', reason: text(f['reasonCode'], 60) };
+  }
+
+  /** Tells the merchant what the payer did. Best effort: never waits, never fails. */
+  event(action: 'wallet_connected' | 'payment_sent_to_wallet' | 'payment_approved_in_wallet', wallet: Hex): void {
+    this.post('event', { action, wallet, occurredAt: new Date().toISOString() });
+  }
+
   /** Best effort: never waits, never fails. */
   telemetry(event: string, more: { check?: string; detail?: string } = {}): void {
-    const body = JSON.stringify({ event, ...more, at: new Date().toISOString() });
-    void this.send('telemetry', body, true).catch(() => undefined);
+    this.post('telemetry', { event, ...more });
+  }
+
+  private post(path: string, body: object): void {
+    void this.send(path, JSON.stringify(body), true).catch(() => undefined);
   }
 
   private send(path: string, body?: string, keepalive = false): Promise<Response> {

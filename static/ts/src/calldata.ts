@@ -1,7 +1,8 @@
-// The three calls a payment is made of, in the one encoding that is accepted:
-// the ABI's own, word by word. Knows no payment and no registry. The unit tests
+// The calls a payment is made of, in the one encoding that is accepted: the
+// ABI's own, word by word. Knows no payment and no registry. The unit tests
 // hold it against viem, which is ten times its size.
 import { keccak_256 } from '@noble/hashes/sha3';
+import { bytesToHex } from '@noble/hashes/utils';
 import type { Hex } from './data.ts';
 
 type Type = 'address' | 'uint256' | 'bytes';
@@ -96,3 +97,87 @@ export function decode(m: Method, data: string): Values | null {
   });
   return encode(m, values) === data ? values : null;
 }
+
+/** batchPayments of the Request Network's BatchConversionPayments. */
+export const batchSignature = 'batchPayments((uint256,(address,uint256,address[],bytes,uint256,uint256,uint256)[])[],address[][],address)';
+export const batchSelector: Hex = '0x92cddb91';
+
+/** One payment of a batch, with its number for people. */
+export interface BatchItem {
+  readonly number: number;
+  readonly native: boolean;
+  /** The token's contract, or what the batch contract takes for the native currency. */
+  readonly path: string;
+  readonly payee: string;
+  readonly amount: bigint;
+  readonly fee: bigint;
+  readonly reference: string;
+}
+
+/** A word of calldata, 64 digits, and what it says. */
+export type Word = readonly [field: string, digits: string];
+
+const word = (value: string | bigint | number): string =>
+  (typeof value === 'string' ? value.slice(2).toLowerCase() : value.toString(16)).padStart(digits, '0');
+const layout = (...values: number[]): Word[] => values.map((v) => ['encoding', word(v)]);
+
+/** A list whose parts differ in length: how many, where each begins, and the parts. */
+function list(name: string, parts: readonly (readonly Word[])[]): Word[] {
+  let at = parts.length * 32;
+  const begins = parts.map((p) => {
+    at += p.length * 32;
+    return at - p.length * 32;
+  });
+  return [[name, word(parts.length)], ...layout(...begins), ...parts.flat()];
+}
+
+function detail(i: BatchItem): Word[] {
+  const of = (field: string, value: string | bigint): Word => [`payment ${i.number}: ${field}`, word(value)];
+  return [
+    of('payee', i.payee),
+    of('amount', i.amount),
+    ...layout(0xe0, 0x120),
+    of('fee', i.fee),
+    // No conversion, so neither a most to spend nor an age of rates.
+    ...layout(0, 0, 1),
+    of('token', i.path),
+    ...layout(8),
+    [`payment ${i.number}: reference`, i.reference.slice(2).toLowerCase().padEnd(digits, '0')],
+  ];
+}
+
+/** The batch contract's numbers for payment by ERC-20 fee proxy and by Ethereum fee proxy. */
+const groups = [
+  [2, false],
+  [3, true],
+] as const;
+
+/** What a batch call says after its selector: tokens first, then native currency, each in the payment's order. */
+export function batchWords(items: readonly BatchItem[], feePayee: string): Word[] {
+  const metas = groups.flatMap(([network, native]) => {
+    const own = items.filter((i) => i.native === native);
+    return own.length ? [[...layout(network, 0x40), ...list('number of payments', own.map(detail))]] : [];
+  });
+  const body = list('kinds of payment', metas);
+  // Where the call ends depends on nothing but how many payments there are.
+  return [...layout(0x60), ['number of payments', word(0x60 + body.length * 32)], ['fee payee', word(feePayee)], ...body, ...layout(0)];
+}
+
+/** The payees in calldata of this layout, by the numbers of their payments; whatever stands there if it is of another. */
+export function batchPayees(words: readonly Word[], data: string): Map<number, string> {
+  const found = new Map<number, string>();
+  words.forEach(([field], i) => {
+    const number = /^payment (\d+): payee$/.exec(field)?.[1];
+    if (number) found.set(Number(number), `0x${data.slice(10 + i * digits + 24, 10 + (i + 1) * digits)}`);
+  });
+  return found;
+}
+
+/** Stands where an item's token would, for native currency of whatever chain: how the official packages name ether. */
+export const nativePath: Hex = '0xf5af88e117747e87fc5929f2ff87221b1447652e';
+
+/** Who gets the fees of a batch that has none: tokens refuse transfers to the zero address, even of nothing. */
+export const noFeePayee: Hex = '0x000000000000000000000000000000000000dEaD';
+
+/** keccak256 of a text's UTF-8. */
+export const hashText = (text: string): Hex => `0x${bytesToHex(keccak_256(text))}`;

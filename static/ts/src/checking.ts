@@ -4,7 +4,7 @@ import { type Api, ApiError, type PayReply, type Status } from './api.ts';
 import type { Hex } from './data.ts';
 import type { Facts } from './facts.ts';
 import { fundsWords } from './stepper.ts';
-import { type Call, Refusal, type Registry, type RegistryChain, type Shown, verifyPage, verifyPlan } from './verify.ts';
+import { type Call, Refusal, type Registry, type RegistryChain, type Shown, stepKey, verifyPage, verifyPlan } from './verify.ts';
 import * as say from './words.ts';
 
 /** How often the server's node is asked again for an approval that the wallet's has mined. */
@@ -12,7 +12,7 @@ const patienceWithNodes = 8;
 
 /** What checking needs of the flow around it. */
 export interface Around {
-  readonly api: Pick<Api, 'pay' | 'status' | 'telemetry'>;
+  readonly api: Pick<Api, 'access' | 'pay' | 'status' | 'telemetry'>;
   readonly registry: Registry;
   readonly shown: () => Shown;
   readonly sleep: (ms: number) => Promise<void>;
@@ -41,16 +41,26 @@ export class Checking {
     if (this.f.busy === 'checking') this.f.busy = 'no';
   }
 
-  /** Asks for the calls of the connected wallet and judges them. */
+  /** Asks whether the connected wallet may pay, then for its calls, and judges them. */
   async prepare(): Promise<void> {
     const { f, a } = this;
     const account = f.connection.account;
-    if (!account || !f.mayPrepare()) return;
+    const ask = !f.letIn() && f.payment.payable && !f.sent && !f.unsafe && !f.answer();
+    if (!account || !(ask || f.mayPrepare())) return;
     const epoch = ++this.epoch;
     f.busy = 'checking';
     f.calls = [];
     a.show();
     try {
+      if (ask) {
+        const answer = await a.api.access(account);
+        if (epoch !== this.epoch) return;
+        f.admission = { ...answer, account };
+        f.busy = 'no';
+        if (!f.mayPrepare()) return;
+        f.busy = 'checking';
+        a.show();
+      }
       const reply = await a.api.pay(account, f.payment.option);
       if (epoch === this.epoch) await this.accept(reply, account, epoch);
     } catch (err) {
@@ -75,7 +85,7 @@ export class Checking {
       if (epoch !== this.epoch || (status && f.stale(status) && this.a.reloadFor(status))) return;
       throw err;
     }
-    if (calls[0]?.kind === f.awaited && this.lag++ < patienceWithNodes) {
+    if (calls.some((c) => stepKey(c.kind, c.asset) === f.awaited) && this.lag++ < patienceWithNodes) {
       // The wallet's node has mined the approval, the server's has not: nobody should approve twice for that.
       await a.sleep(1_500);
       const again = epoch === this.epoch ? await a.api.pay(account, f.payment.option) : null;
@@ -87,10 +97,10 @@ export class Checking {
     f.checks = [
       ...reply.checks,
       { name: 'page_registry', outcome: 'passed', detail: `This page itself knows the ${calls.at(-1)?.targetName}.` },
-      { name: 'page_calldata', outcome: 'passed', detail: 'Asset, recipient, amount, fee and reference are exactly those shown.' },
+      { name: 'page_calldata', outcome: 'passed', detail: say.calldataPassed(f.payment) },
     ];
     f.calls = calls;
-    for (const c of calls) f.done.delete(c.kind);
+    for (const c of calls) f.done.delete(stepKey(c.kind, c.asset));
     f.funds = fundsWords(f.payment, reply.funds);
     f.notice = null;
     if (!f.funds.missing && reply.checks.some((c) => c.outcome !== 'passed')) {
@@ -103,6 +113,11 @@ export class Checking {
     if (err instanceof Refusal) return this.refuse(err);
     if (!(err instanceof ApiError)) throw err;
     if (err.code === 'unsafe') return this.refuseNamed(err.field, '');
+    const { account } = this.f.connection;
+    if (say.accessCodes.includes(err.code) && account) {
+      this.f.admission = { account, reason: err.code, verdict: err.status === 403 ? 'rejected' : 'error' };
+      return;
+    }
     if (err.status === 403 || err.status === 409) {
       // Expired, paid or under way meanwhile: the status says which.
       const status = await this.a.api.status().catch(() => null);

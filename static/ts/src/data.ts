@@ -5,7 +5,7 @@ import { readUnits } from './units.ts';
 export type Hex = `0x${string}`;
 
 /** What the server says of where a payment stands. */
-export type State = 'open' | 'seen' | 'paid' | 'expired' | 'canceled' | 'failed' | 'unsafe';
+export type State = 'open' | 'seen' | 'paid' | 'expired' | 'canceled' | 'failed' | 'blocked' | 'unsafe';
 export type Oddity = 'none' | 'under' | 'over' | 'late';
 
 export interface Native {
@@ -31,6 +31,23 @@ export interface Asset {
   readonly address: Hex;
   readonly native: boolean;
   readonly resetAllowance: boolean;
+  /** What the batch contract itself may take on top, in base units; 0 outside of batches. */
+  readonly contractFee: bigint;
+}
+
+/** One amount that is to reach one payee now, in base units of its asset. */
+export interface Item {
+  /** Its number among all requests of the payment, from 0: paid ones are not listed here. */
+  readonly index: number;
+  /** Where its asset stands in the payment's assets. */
+  readonly asset: number;
+  /** The payee as the page displays it: whole, or shortened where the merchant wants that. */
+  readonly payee: string;
+  /** Names a shortened payee beyond doubt, see verify.ts; "" where the payee is whole. */
+  readonly payeeHash: string;
+  readonly amount: bigint;
+  readonly fee: bigint;
+  readonly reference: Hex;
 }
 
 /** The payment this page displays. Amounts are base units of the asset, times are milliseconds since 1970. */
@@ -43,15 +60,18 @@ export interface Payment {
   readonly now: number;
   readonly expiresAt: number;
   readonly chain: Chain;
-  readonly asset: Asset;
-  readonly payee: Hex;
-  readonly amount: bigint;
-  readonly fee: { readonly amount: bigint; readonly payee: Hex };
-  readonly reference: Hex;
+  /** In the order of their first use. */
+  readonly assets: readonly [Asset, ...Asset[]];
+  readonly items: readonly [Item, ...Item[]];
+  /** Who gets every fee; the zero address if there is none. */
+  readonly feePayee: Hex;
+  /** Paid with one call of the batch contract. */
+  readonly batch: boolean;
+  /** Only wallets that the server lets in may pay. */
+  readonly restricted: boolean;
   /** Which way to pay; "" on a page that cannot be paid. */
   readonly option: string;
   readonly confirmations: number;
-  readonly received: bigint;
 }
 
 /** A field of outside data that is not what it must be. */
@@ -68,7 +88,7 @@ export function fields(value: unknown): Fields | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
 }
 
-const states: readonly string[] = ['open', 'seen', 'paid', 'expired', 'canceled', 'failed', 'unsafe'];
+const states: readonly string[] = ['open', 'seen', 'paid', 'expired', 'canceled', 'failed', 'blocked', 'unsafe'];
 const oddities: readonly string[] = ['none', 'under', 'over', 'late'];
 
 export const isState = (v: unknown): v is State => states.includes(v as string);
@@ -128,6 +148,15 @@ class Reader {
     if (!value) throw new DataError(this.path + key);
     return new Reader(value, `${this.path}${key}.`);
   }
+  /** A list of 1 to max objects, each read by one. */
+  list<T>(key: string, max: number, one: (r: Reader) => T): readonly [T, ...T[]] {
+    const values = this.take(key, (v): v is unknown[] => Array.isArray(v) && v.length > 0 && v.length <= max);
+    return values.map((value, i) => {
+      const inner = fields(value);
+      if (!inner) throw new DataError(this.path + key);
+      return one(new Reader(inner, `${this.path}${key}.${i}.`));
+    }) as [T, ...T[]];
+  }
 }
 
 // Letters, digits and what tickers and network names use; no control or bidi characters.
@@ -135,8 +164,35 @@ const symbol = /^[\p{L}\p{N}.$₮_-]{1,20}$/u;
 const words = /^[\p{L}\p{N} .,()₮$_/+-]{1,60}$/u;
 const slug = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
 
-/** Reads the data block's text. Throws DataError naming the field that is wrong. */
-export function readPayment(json: string): Payment {
+/** As many assets as a chain's table may have, and as many requests as a payment. */
+const maxAssets = 20;
+export const maxItems = 200;
+
+const readAsset = (r: Reader): Asset => ({
+  id: r.text('id', slug),
+  symbol: r.text('symbol', symbol),
+  decimals: r.integer('decimals', 0, 36),
+  address: r.one('address', isAddress),
+  native: r.flag('native'),
+  resetAllowance: r.flag('resetAllowance'),
+  contractFee: r.units('contractFee'),
+});
+
+function readItem(r: Reader, assets: number): Item {
+  const payeeHash = r.text('payeeHash', /^(0x[0-9a-f]{64})?$/);
+  return {
+    index: r.integer('index', 0, maxItems - 1),
+    asset: r.integer('asset', 0, assets - 1),
+    payee: r.text('payee', payeeHash ? /^0x[0-9a-fA-F]{4}…[0-9a-fA-F]{4}$/ : /^0x[0-9a-fA-F]{40}$/),
+    payeeHash,
+    amount: r.units('amount'),
+    fee: r.units('fee'),
+    reference: r.text('reference', /^0x[0-9a-fA-F]{16}$/) as Hex,
+  };
+}
+
+/** The data block's fields. Throws DataError. */
+export function readData(json: string): Fields {
   let parsed: unknown;
   try {
     parsed = JSON.parse(json);
@@ -145,11 +201,24 @@ export function readPayment(json: string): Payment {
   }
   const source = fields(parsed);
   if (!source) throw new DataError('data');
+  return source;
+}
+
+/** The token and state of a page that shows nothing else yet, or null if it shows its payment. Throws DataError. */
+export function readLocked(source: Fields): Pick<Payment, 'token' | 'state'> | null {
+  const r = new Reader(source);
+  return source['locked'] === true ? { token: r.text('token', slug), state: r.one('state', isState) } : null;
+}
+
+/** Reads a payment. Throws DataError naming the field that is wrong. */
+export function readPayment(source: Fields): Payment {
   const r = new Reader(source);
   const chain = r.inner('chain');
   const native = chain.inner('native');
-  const asset = r.inner('asset');
-  const fee = r.inner('fee');
+  const assets = r.list('assets', maxAssets, readAsset);
+  const items = r.list('items', maxItems, (i) => readItem(i, assets.length));
+  const batch = r.flag('batch');
+  if (batch !== items.length > 1 && r.flag('payable')) throw new DataError('items');
   return {
     token: r.text('token', slug),
     state: r.one('state', isState),
@@ -166,20 +235,12 @@ export function readPayment(json: string): Payment {
       explorer: webUrl(chain.one('explorer', (v): v is string => v === '' || webUrl(v) !== '')),
       native: { name: native.text('name', words), symbol: native.text('symbol', symbol), decimals: native.integer('decimals', 0, 36) },
     },
-    asset: {
-      id: asset.text('id', slug),
-      symbol: asset.text('symbol', symbol),
-      decimals: asset.integer('decimals', 0, 36),
-      address: asset.one('address', isAddress),
-      native: asset.flag('native'),
-      resetAllowance: asset.flag('resetAllowance'),
-    },
-    payee: r.one('payee', isAddress),
-    amount: r.units('amount'),
-    fee: { amount: fee.units('amount'), payee: fee.one('payee', isAddress) },
-    reference: r.text('reference', /^0x[0-9a-fA-F]{16}$/) as Hex,
+    assets,
+    items,
+    feePayee: r.one('feePayee', isAddress),
+    batch,
+    restricted: r.flag('restricted'),
     option: r.text('option', /^[A-Za-z0-9:._-]{0,200}$/),
     confirmations: r.integer('confirmations', 0, 10_000),
-    received: r.units('received'),
   };
 }

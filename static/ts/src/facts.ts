@@ -1,11 +1,12 @@
 // Everything the page knows at one moment, and the decisions that follow from
 // it. No wallet, network or DOM: only questions with answers.
-import type { Check, Status } from './api.ts';
+import type { Admission, Check, Status } from './api.ts';
 import type { Connection } from './connection.ts';
-import type { Payment, State } from './data.ts';
+import type { Hex, Payment, State } from './data.ts';
 import type { Model, Notice } from './model.ts';
+import type { StepOf } from './stepper.ts';
 import type { Sent, Store } from './store.ts';
-import { type Call, type StepKind, total } from './verify.ts';
+import type { Call } from './verify.ts';
 import type { Wallet } from './wallets.ts';
 import * as say from './words.ts';
 
@@ -17,7 +18,9 @@ export class Facts {
   switching = false;
   /** checking: asking the server. signing: asking the wallet. mining: an approval is on its way. */
   busy: 'no' | 'checking' | 'signing' | 'mining' = 'no';
-  signing: StepKind | null = null;
+  signing: StepOf | null = null;
+  /** What the server said of which account. */
+  admission: (Admission & { readonly account: Hex }) | null = null;
   /** Another tab is signing. */
   elsewhere = false;
   /** Verified and not yet signed. */
@@ -36,13 +39,13 @@ export class Facts {
   stranded = false;
   /** The page was reloaded while the wallet showed a payment, and the payer has not said what came of it. */
   askedBefore: boolean;
-  /** Mined, and the server's node may not have seen it yet. */
-  awaited: StepKind | null = null;
+  /** The step that is mined, and that the server's node may not have seen yet. */
+  awaited: string | null = null;
   /** Hashes (and "reorged") that the payer need not be warned of any more. */
   readonly settled = new Set<string>();
-  failed: StepKind | null = null;
+  failed: StepOf | null = null;
   /** Steps that are done, with an explorer link or "". */
-  readonly done = new Map<StepKind, string>();
+  readonly done = new Map<string, string>();
 
   constructor(
     readonly payment: Payment,
@@ -69,6 +72,7 @@ export class Facts {
       !this.elsewhere &&
       !this.sent &&
       this.connection.ready &&
+      this.letIn() &&
       this.calls.length > 0 &&
       !this.funds?.missing &&
       !this.askedBefore &&
@@ -76,8 +80,19 @@ export class Facts {
     );
   }
 
+  /** Whether the connected account may pay. */
+  letIn(): boolean {
+    return !this.payment.restricted || this.answer()?.verdict === 'approved';
+  }
+
+  /** What the server said of the connected account. */
+  answer(): Admission | null {
+    const { admission } = this;
+    return admission && admission.account === this.connection.account ? admission : null;
+  }
+
   mayPrepare(): boolean {
-    return this.connection.ready && this.payment.payable && !this.sent && !this.unsafe && this.busy !== 'signing' && this.busy !== 'mining';
+    return this.connection.ready && this.letIn() && this.payment.payable && !this.sent && !this.unsafe && this.busy !== 'signing' && this.busy !== 'mining';
   }
 
   /** A payment was sent or taken back that this tab did not follow: the payer has to decide. */
@@ -92,7 +107,10 @@ export class Facts {
   /** The page shows an amount that is no longer what is due, or cannot be paid though the payment can. */
   stale(s: Status): boolean {
     const p = this.payment;
-    return s.state === 'open' && s.payable && (!p.payable || (s.missing > 0n && s.missing !== p.amount));
+    if (s.state !== 'open' || !s.payable) return false;
+    const due = (index: number): bigint => p.items.find((i) => i.index === index)?.amount ?? 0n;
+    const charged = (i: number): bigint | undefined => p.assets[i]?.contractFee;
+    return !p.payable || s.requests.some((r, index) => r.missing !== due(index)) || s.contractFees.some((fee, i) => fee !== charged(i));
   }
 
   /** Nothing that a reload would tear apart is under way. */
@@ -104,9 +122,5 @@ export class Facts {
   explorer(hash: string): string {
     const base = this.payment.chain.explorer;
     return base && hash ? `${base.replace(/\/+$/, '')}/tx/${hash}` : '';
-  }
-
-  total(): bigint {
-    return total(this.payment);
   }
 }

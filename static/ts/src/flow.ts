@@ -18,7 +18,7 @@ import * as say from './words.ts';
 export interface Deps {
   readonly payment: Payment;
   readonly registry: Registry;
-  readonly api: Pick<Api, 'pay' | 'status' | 'intent' | 'telemetry'>;
+  readonly api: Pick<Api, 'access' | 'pay' | 'status' | 'intent' | 'event' | 'telemetry'>;
   readonly store: Store;
   readonly tabs: Around['tabs'];
   /** Reads back what the page displays. */
@@ -130,7 +130,7 @@ export class Flow {
     try {
       if (await f.connection.connect(wallet, silently)) {
         d.store.wallet = wallet.id;
-        d.api.telemetry('wallet_connected');
+        if (f.connection.account) d.api.event('wallet_connected', f.connection.account);
       }
     } catch (err) {
       // The payer may have chosen another wallet meanwhile: then this one's refusal is no news.
@@ -182,6 +182,10 @@ export class Flow {
     const run = f.notice?.run;
     if (run) {
       f.notice = null;
+    } else if (f.answer()?.verdict === 'rejected') {
+      return this.forgetWallet();
+    } else if (f.answer()?.verdict === 'error') {
+      f.admission = null;
     } else if (f.askedBefore) {
       d.store.asking = f.askedBefore = false;
     } else {
@@ -228,7 +232,7 @@ export class Flow {
   /** Reloads for the new rest unless something is being signed; never twice for the same one. */
   private reloadFor(s: Status): boolean {
     const { f, d } = this;
-    const key = `${s.missing}/${d.payment.amount}`;
+    const key = [...s.requests.map((r) => r.missing), ...s.contractFees].join();
     if (!f.idle()) return false;
     if (d.store.reloadedFor === key) {
       f.calls = [];

@@ -1,5 +1,5 @@
 // What the page shows, as plain data. Flow makes it, View writes it.
-import type { Check } from './api.ts';
+import type { Check, Progress } from './api.ts';
 import type { Hex, State } from './data.ts';
 import type { Call, StepKind } from './verify.ts';
 import type { Wallet } from './wallets.ts';
@@ -9,6 +9,8 @@ export type StepStatus = 'todo' | 'active' | 'signing' | 'pending' | 'done' | 'f
 
 export interface Step {
   readonly kind: StepKind;
+  /** Symbol of the asset whose allowance is set, or "". */
+  readonly asset: string;
   readonly status: StepStatus;
   readonly title: string;
   readonly text: string;
@@ -48,6 +50,8 @@ export interface Model {
   /** null until the server has said. */
   readonly confirmations: { readonly count: number; readonly required: number } | null;
   readonly tx: Tx;
+  /** By request; empty until the server has said. */
+  readonly requests: readonly Progress[];
   /** What arrived beyond what was asked, or "". */
   readonly excess: string;
   readonly left: string;

@@ -1,7 +1,8 @@
 // The page's script: reads the data block and connects the parts.
 import { Api } from './api.ts';
-import { type Payment, readPayment } from './data.ts';
+import { type Payment, readData, readLocked, readPayment } from './data.ts';
 import { Flow } from './flow.ts';
+import { Lock } from './lock.ts';
 import { registry } from './registry.gen.ts';
 import { watchStatus } from './status.ts';
 import { Store } from './store.ts';
@@ -13,10 +14,12 @@ import { broken } from './words.ts';
 /** Wallets announce themselves at once; extensions that start late get this long. */
 const discovery = 600;
 
+const apiFor = (token: string): Api => new Api(token, (input, init) => fetch(input, init));
+
 function run(payment: Payment): void {
   const token = payment.token;
   const offset = payment.now - Date.now();
-  const api = new Api(token, (input, init) => fetch(input, init));
+  const api = apiFor(token);
   const store = new Store(() => sessionStorage, token);
   const wallets = new Wallets(window, (list) => found(list));
   const view = new View({
@@ -47,7 +50,7 @@ function run(payment: Payment): void {
     api,
     store,
     tabs,
-    shown: readShown,
+    shown: () => readShown(payment),
     render: (m) => view.render(m),
     now: () => Date.now() + offset,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -81,13 +84,38 @@ function run(payment: Payment): void {
     });
   }
   if (payment.payable) {
-    wallets.start();
-    setTimeout(() => {
+    search(wallets, () => {
       searching = false;
-      wallets.fallback();
       found(wallets.all());
-    }, discovery);
+    });
   }
+}
+
+function search(wallets: Wallets, over: () => void): void {
+  wallets.start();
+  setTimeout(() => {
+    wallets.fallback();
+    over();
+  }, discovery);
+}
+
+/** The page of a payment that is shown to some wallets only: connects one, and loads the page anew once it is let in. */
+function unlock({ token, state }: Pick<Payment, 'token' | 'state'>): void {
+  const store = new Store(() => sessionStorage, token);
+  const wallets = new Wallets(window, (list) => lock.setWallets(list, true));
+  const view = new View({
+    connect: (id) => {
+      const wallet = wallets.get(id);
+      if (wallet) void lock.connect(wallet);
+    },
+    change: () => lock.change(),
+    switchChain: () => undefined,
+    refresh: () => undefined,
+    go: () => undefined,
+    retry: () => lock.retry(),
+  });
+  const lock = new Lock({ state, api: apiFor(token), store, render: (m) => view.render(m), reload: () => location.reload() });
+  search(wallets, () => lock.setWallets(wallets.all(), false));
 }
 
 /** Without its data the page can still be read; it only cannot be paid from. */
@@ -107,7 +135,10 @@ function unusable(): void {
 const block = document.getElementById('payment');
 if (block) {
   try {
-    run(readPayment(block.textContent ?? ''));
+    const data = readData(block.textContent ?? '');
+    const locked = readLocked(data);
+    if (locked) unlock(locked);
+    else run(readPayment(data));
   } catch {
     unusable();
   }

@@ -5,6 +5,8 @@ import type { Registry, RegistryToken } from './verify.ts';
 
 /** Version of both official fee proxies. */
 export const FEE_PROXY_VERSION = '0.2.0';
+/** Version of the official batch contract. */
+export const BATCH_VERSION = '0.1.0';
 
 /** transferFromWithReferenceAndFee(address,address,uint256,bytes,uint256,address) of ERC20FeeProxy. */
 export const SELECTOR_ERC20 = '0xc219a14d';
@@ -23,6 +25,7 @@ export const registry: Registry = {
     sandbox: false,
     erc20FeeProxy: '0x370de27fdb7d1ff1e1baa7d11c5820a324cf623c',
     ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
+    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
     tokens: [
       native('ETH-mainnet', 'ETH', 18),
       erc20('USDC-mainnet', 'USDC', 6, '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48'),
@@ -35,6 +38,7 @@ export const registry: Registry = {
     sandbox: false,
     erc20FeeProxy: '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9',
     ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
+    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
     tokens: [
       native('ETH-arbitrum-one', 'ETH', 18),
       erc20('USDC-arbitrum-one', 'USDC', 6, '0xaf88d065e77c8cc2239327c5edb3a432268e5831'),
@@ -47,6 +51,7 @@ export const registry: Registry = {
     sandbox: false,
     erc20FeeProxy: '0x1892196e80c4c17ea5100da765ab48c1fe2fb814',
     ethFeeProxy: '0xd9c3889eb8da6ce449bffe3cd194d08a436e96f2',
+    batchPayments: '0x1af3f22685acddc788b3730ed415912d8f654420',
     tokens: [
       native('ETH-base', 'ETH', 18),
       erc20('USDC-base', 'USDC', 6, '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913'),
@@ -59,6 +64,7 @@ export const registry: Registry = {
     sandbox: false,
     erc20FeeProxy: '0x399f5ee127ce7432e4921a61b8cf52b0af52cbfe',
     ethFeeProxy: '0xe11bf2fda23bf0a98365e1a4c04a87c9339e8687',
+    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
     tokens: [
       native('ETH-optimism', 'ETH', 18),
       erc20('USDCn-optimism', 'USDC', 6, '0x0b2c639c533813f4aa9d7837caf62653d097ff85'),
@@ -72,6 +78,7 @@ export const registry: Registry = {
     sandbox: false,
     erc20FeeProxy: '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9',
     ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
+    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
     tokens: [
       native('POL-matic', 'POL', 18),
       erc20('USDCn-matic', 'USDC', 6, '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359'),
@@ -84,6 +91,7 @@ export const registry: Registry = {
     sandbox: false,
     erc20FeeProxy: '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9',
     ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
+    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
     tokens: [
       native('BNB-bsc', 'BNB', 18),
       erc20('USDC-bsc', 'USDC', 18, '0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d'),
@@ -96,6 +104,7 @@ export const registry: Registry = {
     sandbox: false,
     erc20FeeProxy: '0x399f5ee127ce7432e4921a61b8cf52b0af52cbfe',
     ethFeeProxy: '0xe11bf2fda23bf0a98365e1a4c04a87c9339e8687',
+    batchPayments: '0x67818703c92580c0e106e401f253e8a410a66f8b',
     tokens: [
       native('ETH-sepolia-sepolia', 'ETH', 18),
       erc20('fUSDC-sepolia', 'USDC', 6, '0x1c7d4b196cb0c7b01d743fbc6116a902379c7238'),
@@ -109,6 +118,7 @@ export const registry: Registry = {
     sandbox: true,
     erc20FeeProxy: '0x5a4db00000000000000000000000000000000e20',
     ethFeeProxy: '0x5a4db00000000000000000000000000000000e78',
+    batchPayments: '0x5a4db000000000000000000000000000000ba7c4',
     tokens: [
       native('ETH-base', 'ETH', 18),
       erc20('USDC-base', 'USDC', 6, '0x5a4db000000000000000000000000000000005dc'),
@@ -121,6 +131,7 @@ export const registry: Registry = {
     sandbox: true,
     erc20FeeProxy: '0x5a4db00000000000000000000000000000000e20',
     ethFeeProxy: '0x5a4db00000000000000000000000000000000e78',
+    batchPayments: '0x5a4db000000000000000000000000000000ba7c4',
     tokens: [
       native('ETH-arbitrum-one', 'ETH', 18),
       erc20('USDC-arbitrum-one', 'USDC', 6, '0x5a4db000000000000000000000000000000005dc'),

@@ -6,7 +6,7 @@ import { type Outcome, follow } from './follow.ts';
 import { type WalletFault, faultOf } from './rpc.ts';
 import { Moved, sign } from './signing.ts';
 import type { Sent } from './store.ts';
-import { type Call, Refusal, type RegistryChain } from './verify.ts';
+import { type Call, Refusal, type RegistryChain, stepKey } from './verify.ts';
 import * as say from './words.ts';
 
 /** A wallet that shows nothing by then has hung, or its window is hidden. */
@@ -16,7 +16,7 @@ const unseenFor = 60_000;
 
 /** What sending needs of the flow around it. */
 export interface Around {
-  readonly api: Pick<Api, 'intent' | 'telemetry'>;
+  readonly api: Pick<Api, 'intent' | 'event' | 'telemetry'>;
   readonly tabs: { hold(): Promise<(() => void) | null>; announce(sent: Sent): void };
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
@@ -39,7 +39,7 @@ export class Sending {
   async start(known: RegistryChain, call: Call, from: Hex): Promise<void> {
     const { f, a } = this;
     f.busy = 'signing';
-    f.signing = call.kind;
+    f.signing = call;
     f.failed = f.notice = null;
     a.show();
     const release = await a.tabs.hold();
@@ -60,8 +60,9 @@ export class Sending {
     const pay = call.kind === 'pay';
     const attempt = sign(f.connection, known, f.payment, call, from, () => {
       if (a.now() >= f.payment.expiresAt) throw new Moved();
-      if (pay) f.store.asking = true;
-      a.api.telemetry('payment_sent_to_wallet', { detail: call.kind });
+      if (!pay) return;
+      f.store.asking = true;
+      a.api.event('payment_sent_to_wallet', from);
     });
     let abandoned = false;
     const gaveUp = this.impatience(attempt, pay).then(() => {
@@ -80,7 +81,7 @@ export class Sending {
       f.busy = 'no';
       return a.prepare();
     }
-    a.api.telemetry('payment_approved_in_wallet', { detail: call.kind });
+    if (pay) a.api.event('payment_approved_in_wallet', from);
     if (hash) {
       const end = this.wentOut(call, from, hash);
       // No other tab may ask for an approval while this one is on its way.
@@ -110,7 +111,7 @@ export class Sending {
       return a.tell(say.accountChanged, () => a.prepare(), 'Check again');
     }
     const fault = faultOf(err);
-    if (fault !== 'rejected') f.failed = call.kind;
+    if (fault !== 'rejected') f.failed = call;
     // What made the wallet fail may have made the steps wrong as well: look again before asking again.
     a.walletFailed(fault, () => (fault === 'failed' ? a.prepare() : a.go()));
   }
@@ -118,7 +119,7 @@ export class Sending {
   /** Remembers what was sent and follows it; resolves when that has come to an end. */
   private wentOut(call: Call, from: Hex, hash: Hex): Promise<void> {
     const { f, a } = this;
-    const sent: Sent = { kind: call.kind, hash, wallet: from, to: call.to, data: call.data, at: a.now(), mined: false };
+    const sent: Sent = { kind: call.kind, asset: call.asset, hash, wallet: from, to: call.to, data: call.data, at: a.now(), mined: false };
     f.store.sent = sent;
     f.calls = [];
     f.signing = null;
@@ -179,12 +180,12 @@ export class Sending {
     f.store.sent = f.sent = null;
     f.settled.add(sent.hash.toLowerCase());
     if (outcome === 'mined') {
-      f.done.set(sent.kind, f.explorer(sent.hash));
-      f.awaited = sent.kind;
+      f.awaited = stepKey(sent.kind, sent.asset);
+      f.done.set(f.awaited, f.explorer(sent.hash));
       // What is left to do is the chain's to say.
       return a.prepare();
     }
-    f.failed = sent.kind;
+    f.failed = sent;
     a.api.telemetry('tx_failed', { detail: outcome });
     a.tell(say.endWords(sent.kind, outcome), () => a.prepare());
   }

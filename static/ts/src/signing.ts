@@ -26,7 +26,7 @@ export async function sign(connection: Connection, known: RegistryChain, p: Paym
   });
   // Gas and nonce are the wallet's business.
   const again = verifyCall(known, p, request);
-  if (again.kind !== call.kind) throw new Refusal('page_calldata', 'step', call.kind, again.kind);
+  if (again.kind !== call.kind || again.asset !== call.asset) throw new Refusal('page_calldata', 'step', call.kind, again.kind);
   asking();
   let answer: unknown;
   try {

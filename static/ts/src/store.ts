@@ -7,6 +7,8 @@ import type { StepKind } from './verify.ts';
 /** A transaction that left the wallet and has not come to an end yet. */
 export interface Sent {
   readonly kind: StepKind;
+  /** As in Call. */
+  readonly asset: number;
   readonly hash: Hex;
   readonly wallet: Hex;
   readonly to: Hex;
@@ -22,10 +24,10 @@ const kinds: readonly unknown[] = ['reset', 'approve', 'pay'];
 export function readSent(value: unknown): Sent | null {
   const f = fields(value);
   if (!f) return null;
-  const { kind, hash, wallet, to, data, at, mined } = f;
+  const { kind, asset, hash, wallet, to, data, at, mined } = f;
   if (!kinds.includes(kind) || !isHash(hash) || !isAddress(wallet) || !isAddress(to)) return null;
   if (typeof data !== 'string' || !/^0x[0-9a-f]*$/.test(data) || !Number.isSafeInteger(at)) return null;
-  return { kind: kind as StepKind, hash, wallet, to, data: data as Hex, at: at as number, mined: mined === true };
+  return { kind: kind as StepKind, asset: Number.isSafeInteger(asset) ? (asset as number) : 0, hash, wallet, to, data: data as Hex, at: at as number, mined: mined === true };
 }
 
 export class Store {

@@ -3,9 +3,11 @@
 // registry built into this script, and refuses every difference. It trusts
 // neither the calldata endpoint nor what that says about its own answer, and
 // knows no DOM, wallet or network.
-import { type Method, type Values, approve, checksum, decode, erc20Pay, ethPay, signature } from './calldata.ts';
-import { type Hex, type Payment, fields, isAddress, sameHex } from './data.ts';
-import { FEE_PROXY_VERSION } from './registry.gen.ts';
+import {
+  type Method, type Values, approve, batchPayees, batchSelector, batchSignature, batchWords, checksum, decode, erc20Pay, ethPay, hashText, nativePath, noFeePayee, signature,
+} from './calldata.ts';
+import { type Asset, type Hex, type Item, type Payment, fields, isAddress, sameHex } from './data.ts';
+import { BATCH_VERSION, FEE_PROXY_VERSION } from './registry.gen.ts';
 import { display, maxUint256 } from './units.ts';
 
 export interface RegistryToken {
@@ -24,6 +26,7 @@ export interface RegistryChain {
   readonly sandbox: boolean;
   readonly erc20FeeProxy: string;
   readonly ethFeeProxy: string;
+  readonly batchPayments: string;
   readonly tokens: readonly RegistryToken[];
 }
 
@@ -46,11 +49,21 @@ export class Refusal extends Error {
 
 /** What the page shows to the payer, read back from the page itself: null where it has no such place. */
 export interface Shown {
-  readonly payee: string;
-  readonly amount: string;
-  readonly fee: string | null;
-  readonly total: string | null;
-  readonly reference: string | null;
+  /** In the order of the payment's items. */
+  readonly items: readonly {
+    readonly payee: string;
+    readonly amount: string;
+    readonly fee: string | null;
+    readonly reference: string | null;
+  }[];
+  /** In the order of the payment's assets. */
+  readonly totals: readonly {
+    /** What the payees get of it. */
+    readonly amount: string | null;
+    readonly contractFee: string | null;
+    /** What leaves the wallet, network fee aside. */
+    readonly total: string | null;
+  }[];
 }
 
 export type StepKind = 'reset' | 'approve' | 'pay';
@@ -58,6 +71,8 @@ export type StepKind = 'reset' | 'approve' | 'pay';
 /** One verified call. `to` and `data` are made here, from the registry and by re-encoding; nothing of the server's text is passed on. */
 export interface Call {
   readonly kind: StepKind;
+  /** Whose allowance is set: its place in the payment's assets; 0 for a payment. */
+  readonly asset: number;
   readonly to: Hex;
   readonly data: Hex;
   readonly value: bigint;
@@ -79,11 +94,25 @@ const clip = (v: unknown): string => {
 
 const squeeze = (text: string): string => text.replace(/\s+/g, '');
 
-export const total = (p: Payment): bigint => p.amount + p.fee.amount;
-export const money = (p: Payment, units: bigint): string => `${display(units, p.asset.decimals)} ${p.asset.symbol}`;
+const sum = (values: readonly bigint[]): bigint => values.reduce((a, b) => a + b, 0n);
+const of = (p: Payment, asset: number): Item[] => p.items.filter((i) => i.asset === asset);
+const assetOf = (p: Payment, asset: number): Asset => p.assets[asset] ?? p.assets[0];
+
+/** What the payees get of an asset. */
+export const amountOf = (p: Payment, asset: number): bigint => sum(of(p, asset).map((i) => i.amount));
+/** What leaves the wallet of an asset: amounts, fees and what the batch contract may take. */
+export const total = (p: Payment, asset: number): bigint => sum(of(p, asset).map((i) => i.amount + i.fee)) + assetOf(p, asset).contractFee;
+/** An amount of an asset for people. */
+export const money = (p: Payment, units: bigint, asset: number): string => `${display(units, assetOf(p, asset).decimals)} ${assetOf(p, asset).symbol}`;
+
+/** An account as pages shorten it. */
+export const shorten = (address: string): string => `${address.slice(0, 6)}…${address.slice(-4)}`;
+
+/** Names an account to whoever knows it, and only for this payment: what a page with a shortened payee carries. */
+export const payeeHash = (token: string, payee: string): Hex => hashText(`${token}:${payee.toLowerCase()}`);
 
 /**
- * Checks the payment itself: its chain and asset are in the registry with
+ * Checks the payment itself: its chain and assets are in the registry with
  * exactly these facts, its amounts make sense, and the page shows what the data
  * says. Returns the registry's chain. Throws Refusal.
  */
@@ -93,53 +122,97 @@ export function verifyPage(registry: Registry, p: Payment, shown: Shown): Regist
   same('page_registry', 'network', known.network, p.chain.network);
   same('page_registry', 'network name', known.name, p.chain.name);
   same('page_registry', 'sandbox', known.sandbox, p.sandbox);
+  for (const asset of p.assets) verifyAsset(known, asset);
+  same('page_registry', 'number of assets', new Set(p.assets.map((a) => a.address.toLowerCase())).size, p.assets.length);
 
-  const token = known.tokens.find((t) => sameHex(t.address, p.asset.address));
-  if (!token) throw new Refusal('page_registry', 'token', 'a known token', p.asset.address);
-  same('page_registry', 'token', token.id, p.asset.id);
-  same('page_registry', 'token symbol', token.symbol, p.asset.symbol);
-  same('page_registry', 'token decimals', token.decimals, p.asset.decimals);
-  same('page_registry', 'token', token.native, p.asset.native);
-  same('page_registry', 'token', token.native, sameHex(p.asset.address, zero));
-  same('page_registry', 'token', token.resetAllowance, p.asset.resetAllowance);
-
-  if (p.amount < 1n || total(p) > maxUint256) throw new Refusal('page_calldata', 'amount', 'a possible amount', String(p.amount));
-  if (p.fee.amount > 0n && sameHex(p.fee.payee, zero)) throw new Refusal('page_calldata', 'fee payee', 'an account', p.fee.payee);
-  if (sameHex(p.payee, zero)) throw new Refusal('page_calldata', 'payee', 'an account', p.payee);
-
-  same('page_calldata', 'displayed payee', checksum(p.payee), squeeze(shown.payee));
-  same('page_calldata', 'displayed amount', squeeze(money(p, p.amount)), squeeze(shown.amount));
-  if (shown.fee !== null) same('page_calldata', 'displayed fee', p.fee.amount > 0n ? squeeze(money(p, p.fee.amount)) : '', squeeze(shown.fee));
-  if (shown.total !== null) same('page_calldata', 'displayed total', squeeze(money(p, total(p))), squeeze(shown.total));
-  if (shown.reference !== null) same('page_calldata', 'displayed reference', p.reference.toLowerCase(), squeeze(shown.reference).toLowerCase());
+  p.items.forEach((item, i) => {
+    const last = p.items[i - 1]?.index ?? -1;
+    if (item.index <= last) throw new Refusal('page_calldata', 'order of payments', `more than ${last}`, String(item.index));
+    if (item.amount < 1n) throw new Refusal('page_calldata', 'amount', 'a possible amount', String(item.amount));
+    if (item.fee > 0n && sameHex(p.feePayee, zero)) throw new Refusal('page_calldata', 'fee payee', 'an account', p.feePayee);
+    if (sameHex(item.payee, zero)) throw new Refusal('page_calldata', 'payee', 'an account', item.payee);
+    verifyShown(p, item, shown.items[i]);
+  });
+  p.assets.forEach((asset, i) => {
+    const amount = amountOf(p, i);
+    const all = total(p, i);
+    if (amount < 1n || all > maxUint256) throw new Refusal('page_calldata', 'amount', 'a possible amount', String(all));
+    // The batch contract's own limit is two percent, and nothing else may ask for such a fee.
+    if (asset.contractFee * 50n > (p.batch ? amount : 0n)) throw new Refusal('page_calldata', 'batch contract’s fee', '2 % at most', String(asset.contractFee));
+    const place = shown.totals[i];
+    displayed('amount', money(p, amount, i), place?.amount);
+    displayed('batch contract’s fee', asset.contractFee > 0n ? money(p, asset.contractFee, i) : '', place?.contractFee);
+    displayed('total', money(p, all, i), place?.total);
+  });
   return known;
 }
 
+function verifyAsset(known: RegistryChain, asset: Asset): void {
+  const token = known.tokens.find((t) => sameHex(t.address, asset.address));
+  if (!token) throw new Refusal('page_registry', 'token', 'a known token', asset.address);
+  same('page_registry', 'token', token.id, asset.id);
+  same('page_registry', 'token symbol', token.symbol, asset.symbol);
+  same('page_registry', 'token decimals', token.decimals, asset.decimals);
+  same('page_registry', 'token', token.native, asset.native);
+  same('page_registry', 'token', token.native, sameHex(asset.address, zero));
+  same('page_registry', 'token', token.resetAllowance, asset.resetAllowance);
+}
+
+function verifyShown(p: Payment, item: Item, shown: Shown['items'][number] | undefined): void {
+  const payee = item.payeeHash ? item.payee : checksum(item.payee);
+  same('page_calldata', 'displayed payee', payee, squeeze(shown?.payee ?? ''));
+  displayed('amount', money(p, item.amount, item.asset), shown?.amount ?? '');
+  displayed('fee', item.fee > 0n ? money(p, item.fee, item.asset) : '', shown?.fee);
+  displayed('reference', item.reference.toLowerCase(), shown?.reference?.toLowerCase());
+}
+
+/** The page shows this, where it has a place for it. */
+function displayed(field: string, expected: string, found: string | null | undefined): void {
+  if (found !== null && found !== undefined) same('page_calldata', `displayed ${field}`, squeeze(expected), squeeze(found));
+}
+
+/** Every step that a payment may take, in order: what sets the allowances, then the payment. */
+export function stepKeys(p: Payment): readonly string[] {
+  const approvals = p.assets.flatMap((a, i) => (a.native ? [] : [stepKey('reset', i), stepKey('approve', i)]));
+  return [...approvals, 'pay'];
+}
+
+/** Names a step among all of its payment: "approve1", "pay". */
+export const stepKey = (kind: StepKind, asset: number): string => (kind === 'pay' ? kind : `${kind}${asset}`);
+
 /**
- * Checks all transactions of an answer: at most (reset) (approve) pay, in this
- * order, with exactly one pay as the last, each of them as verifyCall says.
- * Throws Refusal.
+ * Checks all transactions of an answer: for each asset at most (reset)
+ * (approve), in the assets' order, then exactly one pay as the last, each of
+ * them as verifyCall says. Throws Refusal.
  */
 export function verifyPlan(chain: RegistryChain, p: Payment, transactions: unknown, chainId: unknown): readonly Call[] {
   same('page_registry', 'chain', p.chain.id, chainId);
   if (!Array.isArray(transactions)) throw new Refusal('page_calldata', 'transactions', 'a list', clip(transactions));
-  if (transactions.length < 1 || transactions.length > 3) {
-    throw new Refusal('page_calldata', 'number of transactions', '1 to 3', String(transactions.length));
+  const most = 2 * p.assets.length + 1;
+  if (transactions.length < 1 || transactions.length > most) {
+    throw new Refusal('page_calldata', 'number of transactions', `1 to ${most}`, String(transactions.length));
   }
   const calls = transactions.map((t) => verifyCall(chain, p, t));
-  const order = calls.map((c) => c.kind).join(', ');
-  if (!['pay', 'approve, pay', 'reset, approve, pay'].includes(order)) {
-    throw new Refusal('page_calldata', 'order of transactions', 'approval, then one payment', order);
-  }
+  const all = stepKeys(p);
+  let last = -1;
+  calls.forEach((c, i) => {
+    const at = all.indexOf(stepKey(c.kind, c.asset));
+    const next = calls[i + 1];
+    const lonely = c.kind === 'reset' && !(next?.kind === 'approve' && next.asset === c.asset);
+    if (at <= last || lonely || (!next && c.kind !== 'pay')) {
+      throw new Refusal('page_calldata', 'order of transactions', 'approvals, then one payment', calls.map((x) => x.kind).join(', '));
+    }
+    last = at;
+  });
   return Object.freeze(calls);
 }
 
 /**
  * Checks one transaction {to, data, value} against the payment: the target is
- * the official contract (or, for an approval, the displayed token), the call is
- * one of the three known ones, encoded in the one canonical way, every argument
- * equals what is displayed, and it moves no other native money. A chain id in
- * the transaction must be the payment's. Throws Refusal.
+ * the official contract (or, for an approval, a displayed token), the call is
+ * one of those known, encoded in the one canonical way, every argument equals
+ * what is displayed, and it moves no other native money. A chain id in the
+ * transaction must be the payment's. Throws Refusal.
  */
 export function verifyCall(chain: RegistryChain, p: Payment, transaction: unknown): Call {
   const t = fields(transaction);
@@ -148,46 +221,118 @@ export function verifyCall(chain: RegistryChain, p: Payment, transaction: unknow
     const id = typeof t['chainId'] === 'string' && /^0x[0-9a-f]+$/.test(t['chainId']) ? Number(t['chainId']) : t['chainId'];
     same('page_registry', 'chain', p.chain.id, id);
   }
-  const proxy = checksum(p.asset.native ? chain.ethFeeProxy : chain.erc20FeeProxy);
-  const proxyName = p.asset.native ? 'EthereumFeeProxy' : 'ERC20FeeProxy';
+  const contract = contractOf(chain, p);
   const to = t['to'];
-  const toProxy = isAddress(to) && sameHex(to, proxy);
-  if (!toProxy && (p.asset.native || !isAddress(to) || !sameHex(to, p.asset.address))) {
-    throw new Refusal('page_registry', 'target', `the official ${proxyName} ${proxy}`, clip(to));
-  }
-  const method = toProxy ? (p.asset.native ? ethPay : erc20Pay) : approve;
-  const { values, data } = read(method, t['data']);
-  const kind: StepKind = toProxy ? 'pay' : values['approved amount'] === 0n ? 'reset' : 'approve';
-
-  if (kind === 'pay') {
-    if (!p.asset.native) {
-      same('page_calldata', 'token', checksum(p.asset.address), values['token']);
-      same('page_calldata', 'amount', p.amount, values['amount']);
-    }
-    same('page_calldata', 'payee', checksum(p.payee), values['payee']);
-    same('page_calldata', 'fee', p.fee.amount, values['fee']);
-    same('page_calldata', 'fee payee', checksum(p.fee.payee), values['fee payee']);
-    same('page_calldata', 'reference', p.reference.toLowerCase(), values['reference']);
+  let call: Omit<Call, 'value'>;
+  if (isAddress(to) && sameHex(to, contract.address)) {
+    const pay = p.batch ? batchPayment(p, t['data']) : onePayment(p, t['data']);
+    call = { kind: 'pay', asset: 0, to: contract.address, targetName: contract.name, ...pay };
   } else {
-    same('page_calldata', 'spender', proxy, values['spender']);
-    if (kind === 'approve') same('page_calldata', 'approved amount', total(p), values['approved amount']);
-    else if (!p.asset.resetAllowance) throw new Refusal('page_calldata', 'approved amount', String(total(p)), '0');
+    const asset = p.assets.findIndex((a) => !a.native && isAddress(to) && sameHex(to, a.address));
+    if (asset < 0) throw new Refusal('page_registry', 'target', `the ${contract.name} ${contract.address}`, clip(to));
+    call = approval(p, asset, contract.address, t['data']);
   }
-  const value = p.asset.native ? total(p) : 0n;
+  const native = p.assets.findIndex((a) => a.native);
+  const value = call.kind === 'pay' && native >= 0 ? total(p, native) : 0n;
   same('page_calldata', 'value', value, readValue(t['value']));
+  return Object.freeze({ ...call, value });
+}
 
-  return Object.freeze({
-    kind,
-    to: toProxy ? proxy : checksum(p.asset.address),
-    data,
-    value,
-    targetName: toProxy ? `official ${proxyName} ${FEE_PROXY_VERSION}` : `${p.asset.symbol} token`,
-    signature: signature(method),
-    args: method.inputs.map(([name]) => {
-      const v = values[name];
-      return [name, typeof v === 'bigint' ? `${v} (${money(p, v)})` : String(v)] as const;
-    }),
+function contractOf(chain: RegistryChain, p: Payment): { address: Hex; name: string } {
+  if (p.batch) return { address: checksum(chain.batchPayments), name: `official batch contract BatchConversionPayments ${BATCH_VERSION}` };
+  return p.assets[0].native
+    ? { address: checksum(chain.ethFeeProxy), name: `official EthereumFeeProxy ${FEE_PROXY_VERSION}` }
+    : { address: checksum(chain.erc20FeeProxy), name: `official ERC20FeeProxy ${FEE_PROXY_VERSION}` };
+}
+
+type Inside = Pick<Call, 'data' | 'signature' | 'args'>;
+
+function approval(p: Payment, asset: number, spender: Hex, data: unknown): Omit<Call, 'value'> {
+  const token = assetOf(p, asset);
+  const read = readCall(approve, data);
+  const amount = read.values['approved amount'];
+  const kind: StepKind = amount === 0n ? 'reset' : 'approve';
+  same('page_calldata', 'spender', spender, read.values['spender']);
+  // Of tokens the batch contract may or may not take its own fee: the page says "at most".
+  if (kind === 'approve' && amount !== total(p, asset) - token.contractFee) same('page_calldata', 'approved amount', total(p, asset), amount);
+  if (kind === 'reset' && !token.resetAllowance) throw new Refusal('page_calldata', 'approved amount', String(total(p, asset)), '0');
+  return { kind, asset, to: checksum(token.address), targetName: `${token.symbol} token`, ...decoded(p, asset, approve, read) };
+}
+
+function onePayment(p: Payment, data: unknown): Inside {
+  const [item] = p.items;
+  const asset = p.assets[0];
+  const method = asset.native ? ethPay : erc20Pay;
+  const read = readCall(method, data);
+  const { values } = read;
+  if (!asset.native) {
+    same('page_calldata', 'token', checksum(asset.address), values['token']);
+    same('page_calldata', 'amount', item.amount, values['amount']);
+  }
+  same('page_calldata', 'payee', payeeOf(p, item, String(values['payee'])), values['payee']);
+  same('page_calldata', 'fee', item.fee, values['fee']);
+  same('page_calldata', 'fee payee', checksum(p.feePayee), values['fee payee']);
+  same('page_calldata', 'reference', item.reference.toLowerCase(), values['reference']);
+  return decoded(p, 0, method, read);
+}
+
+/** The one call that this batch can be, made here; the given one must be the same, byte for byte. */
+function batchPayment(p: Payment, data: unknown): Inside {
+  const given = readBytes(data, 20 + p.items.length * 16);
+  same('page_calldata', 'selector', batchSelector, given.slice(0, 10));
+  const make = (payees: (item: Item) => string, feePayee: string) =>
+    batchWords(
+      p.items.map((item) => {
+        const { native, address } = assetOf(p, item.asset);
+        return { number: item.index + 1, native, path: native ? nativePath : address, payee: payees(item), amount: item.amount, fee: item.fee, reference: item.reference };
+      }),
+      feePayee,
+    );
+  const found = batchPayees(make(() => zero, zero), given);
+  const payees = new Map(p.items.map((item) => [item.index, payeeOf(p, item, found.get(item.index + 1) ?? '')]));
+  const feePayee = feePayeeOf(p, payees.get(p.items[0].index) ?? zero);
+  const words = make((item) => payees.get(item.index) ?? zero, feePayee);
+  words.forEach(([field, digits], i) => {
+    const there = given.slice(10 + i * 64, 74 + i * 64);
+    if (there !== digits) throw new Refusal('page_calldata', field, brief(digits), brief(there));
   });
+  const made: Hex = `${batchSelector}${words.map(([, digits]) => digits).join('')}`;
+  same('page_calldata', 'encoding', made.length, given.length);
+  const args = p.items.map((item): readonly [string, string] => {
+    const amount = (units: bigint): string => `${units} (${money(p, units, item.asset)})`;
+    return [`payment ${item.index + 1}`, `payee ${payees.get(item.index)}, amount ${amount(item.amount)}, fee ${amount(item.fee)}, reference ${item.reference}`];
+  });
+  return { data: made, signature: batchSignature, args: [...args, ['fee payee', feePayee]] };
+}
+
+/** The one account that all fees of a batch go to: the contract's own go to the first payee if nobody else gets one. */
+function feePayeeOf(p: Payment, first: Hex): Hex {
+  if (p.items.some((i) => i.fee > 0n)) return checksum(p.feePayee);
+  return p.assets.some((a) => a.contractFee > 0n) ? first : noFeePayee;
+}
+
+/** A word without what says nothing. */
+const brief = (digits: string): string => (digits ? `0x${digits.replace(/^0+(?=.)/, '')}` : 'nothing');
+
+/**
+ * The payee that calldata must name for an item: the one displayed or, where
+ * the page displays it shortened, the one found there if it is the one that the
+ * page names by its hash.
+ */
+function payeeOf(p: Payment, item: Item, found: string): Hex {
+  if (!item.payeeHash) return checksum(item.payee);
+  const whole = isAddress(found) ? checksum(found) : '0x';
+  same('page_calldata', 'payee', item.payee, shorten(whole));
+  same('page_calldata', 'payee', item.payeeHash, payeeHash(p.token, whole));
+  return whole;
+}
+
+function decoded(p: Payment, asset: number, m: Method, read: { values: Values; data: Hex }): Inside {
+  const args = m.inputs.map(([name]) => {
+    const v = read.values[name];
+    return [name, typeof v === 'bigint' ? `${v} (${money(p, v, asset)})` : String(v)] as const;
+  });
+  return { data: read.data, signature: signature(m), args };
 }
 
 /** The value of a transaction as a 0x quantity; a text when it is anything else, which equals no amount. */
@@ -195,12 +340,17 @@ function readValue(value: unknown): bigint | string {
   return typeof value === 'string' && /^0x[0-9a-fA-F]{1,64}$/.test(value) ? BigInt(value) : `${clip(value)} (not a quantity)`;
 }
 
-/** Reads calldata of a method whose result encodes to the same bytes again. */
-function read(m: Method, data: unknown): { values: Values; data: Hex } {
-  if (typeof data !== 'string' || data.length > 2048 || !/^0x([0-9a-fA-F]{2}){4,}$/.test(data)) {
+/** Calldata in lower case, of at most so many words. */
+function readBytes(data: unknown, words: number): Hex {
+  if (typeof data !== 'string' || data.length > 10 + words * 64 || !/^0x([0-9a-fA-F]{2}){4,}$/.test(data)) {
     throw new Refusal('page_calldata', 'encoding', 'calldata', clip(data));
   }
-  const given = data.toLowerCase() as Hex;
+  return data.toLowerCase() as Hex;
+}
+
+/** Reads calldata of a method whose result encodes to the same bytes again. */
+function readCall(m: Method, data: unknown): { values: Values; data: Hex } {
+  const given = readBytes(data, 32);
   same('page_calldata', 'selector', m.selector, given.slice(0, 10));
   const values = decode(m, given);
   if (!values) throw new Refusal('page_calldata', 'encoding', 'the canonical encoding', 'other bytes');

@@ -1,7 +1,7 @@
 // Writes the Model into the page, by the ids the templates promise. Only text,
 // attributes and copies of <template>s: nothing here can become markup or script.
-import type { Check } from './api.ts';
-import { type State, webUrl } from './data.ts';
+import type { Check, Progress } from './api.ts';
+import { type Payment, type State, webUrl } from './data.ts';
 import type { Model, Step } from './model.ts';
 import type { Call, Shown } from './verify.ts';
 import type { Wallet } from './wallets.ts';
@@ -50,6 +50,7 @@ const stages: Readonly<Record<State, string>> = {
   expired: 'over',
   canceled: 'over',
   failed: 'over',
+  blocked: 'over',
   unsafe: 'unsafe',
 };
 
@@ -60,19 +61,43 @@ const announcements: Readonly<Record<State, string>> = {
   expired: 'This payment link has expired.',
   canceled: 'This payment was canceled.',
   failed: 'This payment did not go through.',
+  blocked: 'This payment cannot be made.',
   unsafe: 'Stop. A safety check failed. Do not pay.',
 };
 
 const short = (hash: string): string => `${hash.slice(0, 10)}…${hash.slice(-8)}`;
 
 /** What the page displays, read back for the safety check. */
-export function readShown(): Shown {
-  const read = (id: string): string | null => byId(id)?.textContent ?? null;
-  return { payee: read('payee') ?? '', amount: read('amount') ?? '', fee: read('fee'), total: read('total'), reference: read('reference') };
+export function readShown(p: Payment): Shown {
+  const text = (el: Element | null | undefined): string | null => el?.textContent ?? null;
+  if (!byId('items')) {
+    const read = (id: string): string | null => text(byId(id));
+    return {
+      items: [{ payee: read('payee') ?? '', amount: read('amount') ?? '', fee: read('fee'), reference: read('reference') }],
+      totals: [{ amount: null, contractFee: null, total: read('total') }],
+    };
+  }
+  // Every part must be there: what a batch does not show it does not pay.
+  const part = (of: Element | null | undefined, name: string): string => text(of?.querySelector(`.${name}`)) ?? '';
+  return {
+    items: p.items.map(({ index }) => {
+      const row = itemRow(index);
+      return { payee: part(row, 'item-payee'), amount: part(row, 'item-amount'), fee: part(row, 'item-fee'), reference: part(row, 'item-reference') };
+    }),
+    totals: p.assets.map((_, i) => {
+      const row = byId('totals')?.querySelector(`[data-total="${i}"]`);
+      return { amount: part(row, 'total-amount'), contractFee: part(row, 'total-contract'), total: part(row, 'total-sum') };
+    }),
+  };
 }
+
+const itemRow = (index: number): Element | null => byId('items')?.querySelector(`[data-item="${index}"]`) ?? null;
+const itemWords: Readonly<Partial<Record<State, string>>> = { open: '', seen: 'On its way', paid: 'Paid' };
 
 export class View {
   private readonly drawn = new Map<string, string>();
+  private calls: readonly Call[] = [];
+  private last: Model | null = null;
   private state: string;
   private readonly progressTitle = byId('progress-title')?.textContent ?? '';
   private readonly progressText = byId('progress-text')?.textContent ?? '';
@@ -93,16 +118,37 @@ export class View {
     on('notice-retry', () => actions.retry());
     on('payee-copy', () => void this.copyPayee());
     on('close', () => window.close());
+    byId('advanced')?.addEventListener('toggle', () => this.last && this.act(this.last));
     byId('act')?.addEventListener('click', () => (this.acted = true), true);
   }
 
   render(m: Model): void {
+    this.last = m;
     this.safety(m.checks);
     this.wallet(m);
     this.act(m);
     this.ends(m);
+    this.items(m.requests);
     this.stage(m.state);
     text(byId('time-left'), `${m.left} left`);
+  }
+
+  /** How far each payment of a batch is, and how many of them are done. */
+  private items(requests: readonly Progress[]): void {
+    const line = byId('items-progress');
+    const now = requests.map((r) => r.state).join();
+    if (!line || !now || this.drawn.get('items') === now) return;
+    this.drawn.set('items', now);
+    const count = (state: State): number => requests.filter((r) => r.state === state).length;
+    requests.forEach(({ state }, index) => {
+      const row = itemRow(index);
+      const before = row?.getAttribute('data-state');
+      if (!row || before === state) return;
+      attr(row, 'data-state', state);
+      text(row.querySelector('.item-state'), itemWords[state] ?? '');
+    });
+    const parts = [[count('paid'), 'paid'], [count('seen'), 'on the way']].filter(([n]) => n).map((p) => p.join(' '));
+    text(line, parts.length ? `${parts.join(', ')} of ${requests.length}` : '');
   }
 
   announce(words: string): void {
@@ -197,7 +243,10 @@ export class View {
 
     shown(byId('steps'), m.steps.length > 0);
     this.list('steps', m.steps, () => m.steps.map(stepItem));
-    this.list('advanced-calls', m.calls, () => m.calls.map(callItem));
+    // A batch has hundreds of values: they are drawn when somebody wants to read them.
+    const wanted = (byId('advanced') as HTMLDetailsElement | null)?.open ? m.calls : [];
+    if (wanted !== this.calls) byId('advanced-calls')?.replaceChildren(...wanted.flatMap((c) => callItem(c) ?? []));
+    this.calls = wanted;
 
     const go = byId('go') as HTMLButtonElement | null;
     if (go) {
@@ -275,6 +324,7 @@ export class View {
 function stepItem(s: Step): HTMLElement | null {
   const item = copy('step-item');
   attr(item, 'data-step', s.kind);
+  attr(item, 'data-asset', s.asset || null);
   attr(item, 'data-status', s.status);
   attr(item, 'aria-current', s.status === 'active' || s.status === 'signing' || s.status === 'pending' ? 'step' : null);
   text(item?.querySelector('.step-title') ?? null, s.title);

@@ -1,6 +1,7 @@
 // What the page says, for payers who may be doing this for the first time: what
 // happened, whether money moved, what to do now. No hexadecimal, no jargon.
-import type { ApiError } from './api.ts';
+import type { Admission, ApiError } from './api.ts';
+import type { Payment } from './data.ts';
 import type { WalletFault } from './rpc.ts';
 import type { StepKind } from './verify.ts';
 
@@ -34,6 +35,30 @@ export const checkTitles: Readonly<Record<string, string>> = {
   page_registry: 'Contract checked again in your browser',
   page_calldata: 'Instructions checked again in your browser',
 };
+
+/** What the page's own check of calldata has found, when it has passed. */
+export const calldataPassed = (p: Payment): string =>
+  p.batch
+    ? `The call to the batch contract makes exactly the ${p.items.length} payments shown, in this order, and nothing else.`
+    : 'Asset, recipient, amount, fee and reference are exactly those shown.';
+
+/** What the server calls its reasons for not letting a wallet in. */
+export const accessCodes: readonly string[] = ['wallet_not_allowed', 'wallet_required', 'screening_rejected', 'payee_rejected', 'screening_unavailable'];
+
+/** Why the connected wallet may not pay, and what the notice's button does about it. */
+export function accessWords({ verdict, reason }: Admission): Words & { readonly retry: string } {
+  const other = 'Choose another wallet';
+  if (verdict === 'error') {
+    return { ...warn('Your wallet could not be checked just now', 'Wallets are screened before they can pay here, and the screening does not answer. Nothing was paid. Wait a moment, then try again.'), retry: 'Try again' };
+  }
+  if (reason === 'screening_rejected') {
+    return { ...warn('This wallet cannot be used here', 'Wallets are screened before they can pay here, and this one was not let in. This can have many reasons and need not be about you. Nothing was paid. Please contact the recipient, or choose another wallet.'), retry: other };
+  }
+  if (reason === 'payee_rejected') {
+    return { ...warn('This payment cannot be made', 'The account that was to receive it did not pass a screening. Nothing was paid. Please contact the recipient.'), retry: '' };
+  }
+  return { ...warn('This payment is for another wallet', 'The recipient has named the wallets that may pay, and the one you have connected is not among them. Nothing was paid. Choose the right wallet or account, or contact the recipient.'), retry: other };
+}
 
 export const declined = info('You declined in your wallet. Nothing was paid.', 'That is fine. You can try again whenever you are ready.');
 

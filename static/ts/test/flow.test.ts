@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PayReply } from '../src/api.ts';
-import { account, ether, stranger, transactions, usdc, usdt } from './fixtures.ts';
+import { account, displaying, ether, stranger, transactions, usdc, usdt } from './fixtures.ts';
 import { ApiError, World, rejection } from './world.ts';
 
 const txList = (r: PayReply): Record<string, unknown>[] => r.transactions as Record<string, unknown>[];
@@ -43,7 +43,8 @@ test('approve, pay, seen, paid', async () => {
   w.say({ state: 'paid' });
   assert.equal(w.model.state, 'paid');
   assert.equal(w.storage.has(`quittance:${w.payment.token}:sent`), false);
-  assert.deepEqual(w.telemetry, ['wallet_connected', 'payment_sent_to_wallet', 'payment_approved_in_wallet', 'payment_sent_to_wallet', 'payment_approved_in_wallet']);
+  assert.deepEqual(w.events, ['wallet_connected', 'payment_sent_to_wallet', 'payment_approved_in_wallet'].map((e) => `${e} ${account}`));
+  assert.deepEqual(w.telemetry, []);
 });
 
 test('native currency takes one step with its value', async () => {
@@ -156,12 +157,12 @@ test('the server’s own refusals are shown by their name', async () => {
 
 test('a page that shows another payee is refused before and at the click', async () => {
   const w = await new World(usdc()).connected();
-  w.shown = { ...w.shown, payee: stranger };
+  w.shown = displaying(w.payment, { payee: stranger });
   await w.go();
   assert.equal(w.model.state, 'unsafe');
   assert.equal(w.wallet.sends().length, 0);
   const v = new World(usdc());
-  v.shown = { ...v.shown, amount: '1.00 USDC' };
+  v.shown = displaying(v.payment, { amount: '1.00 USDC' });
   v.flow.start();
   assert.equal(v.model.state, 'unsafe');
 });
@@ -330,7 +331,7 @@ test('another tab is paying', async () => {
   assert.equal(w.model.notice?.title, 'You are paying in another tab');
   await w.go();
   assert.equal(w.wallet.sends().length, 0);
-  w.flow.adopt({ kind: 'pay', hash: `0x${'e'.repeat(64)}`, wallet: account, to: account, data: '0x', at: w.now, mined: false });
+  w.flow.adopt({ kind: 'pay', asset: 0, hash: `0x${'e'.repeat(64)}`, wallet: account, to: account, data: '0x', at: w.now, mined: false });
   w.flow.setElsewhere(false);
   await w.settle();
   assert.equal(w.model.state, 'seen');
@@ -346,9 +347,9 @@ test('another tab is paying', async () => {
 
 test('part arrives: reload for the rest, once, and never while signing', async () => {
   const w = await new World(usdc()).connected();
-  w.say({ oddity: 'under', received: 4_000_000n, missing: 6_000_000n });
+  w.say({ oddity: 'under', requests: [{ state: 'open', missing: 6_000_000n }] });
   assert.equal(w.reloads, 1);
-  w.say({ oddity: 'under', received: 4_000_000n, missing: 6_000_000n });
+  w.say({ oddity: 'under', requests: [{ state: 'open', missing: 6_000_000n }] });
   assert.equal(w.reloads, 1);
   assert.equal(w.model.notice?.title, 'The amount has changed');
   assert.ok(!w.model.go.enabled);
@@ -359,7 +360,7 @@ test('part arrives: reload for the rest, once, and never while signing', async (
   let decline: (err: unknown) => void = () => undefined;
   v.wallet.on_['eth_sendTransaction'] = () => new Promise((_, reject) => (decline = reject));
   await v.go();
-  v.say({ oddity: 'under', received: 4_000_000n, missing: 6_000_000n });
+  v.say({ oddity: 'under', requests: [{ state: 'open', missing: 6_000_000n }] });
   assert.equal(v.reloads, 0);
   decline(rejection);
   await v.settle();
@@ -370,7 +371,7 @@ test('part arrives: reload for the rest, once, and never while signing', async (
 test('calldata for a new rest is no attack: the page reloads', async () => {
   const w = new World(usdc());
   w.tamper = (r) => ({ ...r, transactions: transactions(usdc({ amount: 6_000_000n }), ['pay']) });
-  w.status = { ...w.status, oddity: 'under', received: 4_000_000n, missing: 6_000_000n };
+  w.status = { ...w.status, oddity: 'under', requests: [{ state: 'open', missing: 6_000_000n }] };
   await w.connected();
   assert.equal(w.reloads, 1);
   assert.notEqual(w.model.state, 'unsafe');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Api, ApiError, readChecks, readStatus } from '../src/api.ts';
-import { DataError, readPayment, webUrl } from '../src/data.ts';
+import { DataError, readData, readLocked, readPayment, webUrl } from '../src/data.ts';
 import { WalletError, ask, faultOf, readAccount, readChainId, readQuantity } from '../src/rpc.ts';
 import { Store, readSent } from '../src/store.ts';
 import { Wallets, cleanName, readAnnouncement } from '../src/wallets.ts';
@@ -12,17 +12,20 @@ const block = {
   token: '01KADEMO0000000000000000', state: 'open', oddity: 'none', payable: true, sandbox: true,
   now: '2026-01-02T12:00:00Z', expiresAt: '2026-01-02T12:15:00.123456789+00:00',
   chain: { id: 900008453, network: 'base', name: 'Base (sandbox)', rpcUrls: ['http://127.0.0.1:8402/sandbox/rpc/base'], explorer: '', native: { name: 'Sandbox Ether', symbol: 'ETH', decimals: 18 } },
-  asset: { id: 'USDC-base', symbol: 'USDC', decimals: 6, address: '0x5A4dB000000000000000000000000000000005Dc', native: false, resetAllowance: false },
-  payee: '0xf17f52151EbEF6C7334FAD080c5704D77216b732', amount: '10000000', fee: { amount: '0', payee: '0x0000000000000000000000000000000000000000' },
-  reference: '0x5e954907253f2931', option: 'evmref:base:USDC-base', confirmations: 3, received: '0',
+  assets: [{ id: 'USDC-base', symbol: 'USDC', decimals: 6, address: '0x5A4dB000000000000000000000000000000005Dc', native: false, resetAllowance: false, contractFee: '0' }],
+  items: [{ index: 0, asset: 0, payee: '0xf17f52151EbEF6C7334FAD080c5704D77216b732', payeeHash: '', amount: '10000000', fee: '0', reference: '0x5e954907253f2931' }],
+  feePayee: '0x0000000000000000000000000000000000000000', batch: false, restricted: false,
+  option: 'evmref:base:USDC-base', confirmations: 3,
 };
 
+const read = (value: unknown) => readPayment(readData(JSON.stringify(value)));
+
 test('a data block as the server writes it', () => {
-  const p = readPayment(JSON.stringify(block));
-  assert.equal(p.amount, 10_000_000n);
+  const p = read(block);
+  assert.equal(p.items[0].amount, 10_000_000n);
   assert.equal(p.expiresAt - p.now, 900_123);
   assert.deepEqual(p.chain.rpcUrls, block.chain.rpcUrls);
-  assert.equal(readPayment(JSON.stringify({ ...block, state: 'paid', payable: false, amount: '0', option: '' })).amount, 0n);
+  assert.equal(read({ ...block, state: 'paid', payable: false, items: [{ ...block.items[0], amount: '0' }], option: '' }).items[0].amount, 0n);
 });
 
 test('every field of the data block is checked', () => {
@@ -41,20 +44,26 @@ test('every field of the data block is checked', () => {
     'chain.explorer': ['javascript:alert(1)', 'ftp://a', null],
     'chain.native': [null, [], 'ETH'],
     'chain.native.decimals': [-1, 37, '18'],
-    'asset.symbol': ['', 'US DC', '<USDC>', 'U\u0000', 'x'.repeat(21)],
-    'asset.decimals': [-1, 1.5, '6', 255],
-    'asset.address': ['0x', '0x12', 'f17f52151EbEF6C7334FAD080c5704D77216b732', null],
-    'asset.native': ['false'],
-    'asset.resetAllowance': [0],
-    payee: ['', '0xf17f52151EbEF6C7334FAD080c5704D77216b73', 'alice.eth', null],
-    amount: [10_000_000, '-1', '1.5', '1e7', '0x10', '', null, '9'.repeat(80)],
-    fee: [null, '0'],
-    'fee.amount': ['-1', 0],
-    'fee.payee': ['0x0', null],
-    reference: ['0x5e95', '5e954907253f2931', null],
+    'assets.0.symbol': ['', 'US DC', '<USDC>', 'U\u0000', 'x'.repeat(21)],
+    'assets.0.decimals': [-1, 1.5, '6', 255],
+    'assets.0.address': ['0x', '0x12', 'f17f52151EbEF6C7334FAD080c5704D77216b732', null],
+    'assets.0.native': ['false'],
+    'assets.0.resetAllowance': [0],
+    assets: [null, [], {}, Array(21).fill(block.assets[0])],
+    items: [null, [], {}, 'x', Array(201).fill(block.items[0]), Array(2).fill(block.items[0])],
+    'items.0.index': [-1, 200, '0', null],
+    'items.0.asset': [-1, 1, '0', null],
+    'items.0.payee': ['0xf17f…b732', '', '0xf17f52151EbEF6C7334FAD080c5704D77216b73', 'alice.eth', null],
+    'items.0.payeeHash': ['0x', `0x${'g'.repeat(64)}`, null],
+    'items.0.amount': [10_000_000, '-1', '1.5', '1e7', '0x10', '', null, '9'.repeat(80)],
+    'items.0.fee': ['-1', 0],
+    feePayee: ['0x0', null],
+    batch: ['true', null],
+    restricted: [0, null],
+    'assets.0.contractFee': ['-1', 0, null],
+    'items.0.reference': ['0x5e95', '5e954907253f2931', null],
     option: ['a b', '/x', null],
     confirmations: [-1, '3', null],
-    received: ['-1', 0],
   };
   for (const [path, values] of Object.entries(bad)) {
     for (const value of [...values, undefined]) {
@@ -64,10 +73,28 @@ test('every field of the data block is checked', () => {
       const target = keys.reduce<Record<string, unknown>>((o, k) => o[k] as Record<string, unknown>, copy);
       if (value === undefined) delete target[last];
       else target[last] = value;
-      assert.throws(() => readPayment(JSON.stringify(copy)), (err) => err instanceof DataError && err.field === path, `${path} = ${String(value)}`);
+      assert.throws(() => read(copy), (err) => err instanceof DataError && err.field === path, `${path} = ${String(value)}`);
     }
   }
-  for (const text of ['', '{', 'null', '[]', '"x"', '7']) assert.throws(() => readPayment(text), DataError);
+  for (const text of ['', '{', 'null', '[]', '"x"', '7']) assert.throws(() => readData(text), DataError);
+});
+
+test('several payments', () => {
+  const items = [block.items[0], { ...block.items[0], index: 1 }];
+  assert.equal(read({ ...block, items, batch: true }).items.length, 2);
+  // Whatever was paid how does not matter once it is.
+  assert.equal(read({ ...block, state: 'paid', payable: false, items }).items.length, 2);
+  assert.throws(() => read({ ...block, batch: true }), (err) => err instanceof DataError && err.field === 'items');
+  const hidden = read({ ...block, items: [{ ...block.items[0], payee: '0xf17f…b732', payeeHash: `0x${'a'.repeat(64)}` }] });
+  assert.equal(hidden.items[0].payee, '0xf17f…b732');
+  assert.throws(() => read({ ...block, items: [{ ...block.items[0], payeeHash: `0x${'a'.repeat(64)}` }] }), (err) => err instanceof DataError && err.field === 'items.0.payee');
+});
+
+test('a locked page says a token and a state, and nothing else is read', () => {
+  assert.deepEqual(readLocked(readData('{"token":"01KADEMO","state":"open","locked":true,"payee":"x"}')), { token: '01KADEMO', state: 'open' });
+  assert.equal(readLocked(readData(JSON.stringify(block))), null);
+  assert.equal(readLocked(readData(JSON.stringify({ ...block, locked: 'true' }))), null);
+  assert.throws(() => readLocked(readData('{"token":"a/b","state":"open","locked":true}')), DataError);
 });
 
 test('links lead to the web only', () => {
@@ -166,6 +193,12 @@ test('wallets are listed once, and window.ethereum only if nobody announces', ()
 test('the server’s answers', async () => {
   const status = { state: 'seen', oddity: 'none', payable: false, received: '10', missing: '0', excess: '0', confirmations: 2, required: 3, txHash: `0x${'a'.repeat(64)}`, explorerUrl: 'javascript:x', payer: 'x', announcedTx: '', reorged: false };
   assert.equal(readStatus(status)?.confirmations, 2);
+  assert.deepEqual(readStatus({ ...status, requests: [{ state: 'paid', missing: '0' }, { state: 'open', missing: '7' }] })?.requests, [{ state: 'paid', missing: 0n }, { state: 'open', missing: 7n }]);
+  for (const requests of [undefined, null, {}, [{ state: 'odd', missing: '0' }], [{ state: 'open', missing: 7 }], [null], Array(201).fill({ state: 'open', missing: '1' })]) {
+    assert.deepEqual(readStatus({ ...status, requests })?.requests, []);
+  }
+  // All that a hidden payment's status says.
+  assert.equal(readStatus({ state: 'open' })?.state, 'open');
   assert.equal(readStatus(status)?.explorerUrl, '');
   for (const bad of [null, [], {}, { ...status, state: 'odd' }]) assert.equal(readStatus(bad), null);
   assert.equal(readStatus({ ...status, confirmations: -1, missing: 'x', txHash: '<b>' })?.txHash, '');
@@ -179,10 +212,10 @@ test('the server’s answers', async () => {
       calls.push([url, init]);
       return new Response(status === 204 ? null : body, { status });
     }) as unknown as typeof fetch);
-  const reply = await answering(200, JSON.stringify({ transactions: [1], metadata: { chainId: 5, balanceUnits: '7', hasEnoughBalance: false } })).pay('0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', 'evmref:base:USDC-base');
+  const reply = await answering(200, JSON.stringify({ transactions: [1], metadata: { chainId: 5, assets: [{ currency: 'USDC-base', balanceUnits: '7' }, null, 'x'], hasEnoughBalance: false } })).pay('0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', 'evmref:base:USDC-base');
   assert.equal(calls[0]?.[0], '/checkout/tok%2Fen/pay?wallet=0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359&option=evmref%3Abase%3AUSDC-base');
   assert.equal(calls[0]?.[1].credentials, 'same-origin');
-  assert.deepEqual([reply.chainId, reply.funds.balance, reply.funds.enoughBalance, reply.funds.native], [5, 7n, false, null]);
+  assert.deepEqual([reply.chainId, reply.funds.assets.get('USDC-base')?.balance, reply.funds.enoughBalance, reply.funds.native], [5, 7n, false, null]);
   const fails = async (status: number, body: string): Promise<ApiError> => {
     try {
       await answering(status, body).status();
@@ -196,11 +229,15 @@ test('the server’s answers', async () => {
   assert.equal((await fails(502, '<html>')).code, 'malformed');
   assert.equal((await fails(500, '{}')).status, 500);
   assert.equal((await fails(200, '{}')).code, 'malformed');
+  const admitted = async (body: string) => answering(200, body).access('0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359');
+  assert.deepEqual(await admitted('{"status":"approved","reasonCode":""}'), { verdict: 'approved', reason: '' });
+  assert.deepEqual(await admitted('{"status":"rejected","reasonCode":"wallet_not_allowed"}'), { verdict: 'rejected', reason: 'wallet_not_allowed' });
+  for (const body of ['{}', 'null', '[]', '{"status":"fine"}', '{"status":true}']) assert.equal((await admitted(body)).verdict, 'error', body);
   await answering(204, '').intent(`0x${'a'.repeat(64)}`, '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359').catch(() => assert.fail('no content is an answer'));
 });
 
 test('what was sent, in storage', () => {
-  const sent = { kind: 'pay', hash: `0x${'a'.repeat(64)}`, wallet: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', to: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', data: '0x', at: 1, mined: false };
+  const sent = { kind: 'pay', asset: 1, hash: `0x${'a'.repeat(64)}`, wallet: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', to: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', data: '0x', at: 1, mined: false };
   assert.deepEqual(readSent(sent), sent);
   for (const bad of [null, 7, {}, { ...sent, kind: 'steal' }, { ...sent, hash: '0x1' }, { ...sent, at: 'x' }, { ...sent, data: 'zz' }, { ...sent, to: null }]) assert.equal(readSent(bad), null);
   const blocked = new Store(() => { throw new Error('blocked'); }, 't');

@@ -7,7 +7,7 @@ import { type Method, type Values, approve, encode, erc20Pay, ethPay } from '../
 import type { Hex, Payment } from '../src/data.ts';
 import { registry } from '../src/registry.gen.ts';
 import { type Call, Refusal, type Shown, total, verifyCall, verifyPage, verifyPlan } from '../src/verify.ts';
-import { type Mutable, type Tx, chainOf, chance, ether, feePayee, maxUint, payee, paymentIn, shownFor, stranger, transactions, usdc, usdt, zero } from './fixtures.ts';
+import { type Mutable, type Tx, chainOf, chance, displaying, ether, feePayee, maxUint, payee, paymentIn, shownFor, stranger, transactions, usdc, usdt, zero } from './fixtures.ts';
 
 const refusal = (run: () => unknown): Refusal => {
   try {
@@ -44,7 +44,7 @@ test('honest transactions pass, and what is handed on is made here', () => {
     calls.forEach((c, i) => {
       assert.equal(c.data, given[i]?.data);
       assert.equal(c.to.toLowerCase(), given[i]?.to.toLowerCase());
-      assert.equal(c.value, p.asset.native ? total(p) : 0n);
+      assert.equal(c.value, p.assets[0].native ? total(p, 0) : 0n);
       assert.ok(Object.isFrozen(c));
     });
     assert.ok(Object.isFrozen(calls));
@@ -59,7 +59,7 @@ test('decoded calls say what is in them', () => {
   assert.deepEqual(first?.args, [['spender', '0x5A4dB00000000000000000000000000000000e20'], ['approved amount', '10100000 (10.10 USDC)']]);
   assert.equal(second?.targetName, 'official ERC20FeeProxy 0.2.0');
   assert.equal(second?.signature, 'transferFromWithReferenceAndFee(address,address,uint256,bytes,uint256,address)');
-  assert.deepEqual(second?.args.slice(1), [['payee', payee], ['amount', '10000000 (10.00 USDC)'], ['reference', p.reference], ['fee', '100000 (0.10 USDC)'], ['fee payee', feePayee]]);
+  assert.deepEqual(second?.args.slice(1), [['payee', payee], ['amount', '10000000 (10.00 USDC)'], ['reference', p.items[0].reference], ['fee', '100000 (0.10 USDC)'], ['fee payee', feePayee]]);
 });
 
 test('the official packages’ transactions pass, on every chain and token of the registry', () => {
@@ -92,7 +92,7 @@ interface Change {
 const changes: Record<string, { method: Method; values: (p: Payment) => Values; fields: Change[] }> = {
   'ERC-20 pay': {
     method: erc20Pay,
-    values: (p) => ({ token: p.asset.address, payee: p.payee, amount: p.amount, reference: p.reference, fee: p.fee.amount, 'fee payee': p.fee.payee }),
+    values: (p) => ({ token: p.assets[0].address, payee: p.items[0].payee, amount: p.items[0].amount, reference: p.items[0].reference, fee: p.items[0].fee, 'fee payee': p.feePayee }),
     fields: [
       { field: 'token', values: [stranger, zero, registry[900008453]?.tokens[2]?.address ?? ''] },
       { field: 'payee', values: [stranger, zero, feePayee] },
@@ -104,7 +104,7 @@ const changes: Record<string, { method: Method; values: (p: Payment) => Values; 
   },
   'native pay': {
     method: ethPay,
-    values: (p) => ({ payee: p.payee, reference: p.reference, fee: p.fee.amount, 'fee payee': p.fee.payee }),
+    values: (p) => ({ payee: p.items[0].payee, reference: p.items[0].reference, fee: p.items[0].fee, 'fee payee': p.feePayee }),
     fields: [
       { field: 'payee', values: [stranger, zero, feePayee] },
       { field: 'reference', values: ['0x5e954907253f2932'] },
@@ -114,7 +114,7 @@ const changes: Record<string, { method: Method; values: (p: Payment) => Values; 
   },
   approval: {
     method: approve,
-    values: (p) => ({ spender: chainOf(p).erc20FeeProxy, 'approved amount': total(p) }),
+    values: (p) => ({ spender: chainOf(p).erc20FeeProxy, 'approved amount': total(p, 0) }),
     fields: [
       { field: 'spender', values: [stranger, zero, payee, registry[900008453]?.ethFeeProxy ?? ''] },
       { field: 'approved amount', values: [0n, 1n, 10_000_000n, 10_100_001n, maxUint] },
@@ -158,7 +158,7 @@ test('every single byte of calldata counts', () => {
 /** Which field the byte at this place belongs to. */
 function blame(kind: Call['kind'], p: Payment, at: number): string {
   if (at < 4) return 'selector';
-  const method = kind === 'pay' ? (p.asset.native ? ethPay : erc20Pay) : approve;
+  const method = kind === 'pay' ? (p.assets[0].native ? ethPay : erc20Pay) : approve;
   const word = Math.floor((at - 4) / 32);
   const within = (at - 4) % 32;
   const n = method.inputs.length;
@@ -178,7 +178,7 @@ test('targets', () => {
   }
   // A payment sent to the token, an approval sent to the proxy, an approval of another token.
   const [a, b] = transactions(p, ['approve', 'pay']) as [Tx, Tx];
-  assert.equal(refused(p, [a, { ...b, to: p.asset.address }]), 'page_calldata selector');
+  assert.equal(refused(p, [a, { ...b, to: p.assets[0].address }]), 'page_calldata selector');
   assert.equal(refused(p, [{ ...a, to: chain.erc20FeeProxy }, b]), 'page_calldata selector');
   assert.equal(refused(p, [{ ...a, to: chain.tokens.find((t) => t.symbol === 'USDT')?.address }, b]), 'page_registry target');
   // A native payment knows no approval, not even of the zero address.
@@ -225,7 +225,7 @@ test('values', () => {
     }
   }
   const e = ether();
-  for (const value of ['0x0', `0x${(total(e) + 1n).toString(16)}`, `0x${(total(e) - 1n).toString(16)}`, `0x${e.amount.toString(16)}`, String(total(e)), `0x${maxUint.toString(16)}`]) {
+  for (const value of ['0x0', `0x${(total(e, 0) + 1n).toString(16)}`, `0x${(total(e, 0) - 1n).toString(16)}`, `0x${e.items[0].amount.toString(16)}`, String(total(e, 0)), `0x${maxUint.toString(16)}`]) {
     assert.equal(refused(e, transactions(e, ['pay']).map((t) => ({ ...t, value }))), 'page_calldata value', value);
   }
   assert.equal(plan(p, transactions(p, ['pay']).map((t) => ({ ...t, value: '0x00' }))).length, 1);
@@ -283,17 +283,17 @@ test('a payment whose chain or asset is not as the registry has it', () => {
     ['network', (p) => (p.chain.network = 'mainnet')],
     ['network name', (p) => (p.chain.name = 'Base')],
     ['sandbox', (p) => (p.sandbox = false)],
-    ['token', (p) => (p.asset.address = stranger)],
-    ['token', (p) => (p.asset.address = zero)],
-    ['token', (p) => (p.asset.address = registry[8453]?.tokens[1]?.address as Hex)],
-    ['token', (p) => (p.asset.id = 'USDT-base')],
-    ['token symbol', (p) => (p.asset.symbol = 'USDT')],
-    ['token decimals', (p) => (p.asset.decimals = 18)],
-    ['token', (p) => (p.asset.native = true)],
-    ['token', (p) => (p.asset.resetAllowance = true)],
+    ['token', (p) => (p.assets[0].address = stranger)],
+    ['token', (p) => (p.assets[0].address = zero)],
+    ['token', (p) => (p.assets[0].address = registry[8453]?.tokens[1]?.address as Hex)],
+    ['token', (p) => (p.assets[0].id = 'USDT-base')],
+    ['token symbol', (p) => (p.assets[0].symbol = 'USDT')],
+    ['token decimals', (p) => (p.assets[0].decimals = 18)],
+    ['token', (p) => (p.assets[0].native = true)],
+    ['token', (p) => (p.assets[0].resetAllowance = true)],
   ];
   for (const [field, change] of cases) assert.equal(page(changed(change)), `page_registry ${field}`);
-  assert.equal(page(changed((p) => (p.asset.native = false), ether())), 'page_registry token');
+  assert.equal(page(changed((p) => (p.assets[0].native = false), ether())), 'page_registry token');
 });
 
 test('a chain id that is a property every object has', () => {
@@ -310,10 +310,9 @@ test('amounts and accounts that no honest payment has', () => {
 
 test('a page that displays something else than its data', () => {
   const p = usdc();
-  const honest = shownFor(p);
-  const cases: [string, Partial<Shown>][] = [
+  const cases: [string, Parameters<typeof displaying>[1]][] = [
     ['displayed payee', { payee: stranger }],
-    ['displayed payee', { payee: p.payee.toLowerCase() }],
+    ['displayed payee', { payee: p.items[0].payee.toLowerCase() }],
     ['displayed payee', { payee: '' }],
     ['displayed amount', { amount: '1.00 USDC' }],
     ['displayed amount', { amount: '10.00 USDT' }],
@@ -324,10 +323,10 @@ test('a page that displays something else than its data', () => {
     ['displayed total', { total: '10.00 USDC' }],
     ['displayed reference', { reference: '0x0000000000000000' }],
   ];
-  for (const [field, shown] of cases) assert.equal(page(p, { ...honest, ...shown }), `page_calldata ${field}`);
-  verifyPage(registry, p, { ...honest, payee: `\n ${p.payee.slice(0, 6)} ${p.payee.slice(6)} `, fee: null, total: null, reference: null });
+  for (const [field, shown] of cases) assert.equal(page(p, displaying(p, shown)), `page_calldata ${field}`);
+  verifyPage(registry, p, displaying(p, { payee: `\n ${p.items[0].payee.slice(0, 6)} ${p.items[0].payee.slice(6)} `, fee: null, total: null, reference: null }));
   const free = usdc({ fee: { amount: 0n, payee: zero } });
-  assert.equal(page(free, { ...shownFor(free), fee: '0.10 USDC' }), 'page_calldata displayed fee');
+  assert.equal(page(free, displaying(free, { fee: '0.10 USDC' })), 'page_calldata displayed fee');
 });
 
 test('any honest payment passes and fails with any one digit of it changed', () => {
@@ -342,7 +341,7 @@ test('any honest payment passes and fails with any one digit of it changed', () 
       fee: { amount: fee, payee: fee > 0n ? r.hex(20) : zero },
       reference: r.hex(8),
     });
-    const kinds: Call['kind'][] = p.asset.native || r.below(2) ? ['pay'] : p.asset.resetAllowance ? ['reset', 'approve', 'pay'] : ['approve', 'pay'];
+    const kinds: Call['kind'][] = p.assets[0].native || r.below(2) ? ['pay'] : p.assets[0].resetAllowance ? ['reset', 'approve', 'pay'] : ['approve', 'pay'];
     const txs = transactions(p, kinds);
     assert.deepEqual(plan(p, txs).map((c) => c.kind), kinds, `seed ${seed}`);
     const tx = txs[r.below(txs.length)] as Tx;

@@ -1,7 +1,7 @@
 // A small world for the flow: a wallet with a chain behind it, a server, a
 // clock that only moves when somebody sleeps, and the last thing shown.
 import assert from 'node:assert/strict';
-import { ApiError, type Check, type PayReply, type Status } from '../src/api.ts';
+import { type Admission, ApiError, type Check, type PayReply, type Status } from '../src/api.ts';
 import type { Hex, Payment } from '../src/data.ts';
 import { Flow } from '../src/flow.ts';
 import type { Model } from '../src/model.ts';
@@ -10,7 +10,7 @@ import type { Provider } from '../src/rpc.ts';
 import { type Sent, Store } from '../src/store.ts';
 import { type Shown, type StepKind, total } from '../src/verify.ts';
 import type { Wallet } from '../src/wallets.ts';
-import { account, shownFor, transactions } from './fixtures.ts';
+import { type Tx, account, shownFor, transactions } from './fixtures.ts';
 
 interface MinedTx {
   hash: Hex;
@@ -107,13 +107,18 @@ export class World {
   readonly models: Model[] = [];
   readonly storage = new Map<string, string>();
   readonly telemetry: string[] = [];
+  readonly events: string[] = [];
+  /** Wallets that were asked about, and what the server says of them. */
+  readonly asked: string[] = [];
+  door: (wallet: string) => Admission | ApiError | Promise<Admission> = () => ({ verdict: 'approved', reason: '' });
   readonly intents: string[] = [];
   readonly announced: Sent[] = [];
   reloads = 0;
   now: number;
   shown: Shown;
-  /** What the server would hand out now. */
+  /** What the server would hand out now: these steps of a payment of one, or these transactions. */
   kinds: StepKind[] = ['approve', 'pay'];
+  txs: Tx[] | null = null;
   tamper: (reply: PayReply) => PayReply = (r) => r;
   payFails: ApiError | null = null;
   checks: Check[] = [{ name: 'contract_official', outcome: 'passed', detail: 'official' }];
@@ -131,7 +136,8 @@ export class World {
     this.wallet = new FakeWallet(payment.chain.id);
     for (const [k, v] of Object.entries(remembered)) this.storage.set(k, v);
     this.status = {
-      state: payment.state, oddity: 'none', payable: payment.payable, received: 0n, missing: payment.amount, excess: 0n,
+      state: payment.state, oddity: 'none', payable: payment.payable, excess: 0n,
+      requests: payment.items.map((i) => ({ state: 'open', missing: i.amount })), contractFees: [],
       confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false,
     };
     const storage = {
@@ -150,6 +156,13 @@ export class World {
         },
         status: async () => this.status,
         intent: async (hash) => void this.intents.push(hash),
+        access: async (wallet) => {
+          this.asked.push(wallet);
+          const verdict = await this.door(wallet);
+          if (verdict instanceof Error) throw verdict;
+          return verdict;
+        },
+        event: (action, wallet) => void this.events.push(`${action} ${wallet}`),
         telemetry: (event, more) => void this.telemetry.push(more?.check ? `${event} ${more.check}` : event),
       },
       tabs: { hold: async () => (this.tabFree ? () => undefined : null), announce: (s) => void this.announced.push(s) },
@@ -171,10 +184,11 @@ export class World {
 
   private reply(): PayReply {
     const p = this.payment;
+    const held = p.assets.map((a, i) => [a.id, { balance: this.short ? 3_000_000n : total(p, i) * 2n, required: total(p, i) }] as const);
     return {
-      transactions: transactions(p, this.kinds),
+      transactions: this.txs ?? transactions(p, this.kinds),
       chainId: p.chain.id,
-      funds: { balance: this.short ? 3_000_000n : total(p) * 2n, required: total(p), native: 10n ** 18n, nativeRequired: 10n ** 15n, enoughBalance: !this.short, enoughGas: true },
+      funds: { assets: new Map(held), native: 10n ** 18n, nativeRequired: 10n ** 15n, enoughBalance: !this.short, enoughGas: true },
       checks: this.checks,
     };
   }
@@ -219,7 +233,7 @@ export class World {
   }
 
   stepLine(): string {
-    return this.model.steps.map((s) => `${s.kind}:${s.status}`).join(' ');
+    return this.model.steps.map((s) => `${s.kind}${s.asset && this.payment.batch ? ` ${s.asset}` : ''}:${s.status}`).join(' ');
   }
 }
 

@@ -1,0 +1,58 @@
+package pay
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/web"
+)
+
+type userEventBody struct {
+	Action     string `json:"action"`
+	Wallet     string `json:"wallet"`
+	OccurredAt string `json:"occurredAt"`
+}
+
+// userEvent takes the page's word for what the payer did, for the merchant's
+// statistics. The wallet goes no further than here.
+func (p *Pages) userEvent(c echo.Context) error {
+	pm, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	body, err := web.Body(c, 1<<10)
+	if err != nil {
+		return err
+	}
+	var in userEventBody
+	if err := web.Decode(body, &in); err != nil {
+		return err
+	}
+	wallet, err := asset.ParseAddress(in.Wallet)
+	if err != nil {
+		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
+	}
+	occurred, err := time.Parse(time.RFC3339Nano, in.OccurredAt)
+	if err != nil {
+		occurred = time.Time{} // the server's own time then
+	}
+	if err := p.Checkout.UserEvent(c.Request().Context(), pm.ID, in.Action, p.walletHash(pm.ID, wallet), occurred); err != nil {
+		return err
+	}
+	return web.NoContent(c)
+}
+
+// walletHash stands for a wallet within one payment: it cannot be turned back
+// without the server's key, nor compared between payments.
+func (p *Pages) walletHash(id payment.ID, wallet asset.Address) string {
+	h := hmac.New(sha256.New, p.HashKey)
+	_, _ = h.Write([]byte(string(id) + ":" + wallet.Lower())) // a hash never fails
+	return hex.EncodeToString(h.Sum(nil))
+}
