@@ -10,7 +10,10 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/seal"
@@ -241,7 +244,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 	deliveries := func(condition string) string {
 		return `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id < $1 AND ` + condition + ` ORDER BY id DESC LIMIT $3`
 	}
-	for name, query := range map[string]string{
+	queries := map[string]string{
 		"mutable": selectMutable, "lock": lockMutable, "terms": selectTerms, "requests": selectRequests, "save": saveStanding,
 		"by request": `SELECT payment FROM requests WHERE id = $1`, "owners": selectOwners + placeholders(2, 16) + `)`,
 		"overdue": selectOverdue, "transfers": selectTransfers, "above": selectTransfersAbove, "in": selectTransfersIn,
@@ -253,22 +256,24 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		"again": againJob, "cursor": selectCursor, "checkpoints": selectCheckpoints, "forget": forgetCheckpoints, "drop": dropCheckpoints,
 		"delivery": selectDelivery, "of a merchant": deliveries("merchant = $2"), "of a payment": deliveries("payment = $2"),
 		"in a state": deliveries("state = $2"), "insert event": insertEvent,
+		"client id": selectClient, "lock client id": lockClient, "active destinations": selectActiveDestinations, "destination": selectDestination,
+		"request by id": selectNamed + `id = $1`, "request by reference": selectNamed + `reference = $1`,
+		"arrivals": selectArrivals + placeholders(1, arrivalsAtOnce) + `)`,
+	}
+	// A search has one index that finds and orders, or finds so few that they may
+	// be sorted.
+	few := &checkout.Owner{Payment: "p"}
+	for name, q := range map[string]checkout.Search{
+		"all": {}, "of a client id": {ClientID: "c"}, "of an order": {Order: "o"}, "in an asset": {Asset: "a"}, "invoiced in an asset": {Invoiced: "a"},
+		"between dates": {From: time.Unix(1, 0), To: time.Unix(2, 0)}, "of an order in an asset": {Order: "o", Asset: "a"},
 	} {
-		r, err := s.read.query(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, parameters(query))...)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		steps, err := collect(r, func() (string, error) {
-			var id, parent, unused int
-			var detail string
-			err := r.Scan(&id, &parent, &unused, &detail)
-			return detail, err
-		})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		for _, step := range steps {
+		queries["search "+name] = keysOf(q, nil, 7).text
+	}
+	unordered := func(text string) string { return strings.ReplaceAll(text, inOrder+" LIMIT 7", "") }
+	queries["search by transaction"] = unordered(keysOf(checkout.Search{Tx: "t", Asset: "a"}, nil, 7).text)
+	queries["search by request"] = unordered(keysOf(checkout.Search{Order: "o"}, few, 7).text)
+	for name, query := range queries {
+		for _, step := range explain(t, s, query) {
 			inOrder := strings.Contains(step, "USING INDEX") || strings.Contains(step, "USING COVERING INDEX") // with a LIMIT
 			sorts := strings.Contains(step, "TEMP B-TREE") && strings.Contains(query, "LIMIT")                 // sorts more than it returns
 			if strings.Contains(step, "SCAN") && !inOrder || sorts {
@@ -276,6 +281,31 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 			}
 		}
 	}
+	// Payer and payee have an index each; what both find is put together and sorted.
+	wallet := strings.Join(explain(t, s, keysOf(checkout.Search{Wallet: asset.Address{1}}, nil, 7).text), "\n")
+	if !strings.Contains(wallet, "transfers_search_payer") || !strings.Contains(wallet, "transfers_search_payee") || strings.Contains(wallet, "SCAN t ") {
+		t.Errorf("search by wallet: %s", wallet)
+	}
+}
+
+// explain lists the steps of a query's plan.
+func explain(t *testing.T, s *Store, query string) []string {
+	t.Helper()
+	r, err := s.read.query(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, parameters(query))...)
+	if err != nil {
+		t.Errorf("%s: %v", query, err)
+		return nil
+	}
+	steps, err := collect(r, func() (string, error) {
+		var id, parent, unused int
+		var detail string
+		err := r.Scan(&id, &parent, &unused, &detail)
+		return detail, err
+	})
+	if err != nil {
+		t.Errorf("%s: %v", query, err)
+	}
+	return steps
 }
 
 // parameters counts the parameters of a query.
