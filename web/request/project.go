@@ -108,7 +108,7 @@ func (d *Dialect) batch(p *payment.Payment, common shownWire) (any, error) {
 		w.IsNativeCurrency = append(w.IsNativeCurrency, token.Native)
 		w.Destinations = append(w.Destinations, destinationOf(r, token, p.Terms.Access.HidePayee))
 		w.AmountsUnits = append(w.AmountsUnits, r.Due.String())
-		w.Decimals = append(w.Decimals, token.Decimals)
+		w.Decimals = append(w.Decimals, int(token.Decimals))
 		w.ReceivedHuman = append(w.ReceivedHuman, money.Format(p.Standing.Requests[i].Received, token.Decimals))
 		w.PaymentReferences = append(w.PaymentReferences, r.Reference)
 	}

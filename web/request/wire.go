@@ -103,7 +103,7 @@ type batchWire struct {
 
 	// Additions to the documented shape.
 	AmountsUnits      []string `json:"amountsUnits"` // base units
-	Decimals          []uint8  `json:"decimals"`
+	Decimals          []int    `json:"decimals"`
 	ReceivedHuman     []string `json:"receivedHuman"`
 	PaymentReferences []string `json:"paymentReferences"`
 }
