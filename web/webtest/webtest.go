@@ -348,3 +348,8 @@ func (w *World) AwaitState(token string, want payment.State) *payment.Payment {
 	})
 	return p
 }
+
+// Answer is an answer that came over another way than Do, for the same questions.
+func Answer(t testing.TB, status int, h http.Header, body []byte) Response {
+	return Response{Status: status, Header: h, Body: body, t: t}
+}

@@ -147,7 +147,10 @@ func (c *compiler) operation(method, path string, t tree) (operation, error) {
 		if err != nil {
 			return o, fmt.Errorf("status %s: %w", code, err)
 		}
-		r := &response{}
+		r := &response{name: fmt.Sprintf("%s-%d", o.id, status)}
+		if name, ok := strings.CutPrefix(t.at, "/components/responses/"); ok {
+			r.name = name
+		}
 		if r.headers, err = c.headers(t); err != nil {
 			return o, err
 		}

@@ -42,6 +42,7 @@ type operation struct {
 }
 
 type response struct {
+	name    string            // of its example: the shared response's, or the operation's with its status
 	headers map[string]header // by canonical name
 	body    *jsonschema.Schema
 }
@@ -110,6 +111,18 @@ func (c *Contract) Pairs() []Pair {
 	return out
 }
 
+// Example is the name under which an answer of a pair is recorded as an example:
+// the shared response's, where there is one. It is "" if the pair is not documented
+// or has no body.
+func (c *Contract) Example(p Pair) string {
+	for _, o := range c.operations {
+		if r := o.responses[p.Status]; o.id == p.Operation && r != nil && r.body != nil {
+			return r.name
+		}
+	}
+	return ""
+}
+
 // Webhooks are the documented events.
 func (c *Contract) Webhooks() []string {
 	var out []string
@@ -142,10 +155,10 @@ func (c *Contract) Response(method, path string, status int, h http.Header, body
 	pair := Pair{o.id, status}
 	r := o.responses[status]
 	if r == nil {
-		return pair, fmt.Errorf("%s answered %d, which is not documented: %s", o.id, status, body)
+		return pair, fmt.Errorf("%s answered %d, which is not documented: %.600s", o.id, status, body)
 	}
 	if err := r.judge(h, body); err != nil {
-		return pair, fmt.Errorf("%s answered %d: %w\n%s", o.id, status, err, body)
+		return pair, fmt.Errorf("%s answered %d: %w\n%.600s", o.id, status, err, body)
 	}
 	return pair, nil
 }
@@ -221,7 +234,7 @@ func (c *Contract) Webhook(event string, h http.Header, body []byte) error {
 		return fmt.Errorf("%s %w", event, err)
 	}
 	if err := judge(m.body, body); err != nil {
-		return fmt.Errorf("%s: %w\n%s", event, err, body)
+		return fmt.Errorf("%s: %w\n%.600s", event, err, body)
 	}
 	return nil
 }
