@@ -18,6 +18,7 @@ type layer struct {
 }
 
 var layers = []layer{
+	{"examples/", nil, "what integrators copy must work without this module"},
 	{"cmd/", []string{"internal/"}, "a command composes, and leaves pages and dialects to app"},
 	{"internal/app", []string{"internal/", "web", "web/", "templates", "static"}, "the composition root"},
 
@@ -78,12 +79,13 @@ var outsides = []outside{
 	{"github.com/gorilla", []string{"web", "internal/app"}, "one place knows sessions"},
 	{"github.com/a-h/templ", []string{"templates", "web"}, "one place draws pages"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "one place parses command lines"},
-	{"net/http", []string{"cmd", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/sandbox"},
+	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/sandbox"},
 		"the domain, the use cases and the store know no HTTP"},
 }
 
-// clients may call other servers; the command's health check calls its own.
-var clients = []string{"internal/chain", "internal/rate", "internal/webhook", "internal/rail", "cmd/quittance"}
+// clients may call other servers; the command's health check calls its own, and
+// an example calls ours.
+var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "cmd/quittance"}
 
 func TestLayers(t *testing.T) {
 	for _, f := range goFiles(t) {
