@@ -22,7 +22,6 @@ type Admin struct {
 	Store    *store.Store
 	Checkout *checkout.Service // reads and cancels; it offers no routes
 	Webhooks *webhook.Service
-	guard    *webhook.Guard
 	book     *asset.Book
 }
 
@@ -44,7 +43,7 @@ func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), db.Close())
 	}
 	guard := &webhook.Guard{AllowLoopback: s.AllowLoopback}
-	return &Admin{Store: db, Checkout: checkout.New(checkout.Config{Store: db, Book: s.Book, Log: s.Log}), Webhooks: webhook.New(db, guard.Client(), nil, s.Log), guard: guard, book: s.Book}, nil
+	return &Admin{Store: db, Checkout: checkout.New(checkout.Config{Store: db, Book: s.Book, Log: s.Log}), Webhooks: webhook.New(webhook.Config{Store: db, Guard: guard, Log: s.Log}), book: s.Book}, nil
 }
 
 // Close releases the database.
@@ -110,10 +109,5 @@ func (a *Admin) AddEndpoint(ctx context.Context, m payment.MerchantID, url strin
 	if _, err := a.Store.Merchant(ctx, m); err != nil {
 		return merchant.Endpoint{}, err
 	}
-	if err := a.guard.Check(url); err != nil {
-		return merchant.Endpoint{}, err
-	}
-	now := time.Now().UTC()
-	e := merchant.Endpoint{ID: payment.NewULID(now), Merchant: m, URL: url, Secret: webhook.NewSecret(), Active: true, CreatedAt: now}
-	return e, a.Store.InsertEndpoint(ctx, e)
+	return a.Webhooks.Register(ctx, m, url, "")
 }

@@ -210,11 +210,18 @@ func CodeReader(nodes map[asset.ChainID]chain.Batcher) official.CodeReader {
 // background builds the webhook service and the worker that runs jobs.
 func (a *App) background(s Setup) error {
 	a.Guard = &webhook.Guard{AllowLoopback: s.AllowLoopback}
-	a.Webhooks = webhook.New(a.Store, a.Guard.Client(), map[string]webhook.Encoder{
+	a.Webhooks = webhook.New(webhook.Config{Store: a.Store, Guard: a.Guard, Log: s.Log, Encoders: map[string]webhook.Encoder{
 		request.Name: request.Encoder{Book: s.Book, BaseURL: s.BaseURL},
-	}, s.Log)
-	a.worker = job.NewWorker(job.Config{Queue: a.Store, Handlers: a.Webhooks.Handlers(), Log: s.Log, Wake: a.Store.JobsReady()})
+	}})
+	a.worker = job.NewWorker(workerConfig(a.Store, a.Webhooks.Handlers(), s.Log))
 	return nil
+}
+
+// workerConfig is how jobs are run. Each place for a delivery is a connection to
+// a receiver that may take its whole time limit to say nothing, so there are
+// many; each endpoint gets a few of them.
+func workerConfig(db *store.Store, handlers map[string]job.Handler, log *slog.Logger) job.Config {
+	return job.Config{Queue: db, Handlers: handlers, Log: log, Wake: db.JobsReady(), Laned: 256, PerLane: 8}
 }
 
 func (a *App) routes(s Setup, sessions *web.Sessions) error {

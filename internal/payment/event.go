@@ -51,7 +51,8 @@ const (
 	FieldHash     = "hash"     // a wallet's account, hashed, where it must not be told
 	FieldOccurred = "occurred" // the page's own time, RFC 3339
 	FieldAmount   = "amount"   // base units of the request's asset that were refunded
-	FieldTx       = "tx"       // transaction of a refund
+	FieldTx       = "tx"       // transaction of a refund, or one that the payer's page told of
+	FieldProvider = "provider" // the payer's wallet software, as the page told
 )
 
 // Announced reports whether the merchant is told of this kind of event.

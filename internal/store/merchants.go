@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"quittance/internal/fault"
@@ -68,60 +67,4 @@ func one[T any](all []T, err error) func(what string) (T, error) {
 		}
 		return all[0], nil
 	}
-}
-
-const (
-	insertEndpoint = `INSERT INTO endpoints (id, merchant, url, secret, client_id, active, created_at)
- VALUES ($1, $2, $3, $4, $5, $6, $7)`
-
-	endpointColumns   = `id, merchant, url, secret, client_id, active, created_at`
-	selectEndpoints   = `SELECT ` + endpointColumns + ` FROM endpoints WHERE merchant = $1 ORDER BY id`
-	selectEndpoint    = `SELECT ` + endpointColumns + ` FROM endpoints WHERE id = $1`
-	setEndpointActive = `UPDATE endpoints SET active = $3 WHERE merchant = $1 AND id = $2`
-	deleteEndpoint    = `DELETE FROM endpoints WHERE merchant = $1 AND id = $2`
-)
-
-// secretPlace is where an endpoint's secret is kept, for sealing.
-func secretPlace(endpoint string) string { return "endpoint/" + endpoint }
-
-// InsertEndpoint implements merchant.Store.
-func (s *Store) InsertEndpoint(ctx context.Context, e merchant.Endpoint) error {
-	err := s.change(ctx, insertEndpoint, e.ID, e.Merchant, e.URL, s.seal.Seal([]byte(e.Secret), secretPlace(e.ID)),
-		e.ClientID, e.Active, micros(e.CreatedAt))
-	return recode(err, fault.Conflict, "webhook_exists", "There is a webhook for this URL already.")
-}
-
-// Endpoints implements merchant.Store and webhook.Store.
-func (s *Store) Endpoints(ctx context.Context, m payment.MerchantID) ([]merchant.Endpoint, error) {
-	return s.queryEndpoints(ctx, selectEndpoints, m)
-}
-
-func (s *Store) queryEndpoints(ctx context.Context, query string, args ...any) ([]merchant.Endpoint, error) {
-	r, err := s.read.query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (e merchant.Endpoint, err error) {
-		var sealed []byte
-		var created int64
-		if err := r.Scan(&e.ID, &e.Merchant, &e.URL, &sealed, &e.ClientID, &e.Active, &created); err != nil {
-			return e, err
-		}
-		secret, err := s.seal.Open(sealed, secretPlace(e.ID))
-		if err != nil {
-			return e, fmt.Errorf("open the secret of endpoint %s: %w", e.ID, err)
-		}
-		e.Secret, e.CreatedAt = string(secret), fromMicros(created)
-		return e, nil
-	})
-}
-
-// SetEndpointActive implements merchant.Store.
-func (s *Store) SetEndpointActive(ctx context.Context, m payment.MerchantID, id string, active bool) error {
-	return s.changeOne(ctx, "webhook", setEndpointActive, m, id, active)
-}
-
-// DeleteEndpoint implements merchant.Store. Deliveries to it stay listed.
-func (s *Store) DeleteEndpoint(ctx context.Context, m payment.MerchantID, id string) error {
-	return s.changeOne(ctx, "webhook", deleteEndpoint, m, id)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -24,21 +25,38 @@ const (
 	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1`
 
 	attemptedDelivery = `UPDATE deliveries SET state = $2, attempts = attempts + 1, next_at = $3,
- last_at = $4, last_status = $5, last_error = $6, last_us = $7 WHERE id = $1`
+ last_at = $4, last_status = $5, last_error = $6, last_us = $7 WHERE id = $1 RETURNING endpoint, test`
 
-	replayDelivery = `UPDATE deliveries SET state = 'queued', next_at = $2 WHERE id = $1`
+	replayDelivery = `UPDATE deliveries SET state = 'queued', next_at = $2 WHERE id = $1 RETURNING endpoint`
+
+	// selectReplayable leaves out what is about to be sent anyway.
+	selectReplayable = `SELECT id FROM deliveries WHERE endpoint = $1 AND id > $2 AND created_at >= $3 AND created_at < $4
+ AND NOT test AND state <> 'queued' ORDER BY id LIMIT $5`
+	selectFailed = `SELECT id FROM deliveries WHERE endpoint = $1 AND id > $2 AND created_at >= $3 AND created_at < $4
+ AND NOT test AND state = 'exhausted' ORDER BY id LIMIT $5`
+	// replayAgain repeats the condition: somebody else may replay the same.
+	replayAgain = `UPDATE deliveries SET state = 'queued', next_at = $2 WHERE id = $1 AND state <> 'queued'`
+
+	giveUpQueued = `UPDATE deliveries SET state = 'exhausted', next_at = 0, last_error = $2 WHERE state = 'queued' AND id IN (
+ SELECT d.id FROM deliveries d WHERE d.endpoint = $1 AND d.state = 'queued' ORDER BY d.id LIMIT $3)`
 )
 
 // SaveDeliveries implements webhook.Store.
-func (s *Store) SaveDeliveries(ctx context.Context, ds []webhook.Delivery) error {
-	return s.write(ctx, func(t *tx) error {
-		for _, d := range ds {
-			if err := t.saveDelivery(ctx, d); err != nil {
-				return fmt.Errorf("save delivery %s: %w", d.ID, err)
-			}
+func (s *Store) SaveDeliveries(ctx context.Context, entries []webhook.Entry, ds []webhook.Delivery) error {
+	return s.write(ctx, func(t *tx) error { return t.say(ctx, entries, ds) })
+}
+
+// say puts messages into the feed and their deliveries on their way.
+func (t *tx) say(ctx context.Context, entries []webhook.Entry, ds []webhook.Delivery) error {
+	if err := t.publish(ctx, entries); err != nil {
+		return err
+	}
+	for _, d := range ds {
+		if err := t.saveDelivery(ctx, d); err != nil {
+			return fmt.Errorf("save delivery %s: %w", d.ID, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (t *tx) saveDelivery(ctx context.Context, d webhook.Delivery) error {
@@ -51,7 +69,7 @@ func (t *tx) saveDelivery(ctx context.Context, d webhook.Delivery) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	return t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: d.ID, RunAt: d.NextAt})
+	return t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: d.ID, Lane: d.Endpoint, RunAt: d.NextAt})
 }
 
 // Delivery implements webhook.Store.
@@ -63,15 +81,29 @@ func (s *Store) Delivery(ctx context.Context, id string) (webhook.Delivery, merc
 	if err != nil {
 		return webhook.Delivery{}, merchant.Endpoint{}, err
 	}
-	e, err := one(s.queryEndpoints(ctx, selectEndpoint, d.Endpoint))("webhook")
+	e, err := one(s.queryEndpoints(ctx, s.read, selectEndpoint, d.Endpoint))("webhook")
 	return d, e, err
 }
 
 // Attempted implements webhook.Store.
 //
 // Faults: NotFound.
-func (s *Store) Attempted(ctx context.Context, id string, a webhook.Attempt, state webhook.DeliveryState, next time.Time) error {
-	return s.changeOne(ctx, "delivery", attemptedDelivery, id, state, micros(next), micros(a.At), a.Status, plain(a.Error), a.Took.Microseconds())
+func (s *Store) Attempted(ctx context.Context, id string, a webhook.Attempt, state webhook.DeliveryState, next time.Time) (h webhook.Health, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		var endpoint string
+		var test bool
+		args := []any{id, state, micros(next), micros(a.At), a.Status, plain(a.Error), a.Took.Microseconds()}
+		ok, err := found(t.row(ctx, attemptedDelivery, args, &endpoint, &test))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return notFound("delivery")
+		}
+		h, err = t.judge(ctx, endpoint, a, test)
+		return err
+	})
+	return h, err
 }
 
 // Replay implements webhook.Store.
@@ -79,15 +111,69 @@ func (s *Store) Attempted(ctx context.Context, id string, a webhook.Attempt, sta
 // Faults: NotFound.
 func (s *Store) Replay(ctx context.Context, id string, now time.Time) error {
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, replayDelivery, id, micros(now))
+		var endpoint string
+		ok, err := found(t.row(ctx, replayDelivery, []any{id, micros(now)}, &endpoint))
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if !ok {
 			return notFound("delivery")
 		}
-		return t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: id, RunAt: now})
+		return t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: id, Lane: endpoint, RunAt: now})
 	})
+}
+
+// ReplayRange implements webhook.Store.
+func (s *Store) ReplayRange(ctx context.Context, r webhook.Range, now time.Time, limit int) (replayed int, last string, err error) {
+	query := selectReplayable
+	if r.Failed {
+		query = selectFailed
+	}
+	to := int64(math.MaxInt64)
+	if !r.To.IsZero() {
+		to = micros(r.To)
+	}
+	err = s.write(ctx, func(t *tx) error {
+		replayed, last = 0, ""
+		rows, err := t.query(ctx, query, r.Endpoint, r.After, micros(r.From), to, limit)
+		if err != nil {
+			return err
+		}
+		ids, err := collect(rows, func() (id string, err error) { return id, rows.Scan(&id) })
+		if err != nil {
+			return t.note(err)
+		}
+		for i, id := range ids {
+			// A microsecond apart, so that they are sent in their old order.
+			at := now.Add(time.Duration(i) * time.Microsecond)
+			n, err := t.exec(ctx, replayAgain, id, micros(at))
+			if err != nil {
+				return err
+			}
+			if last = id; n == 0 {
+				continue
+			}
+			if err := t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: id, Lane: r.Endpoint, RunAt: at}); err != nil {
+				return err
+			}
+			replayed++
+		}
+		if len(ids) < limit {
+			last = ""
+		}
+		return nil
+	})
+	return replayed, last, err
+}
+
+// GiveUpQueued implements webhook.Store.
+func (s *Store) GiveUpQueued(ctx context.Context, endpoint, why string, limit int) (int, error) {
+	var n int64
+	err := s.write(ctx, func(t *tx) (err error) {
+		n, err = t.exec(ctx, giveUpQueued, endpoint, plain(why), limit)
+		return err
+	})
+	return int(n), err
 }
 
 // maxPage bounds one page of a list, defaultPage is what a zero limit means.
@@ -119,6 +205,9 @@ func (s *Store) Deliveries(ctx context.Context, f webhook.Filter) ([]webhook.Del
 	and("id <", before)
 	if f.Merchant != "" {
 		and("merchant =", f.Merchant)
+	}
+	if f.Endpoint != "" {
+		and("endpoint =", f.Endpoint)
 	}
 	if f.Payment != "" {
 		and("payment =", f.Payment)

@@ -73,35 +73,54 @@ func (s *Service) Deliver(ctx context.Context, j job.Job) error {
 		return job.Snooze(d.NextAt, "the next attempt is not due")
 	}
 	if !endpoint.Active {
-		return s.record(ctx, d, Attempt{At: now, Error: "the endpoint is switched off or deleted"}, Exhausted, time.Time{})
+		_, err := s.record(ctx, d, Attempt{At: now, Error: "the endpoint is switched off or deleted"}, Exhausted, time.Time{})
+		return err
 	}
 	a := s.attempt(ctx, d, endpoint, now)
 	if a.Error == "" {
-		return s.record(ctx, d, a, Delivered, time.Time{})
+		_, err := s.record(ctx, d, a, Delivered, time.Time{})
+		return err
 	}
 	if ctx.Err() != nil { // we broke it off: not the receiver's failure
 		return fmt.Errorf("delivery %s was interrupted: %w", d.ID, ctx.Err())
 	}
-	wait, again := retryAfter(d.Attempts+1, d.Test)
-	if !again {
+	return s.failed(ctx, d, endpoint, a)
+}
+
+// failed records an attempt that failed, switches the endpoint off if that is
+// enough, and says when the next attempt is due.
+func (s *Service) failed(ctx context.Context, d Delivery, endpoint merchant.Endpoint, a Attempt) error {
+	state, next := Exhausted, time.Time{}
+	if wait, again := retryAfter(d.Attempts+1, d.Test); again {
+		state, next = Queued, time.Now().UTC().Add(wait)
+	} else {
 		s.log.WarnContext(ctx, "webhook delivery given up", "delivery", d.ID, "endpoint", d.Endpoint,
 			"payment", d.Payment, "merchant", d.Merchant, "outcome", a.Error)
-		return s.record(ctx, d, a, Exhausted, time.Time{})
 	}
-	next := time.Now().UTC().Add(wait)
-	if err := s.record(ctx, d, a, Queued, next); err != nil {
+	health, err := s.record(ctx, d, a, state, next)
+	if err != nil {
 		return err
+	}
+	if health.Hopeless(a.At) {
+		// If this fails, the attempt was recorded all the same: the next failure tries again.
+		if err := s.disable(ctx, d.Dialect, endpoint, health, a); err != nil {
+			s.log.ErrorContext(ctx, "failing webhook endpoint not switched off", "endpoint", endpoint.ID, "merchant", endpoint.Merchant, "err", err)
+		}
+	}
+	if state == Exhausted {
+		return nil
 	}
 	return job.Snooze(next, a.Error)
 }
 
-func (s *Service) record(ctx context.Context, d Delivery, a Attempt, state DeliveryState, next time.Time) error {
+func (s *Service) record(ctx context.Context, d Delivery, a Attempt, state DeliveryState, next time.Time) (Health, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
-	if err := s.store.Attempted(ctx, d.ID, a, state, next); err != nil {
-		return fmt.Errorf("recording an attempt of delivery %s: %w", d.ID, err)
+	h, err := s.store.Attempted(ctx, d.ID, a, state, next)
+	if err != nil {
+		return Health{}, fmt.Errorf("recording an attempt of delivery %s: %w", d.ID, err)
 	}
-	return nil
+	return h, nil
 }
 
 // attempt sends a delivery once. Whatever goes wrong is in the answer's Error.
@@ -139,7 +158,8 @@ func (s *Service) request(ctx context.Context, d Delivery, endpoint merchant.End
 	if !ok {
 		return nil, fmt.Errorf("no encoder for dialect %q", d.Dialect)
 	}
-	signature, err := Sign(endpoint.Secret, d.ID, now, d.Body)
+	secrets := Secrets(endpoint, now)
+	signature, err := Sign(secrets, d.ID, now, d.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +172,7 @@ func (s *Service) request(ctx context.Context, d Delivery, endpoint merchant.End
 	req.Header.Set(HeaderID, d.ID)
 	req.Header.Set(HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
 	req.Header.Set(HeaderSignature, signature)
-	for name, value := range enc.Headers(d, endpoint.Secret, now) {
+	for name, value := range enc.Headers(d, secrets, now) {
 		req.Header.Set(name, value)
 	}
 	return req, nil

@@ -135,6 +135,7 @@ func TestReceiversThatMisbehave(t *testing.T) {
 		{"500 and a flood", webhooktest.Flood(500), webhook.Queued, 500, "the receiver answered 500"},
 		{"header flood", webhooktest.FloodHeader(), webhook.Queued, 0, "exceeded"},
 		{"reset", webhooktest.Reset(), webhook.Queued, 0, "connection reset"},
+		{"a header that comes byte by byte", webhooktest.Drip(), webhook.Queued, 0, "no answer within 5 seconds"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := webhooktest.New(t, webhook.NewSecret())

@@ -26,18 +26,31 @@ const (
 	maxList     = 200
 )
 
-// Service relays events and makes deliveries.
+// Config is what a Service is made of.
+type Config struct {
+	Store    Store
+	Guard    *Guard
+	Client   *http.Client       // makes the calls to receivers; the guard's if nil
+	Encoders map[string]Encoder // by the dialect's name; operators' commands that word nothing have none
+	Log      *slog.Logger
+}
+
+// Service relays events, makes deliveries and keeps endpoints.
 type Service struct {
 	store    Store
+	guard    *Guard
 	client   *http.Client
 	encoders map[string]Encoder
 	log      *slog.Logger
 }
 
-// New returns a Service. client makes the calls to receivers and in production
-// is a Guard's; encoders are found by the dialect's name.
-func New(store Store, client *http.Client, encoders map[string]Encoder, log *slog.Logger) *Service {
-	return &Service{store: store, client: client, encoders: encoders, log: log}
+// New returns a Service.
+func New(c Config) *Service {
+	s := &Service{store: c.Store, guard: c.Guard, client: c.Client, encoders: c.Encoders, log: c.Log}
+	if s.client == nil {
+		s.client = c.Guard.Client()
+	}
+	return s
 }
 
 // Handlers returns the package's jobs by kind.
@@ -45,8 +58,9 @@ func (s *Service) Handlers() map[string]job.Handler {
 	return map[string]job.Handler{RelayKind: s.Relay, DeliverKind: s.Deliver}
 }
 
-// Relay words the event named by the job's args and saves one delivery for each
-// message and each active endpoint that is to hear it. Done again, it changes nothing.
+// Relay words the event named by the job's args, puts the messages into the
+// merchant's feed and saves one delivery for each of them and each active
+// endpoint that is to hear it. Done again, it changes nothing.
 func (s *Service) Relay(ctx context.Context, j job.Job) error {
 	e, p, err := s.store.Event(ctx, j.Args)
 	switch {
@@ -74,14 +88,19 @@ func (s *Service) Relay(ctx context.Context, j job.Job) error {
 	if err != nil {
 		return fmt.Errorf("loading endpoints of merchant %s: %w", e.Merchant, err)
 	}
-	ds := deliveries(messages, hearing(endpoints, p.Terms.ClientID), time.Now().UTC())
-	if len(ds) == 0 {
-		return nil
-	}
+	now := time.Now().UTC()
+	ds := deliveries(messages, hearing(endpoints, p.Terms.ClientID), now)
 	for i := range ds {
 		ds[i].EventID, ds[i].Payment, ds[i].Dialect = e.ID, e.Payment, e.Dialect
 	}
-	if err := s.store.SaveDeliveries(ctx, ds); err != nil {
+	entries := make([]Entry, len(messages))
+	for i, m := range messages {
+		entries[i] = Entry{
+			Merchant: e.Merchant, ID: payment.NewULID(now), EventID: e.ID, Payment: e.Payment, Sequence: e.Seq,
+			Event: m.Event, ClientID: p.Terms.ClientID, Body: m.Body, At: e.At,
+		}
+	}
+	if err := s.store.SaveDeliveries(ctx, entries, ds); err != nil {
 		return fmt.Errorf("saving deliveries of event %s: %w", e.ID, err)
 	}
 	return nil
@@ -153,7 +172,7 @@ func (s *Service) Test(ctx context.Context, dialect string, m Message, endpoints
 	for i := range ds {
 		ds[i].Dialect, ds[i].Test = dialect, true
 	}
-	if err := s.store.SaveDeliveries(ctx, ds); err != nil {
+	if err := s.store.SaveDeliveries(ctx, nil, ds); err != nil {
 		return nil, fmt.Errorf("saving test deliveries: %w", err)
 	}
 	return ds, nil
@@ -178,16 +197,4 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Delivery, error) {
 		return nil, fmt.Errorf("listing deliveries: %w", err)
 	}
 	return ds, nil
-}
-
-// Replay sends a delivery once more now, whatever its state: the same id and
-// the same bytes. Attempts keep counting, so a delivery that was exhausted gets
-// one more try per replay.
-//
-// Fault: NotFound.
-func (s *Service) Replay(ctx context.Context, id string) error {
-	if err := s.store.Replay(ctx, id, time.Now().UTC()); err != nil {
-		return fmt.Errorf("replaying delivery %s: %w", id, err)
-	}
-	return nil
 }

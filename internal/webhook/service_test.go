@@ -32,13 +32,23 @@ func (w *wording) Encode(context.Context, payment.Event, *payment.Payment) ([]we
 	return w.messages, w.err
 }
 
-func (w *wording) Headers(d webhook.Delivery, secret string, _ time.Time) map[string]string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(d.Body)
+func (w *wording) Disabled(e merchant.Endpoint) (webhook.Message, error) {
+	return webhook.Message{Event: "webhook.disabled", Body: []byte(`{"event":"webhook.disabled","webhookId":"` + e.ID + `","reason":"` + e.DisabledWhy + `"}`)}, w.err
+}
+
+func (w *wording) Headers(d webhook.Delivery, secrets []string, _ time.Time) map[string]string {
+	sign := func(secret string) string {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write(d.Body)
+		return hex.EncodeToString(mac.Sum(nil))
+	}
 	h := map[string]string{
-		"x-request-network-signature":   hex.EncodeToString(mac.Sum(nil)),
+		"x-request-network-signature":   sign(secrets[len(secrets)-1]),
 		"x-request-network-delivery":    d.ID,
 		"x-request-network-retry-count": strconv.Itoa(d.Attempts),
+	}
+	if len(secrets) > 1 {
+		h["x-request-network-signature-next"] = sign(secrets[0])
 	}
 	if d.Test {
 		h["x-request-network-test"] = "true"
@@ -59,12 +69,17 @@ func endpoint(id, url string) merchant.Endpoint {
 }
 
 func service(store webhook.Store, client *http.Client, w *wording) *webhook.Service {
-	return webhook.New(store, client, map[string]webhook.Encoder{"request": w}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return webhook.New(webhook.Config{
+		Store: store, Guard: &webhook.Guard{AllowLoopback: true}, Client: client,
+		Encoders: map[string]webhook.Encoder{"request": w}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
 }
+
+var happened = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // withEvent puts one event of a payment that a client id made ("" for a key).
 func withEvent(m *memory, clientID string) job.Job {
-	m.events["E1"] = payment.Event{ID: "E1", Payment: "P1", Merchant: shop, Dialect: "request", Kind: payment.EventPaid}
+	m.events["E1"] = payment.Event{ID: "E1", Seq: 3, Payment: "P1", Merchant: shop, Dialect: "request", Kind: payment.EventPaid, At: happened}
 	m.payments["P1"] = &payment.Payment{ID: "P1", Terms: payment.Terms{Merchant: shop, ClientID: clientID}}
 	return job.Job{Kind: webhook.RelayKind, Args: "E1"}
 }
@@ -111,6 +126,16 @@ func TestRelayReachesTheEndpointsThatAreToHear(t *testing.T) {
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("deliveries %q, want %q", got, c.want)
+			}
+			// The feed has every message once, also those that nobody hears.
+			if len(m.entries) != len(c.messages) {
+				t.Errorf("feed %+v, want %d entries", m.entries, len(c.messages))
+			}
+			for i, e := range m.entries {
+				if e.Event != c.messages[i].Event || e.EventID != "E1" || e.Payment != "P1" || e.Merchant != shop || e.Sequence != 3 ||
+					e.ClientID != c.clientID || string(e.Body) != string(c.messages[i].Body) || !e.At.Equal(happened) {
+					t.Errorf("entry %+v", e)
+				}
 			}
 		})
 	}

@@ -50,14 +50,19 @@ func Key(secret string) ([]byte, error) {
 	return key, nil
 }
 
-// Sign returns the value of HeaderSignature for a message.
-func Sign(secret, id string, at time.Time, body []byte) (string, error) {
-	key, err := Key(secret)
-	if err != nil {
-		return "", err
+// Sign returns the value of HeaderSignature for a message: a signature for each
+// secret in their order, separated by a space.
+func Sign(secrets []string, id string, at time.Time, body []byte) (string, error) {
+	all := make([]string, len(secrets))
+	for i, secret := range secrets {
+		key, err := Key(secret)
+		if err != nil {
+			return "", err
+		}
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
+		mac.Write(body)
+		all[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
-	mac.Write(body)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)), nil
+	return strings.Join(all, " "), nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -25,6 +26,9 @@ type memory struct {
 	endpoints  []merchant.Endpoint
 	deliveries map[string]webhook.Delivery
 	attempts   []webhook.Attempt
+	entries    []webhook.Entry
+	health     map[string]webhook.Health
+	failedAt   map[string]time.Time
 	failRecord error // what the next Attempted returns instead of recording
 }
 
@@ -32,6 +36,7 @@ func newMemory(endpoints ...merchant.Endpoint) *memory {
 	return &memory{
 		events: map[string]payment.Event{}, payments: map[payment.ID]*payment.Payment{},
 		endpoints: endpoints, deliveries: map[string]webhook.Delivery{},
+		health: map[string]webhook.Health{}, failedAt: map[string]time.Time{},
 	}
 }
 
@@ -51,9 +56,62 @@ func (m *memory) Endpoints(_ context.Context, id payment.MerchantID) ([]merchant
 	return slices.DeleteFunc(slices.Clone(m.endpoints), func(e merchant.Endpoint) bool { return e.Merchant != id }), nil
 }
 
-func (m *memory) SaveDeliveries(_ context.Context, ds []webhook.Delivery) error {
+func (m *memory) Endpoint(_ context.Context, id payment.MerchantID, endpoint string) (merchant.Endpoint, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, e := range m.endpoints {
+		if e.ID == endpoint && e.Merchant == id {
+			return e, nil
+		}
+	}
+	return merchant.Endpoint{}, errNone
+}
+
+func (m *memory) InsertEndpoint(_ context.Context, e merchant.Endpoint) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endpoints = append(m.endpoints, e)
+	return nil
+}
+
+// set changes an endpoint.
+func (m *memory) set(endpoint string, f func(*merchant.Endpoint)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.endpoints {
+		if m.endpoints[i].ID == endpoint {
+			f(&m.endpoints[i])
+			return nil
+		}
+	}
+	return errNone
+}
+
+func (m *memory) SetEndpointActive(_ context.Context, _ payment.MerchantID, id string, active bool) error {
+	delete(m.health, id)
+	return m.set(id, func(e *merchant.Endpoint) { e.Active, e.DisabledAt, e.DisabledWhy = active, time.Time{}, "" })
+}
+
+func (m *memory) DeleteEndpoint(_ context.Context, _ payment.MerchantID, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endpoints = slices.DeleteFunc(m.endpoints, func(e merchant.Endpoint) bool { return e.ID == id })
+	return nil
+}
+
+func (m *memory) RotateSecret(_ context.Context, id, old, secret string, until time.Time) error {
+	return m.set(id, func(e *merchant.Endpoint) { e.Secret, e.PreviousSecret, e.PreviousUntil = secret, old, until })
+}
+
+func (m *memory) SaveDeliveries(_ context.Context, entries []webhook.Entry, ds []webhook.Delivery) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range entries {
+		if !slices.ContainsFunc(m.entries, func(o webhook.Entry) bool { return o.EventID == e.EventID && o.Event == e.Event }) {
+			e.Position = int64(len(m.entries) + 1)
+			m.entries = append(m.entries, e)
+		}
+	}
 	for _, d := range ds {
 		same := false
 		for _, o := range m.deliveries {
@@ -77,21 +135,87 @@ func (m *memory) Delivery(_ context.Context, id string) (webhook.Delivery, merch
 	return d, m.endpoints[i], nil
 }
 
-func (m *memory) Attempted(ctx context.Context, id string, a webhook.Attempt, s webhook.DeliveryState, next time.Time) error {
+func (m *memory) Attempted(ctx context.Context, id string, a webhook.Attempt, s webhook.DeliveryState, next time.Time) (webhook.Health, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := errors.Join(ctx.Err(), m.failRecord); err != nil {
 		m.failRecord = nil
-		return err
+		return webhook.Health{}, err
 	}
 	d, ok := m.deliveries[id]
 	if !ok {
-		return errNone
+		return webhook.Health{}, errNone
 	}
 	d.Attempts, d.Last, d.State, d.NextAt = d.Attempts+1, a, s, next
 	m.deliveries[id] = d
 	m.attempts = append(m.attempts, a)
-	return nil
+	if a.Error == "" {
+		delete(m.health, d.Endpoint)
+		return webhook.Health{}, nil
+	}
+	h := m.health[d.Endpoint]
+	if h.Failures == 0 || m.failedAt[d.Endpoint].Before(a.At.Add(-webhook.Pause)) {
+		h = webhook.Health{FailingSince: a.At}
+	}
+	h.Failures++
+	m.health[d.Endpoint], m.failedAt[d.Endpoint] = h, a.At
+	return h, nil
+}
+
+func (m *memory) Disable(ctx context.Context, id string, at time.Time, why string, notice []webhook.Entry, ds []webhook.Delivery) (bool, error) {
+	done := false
+	err := m.set(id, func(e *merchant.Endpoint) {
+		if done = e.Active && m.health[id].Failures > 0; done {
+			e.Active, e.DisabledAt, e.DisabledWhy = false, at, why
+		}
+	})
+	if err != nil || !done {
+		return false, err
+	}
+	return true, m.SaveDeliveries(ctx, notice, ds)
+}
+
+func (m *memory) GiveUpQueued(_ context.Context, endpoint, why string, limit int) (n int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, d := range m.deliveries {
+		if d.Endpoint == endpoint && d.State == webhook.Queued && n < limit {
+			d.State, d.Last.Error = webhook.Exhausted, why
+			m.deliveries[id] = d
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (m *memory) ReplayRange(_ context.Context, r webhook.Range, now time.Time, limit int) (n int, last string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(m.deliveries)) {
+		d := m.deliveries[id]
+		if d.Endpoint != r.Endpoint || d.ID <= r.After || d.State == webhook.Queued || (r.Failed && d.State != webhook.Exhausted) {
+			continue
+		}
+		if n == limit {
+			return n, last, nil
+		}
+		d.State, d.NextAt = webhook.Queued, now
+		m.deliveries[id] = d
+		n, last = n+1, id
+	}
+	return n, "", nil
+}
+
+func (m *memory) Feed(_ context.Context, f webhook.FeedFilter) ([]webhook.Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.entries), func(e webhook.Entry) bool { return e.Position <= f.After }), nil
+}
+
+func (m *memory) FeedHead(context.Context, payment.MerchantID) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.entries)), nil
 }
 
 func (m *memory) Deliveries(_ context.Context, f webhook.Filter) ([]webhook.Delivery, error) {
@@ -99,7 +223,7 @@ func (m *memory) Deliveries(_ context.Context, f webhook.Filter) ([]webhook.Deli
 	defer m.mu.Unlock()
 	var ds []webhook.Delivery
 	for _, d := range m.deliveries {
-		if (f.Merchant == "" || d.Merchant == f.Merchant) && (f.Payment == "" || d.Payment == f.Payment) &&
+		if (f.Merchant == "" || d.Merchant == f.Merchant) && (f.Endpoint == "" || d.Endpoint == f.Endpoint) && (f.Payment == "" || d.Payment == f.Payment) &&
 			(f.State == "" || d.State == f.State) && (f.Before == "" || d.ID < f.Before) {
 			ds = append(ds, d)
 		}

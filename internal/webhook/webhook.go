@@ -23,8 +23,13 @@ type Message struct {
 // called once per event; later deliveries repeat the same bytes.
 type Encoder interface {
 	Encode(ctx context.Context, e payment.Event, p *payment.Payment) ([]Message, error)
-	// Headers returns the dialect's own headers for one attempt.
-	Headers(d Delivery, secret string, now time.Time) map[string]string
+	// Disabled words that the server switched an endpoint off: when and why is in
+	// DisabledAt and DisabledWhy.
+	Disabled(e merchant.Endpoint) (Message, error)
+	// Headers returns the dialect's own headers for one attempt. secrets are those
+	// that sign now: one, or while a rotation's overlap lasts the new one and the
+	// one it replaces.
+	Headers(d Delivery, secrets []string, now time.Time) map[string]string
 }
 
 // DeliveryState says who acts next.
@@ -63,9 +68,63 @@ type Attempt struct {
 	Took   time.Duration
 }
 
+// Health is how an endpoint has done since a delivery last arrived there.
+type Health struct {
+	FailingSince time.Time // the first failure, zero if there was none
+	Failures     int
+}
+
+// An endpoint is switched off after so much time of nothing but failures, so
+// many of them, without a pause longer than Pause: failures before a longer one
+// no longer count, because nobody knows how the endpoint did in between. The
+// longest wait between two attempts of one delivery is shorter.
+const (
+	DisableAfter    = 5 * 24 * time.Hour
+	DisableFailures = 10
+	Pause           = 48 * time.Hour
+)
+
+// Hopeless reports whether the endpoint is to be switched off.
+func (h Health) Hopeless(now time.Time) bool {
+	return !h.FailingSince.IsZero() && h.Failures >= DisableFailures && now.Sub(h.FailingSince) >= DisableAfter
+}
+
+// Entry is a message in a merchant's feed, where it is kept whether or not an
+// endpoint heard it.
+type Entry struct {
+	Merchant payment.MerchantID
+	Position int64  // from 1 in each merchant, without gaps, in the order of commits; the store gives it
+	ID       string // ULID
+	EventID  string // the payment event it tells of
+	Payment  payment.ID
+	Sequence int64  // the event's place in the payment's log: orders the messages of one payment
+	Event    string // the dialect's name for it
+	ClientID string // that made the payment, "" if a key did
+	Body     []byte
+	At       time.Time // when it happened
+}
+
+// FeedFilter selects entries, oldest first.
+type FeedFilter struct {
+	Merchant payment.MerchantID
+	ClientID string     // only those of payments it made, "" for all
+	Payment  payment.ID // "" for all
+	After    int64      // position to continue above, 0 for the start
+	Limit    int
+}
+
+// Range selects deliveries to an endpoint, by when they came into being.
+type Range struct {
+	Endpoint string
+	From, To time.Time // zero for no limit; To is not in the range
+	Failed   bool      // only those that were given up
+	After    string    // delivery id to continue above, "" for the start
+}
+
 // Filter selects deliveries for listing, newest first.
 type Filter struct {
 	Merchant payment.MerchantID // "" for all
+	Endpoint string             // "" for all
 	Payment  payment.ID         // "" for all
 	State    DeliveryState      // "" for all
 	Before   string             // delivery id to continue below, "" for the start
@@ -78,19 +137,48 @@ type Store interface {
 	Event(ctx context.Context, id string) (payment.Event, *payment.Payment, error)
 	// Endpoints returns a merchant's endpoints with their secrets opened.
 	Endpoints(ctx context.Context, m payment.MerchantID) ([]merchant.Endpoint, error)
-	// SaveDeliveries stores deliveries and enqueues a DeliverKind job for each,
-	// in one transaction. A delivery for the same event, endpoint and event name
-	// that is there already is left alone; tests (EventID "") are never the same.
-	SaveDeliveries(ctx context.Context, ds []Delivery) error
+	// Endpoint is one of a merchant's. Fault: NotFound "webhook_not_found".
+	Endpoint(ctx context.Context, m payment.MerchantID, id string) (merchant.Endpoint, error)
+	InsertEndpoint(ctx context.Context, e merchant.Endpoint) error
+	SetEndpointActive(ctx context.Context, m payment.MerchantID, id string, active bool) error
+	DeleteEndpoint(ctx context.Context, m payment.MerchantID, id string) error
+	// RotateSecret puts a secret in the place of old, which signs beside it until
+	// the given time, or no longer if that is zero. Fault: Conflict if the secret
+	// is not old any more.
+	RotateSecret(ctx context.Context, endpoint, old, secret string, until time.Time) error
+
+	// SaveDeliveries adds messages of one merchant to its feed, stores deliveries
+	// and enqueues a DeliverKind job in the endpoint's lane for each, in one
+	// transaction. A message of the same event and name that is there already is
+	// left alone, and so is a delivery for the same event, endpoint and name; tests
+	// (EventID "") are never the same.
+	SaveDeliveries(ctx context.Context, entries []Entry, ds []Delivery) error
 	// Delivery loads one delivery and its endpoint, secret opened. Fault:
 	// NotFound if either is gone; the delivery is returned if it is there.
 	Delivery(ctx context.Context, id string) (Delivery, merchant.Endpoint, error)
 	// Attempted counts a try and records its outcome and the state it leaves;
-	// next is zero unless that is Queued.
-	Attempted(ctx context.Context, id string, a Attempt, s DeliveryState, next time.Time) error
+	// next is zero unless that is Queued. It returns how the endpoint has done
+	// since: nothing unless the try failed, was no test and the endpoint is active.
+	Attempted(ctx context.Context, id string, a Attempt, s DeliveryState, next time.Time) (Health, error)
+	// Disable switches an endpoint off for failing, and saves the notice of it and
+	// its deliveries in the same transaction. Nothing happens, and false is
+	// returned, if it is off or has worked in the meantime.
+	Disable(ctx context.Context, endpoint string, at time.Time, why string, notice []Entry, ds []Delivery) (bool, error)
+	// GiveUpQueued makes up to limit queued deliveries of an endpoint exhausted and
+	// returns how many it were.
+	GiveUpQueued(ctx context.Context, endpoint, why string, limit int) (int, error)
 	// Deliveries lists, newest first.
 	Deliveries(ctx context.Context, f Filter) ([]Delivery, error)
 	// Replay makes a delivery due now, whatever its state, and enqueues its job.
 	// Fault: NotFound.
 	Replay(ctx context.Context, id string, now time.Time) error
+	// ReplayRange is Replay for up to limit deliveries, the oldest first. Tests and
+	// what is queued are passed over. last continues the range as its next After,
+	// "" if there is nothing more.
+	ReplayRange(ctx context.Context, r Range, now time.Time, limit int) (replayed int, last string, err error)
+
+	// Feed returns entries, oldest first.
+	Feed(ctx context.Context, f FeedFilter) ([]Entry, error)
+	// FeedHead is the position of a merchant's newest entry, 0 if there is none.
+	FeedHead(ctx context.Context, m payment.MerchantID) (int64, error)
 }

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/webhook"
@@ -20,61 +22,6 @@ import (
 type Encoder struct {
 	Book    *asset.Book
 	BaseURL string
-}
-
-type paymentEvent struct {
-	Event            string     `json:"event"`
-	RequestID        string     `json:"requestId"`
-	RequestIDUpper   string     `json:"requestID"`
-	PaymentReference string     `json:"paymentReference"`
-	Explorer         string     `json:"explorer"`
-	Amount           string     `json:"amount"`
-	TotalAmountPaid  string     `json:"totalAmountPaid"`
-	ExpectedAmount   string     `json:"expectedAmount"`
-	Timestamp        string     `json:"timestamp"`
-	TxHash           string     `json:"txHash"`
-	PayerAddress     *string    `json:"payerAddress"`
-	PayerEOAAddress  *string    `json:"payerEoaAddress"`
-	Network          string     `json:"network"`
-	Currency         string     `json:"currency"`
-	PaymentCurrency  string     `json:"paymentCurrency"`
-	IsCryptoToFiat   bool       `json:"isCryptoToFiat"`
-	SubStatus        string     `json:"subStatus"`
-	PaymentProcessor string     `json:"paymentProcessor"`
-	Fees             []eventFee `json:"fees"`
-
-	// Additions to the documented shape.
-	SecurePaymentToken string `json:"securePaymentToken"`
-	Reference          string `json:"reference,omitempty"`
-	PayerIdentifier    string `json:"payerIdentifier,omitempty"`
-	ExcessAmount       string `json:"excessAmount,omitempty"`
-	ClientID           string `json:"clientId,omitempty"`
-	Origin             string `json:"origin,omitempty"`
-}
-
-type eventFee struct {
-	Type     string `json:"type"`
-	Amount   string `json:"amount"`
-	Currency string `json:"currency"`
-}
-
-type failedEvent struct {
-	Event              string `json:"event"`
-	RequestID          string `json:"requestId"`
-	RequestIDUpper     string `json:"requestID"`
-	PaymentReference   string `json:"paymentReference"`
-	SubStatus          string `json:"subStatus"`
-	PaymentProcessor   string `json:"paymentProcessor"`
-	SecurePaymentToken string `json:"securePaymentToken"`
-	Timestamp          string `json:"timestamp"`
-}
-
-type unsafeEvent struct {
-	Event              string `json:"event"`
-	RequestID          string `json:"requestId"`
-	SecurePaymentToken string `json:"securePaymentToken"`
-	Detail             string `json:"detail"`
-	Timestamp          string `json:"timestamp"`
 }
 
 // processor is one of the two values the vendor documents; receivers match on it.
@@ -94,15 +41,21 @@ func (e Encoder) Encode(_ context.Context, ev payment.Event, p *payment.Payment)
 	case payment.EventSurplus:
 		return e.moved("payment.overpaid", false, ev, p)
 	case payment.EventFailed:
-		r := p.Terms.Requests[max(ev.Request, 0)]
-		return one("payment.failed", failedEvent{
-			Event: "payment.failed", RequestID: r.ID, RequestIDUpper: r.ID, PaymentReference: r.Reference, SubStatus: ev.Detail,
-			PaymentProcessor: processor, SecurePaymentToken: string(p.ID), Timestamp: second(ev.At),
+		return e.failed(ev, p)
+	case payment.EventRefunded:
+		return e.refunded(ev, p)
+	case payment.EventUser:
+		return e.user(ev, p)
+	case payment.EventRejected:
+		return one("secure_payment.access_rejected", rejectedEvent{
+			Event: "secure_payment.access_rejected", RequestID: p.Terms.Requests[0].ID,
+			AttemptedPayerWalletAddress: strings.ToLower(ev.Fields[payment.FieldWallet]), Timestamp: timestamp(ev.At),
+			SecurePaymentToken: string(p.ID), RequestIDs: requestIDs(p), Reason: ev.Fields[payment.FieldReason], Sequence: ev.Seq,
 		})
 	case payment.EventUnsafe:
 		return one("secure_payment.unsafe", unsafeEvent{
 			Event: "secure_payment.unsafe", RequestID: p.Terms.Requests[0].ID, SecurePaymentToken: string(p.ID),
-			Detail: ev.Detail, Timestamp: second(ev.At),
+			Detail: ev.Detail, Timestamp: second(ev.At), Sequence: ev.Seq,
 		})
 	case payment.EventCreated, payment.EventAnnounced, payment.EventSeen, payment.EventReorged, payment.EventExpired, payment.EventCanceled:
 		return nil, nil
@@ -116,6 +69,14 @@ func one(name string, v any) ([]webhook.Message, error) {
 		return nil, fmt.Errorf("encode %s: %w", name, err)
 	}
 	return []webhook.Message{{Event: name, Body: body}}, nil
+}
+
+func requestIDs(p *payment.Payment) []string {
+	ids := make([]string, len(p.Terms.Requests))
+	for i, r := range p.Terms.Requests {
+		ids[i] = r.ID
+	}
+	return ids
 }
 
 // moved words an event about money.
@@ -140,7 +101,7 @@ func (e Encoder) moved(name string, variants bool, ev payment.Event, p *payment.
 		b.Event = n
 		m := webhook.Message{Event: n}
 		if n == name+".client_id" {
-			b.ClientID, b.Origin, m.ClientID = p.Terms.ClientID, p.Terms.Origin, p.Terms.ClientID
+			m.ClientID = p.Terms.ClientID
 		}
 		if m.Body, err = webhook.Marshal(b); err != nil {
 			return nil, fmt.Errorf("encode %s: %w", n, err)
@@ -163,7 +124,9 @@ func (e Encoder) body(ev payment.Event, p *payment.Payment) (paymentEvent, error
 		Amount: human(x.Amount), TotalAmountPaid: human(new(big.Int).Add(ev.Standing.Settled, ev.Standing.Late)), ExpectedAmount: human(r.Due),
 		Timestamp: second(ev.At), TxHash: x.Evidence.Tx, PayerAddress: optional(x.Evidence.Payer), PayerEOAAddress: optional(x.Evidence.Payer),
 		Network: token.Network, Currency: token.Symbol, PaymentCurrency: token.Symbol, PaymentProcessor: processor, Fees: []eventFee{},
-		SecurePaymentToken: string(p.ID), Reference: p.Terms.Reference, PayerIdentifier: p.Terms.PayerIdentifier,
+		SecurePaymentToken: string(p.ID), Sequence: ev.Seq, Payee: r.Payee.String(), Reference: p.Terms.Reference,
+		PayerIdentifier: p.Terms.PayerIdentifier, RecipientIdentifier: p.Terms.RecipientIdentifier,
+		ClientID: p.Terms.ClientID, Origin: p.Terms.Origin,
 	}
 	if b.Explorer == "" {
 		b.Explorer = e.BaseURL + "/?token=" + string(p.ID)
@@ -177,18 +140,117 @@ func (e Encoder) body(ev payment.Event, p *payment.Payment) (paymentEvent, error
 	return b, nil
 }
 
+// failures are our words for the reasons that payments fail for.
+var failures = map[string]string{
+	"compliance_failed":     "A compliance check refused the recipient's wallet.",
+	"safe_execution_failed": "The Safe's transaction was executed and failed.",
+	"safe_deadline_passed":  "The Safe's transaction was not executed in time.",
+}
+
+// failed words the end of a payment that can no longer be made. It fails as a
+// whole; the documented body has room for one request, so the others are beside it.
+func (e Encoder) failed(ev payment.Event, p *payment.Payment) ([]webhook.Message, error) {
+	r := p.Terms.Requests[max(ev.Request, 0)]
+	token, ok := e.Book.Token(r.Asset)
+	if !ok {
+		return nil, fmt.Errorf("asset %s is not known any more", r.Asset)
+	}
+	paid := new(big.Int)
+	for _, x := range p.Transfers {
+		if x.Request == r.Index && x.Stage == payment.Final && !x.At.After(ev.At) {
+			paid.Add(paid, x.Credit)
+		}
+	}
+	why, known := failures[ev.Detail]
+	if !known {
+		why = "The payment failed."
+	}
+	due := money.Format(r.Due, token.Decimals)
+	return one("payment.failed", failedEvent{
+		Event: "payment.failed", RequestID: r.ID, RequestIDUpper: r.ID, PaymentReference: r.Reference, SubStatus: ev.Detail,
+		PaymentProcessor: processor, Amount: due, TotalAmountPaid: money.Format(paid, token.Decimals), ExpectedAmount: due,
+		Timestamp: second(ev.At), PaymentCurrency: token.Symbol, FailureReason: why,
+		SecurePaymentToken: string(p.ID), RequestIDs: requestIDs(p), Reference: p.Terms.Reference, Sequence: ev.Seq,
+	})
+}
+
+func (e Encoder) refunded(ev payment.Event, p *payment.Payment) ([]webhook.Message, error) {
+	if ev.Request < 0 || ev.Request >= len(p.Terms.Requests) {
+		return nil, fmt.Errorf("event %s of kind %s names no request", ev.ID, ev.Kind)
+	}
+	r := p.Terms.Requests[ev.Request]
+	token, ok := e.Book.Token(r.Asset)
+	amount, valid := new(big.Int).SetString(ev.Fields[payment.FieldAmount], 10)
+	if !ok || !valid {
+		return nil, fmt.Errorf("event %s refunds %q of asset %s", ev.ID, ev.Fields[payment.FieldAmount], r.Asset)
+	}
+	return one("payment.refunded", refundedEvent{
+		Event: "payment.refunded", RequestID: r.ID, RequestIDUpper: r.ID, PaymentReference: r.Reference, RefundedTo: ev.Fields[payment.FieldWallet],
+		RefundAmount: money.Format(amount, token.Decimals), Currency: token.Symbol, Timestamp: timestamp(ev.At), PaymentProcessor: processor,
+		TxHash: ev.Fields[payment.FieldTx], Network: token.Network, SecurePaymentToken: string(p.ID), Reference: p.Terms.Reference, Sequence: ev.Seq,
+	})
+}
+
+// user words what the payer's page told. A wallet's account is in it as a hash only.
+func (e Encoder) user(ev payment.Event, p *payment.Payment) ([]webhook.Message, error) {
+	w := userEvent{
+		Event: "secure_payment.user_event", UserEvent: ev.Fields[payment.FieldAction], SecurePaymentToken: string(p.ID), RequestIDs: requestIDs(p),
+		OccurredAt: ev.Fields[payment.FieldOccurred], Timestamp: timestamp(ev.At), Sequence: ev.Seq,
+		Properties: userProperties{
+			WalletProvider: ev.Fields[payment.FieldProvider], SubmissionID: ev.Fields[payment.FieldTx],
+			PaymentType: typeOf(p), WalletAddressHashed: ev.Fields[payment.FieldHash],
+		},
+	}
+	if len(w.RequestIDs) == 1 {
+		w.RequestID = w.RequestIDs[0]
+	}
+	if w.OccurredAt == "" {
+		w.OccurredAt = w.Timestamp
+	}
+	if w.Properties.SubmissionID != "" {
+		w.Properties.SubmissionIDType = "evm_tx_hash"
+	}
+	// Payers pay on the payment's own chain until there is another way.
+	if token, ok := e.Book.Token(p.Terms.Requests[0].Asset); ok {
+		w.Properties.SelectedSourceChain = token.Network
+	}
+	return one(w.Event, w)
+}
+
+// Disabled implements webhook.Encoder. What follows the path of the endpoint's
+// URL is left out: it may be a secret that another endpoint must not learn.
+func (e Encoder) Disabled(at merchant.Endpoint) (webhook.Message, error) {
+	shown, _, _ := strings.Cut(at.URL, "?")
+	ms, err := one(eventDisabled, disabledEvent{
+		Event: eventDisabled, WebhookID: at.ID, URL: shown, ClientID: at.ClientID, Reason: at.DisabledWhy,
+		FailingSince: timestamp(at.FailingSince), Timestamp: timestamp(at.DisabledAt),
+	})
+	if err != nil {
+		return webhook.Message{}, err
+	}
+	return ms[0], nil
+}
+
 // second is ISO-8601 in UTC without fractions, as in the vendor's webhooks.
 func second(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Headers implements webhook.Encoder. The signature is over the body alone, as
-// documented; careful receivers use the timestamped one beside it.
-func (e Encoder) Headers(d webhook.Delivery, secret string, _ time.Time) map[string]string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(d.Body)
+// documented; careful receivers use the timestamped one beside it. The documented
+// header holds one signature: while a rotation's overlap lasts it stays with the
+// secret that every receiver has, and the new one's is beside it.
+func (e Encoder) Headers(d webhook.Delivery, secrets []string, _ time.Time) map[string]string {
+	sign := func(secret string) string {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write(d.Body)
+		return hex.EncodeToString(mac.Sum(nil))
+	}
 	h := map[string]string{
-		"x-request-network-signature":   hex.EncodeToString(mac.Sum(nil)),
+		"x-request-network-signature":   sign(secrets[len(secrets)-1]),
 		"x-request-network-delivery":    d.ID,
 		"x-request-network-retry-count": strconv.Itoa(d.Attempts),
+	}
+	if len(secrets) > 1 {
+		h["x-request-network-signature-next"] = sign(secrets[0])
 	}
 	if d.Test {
 		h["x-request-network-test"] = "true"

@@ -23,13 +23,13 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		m := f.merchant(t).ID
 		e := f.endpoint(t, m, "https://a.example/")
 		d := f.delivery(m, e.ID, f.id())
-		must(t, f.SaveDeliveries(t.Context(), []webhook.Delivery{d}))
+		must(t, f.SaveDeliveries(t.Context(), nil, []webhook.Delivery{d}))
 		got, to, err := f.Delivery(t.Context(), d.ID)
 		must(t, err)
 		exact(t, "delivery", got, d)
 		exact(t, "endpoint", to, e)
-		if jobs := f.due(t, start); len(jobs) != 1 || jobs[0].Kind != webhook.DeliverKind || jobs[0].Args != d.ID {
-			t.Errorf("got jobs %+v, want one that delivers %s", jobs, d.ID)
+		if jobs := f.due(t, start); len(jobs) != 1 || jobs[0].Kind != webhook.DeliverKind || jobs[0].Args != d.ID || jobs[0].Lane != e.ID {
+			t.Errorf("got jobs %+v, want one that delivers %s in the endpoint's lane", jobs, d.ID)
 		}
 		_, _, err = f.Delivery(t.Context(), "01KE0000000000000000000000")
 		refused(t, "an unknown one", err, fault.NotFound, "delivery_not_found")
@@ -46,9 +46,9 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		other := f.delivery(m, "e1", event)
 		other.Event = "payment.confirmed.checkout"
 		first = append(first, other)
-		must(t, f.SaveDeliveries(t.Context(), first))
+		must(t, f.SaveDeliveries(t.Context(), nil, first))
 		again := []webhook.Delivery{f.delivery(m, "e1", event), f.delivery(m, "e2", event), f.delivery(m, "e3", event)}
-		must(t, f.SaveDeliveries(t.Context(), again))
+		must(t, f.SaveDeliveries(t.Context(), nil, again))
 		all, err := f.Deliveries(t.Context(), webhook.Filter{})
 		must(t, err)
 		exact(t, "kept", ids(all), []string{again[2].ID, first[2].ID, first[1].ID, first[0].ID})
@@ -59,17 +59,17 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		for i := range tests {
 			tests[i].Test = true
 		}
-		must(t, f.SaveDeliveries(t.Context(), tests))
+		must(t, f.SaveDeliveries(t.Context(), nil, tests))
 		if jobs := f.due(t, start); len(jobs) != 2 {
 			t.Errorf("%d jobs for two tests: tests are never the same", len(jobs))
 		}
-		must(t, f.SaveDeliveries(t.Context(), nil))
+		must(t, f.SaveDeliveries(t.Context(), nil, nil))
 	},
 
 	"attempts and replays": func(t *testing.T, f *fixture) {
 		m := f.merchant(t).ID
 		d := f.delivery(m, f.endpoint(t, m, "https://a.example/").ID, f.id())
-		must(t, f.SaveDeliveries(t.Context(), []webhook.Delivery{d}))
+		must(t, f.SaveDeliveries(t.Context(), nil, []webhook.Delivery{d}))
 		f.due(t, start)
 		stored := func(what string) {
 			t.Helper()
@@ -79,20 +79,21 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		}
 		d.Last = webhook.Attempt{At: start.Add(time.Second), Status: 503, Error: "Service Unavailable", Took: 1500 * time.Microsecond}
 		d.State, d.NextAt, d.Attempts = webhook.Queued, start.Add(time.Minute), 1
-		must(t, f.Attempted(t.Context(), d.ID, d.Last, d.State, d.NextAt))
+		f.attempted(t, d.ID, d.Last, d.State, d.NextAt)
 		stored("after a failure")
 		hostile := webhook.Attempt{At: start, Error: "bad\x00 header \xff\xfe"}
-		must(t, f.Attempted(t.Context(), d.ID, hostile, webhook.Exhausted, time.Time{}))
+		f.attempted(t, d.ID, hostile, webhook.Exhausted, time.Time{})
 		d.Last, d.State, d.NextAt, d.Attempts = hostile, webhook.Exhausted, time.Time{}, 2
 		d.Last.Error = "bad\uFFFD header \uFFFD"
 		stored("after a receiver's strange words")
 		must(t, f.Replay(t.Context(), d.ID, start.Add(time.Hour)))
 		d.State, d.NextAt = webhook.Queued, start.Add(time.Hour)
 		stored("replayed")
-		if jobs := f.due(t, start.Add(time.Hour)); len(jobs) != 1 || jobs[0].Args != d.ID {
+		if jobs := f.due(t, start.Add(time.Hour)); len(jobs) != 1 || jobs[0].Args != d.ID || jobs[0].Lane != d.Endpoint {
 			t.Errorf("a replay left the jobs %+v", jobs)
 		}
-		refused(t, "an attempt at nothing", f.Attempted(t.Context(), "x", d.Last, d.State, start), fault.NotFound, "delivery_not_found")
+		_, err := f.Attempted(t.Context(), "x", d.Last, d.State, start)
+		refused(t, "an attempt at nothing", err, fault.NotFound, "delivery_not_found")
 		refused(t, "a replay of nothing", f.Replay(t.Context(), "x", start), fault.NotFound, "delivery_not_found")
 	},
 
@@ -100,19 +101,22 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		merchantIDs := []payment.MerchantID{f.merchant(t).ID, f.merchant(t).ID}
 		var all []webhook.Delivery
 		for i := range 20 {
-			d := f.delivery(merchantIDs[i%2], "e", fmt.Sprint("event", i))
+			d := f.delivery(merchantIDs[i%2], fmt.Sprint("e", i%4/3), fmt.Sprint("event", i))
 			d.Payment = payment.ID(fmt.Sprintf("01KE%022d", i%3))
 			d.State = []webhook.DeliveryState{webhook.Queued, webhook.Delivered, webhook.Exhausted}[i%3]
-			must(t, f.SaveDeliveries(t.Context(), []webhook.Delivery{d}))
+			must(t, f.SaveDeliveries(t.Context(), nil, []webhook.Delivery{d}))
 			all = append([]webhook.Delivery{d}, all...)
 		}
 		for _, m := range []payment.MerchantID{"", merchantIDs[0], merchant.Merchant{}.ID} {
 			for _, p := range []payment.ID{"", "01KE0000000000000000000001", "01KE0000000000000000000999"} {
-				for _, state := range []webhook.DeliveryState{"", webhook.Delivered, webhook.Exhausted} {
+				for i, state := range []webhook.DeliveryState{"", webhook.Delivered, webhook.Exhausted, ""} {
 					filter := webhook.Filter{Merchant: m, Payment: p, State: state, Limit: 3}
+					if i == 3 {
+						filter.Endpoint = "e1"
+					}
 					var want, got []string
 					for _, d := range all {
-						if (m == "" || d.Merchant == m) && (p == "" || d.Payment == p) && (state == "" || d.State == state) {
+						if (m == "" || d.Merchant == m) && (p == "" || d.Payment == p) && (state == "" || d.State == state) && (filter.Endpoint == "" || d.Endpoint == filter.Endpoint) {
 							want = append(want, d.ID)
 						}
 					}
@@ -133,6 +137,13 @@ var webhooks = map[string]func(*testing.T, *fixture){
 			}
 		}
 	},
+}
+
+func (f *fixture) attempted(t testing.TB, id string, a webhook.Attempt, s webhook.DeliveryState, next time.Time) webhook.Health {
+	t.Helper()
+	h, err := f.Attempted(t.Context(), id, a, s, next)
+	must(t, err)
+	return h
 }
 
 func ids(ds []webhook.Delivery) []string {

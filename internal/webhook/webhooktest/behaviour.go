@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Answer answers with a status.
@@ -66,5 +67,25 @@ func Reset() Behaviour {
 			_ = tcp.SetLinger(0) // only decides between FIN and RST
 		}
 		_ = conn.Close()
+	}
+}
+
+// Drip begins an answer and sends a byte of its header from time to time, for
+// as long as the caller listens.
+func Drip() Behaviour {
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(http.ErrAbortHandler) // the server then drops the connection itself
+		}
+		defer func() { _ = conn.Close() }()
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for _, next := range "HTTP/1.1 200 OK\r\nX-Drip: " + strings.Repeat("x", 1<<20) {
+			if _, err := conn.Write([]byte(string(next))); err != nil {
+				return
+			}
+			<-tick.C
+		}
 	}
 }

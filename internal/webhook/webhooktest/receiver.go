@@ -137,7 +137,8 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // Verify checks a call as a careful receiver does: the Standard Webhooks
 // signature and its age and, where it is present, the Request API's signature,
-// over the raw body and over its re-serialised image.
+// over the raw body and over its re-serialised image. While a rotation's overlap
+// lasts, one of the two signatures of each scheme must verify.
 func Verify(secret string, h http.Header, body []byte, now time.Time) error {
 	if err := verifyStandard(secret, h, body, now); err != nil {
 		return err
@@ -153,7 +154,8 @@ func Verify(secret string, h http.Header, body []byte, now time.Time) error {
 	for what, over := range map[string][]byte{"raw body": body, "re-serialised body": image} {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write(over)
-		if !hmac.Equal([]byte(sent), []byte(hex.EncodeToString(mac.Sum(nil)))) {
+		want := []byte(hex.EncodeToString(mac.Sum(nil)))
+		if !hmac.Equal([]byte(sent), want) && !hmac.Equal([]byte(h.Get("x-request-network-signature-next")), want) {
 			return fmt.Errorf("x-request-network-signature does not verify over the %s", what)
 		}
 	}

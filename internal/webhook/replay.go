@@ -1,0 +1,67 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"quittance/internal/fault"
+)
+
+// Replay sends a delivery once more now, whatever its state: the same id and
+// the same bytes. Attempts keep counting, so a delivery that was exhausted gets
+// one more try per replay.
+//
+// Fault: NotFound.
+func (s *Service) Replay(ctx context.Context, id string) error {
+	if err := s.store.Replay(ctx, id, time.Now().UTC()); err != nil {
+		return fmt.Errorf("replaying delivery %s: %w", id, err)
+	}
+	return nil
+}
+
+// replayBatch is how many deliveries one transaction replays.
+const replayBatch = 250
+
+// ReplayRange is Replay for the deliveries of a range, the oldest first, in
+// batches, at most about limit of them. Tests and what is queued are passed over.
+// progress, unless nil, hears after each batch how many it were so far. next
+// continues the range as its After, "" if it is done.
+//
+// Fault: Invalid on field "to" if the range ends before it begins.
+func (s *Service) ReplayRange(ctx context.Context, r Range, limit int, progress func(replayed int)) (replayed int, next string, err error) {
+	if !r.To.IsZero() && r.To.Before(r.From) {
+		return 0, "", fault.Field("to", "invalid_range", "to must not be before from.")
+	}
+	for {
+		n, last, err := s.store.ReplayRange(ctx, r, time.Now().UTC(), min(replayBatch, limit-replayed))
+		if err != nil {
+			return replayed, r.After, fmt.Errorf("replaying deliveries to endpoint %s: %w", r.Endpoint, err)
+		}
+		replayed += n
+		if progress != nil {
+			progress(replayed)
+		}
+		if last == "" || replayed >= limit {
+			return replayed, last, nil
+		}
+		r.After = last
+	}
+}
+
+// Feed returns a merchant's messages, oldest first, 100 unless the filter says
+// otherwise.
+//
+// Fault: Invalid "unknown_cursor" on field "after" if the feed has never been
+// so long: then whoever asks has read another one, of a database that was lost.
+func (s *Service) Feed(ctx context.Context, f FeedFilter) ([]Entry, error) {
+	entries, err := s.store.Feed(ctx, f)
+	if err != nil || len(entries) > 0 || f.After == 0 {
+		return entries, err
+	}
+	head, err := s.store.FeedHead(ctx, f.Merchant)
+	if err == nil && f.After > head {
+		err = fault.Field("after", "unknown_cursor", "after is no cursor of this feed. Begin again with after=0.")
+	}
+	return nil, err
+}
