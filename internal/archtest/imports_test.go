@@ -27,6 +27,7 @@ var layers = []layer{
 	{"internal/lifecycle", nil, "it starts parts and knows none"},
 	{"internal/config", nil, "values only; app makes things of them"},
 	{"internal/archtest", nil, "tests only"},
+	{"internal/ratelimit", nil, "it counts keys, whatever they stand for"},
 	{"internal/asset", []string{"internal/money", "internal/fault"}, "facts about chains and tokens"},
 	{"internal/seal", []string{"internal/fault"}, "bytes in, bytes out"},
 	{"internal/job", []string{"internal/fault"}, "it runs work and knows none"},
@@ -57,7 +58,7 @@ var layers = []layer{
 }
 
 var webMay = []string{"internal/checkout", "internal/payment", "internal/rail", "internal/money", "internal/asset",
-	"internal/fault", "internal/merchant", "internal/webhook", "templates", "static"}
+	"internal/fault", "internal/merchant", "internal/ratelimit", "internal/siwe", "internal/webhook", "templates", "static"}
 
 // outside says which packages may import something that is not ours. It holds
 // for tests as well. An entry covers the package and everything below it.

@@ -79,8 +79,9 @@ CREATE INDEX wallet_sessions_by_age ON wallet_sessions (expires_at);
 -- Rate limits that several nodes share: the time at which a key has its whole
 -- allowance again (generic cell rate algorithm).
 CREATE TABLE limits (
-	key     TEXT   NOT NULL PRIMARY KEY,
-	full_at BIGINT NOT NULL
+	key     TEXT   NOT NULL PRIMARY KEY, -- a hash: no addresses are kept
+	full_at BIGINT NOT NULL,
+	taken   BIGINT NOT NULL -- how many the last one took
 );
 CREATE INDEX limits_by_age ON limits (full_at);
 

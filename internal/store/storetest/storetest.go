@@ -25,7 +25,7 @@ import (
 func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
 		"payments": payments, "transfers": transfers, "cursors": cursors, "log": log, "idempotency": idempotency,
-		"merchants": merchants, "webhooks": webhooks, "endpoints": endpoints, "feed": feed, "writes": writes, "hub": hub, "searches": searches, "screenings": screenings, "once": once, "sessions": sessions,
+		"merchants": merchants, "webhooks": webhooks, "endpoints": endpoints, "feed": feed, "writes": writes, "hub": hub, "searches": searches, "screenings": screenings, "once": once, "sessions": sessions, "limits": limits,
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {
