@@ -5,6 +5,7 @@ package templates_test
 import (
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,14 +52,19 @@ func fill(v reflect.Value, s string) {
 	}
 }
 
-// filled is a copy of p with s in every text but the payee, which is cut into
-// groups by its length.
+// filled is a copy of p with s in every text but the payees, which are cut into
+// parts by their length.
 func filled(p *templates.PayPage, s string) *templates.PayPage {
 	c := *p
 	c.Safety.Checks = append([]templates.Check(nil), c.Safety.Checks...)
 	c.Data.Chain.RPCURLs = append([]string(nil), c.Data.Chain.RPCURLs...)
+	c.Data.Assets, c.Data.Items = slices.Clone(c.Data.Assets), slices.Clone(c.Data.Items)
+	c.Items, c.Totals = slices.Clone(c.Items), slices.Clone(c.Totals)
 	fill(reflect.ValueOf(&c).Elem(), s)
 	c.Payee = ""
+	for i := range c.Items {
+		c.Items[i].Payee = ""
+	}
 	return &c
 }
 
@@ -77,7 +83,8 @@ func shape(doc *goquery.Document) string {
 }
 
 func TestHostileTextChangesNoMarkup(t *testing.T) {
-	for _, name := range []string{"open", "open-partial", "open-reorged", "seen", "paid-over", "paid-no-redirect", "expired-late", "failed", "unsafe-code-pinned"} {
+	for _, name := range []string{"open", "open-partial", "open-reorged", "seen", "paid-over", "paid-no-redirect", "expired-late", "failed", "unsafe-code-pinned",
+		"batch", "batch-long", "batch-partial", "batch-contract-fee", "batch-expired", "payee-short", "payout", "payout-paid", "access-both", "blocked"} {
 		s := story(t, name)
 		plain := filled(s.View, "harmless text")
 		_, doc := render(t, templates.Pay(plain))
@@ -141,8 +148,11 @@ func checkDocumentLinks(t *testing.T, doc *goquery.Document) {
 	})
 }
 
-func BenchmarkOpenPage(b *testing.B) {
-	p := *story(b, "open").View
+func BenchmarkOpenPage(b *testing.B)  { benchmarkPage(b, "open") }
+func BenchmarkBatchPage(b *testing.B) { benchmarkPage(b, "batch-200") }
+
+func benchmarkPage(b *testing.B, name string) {
+	p := *story(b, name).View
 	p.Assets = testAssets
 	size := &counter{}
 	if err := templates.Pay(&p).Render(b.Context(), size); err != nil {

@@ -95,13 +95,10 @@ func (p *PayPage) itemsProgress() string {
 			}
 		}
 		if n > 0 {
-			parts = append(parts, strconv.Itoa(n)+s.words)
+			parts = append(parts, strconv.Itoa(n)+" of "+strconv.Itoa(len(p.Items))+s.words)
 		}
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return strings.Join(parts, ", ") + " of " + strconv.Itoa(len(p.Items))
+	return strings.Join(parts, ", ")
 }
 
 // countWords is how many payments there are to how many accounts.
@@ -112,12 +109,22 @@ func (p *PayPage) countWords() string {
 	}
 	slices.Sort(payees)
 	words := strconv.Itoa(len(p.Items)) + " payments"
-	if n := len(slices.Compact(payees)); n == 1 {
+	switch n := len(slices.Compact(payees)); {
+	case p.PayeeShort: // shortened accounts cannot be told apart
+	case n == 1:
 		words += " to one account"
-	} else {
+	default:
 		words += " to " + strconv.Itoa(n) + " accounts"
 	}
 	return words
+}
+
+// together says how a batch is paid, while it is to be paid.
+func (p *PayPage) together() string {
+	if p.State == StateOpen {
+		return ", all in one transaction"
+	}
+	return ""
 }
 
 // all is what a batch comes to without fees, in words: "10.00 USDC and 5.00 USDT".
@@ -125,6 +132,18 @@ func (p *PayPage) all() string {
 	parts := make([]string, len(p.Totals))
 	for i, t := range p.Totals {
 		parts[i] = t.Amount + " " + t.Symbol
+	}
+	return strings.Join(parts, " and ")
+}
+
+// sumWords is what leaves the wallet, if that is more than the payees get.
+func (p *PayPage) sumWords() string {
+	parts, extra := make([]string, len(p.Totals)), false
+	for i, t := range p.Totals {
+		parts[i], extra = t.Sum+" "+t.Symbol, extra || t.extra()
+	}
+	if !extra {
+		return ""
 	}
 	return strings.Join(parts, " and ")
 }

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,10 +174,11 @@ func balanced(text string) error {
 // everywhere are the hooks that each payment's page has, stages those that the
 // script needs while the payment is alive.
 var (
-	everywhere = []string{"qt", "details", "amount", "network", "payee", "payee-copy", "payee-name", "reference", "live", "payment"}
+	everywhere = []string{"qt", "details", "network", "payee-name", "live", "payment"}
+	ofOne      = []string{"amount", "payee", "reference"}
+	ofSeveral  = []string{"amounts", "count", "items", "items-progress", "totals"}
 	stages     = []string{
-		"time-left", "fee-row", "fee", "total",
-		"safety", "safety-title", "safety-text", "safety-checks",
+		"time-left", "safety", "safety-title", "safety-text", "safety-checks",
 		"act", "wallet-list", "wallet-item", "wallet-none", "wallet-searching", "account", "account-address", "account-wallet",
 		"account-change", "wrong-chain", "switch-chain", "funds", "funds-balance", "funds-gas", "funds-missing", "funds-refresh",
 		"steps", "step-item", "go", "notice", "notice-title", "notice-text", "notice-retry", "advanced", "advanced-calls",
@@ -187,14 +189,22 @@ var (
 
 // visible is the stage that each state shows.
 var visible = map[string]string{
-	"open": "act", "seen": "progress", "paid": "success", "unsafe": "unsafe", "expired": "over", "canceled": "over", "failed": "over",
+	"open": "act", "seen": "progress", "paid": "success", "unsafe": "unsafe", "expired": "over", "canceled": "over", "failed": "over", "blocked": "over",
 }
 
 func checkPayment(t *testing.T, s templates.Story, doc *goquery.Document) {
 	t.Helper()
 	want := slices.Clone(everywhere)
+	own := ofOne
+	if s.View.Batch() {
+		own = ofSeveral
+	}
+	want = append(want, own...)
 	if s.View.State == templates.StateOpen {
 		want = append(want, stages...)
+		if !s.View.Batch() {
+			want = append(want, "fee-row", "fee", "total")
+		}
 	}
 	for _, id := range want {
 		if doc.Find("#"+id).Length() != 1 {
@@ -207,9 +217,13 @@ func checkPayment(t *testing.T, s templates.Story, doc *goquery.Document) {
 	if got := doc.Find("#reference").Text(); got != s.View.Reference {
 		t.Errorf("#reference is %q, want %q", got, s.View.Reference)
 	}
-	if got := words(doc.Find("#payee-name")); got != s.View.Merchant {
+	if got := words(doc.Find("#payee-name")); got != s.View.Merchant && !s.View.Payout {
 		t.Errorf("#payee-name is %q, want %q", got, s.View.Merchant)
 	}
+	if got, want := doc.Find("#payee-copy").Length() == 1, s.View.Payee != "" && !s.View.PayeeShort; got != want {
+		t.Errorf("a button to copy the payee: %v, want %v", got, want)
+	}
+	checkItems(t, s.View, doc)
 	if got, want := doc.Find("#sandbox-banner").Length() == 1, s.View.Sandbox; got != want {
 		t.Errorf("sandbox banner %v, want %v", got, want)
 	}
@@ -234,6 +248,63 @@ func checkPayment(t *testing.T, s templates.Story, doc *goquery.Document) {
 	}
 }
 
+// checkItems holds the list of a batch against its view: what the script reads back.
+func checkItems(t *testing.T, v *templates.PayPage, doc *goquery.Document) {
+	t.Helper()
+	rows := doc.Find("#items > [data-item]")
+	if rows.Length() != len(v.Items) {
+		t.Fatalf("%d payments are listed, want %d", rows.Length(), len(v.Items))
+	}
+	for k, i := range v.Items {
+		row := rows.Eq(k)
+		if at := row.AttrOr("data-item", ""); at != strconv.Itoa(i.Index) {
+			t.Errorf("payment %d is listed as %s", i.Index, at)
+		}
+		fee := ""
+		if i.Fee != "" {
+			fee = i.Fee + " " + i.Symbol
+		}
+		for part, want := range map[string]string{"payee": i.Payee, "amount": i.Amount + " " + i.Symbol, "fee": fee, "reference": i.Reference} {
+			if got := words(row.Find(".item-" + part)); got != want {
+				t.Errorf("payment %d: %s is %q, want %q", i.Index, part, got, want)
+			}
+		}
+	}
+	for k, total := range v.Totals {
+		row := doc.Find("#totals > [data-total='" + strconv.Itoa(k) + "']")
+		if got, want := words(row.Find(".total-sum")), total.Sum+" "+total.Symbol; got != want {
+			t.Errorf("total %d is %q, want %q", k, got, want)
+		}
+		if got, want := words(row.Find(".total-amount")), total.Amount+" "+total.Symbol; got != want {
+			t.Errorf("amount %d is %q, want %q", k, got, want)
+		}
+	}
+}
+
+// A hidden payment's page says where it stands, and nothing that the view model
+// of its page has.
+func TestLockedPagesTellNothing(t *testing.T) {
+	secret := story(t, "open").View
+	for _, s := range templates.Stories(testAssets, testNow) {
+		if !strings.HasPrefix(s.Name, "locked-") {
+			continue
+		}
+		text, doc := render(t, s.Page)
+		for _, told := range []string{secret.Merchant, secret.Payee, secret.Due, secret.Symbol, secret.Reference, secret.Network, secret.OrderNote, "USDC", "8453", "acme"} {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(told)) {
+				t.Errorf("%s tells %q", s.Name, told)
+			}
+		}
+		var data map[string]any
+		if err := json.Unmarshal([]byte(doc.Find("script#payment").Text()), &data); err != nil {
+			t.Fatal(err)
+		}
+		if len(data) != 3 || data["locked"] != true {
+			t.Errorf("%s: data block is %v", s.Name, data)
+		}
+	}
+}
+
 func TestWordsArePartOfTheContract(t *testing.T) {
 	for _, row := range []struct{ story, selector, want string }{
 		{"open", "#safety-title", "This is a safe smart contract"},
@@ -250,6 +321,26 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		{"open-partial", "#partial", "4.00 of 10.00 USDC has arrived. 6.00 USDC is still to pay."},
 		{"open", "#merchant-link", "Back to Acme Store"},
 		{"seen", "#amount", "10.00 USDC"},
+		{"batch", "#count", "4 payments to 4 accounts, all in one transaction"},
+		{"batch-long", "#items-more summary", "Show all 12 payments"},
+		{"batch-200", "#count", "200 payments to 150 accounts, all in one transaction"},
+		{"batch", "#items-progress", ""},
+		{"batch-partial", "#items-progress", "1 of 4 paid"},
+		{"batch-partial", "#partial", "35.00 USDC has arrived. 40.00 USDC and 25.00 USDT is still to pay."},
+		{"batch-partial", "[data-item='1'] .item-state", "10.00 of 25.00 USDC has arrived"},
+		{"batch-seen", "#items-progress", "12 of 12 on the way"},
+		{"batch", "head title", "Pay 75.00 USDC and 25.00 USDT to Acme Store"},
+		{"batch-contract-fee", "[data-total='0'] .total-contract", "0.225 USDC"},
+		{"access-listed", "#access strong", "Only certain wallets can pay this."},
+		{"access-screened", "#access strong", "Wallets are screened before they can pay this."},
+		{"payee-short", "#payee", "0x8626…1199"},
+		{"payout", "#heading", "You are paying out to Freelancer 4711"},
+		{"payout", "#payout-for", "Acme Store"},
+		{"payout-nameless", "#heading", "You are paying out to 0x8626…1199"},
+		{"payout", "head title", "Pay out 10.00 USDC to Freelancer 4711"},
+		{"blocked", ".ending-blocked h2", "This payment cannot be made"},
+		{"locked-open", "head title", "Private payment"},
+		{"locked-expired", "#locked-text", "You are coming too late. Please contact the recipient to send you a new payment link."},
 		{"seen", "#confirmations-text", "1 of 3 confirmations"},
 		{"paid", "#success-title", "This payment has already been made."},
 		{"paid", "#success-text", "If that is not the case, please check the link and try again, or contact the recipient of this payment."},

@@ -102,11 +102,17 @@ func (s scene) call(rows ...[2]string) {
 }
 
 // draw adds a story of the ordinary page after the script has worked on it.
-func (b *book) draw(name, title string, with func(scene)) {
-	p := b.open()
+func (b *book) draw(name, title string, with func(scene)) { b.drawOn(b.open(), name, title, with) }
+
+// drawOn is draw for another page.
+func (b *book) drawOn(p *PayPage, name, title string, with func(scene)) {
+	b.drawPage(Pay(p), p, name, title, with)
+}
+
+func (b *book) drawPage(on templ.Component, p *PayPage, name, title string, with func(scene)) {
 	page := templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
 		buf := new(bytes.Buffer)
-		if err := Pay(p).Render(ctx, buf); err != nil {
+		if err := on.Render(ctx, buf); err != nil {
 			return err
 		}
 		doc, err := goquery.NewDocumentFromReader(buf)

@@ -37,6 +37,8 @@ export interface Model {
   readonly account: { readonly address: Hex; readonly wallet: string } | null;
   readonly wrongChain: boolean;
   readonly switching: boolean;
+  /** The connected wallet may not pay. */
+  readonly barred: boolean;
   readonly funds: { readonly balance: string; readonly gas: string; readonly missing: string } | null;
   readonly steps: readonly Step[];
   readonly go: { readonly text: string; readonly enabled: boolean; readonly busy: boolean };

@@ -19,6 +19,7 @@ export function present(f: Facts, now: number): Model {
     // Whoever may not pay need not switch.
     wrongChain: connection.account !== null && !connection.ready && f.letIn(),
     switching: f.switching,
+    barred: f.answer() !== null && !f.letIn(),
     funds: connection.ready ? f.funds : null,
     steps: connection.account ? steps(p, f.calls, marks(f)) : [],
     go: button(f),
@@ -58,7 +59,6 @@ function button(f: Facts): Model['go'] {
   if (f.busy === 'signing') text = 'Confirm in your wallet…';
   else if (f.busy === 'mining') text = 'Waiting for the network…';
   else if (!f.connection.account) text = 'Choose a wallet to continue';
-  else if (f.answer() && !f.letIn()) text = 'This wallet cannot pay';
   else if (f.letIn() && !f.connection.ready) text = `Switch to ${f.payment.chain.name} to continue`;
   else if (f.busy === 'checking') text = 'Checking…';
   return { text, enabled: f.mayGo(), busy: f.busy !== 'no' };

@@ -147,8 +147,8 @@ export class View {
       attr(row, 'data-state', state);
       text(row.querySelector('.item-state'), itemWords[state] ?? '');
     });
-    const parts = [[count('paid'), 'paid'], [count('seen'), 'on the way']].filter(([n]) => n).map((p) => p.join(' '));
-    text(line, parts.length ? `${parts.join(', ')} of ${requests.length}` : '');
+    const part = (n: number, words: string): string[] => (n ? [`${n} of ${requests.length} ${words}`] : []);
+    text(line, [...part(count('paid'), 'paid'), ...part(count('seen'), 'on the way')].join(', '));
   }
 
   announce(words: string): void {
@@ -212,8 +212,9 @@ export class View {
     // A phone's way down the page, until there is somewhere to be.
     shown(byId('onward'), choosing);
     shown(byId('wrong-chain'), m.wrongChain);
-    // One thing to do at a time: the switch comes first.
-    shown(byId('go')?.parentElement ?? null, !m.wrongChain);
+    // One thing to do at a time: the switch comes first, or another wallet.
+    shown(byId('go')?.parentElement ?? null, !m.wrongChain && !m.barred);
+    shown(byId('access'), choosing);
     const toggle = byId('switch-chain') as HTMLButtonElement | null;
     if (toggle) toggle.disabled = m.switching;
     attr(toggle, 'aria-busy', m.switching ? 'true' : null);
