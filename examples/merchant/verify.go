@@ -26,10 +26,12 @@ func verify(secret string, h http.Header, body []byte, now time.Time) error {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
 	want := hex.EncodeToString(mac.Sum(nil))
-	if !hmac.Equal([]byte(want), []byte(h.Get("x-request-network-signature"))) {
-		return errors.New("x-request-network-signature is wrong")
+	for _, name := range []string{"x-request-network-signature", "x-request-network-signature-next"} { // the second while a secret is being replaced
+		if hmac.Equal([]byte(want), []byte(h.Get(name))) {
+			return nil
+		}
 	}
-	return nil
+	return errors.New("x-request-network-signature is wrong")
 }
 
 // verifyStandard checks the signature of Standard Webhooks, which covers the

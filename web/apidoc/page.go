@@ -18,9 +18,14 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 	p := &templates.APIDocPage{
 		Assets: cfg.Assets, CSS: cfg.CSS, Title: s.Info.Title, Version: s.Info.Version, Summary: s.Info.Summary, BaseURL: cfg.BaseURL,
 	}
+	p.Hooks = templates.APIDocGroup{ID: "webhooks", Title: "Webhooks"}
 	for _, part := range sections(s.Info.Description) {
-		if part.title == "" {
+		switch part.title {
+		case "":
 			p.Intro = blocks(part.text)
+			continue
+		case p.Hooks.Title: // beside what it is about
+			p.Hooks.Text = blocks(part.text)
 			continue
 		}
 		p.Guide = append(p.Guide, templates.APIDocSection{ID: anchor(part.title), Title: part.title, Text: blocks(part.text)})
@@ -53,7 +58,6 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 		}
 		p.Groups = append(p.Groups, g)
 	}
-	p.Hooks = templates.APIDocGroup{ID: "webhooks", Title: "Webhooks"}
 	for _, name := range s.Webhooks.names {
 		w, err := s.webhook(name, s.Webhooks.of[name])
 		if err != nil {
