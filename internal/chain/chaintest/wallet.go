@@ -13,11 +13,12 @@ import (
 	"quittance/internal/sandbox/contracts"
 )
 
-// Gas limits of calls and of deployments: fixed and ample, so that a call that must revert still
-// reaches the chain.
+// Gas limits of calls, by the length of their calldata, and of deployments: ample without asking, so
+// that a call that must revert still reaches the chain.
 const (
-	callGas   = 1_000_000
-	deployGas = 10_000_000
+	callGas     = 1_000_000
+	callByteGas = 200
+	deployGas   = 10_000_000
 )
 
 // Wallet is a funded account. What it sends stays pending until Mine.
@@ -32,6 +33,17 @@ func (w *Wallet) Address() string { return address(w.key).Hex() }
 
 // PrivateKey returns the account's key in 0x-hex.
 func (w *Wallet) PrivateKey() string { return "0x" + hex.EncodeToString(crypto.FromECDSA(w.key)) }
+
+// Sign signs a digest with the account's key and returns r, s and v (27 or 28) in 0x-hex.
+func (w *Wallet) Sign(digest [32]byte) string {
+	w.chain.t.Helper()
+	signature, err := crypto.Sign(digest[:], w.key)
+	if err != nil {
+		w.chain.t.Fatalf("sign: %v", err)
+	}
+	signature[64] += 27
+	return "0x" + hex.EncodeToString(signature)
+}
 
 // PayERC20 pays amount of a token to an address through the ERC20FeeProxy with a payment reference,
 // and a fee if feeAddr is not "" (feeAmount may then be nil for zero). It approves exactly what is
@@ -76,7 +88,7 @@ func (w *Wallet) Transfer(token, to string, amount *big.Int) (txHash string) {
 func (w *Wallet) Send(to string, value *big.Int, data []byte) (txHash string) {
 	w.chain.t.Helper()
 	target := common.HexToAddress(to)
-	hash, _ := w.submit(&target, value, data, callGas)
+	hash, _ := w.submit(&target, value, data, callGas+callByteGas*uint64(len(data)))
 	return hash
 }
 
