@@ -6,6 +6,7 @@ import { encodeFunctionData } from 'viem-deep/utils/abi/encodeFunctionData.js';
 import { toFunctionSelector } from 'viem-deep/utils/hash/toFunctionSelector.js';
 import { keccak256 } from 'viem-deep/utils/hash/keccak256.js';
 import { stringToBytes } from 'viem-deep/utils/encoding/toBytes.js';
+import vectors from '../../../internal/official/testdata/batch-vectors.json' with { type: 'json' };
 import published from '../../../internal/official/testdata/calldata-vectors.json' with { type: 'json' };
 import { batchPayees, batchSelector, batchSignature, batchWords, hashText, nativePath, noFeePayee } from '../src/calldata.ts';
 import type { Hex, Item, Payment } from '../src/data.ts';
@@ -304,4 +305,31 @@ test('200 payments are verified in a moment', () => {
   plan(p, batchTransactions(p));
   const took = performance.now() - began;
   assert.ok(took < 1_000, `${took} ms`);
+});
+
+test('the server’s own vectors pass, every transaction of them byte for byte', () => {
+  let payments = 0;
+  for (const v of vectors) {
+    const chain = registry[v.chain];
+    assert.ok(chain, v.name);
+    const tokens = v.needs.map((n) => n.token);
+    const assets = v.needs.map((n, at) => {
+      const known = chain.tokens.find((t) => t.address === n.token.toLowerCase());
+      assert.ok(known, `${v.name}: ${n.token}`);
+      const own = v.items.filter((i) => i.token === tokens[at]).reduce((sum, i) => sum + BigInt(i.amount) + BigInt(i.fee), 0n);
+      return { ...known, address: known.address as Hex, contractFee: BigInt(n.hold) - own };
+    });
+    const items = v.items.map((i, index): Item => ({
+      index, asset: tokens.indexOf(i.token), payee: i.payee, payeeHash: '', amount: BigInt(i.amount), fee: BigInt(i.fee), reference: i.reference as Hex,
+    }));
+    const feePayee = v.items.find((i) => i.fee !== '0')?.feePayee ?? zero;
+    const p: Payment = {
+      ...batchOf(2), chain: { ...usdc().chain, id: v.chain }, assets: assets as unknown as Payment['assets'], items: items as unknown as Payment['items'], feePayee: feePayee as Hex,
+    };
+    const txs = v.transactions.map((t) => ({ to: t.to, data: t.data, value: `0x${BigInt(t.value).toString(16)}` }));
+    const calls = verifyPlan(chain, p, txs, v.chain);
+    assert.deepEqual(calls.map((c) => [c.kind, c.to.toLowerCase(), c.data, String(c.value)]), v.transactions.map((t) => [t.kind, t.to, t.data, t.value]), v.name);
+    payments += items.length;
+  }
+  assert.ok(vectors.length >= 10 && payments >= 200, `${vectors.length} vectors of ${payments} payments`);
 });
