@@ -70,13 +70,25 @@ func keccak(b []byte) []byte {
 // the first four bytes of keccak256 over the ERC-7930 form without its version,
 // in upper-case hexadecimal.
 func InteropChecksum(chain ChainID, a Address) string {
+	return strings.ToUpper(hex.EncodeToString(keccak(unversioned(chain, a))[:4]))
+}
+
+// InteropBinary is the ERC-7930 form (version 1) of an address on an eip155
+// chain, in 0x-hexadecimal.
+func InteropBinary(chain ChainID, a Address) string {
+	return "0x0001" + hex.EncodeToString(unversioned(chain, a))
+}
+
+// unversioned is the ERC-7930 form without its version: type of chain (eip155 is
+// 0), the chain's number in as few bytes as it takes, and the address, the latter
+// two after their lengths.
+func unversioned(chain ChainID, a Address) []byte {
 	ref := new(big.Int).SetUint64(uint64(chain)).Bytes()
-	b := make([]byte, 0, 4+len(ref)+20)
+	b := make([]byte, 0, 4+len(ref)+len(a))
 	b = append(b, 0, 0, byte(len(ref)))
 	b = append(b, ref...)
-	b = append(b, 20)
-	b = append(b, a[:]...)
-	return strings.ToUpper(hex.EncodeToString(keccak(b)[:4]))
+	b = append(b, byte(len(a)))
+	return append(b, a[:]...)
 }
 
 // Destination is where a merchant wants one asset: an ERC-7828 address with a

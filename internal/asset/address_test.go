@@ -218,3 +218,18 @@ func FuzzParseDestination(f *testing.F) {
 		}
 	})
 }
+
+// The vector is the one of ERC-7930's own text: an Ethereum mainnet address.
+func TestInteropBinary(t *testing.T) {
+	a, err := ParseAddress("0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chain, want := range map[ChainID]string{
+		1: "0x00010000010114d8da6bf26964af9d7eed9e03e53415d37aa96045", Base: "0x0001000002210514d8da6bf26964af9d7eed9e03e53415d37aa96045",
+	} {
+		if got := InteropBinary(chain, a); got != want {
+			t.Errorf("on chain %d: got %s, want %s", chain, got, want)
+		}
+	}
+}

@@ -45,6 +45,8 @@ type Accounts interface {
 
 	// InsertNonce keeps a number until it is used. Fault: Conflict "nonce_taken".
 	InsertNonce(ctx context.Context, n Nonce) error
+	// Nonce is what a number was given out for; it stays. Fault: NotFound like UseNonce.
+	Nonce(ctx context.Context, purpose, value string, now time.Time) (Nonce, error)
 	// UseNonce takes a number away and returns what it was given out for: of all
 	// who try, on all nodes, one gets it.
 	//

@@ -17,6 +17,7 @@ const (
 	selectWallets  = `SELECT wallet, merchant, created_at FROM merchant_wallets WHERE merchant = $1 ORDER BY wallet`
 	selectByWallet = `SELECT merchant FROM merchant_wallets WHERE wallet = $1`
 	insertNonce    = `INSERT INTO nonces (value, purpose, detail, expires_at) VALUES ($1, $2, $3, $4)`
+	selectNonce    = `SELECT detail, expires_at FROM nonces WHERE value = $1 AND purpose = $2`
 	useNonce       = `DELETE FROM nonces WHERE value = $1 AND purpose = $2 RETURNING detail, expires_at`
 	insertSession  = `INSERT INTO wallet_sessions (hash, merchant, wallet, chain, created_at, expires_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	selectSession  = `SELECT merchant, wallet, chain, created_at, expires_at, ends_at FROM wallet_sessions WHERE hash = $1`
@@ -82,6 +83,18 @@ func (s *Store) MerchantByWallet(ctx context.Context, wallet asset.Address) (pay
 func (s *Store) InsertNonce(ctx context.Context, n merchant.Nonce) error {
 	err := s.change(ctx, insertNonce, n.Value, n.Purpose, n.Detail, micros(n.ExpiresAt))
 	return recode(err, fault.Conflict, "nonce_taken", "There is such a nonce already.")
+}
+
+// Nonce implements merchant.Accounts.
+func (s *Store) Nonce(ctx context.Context, purpose, value string, now time.Time) (merchant.Nonce, error) {
+	n := merchant.Nonce{Value: value, Purpose: purpose}
+	var expires int64
+	ok, err := found(s.read.row(ctx, selectNonce, []any{plain(value), purpose}, &n.Detail, &expires))
+	n.ExpiresAt = fromMicros(expires)
+	if err == nil && (!ok || !now.Before(n.ExpiresAt)) {
+		return merchant.Nonce{}, notFound("nonce")
+	}
+	return n, err
 }
 
 // UseNonce implements merchant.Accounts.

@@ -60,6 +60,15 @@ var sessions = map[string]func(*testing.T, *fixture){
 		refused(t, "for another purpose", err, fault.NotFound, "nonce_not_found")
 		_, err = f.UseNonce(t.Context(), n.Purpose, "\xff\x00", start)
 		refused(t, "of no text", err, fault.NotFound, "nonce_not_found")
+		for range 2 { // looking does not use it
+			seen, err := f.Nonce(t.Context(), n.Purpose, n.Value, n.ExpiresAt.Add(-1))
+			must(t, err)
+			exact(t, "looked at", seen, n)
+		}
+		_, err = f.Nonce(t.Context(), n.Purpose, n.Value, n.ExpiresAt)
+		refused(t, "looking too late", err, fault.NotFound, "nonce_not_found")
+		_, err = f.Nonce(t.Context(), merchant.NonceSignIn, n.Value, start)
+		refused(t, "looking for another purpose", err, fault.NotFound, "nonce_not_found")
 		got, err := f.UseNonce(t.Context(), n.Purpose, n.Value, n.ExpiresAt.Add(-1))
 		must(t, err)
 		exact(t, "nonce", got, n)
