@@ -22,6 +22,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/rail"
 	"quittance/internal/rail/evmref"
+	"quittance/internal/screening"
 	"quittance/internal/seal"
 	"quittance/internal/store"
 	"quittance/internal/webhook"
@@ -47,6 +48,7 @@ type Setup struct {
 	FrameAncestors []string
 	Placeholders   bool                         // accept the wrong checksums of published examples
 	AllowLoopback  bool                         // webhooks may go to this machine
+	Screening      ScreeningSetup               // who is asked about wallets
 	SandboxScript  bool                         // pages load the sandbox wallet
 	Mount          func(*App, templates.Assets) // further routes, nil for none
 	Log            *slog.Logger
@@ -84,12 +86,13 @@ type App struct {
 	Guard     *webhook.Guard
 	Server    *web.Server
 
-	codes    *official.Codes
-	heads    heads
-	nodes    map[asset.ChainID]*chain.Client
-	worker   *job.Worker
-	log      *slog.Logger
-	scanners []*chain.Scanner
+	codes     *official.Codes
+	heads     heads
+	nodes     map[asset.ChainID]*chain.Client
+	screening *screening.Service // nil if nobody is asked about wallets
+	worker    *job.Worker
+	log       *slog.Logger
+	scanners  []*chain.Scanner
 }
 
 // New makes an App of a setup. Nothing runs yet, but the database is open and
@@ -112,6 +115,9 @@ func New(ctx context.Context, s Setup) (_ *App, err error) {
 		return nil, fmt.Errorf("migrate database: %w", err)
 	}
 	a.Directory = merchant.NewDirectory(a.Store)
+	if a.screening, err = s.Screening.build(s.Log); err != nil {
+		return nil, err
+	}
 	if err := a.chains(s); err != nil {
 		return nil, err
 	}
@@ -159,7 +165,7 @@ func (a *App) chains(s Setup) error {
 	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
 	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
 	a.Checkout = checkout.New(checkout.Config{
-		Store: a.Store, Book: s.Book, Rails: []rail.Rail{direct}, Window: s.Window, Grace: s.Grace, Log: s.Log,
+		Store: a.Store, Book: s.Book, Rails: []rail.Rail{direct}, Screener: a.screener(), Window: s.Window, Grace: s.Grace, Log: s.Log,
 		Nudge: func(id asset.ChainID) {
 			if sc, ok := a.heads.scanners[id]; ok {
 				sc.Nudge()
@@ -306,6 +312,9 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		{Name: "housekeeping", Run: a.keepHouse},
 		{Name: "housekeeping", Run: a.prune},
 	}
+	if a.screening != nil && a.screening.List() != nil {
+		parts = append(parts, lifecycle.Part{Name: "sanctions list", Run: a.screening.List().Run})
+	}
 	for _, sc := range a.scanners {
 		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
 	}
@@ -380,6 +389,9 @@ func (a *App) keepHouse(ctx context.Context) error {
 func (a *App) Close() error {
 	for _, n := range a.nodes {
 		n.Close()
+	}
+	if a.screening != nil {
+		a.screening.Close()
 	}
 	if a.Store == nil {
 		return nil

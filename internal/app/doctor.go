@@ -42,6 +42,7 @@ func Doctor(ctx context.Context, cfg *config.Config, report func(Finding)) error
 	for _, c := range s.Chains {
 		d.chain(ctx, s, c)
 	}
+	d.screening(ctx, s)
 	d.database(ctx, s)
 	if d.failed {
 		return ErrUnhealthy

@@ -37,6 +37,7 @@ var layers = []layer{
 	{"internal/rail", []string{"internal/payment", "internal/asset"}, "a contract between checkout and rails"},
 	{"internal/checkout", []string{"internal/payment", "internal/rail", "internal/money", "internal/asset", "internal/fault"},
 		"use cases declare ports; stores, chains and jobs come in through them"},
+	{"internal/screening", []string{"internal/checkout", "internal/asset", "internal/fault"}, "it answers the checkout's question about wallets, and knows no payment"},
 	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault"}, "bodies come from encoders, rows from a port"},
 	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/merchant", "internal/payment",
 		"internal/asset", "internal/money", "internal/fault", "internal/seal"}, "it implements the ports of those who declare them"},
@@ -80,13 +81,13 @@ var outsides = []outside{
 	{"github.com/gorilla", []string{"web", "internal/app"}, "one place knows sessions"},
 	{"github.com/a-h/templ", []string{"templates", "web"}, "one place draws pages"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "one place parses command lines"},
-	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/sandbox"},
+	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox"},
 		"the domain, the use cases and the store know no HTTP"},
 }
 
 // clients may call other servers; the command's health check calls its own, and
 // an example calls ours.
-var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "cmd/quittance"}
+var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "internal/screening", "cmd/quittance"}
 
 func TestLayers(t *testing.T) {
 	for _, f := range goFiles(t) {

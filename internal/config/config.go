@@ -61,6 +61,8 @@ type Config struct {
 	Compat Compat `yaml:"compat"`
 	// Webhooks says what outgoing calls may reach.
 	Webhooks Webhooks `yaml:"webhooks"`
+	// Screening says who is asked about wallets. Default nobody.
+	Screening Screening `yaml:"screening"`
 }
 
 // Chain is how one network is read.
@@ -208,6 +210,7 @@ func (c *Config) Validate() error {
 	for name, ch := range c.Chains {
 		errs = append(errs, ch.validate("chains."+name)...)
 	}
+	errs = append(errs, c.Screening.validate()...)
 	return errors.Join(errs...)
 }
 

@@ -44,6 +44,7 @@ func (c *Config) environment(getenv func(string) string) error {
 			}
 		}
 	}
+	c.screeningEnvironment(getenv)
 	for _, network := range Networks() {
 		if err := c.chainEnvironment(network, getenv); err != nil {
 			return err

@@ -15,6 +15,9 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 		"trusted_proxies": c.TrustedProxies, "frame_ancestors": c.FrameAncestors, "window": c.Window, "grace": c.Grace,
 		"log_level": c.LogLevel, "compat.placeholder_checksums": c.Compat.PlaceholderChecksums, "webhooks.allow_loopback": c.Webhooks.AllowLoopback,
 	}
+	if s := c.Screening; s.SanctionsList != "" || len(s.Providers) > 0 {
+		lines["screening.sanctions_list"], lines["screening.default"], lines["screening.providers"] = s.SanctionsList, s.Default, s.ProviderNames()
+	}
 	for name, ch := range c.Chains {
 		f := "chains." + name + "."
 		lines[f+"rpc"] = fmt.Sprintf("%d endpoints", len(ch.RPC))

@@ -48,7 +48,7 @@ func (d *Dialect) payoutDraft(ctx context.Context, who caller, in payoutBody) (c
 	if err != nil {
 		return out, err
 	}
-	if out.Creator, err = account("creatorWalletAddress", in.CreatorWalletAddress); err != nil {
+	if out.Creator, err = requiredAccount("creatorWalletAddress", in.CreatorWalletAddress); err != nil {
 		return out, err
 	}
 	if made.Fee, err = d.fee(who, in.Shared); err != nil {
@@ -84,15 +84,15 @@ func (d *Dialect) payoutRequest(in payoutBody) (checkout.DraftRequest, error) {
 		return out, fault.Field("currency", "unsupported_currency", fmt.Sprintf("currency %s is not on the network %s.", out.Token.ID, chain.Network))
 	}
 	var err error
-	if out.Payee, err = account("recipient", in.Recipient); err != nil {
+	if out.Payee, err = requiredAccount("recipient", in.Recipient); err != nil {
 		return out, err
 	}
 	out.Amount, err = amount("amount", *in.Amount, out.Token)
 	return out, err
 }
 
-// account reads a required EVM account other than zero.
-func account(field string, text *string) (asset.Address, error) {
+// requiredAccount reads a required EVM account other than zero.
+func requiredAccount(field string, text *string) (asset.Address, error) {
 	if text == nil {
 		return asset.Address{}, fault.Field(field, "missing_address", field+" is required.")
 	}

@@ -71,6 +71,7 @@ type Options struct {
 	RPCKey       string           // put into the endpoints' URLs, as providers do
 	Keys         [][]byte         // newest first; one fixed key if nil
 	Log          *slog.Logger     // nothing is logged if nil
+	Screening    app.ScreeningSetup
 }
 
 // New starts a server on a fresh chain; the test's end stops it and fails the
@@ -154,7 +155,7 @@ func setup(t testing.TB, c *chaintest.Chain, o Options) app.Setup {
 			ID: chains[0].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
 			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
 		}},
-		AllowLoopback: true, Log: o.Log,
+		AllowLoopback: true, Screening: o.Screening, Log: o.Log,
 	}
 }
 
