@@ -1,5 +1,5 @@
 // Reference values from the official Request Network packages: payment
-// references, their log topics, fee-proxy calldata and exact approvals. Every
+// references, their log topics, fee-proxy and batch calldata and exact approvals. Every
 // case is computed by those packages; nothing here encodes anything itself.
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 const { PaymentReferenceCalculator, hashReference } = require('@requestnetwork/payment-detection');
 const processor = require('@requestnetwork/payment-processor');
+const { CurrencyManager } = require('@requestnetwork/currency');
 const { BigNumber, VoidSigner, constants, utils } = require('ethers');
 
 const packages = [
@@ -150,7 +151,40 @@ function approveCase(network, token, terms) {
   return { kind: 'approve', network, token, spender, amount: exact.toString(), to, data };
 }
 
-// generate returns the packages' versions and about sixty cases with their
+// A batch without a limit in US dollars. A request without a token is native. The
+// value is the packages' own: the amounts of the native requests without their
+// fees, which the contract refuses.
+function batchCase(network, feeAddress, list) {
+  const items = list.map(({ token, ...terms }) => ({ token, terms: { feeAddress, feeAmount: '0', ...terms } }));
+  const requests = items.map(({ token, terms }) =>
+    token
+      ? { paymentNetworkId: 'pn-erc20-fee-proxy-contract', request: erc20Request(network, token, terms) }
+      : {
+          paymentNetworkId: 'pn-eth-fee-proxy-contract',
+          request: request('pn-eth-fee-proxy-contract', { type: 'ETH', value: 'ETH', network }, terms),
+        },
+  );
+  return {
+    network,
+    feeAddress,
+    items: items.map(({ token, terms }) => ({
+      token: token ?? constants.AddressZero,
+      payee: terms.payee,
+      amount: terms.amount,
+      feeAmount: terms.feeAmount,
+      reference: referenceOf(terms),
+    })),
+    ...transaction(
+      processor.prepareBatchConversionPaymentTransaction(requests, {
+        skipFeeUSDLimit: true,
+        version: '0.1.0',
+        conversion: { currencyManager: CurrencyManager.getDefault() },
+      }),
+    ),
+  };
+}
+
+// generate returns the packages' versions and about sixty cases and ten batches with their
 // inputs and outputs. The same seed gives the same cases.
 export function generate(seed) {
   const s = new Stream(seed);
@@ -205,9 +239,25 @@ export function generate(seed) {
     approveCase('mainnet', usdc.toLowerCase(), terms({ amount: maxUint256 })),
   );
 
+  const batches = [];
+  // On mainnet alone the packages name the native currency as we do everywhere.
+  for (const [network, usdc] of Object.entries(networks)) {
+    const other = s.address();
+    batches.push(batchCase(network, s.address(), [terms({ token: usdc }), terms({ token: other, feeAmount: s.amount(60) })]));
+  }
+  const other200 = s.address();
+  const native = (over = {}) => terms({ feeAmount: s.amount(60), ...over });
+  batches.push(
+    batchCase('mainnet', s.address(), [native(), native({ feeAmount: '0' })]),
+    batchCase('mainnet', s.address(), [native(), native({ token: usdc }), native(), native({ token: s.address() }), native({ token: usdc })]),
+    batchCase('mainnet', s.address(), [terms({ token: usdc, amount: '1' }), terms({ token: usdc, amount: (2n ** 256n - 2n).toString() })]),
+    batchCase('mainnet', s.address(), Array.from({ length: 200 }, (_, i) => terms({ token: [usdc, undefined, other200][i % 3], feeAmount: String(i) }))),
+  );
+
   return {
     packages: Object.fromEntries(packages.map((name) => [name, version(name)])),
     cases,
+    batches,
   };
 }
 
@@ -217,7 +267,7 @@ function version(name) {
 
 // format is the text kept in the repository: one case a line, so that a
 // difference names its case.
-export function format({ packages: versions, cases }) {
-  const lines = cases.map((c) => JSON.stringify(c)).join(',\n');
-  return `{"packages":${JSON.stringify(versions)},"cases":[\n${lines}\n]}\n`;
+export function format({ packages: versions, cases, batches }) {
+  const lines = (list) => list.map((c) => JSON.stringify(c)).join(',\n');
+  return `{"packages":${JSON.stringify(versions)},"cases":[\n${lines(cases)}\n],"batches":[\n${lines(batches)}\n]}\n`;
 }

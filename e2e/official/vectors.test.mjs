@@ -16,6 +16,8 @@ test('the official packages still give every committed vector', () => {
   for (const [i, want] of committed.cases.entries()) {
     assert.deepEqual(fresh.cases[i], want, `case ${i} (${want.kind} ${want.network ?? ''})`);
   }
+  assert.equal(fresh.batches.length, committed.batches.length);
+  for (const [i, want] of committed.batches.entries()) assert.deepEqual(fresh.batches[i], want, `batch ${i} (${want.network})`);
 });
 
 test('every kind and every network is covered', () => {
@@ -24,6 +26,7 @@ test('every kind and every network is covered', () => {
     const seen = new Set(committed.cases.filter((c) => c.kind === kind).map((c) => c.network));
     assert.deepEqual([...seen].sort(), [...networks].sort(), kind);
   }
+  assert.deepEqual([...new Set(committed.batches.map((c) => c.network))].sort(), [...networks].sort(), 'batch');
   assert.ok(committed.cases.filter((c) => c.kind === 'reference').length >= 10);
 });
 

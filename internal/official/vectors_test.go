@@ -72,6 +72,7 @@ type officialCase struct {
 	Kind, RequestID, Salt, Address, Reference, Topic string
 	Network, Token, Payee, Amount, To, Value, Data   string
 	FeeAmount, FeeAddress, Spender                   string
+	Items                                            []struct{ Token, Payee, Amount, FeeAmount, Reference string }
 }
 
 // The official packages and this one must build the same bytes for the same payment.
@@ -79,6 +80,7 @@ func TestOfficialVectors(t *testing.T) {
 	file := load[struct {
 		Packages map[string]string
 		Cases    []officialCase
+		Batches  []officialCase
 	}](t, "official-vectors.json")
 	seen := map[string]int{}
 	for i, c := range file.Cases {
@@ -102,6 +104,12 @@ func TestOfficialVectors(t *testing.T) {
 		default:
 			t.Errorf("case %d: unknown kind %q", i, c.Kind)
 		}
+	}
+	for i, c := range file.Batches {
+		checkBatch(t, i, c)
+	}
+	if len(file.Batches) < 10 {
+		t.Errorf("only %d batches", len(file.Batches))
 	}
 	for _, kind := range []string{"reference", "erc20", "eth", "approve"} {
 		if seen[kind] < 5 {
@@ -130,6 +138,52 @@ func checkPayment(t *testing.T, i int, c officialCase) {
 	}
 	if bad, failed := rail.Failed(registry.Verify(e, []rail.Call{call})); failed {
 		t.Errorf("case %d: the official transaction is refused: %+v", i, bad)
+	}
+}
+
+// checkBatch also says what the packages' value lacks: the fees.
+func checkBatch(t *testing.T, i int, c officialCase) {
+	t.Helper()
+	id := chainOf(t, c.Network)
+	b := official.Batch{Chain: id, Terms: official.Default().BatchTerms(id)}
+	nativeFees, free := new(big.Int), true
+	for _, x := range c.Items {
+		e := official.Expectation{
+			Chain: id, Token: addr(t, x.Token), Payee: addr(t, x.Payee), Amount: units(t, x.Amount), Reference: ref(t, x.Reference), Fee: units(t, x.FeeAmount),
+		}
+		if e.Fee.Sign() > 0 {
+			e.FeePayee, free = addr(t, c.FeeAddress), false
+			if e.Token.IsZero() {
+				nativeFees.Add(nativeFees, e.Fee)
+			}
+		}
+		b.Requests = append(b.Requests, e)
+	}
+	registry := official.Default()
+	call, err := registry.PayCall(b)
+	if err != nil {
+		t.Errorf("batch %d: %v", i, err)
+		return
+	}
+	value := new(big.Int).Sub(call.Value, nativeFees)
+	if call.To != addr(t, c.To) || value.String() != c.Value {
+		t.Errorf("batch %d: got %s with %s and fees of %s, want %s with %s", i, call.To, value, nativeFees, c.To, c.Value)
+	}
+	if bad, failed := rail.Failed(registry.Verify(b, []rail.Call{call})); failed {
+		t.Errorf("batch %d: %+v", i, bad)
+	}
+	if free { // the packages name an address even where nobody gets a fee
+		p, err := official.DecodeBatchPayment(call.Data)
+		if err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+		p.FeeAddress = addr(t, c.FeeAddress)
+		if call.Data, err = p.Encode(); err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+	}
+	if hexData(call.Data) != c.Data {
+		t.Errorf("batch %d: got %s, want %s", i, hexData(call.Data), c.Data)
 	}
 }
 
