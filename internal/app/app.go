@@ -246,7 +246,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 		public[c.ID] = c.PublicRPC
 	}
 	request.Mount(request.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, Webhooks: a.Webhooks, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
 	})
 	if err := apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")}); err != nil {
 		return err

@@ -20,6 +20,20 @@ func (s *Service) Replay(ctx context.Context, id string) error {
 	return nil
 }
 
+// ReplayTo is Replay for a delivery to one endpoint.
+//
+// Fault: NotFound, also if it goes to another endpoint.
+func (s *Service) ReplayTo(ctx context.Context, endpoint, id string) error {
+	d, _, err := s.store.Delivery(ctx, id)
+	if d.ID != "" && d.Endpoint != endpoint {
+		return fault.New(fault.NotFound, "delivery_not_found", "There is no such delivery.")
+	}
+	if err != nil {
+		return fmt.Errorf("loading delivery %s: %w", id, err)
+	}
+	return s.Replay(ctx, id)
+}
+
 // replayBatch is how many deliveries one transaction replays.
 const replayBatch = 250
 

@@ -1,6 +1,7 @@
 package request
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -20,8 +21,12 @@ func (d *Dialect) fault(c echo.Context, f *fault.Error) error {
 	if f.Code == "unsupported_media_type" {
 		status = http.StatusUnsupportedMediaType
 	}
-	if f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Code == codeRunning {
-		c.Response().Header().Set("Retry-After", "1")
+	wait := f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Code == codeRunning
+	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {
+		h.Set(echo.HeaderRetryAfter, "1")
+	}
+	if s, ok := errors.AsType[schemaFault](f); ok {
+		return c.JSON(status, s.body)
 	}
 	w := errorWire{StatusCode: status, Message: f.Public, Error: http.StatusText(status), Code: f.Code, Field: f.Field}
 	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {

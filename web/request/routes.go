@@ -15,6 +15,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/internal/webhook"
 	"quittance/web"
 )
 
@@ -27,6 +28,7 @@ type Config struct {
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
 	Ledger    Ledger
+	Webhooks  *webhook.Service
 	BaseURL   string // public origin, no trailing slash
 	// PlaceholderChecksums accepts the two wrong checksums that the vendor's
 	// documentation uses in its examples.
@@ -50,6 +52,7 @@ func Mount(cfg Config) *Dialect {
 	d.route(http.MethodGet, "/v2/secure-payments/:token/pay", d.pay)
 	d.route(http.MethodPost, "/v2/secure-payments/:token/intent", d.intent)
 	d.route(http.MethodGet, "/v2/currencies", d.currencies)
+	d.webhookRoutes()
 	d.preflights()
 	return d
 }
