@@ -20,6 +20,9 @@ const (
 	typicalApproveGas = 60_000
 	typicalERC20Gas   = 150_000
 	typicalEthGas     = 110_000
+
+	typicalBatchGas     = 150_000 // of the call and its tokens, beside the items
+	typicalBatchItemGas = 65_000
 )
 
 // A wallet sets a higher limit than what is used, and prices move before it
@@ -248,19 +251,13 @@ func gas(calls *rail.Calls, d debt, a answers, usable bool) {
 }
 
 func typicalPayGas(order official.Order) uint64 {
-	one := func(e official.Expectation) uint64 {
-		if e.Token.IsZero() {
+	switch o := order.(type) {
+	case official.Batch:
+		return typicalBatchGas + typicalBatchItemGas*uint64(len(o.Requests))
+	case official.Expectation:
+		if o.Token.IsZero() {
 			return typicalEthGas
 		}
-		return typicalERC20Gas
 	}
-	b, several := order.(official.Batch)
-	if !several {
-		return one(order.(official.Expectation))
-	}
-	var total uint64
-	for _, e := range b.Requests {
-		total += one(e)
-	}
-	return total
+	return typicalERC20Gas
 }

@@ -490,6 +490,12 @@ func TestBatchOfTwoHundred(t *testing.T) {
 	if gas == 0 || gas > 1<<24 {
 		t.Errorf("%d gas: more than a transaction may take (EIP-7825)", gas)
 	}
+	// A wallet that cannot be tried out is told to hold enough, and not three times that.
+	poor := w.prepareBatch(t, p, rail.Payer{Wallet: addr(t, "0x9999999999999999999999999999999999999999")}).Funds
+	told := new(big.Int).Quo(new(big.Int).Sub(poor.NativeNeeded, calls.Steps[2].Value), poor.GasPrice).Uint64()
+	if told < gas || told > 3*gas {
+		t.Errorf("without a trial run the payer is told to hold %d gas, it takes %d", told, gas)
+	}
 	seen := w.carryOut(t, calls)
 	if len(seen) != official.MaxBatch {
 		t.Fatalf("%d transfers, want %d", len(seen), official.MaxBatch)
