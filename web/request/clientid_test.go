@@ -32,15 +32,19 @@ func addClientID(t *testing.T, w *webtest.World, origins ...string) string {
 // bindClientID makes a backend's client id that pays to a destination.
 func bindClientID(t *testing.T, w *webtest.World, destination string) string {
 	t.Helper()
-	id := merchant.NewSecret(merchant.ClientID, true)
-	err := w.App.Store.InsertCredential(t.Context(), merchant.Credential{
-		ID: payment.NewULID(time.Now()), Merchant: w.Merchant, Kind: merchant.ClientID, Hash: merchant.HashSecret(id), Hint: merchant.Hint(id),
-		Public: id, Destination: destination, CreatedAt: time.Now().UTC(),
-	})
-	if err != nil {
+	return clientIDWith(t, w, merchant.Credential{Destination: destination})
+}
+
+// clientIDWith makes a client id with settings.
+func clientIDWith(t *testing.T, w *webtest.World, c merchant.Credential) string {
+	t.Helper()
+	c.Public = merchant.NewSecret(merchant.ClientID, true)
+	c.ID, c.Merchant, c.Kind, c.CreatedAt = payment.NewULID(time.Now()), w.Merchant, merchant.ClientID, time.Now().UTC()
+	c.Hash, c.Hint = merchant.HashSecret(c.Public), merchant.Hint(c.Public)
+	if err := w.App.Store.InsertCredential(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	return "X-Client-Id: " + id
+	return "X-Client-Id: " + c.Public
 }
 
 func addDestination(t *testing.T, w *webtest.World) string {

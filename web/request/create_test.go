@@ -102,6 +102,8 @@ func TestCreateRefuses(t *testing.T) {
 		{"wrong destination checksum", one(`"destinationId":"` + payee + `@eip155:900008453#00000000:` + w.Chain.USDC() + `","amount":"1"`), "requests[0].destinationId", "wrong_checksum"},
 		{"destination on an unknown chain", one(`"destinationId":"` + payee + `@eip155:5:` + w.Chain.USDC() + `","amount":"1"`), "requests[0].destinationId", "unsupported_chain"},
 		{"destination with an unknown token", one(`"destinationId":"` + payee + `@eip155:900008453:` + payee + `","amount":"1"`), "requests[0].destinationId", "unsupported_token"},
+		{"destination of nobody", one(`"destinationId":"0x0000000000000000000000000000000000000000@eip155:900008453:` + w.Chain.USDC() + `","amount":"1"`), "requests[0].destinationId", "invalid_destination"},
+		{"destination of the token", one(`"destinationId":"` + w.Chain.USDC() + `@eip155:900008453:` + w.Chain.USDC() + `","amount":"1"`), "requests[0].destinationId", "invalid_destination"},
 		{"an empty request", `{"requests":[{},{}]}`, "requests[0].destinationId", "no_destination"},
 		{"201 requests", `{"requests":[` + strings.Repeat(`{},`, 200) + `{}]}`, "requests", "too_many_requests"},
 		{"fee without address", `{"requests":[{` + good + `,"amount":"1"}],"feePercentage":"1"}`, "feeAddress", "missing_fee_address"},

@@ -2,6 +2,7 @@ package request
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 // recipient. A client id is public and makes none: its holder could ask anybody
 // to pay anyone in the merchant's name.
 func (d *Dialect) payout(c echo.Context) error {
-	return d.make(c, func(ctx context.Context, who caller, body []byte) (checkout.Draft, error) {
+	return payoutField(d.make(c, func(ctx context.Context, who caller, body []byte) (checkout.Draft, error) {
 		if who.clientID != "" {
 			return checkout.Draft{}, fault.New(fault.Forbidden, "payouts_not_allowed", "Platform is not allowed to create payouts")
 		}
@@ -27,7 +28,25 @@ func (d *Dialect) payout(c echo.Context) error {
 			return checkout.Draft{}, err
 		}
 		return d.payoutDraft(ctx, who, in)
-	})
+	}))
+}
+
+// payoutField names the members of a payout where the checkout names those of
+// the request that was made of it.
+func payoutField(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	switch f.Field {
+	case "requests[0].payee":
+		return f.At("recipient")
+	case "requests[0].amount":
+		return f.At("amount")
+	case "requests":
+		return f.At("currency")
+	}
+	return err
 }
 
 // payoutDraft turns the body of a payout into what the checkout needs.

@@ -123,6 +123,9 @@ func (d *Dialect) request(who caller, path string, in requestBody, own ownFunc) 
 	if err == nil && who.clientID != "" {
 		err = sameDestination(path, own, out)
 	}
+	if err == nil && in.Payee == nil && (out.Payee.IsZero() || out.Payee == out.Token.Address) {
+		err = fault.Field(path+".destinationId", "invalid_destination", "The destination's wallet cannot be paid: it is the zero address or the token's own contract.")
+	}
 	if err != nil {
 		return out, err
 	}
