@@ -12,7 +12,6 @@ import (
 	"quittance/internal/app"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
-	"quittance/internal/webhook"
 )
 
 func keygenCommand(o *options) *cobra.Command {
@@ -219,79 +218,4 @@ func destinationCommand(o *options) *cobra.Command {
 		merchantFlag(c, &owner)
 	}
 	return group("destination", "Set and list where payments go", create, list)
-}
-
-type deliveryWire struct {
-	ID        string    `json:"id"`
-	Event     string    `json:"event"`
-	Payment   string    `json:"payment"`
-	State     string    `json:"state"`
-	Attempts  int       `json:"attempts"`
-	Status    int       `json:"status"`
-	Error     string    `json:"error,omitempty"`
-	CreatedAt time.Time `json:"createdAt"`
-}
-
-func webhookCommand(o *options) *cobra.Command {
-	var owner, pay, state string
-	var limit int
-	list := &cobra.Command{
-		Use: "list", Short: "List deliveries, newest first", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return o.admin(c, func(a *app.Admin) error {
-				all, err := a.Webhooks.List(c.Context(), webhook.Filter{
-					Merchant: payment.MerchantID(owner), Payment: payment.ID(pay), State: webhook.DeliveryState(state), Limit: limit,
-				})
-				if err != nil {
-					return err
-				}
-				for _, d := range all {
-					w := deliveryWire{
-						ID: d.ID, Event: d.Event, Payment: string(d.Payment), State: string(d.State), Attempts: d.Attempts,
-						Status: d.Last.Status, Error: d.Last.Error, CreatedAt: d.CreatedAt,
-					}
-					err := o.print(c.OutOrStdout(), w, func(out io.Writer) {
-						_, _ = fmt.Fprintf(out, "%s  %s  %-26s %-9s attempts=%d status=%d %s\n", w.ID, w.CreatedAt.Format(time.RFC3339), w.Event, w.State, w.Attempts, w.Status, w.Error)
-					})
-					if err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	}
-	list.Flags().StringVar(&owner, "merchant", "", "only this merchant's")
-	list.Flags().StringVar(&pay, "payment", "", "only this payment's")
-	list.Flags().StringVar(&state, "state", "", "only queued, delivered or exhausted ones")
-	list.Flags().IntVar(&limit, "limit", 50, "how many")
-	replay := &cobra.Command{
-		Use: "replay ID...", Short: "Send deliveries again, with the same id and body", Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return o.admin(c, func(a *app.Admin) error {
-				for _, id := range args {
-					if err := a.Webhooks.Replay(c.Context(), id); err != nil {
-						return fmt.Errorf("replay %s: %w", id, err)
-					}
-				}
-				return nil
-			})
-		},
-	}
-	var endpointOwner string
-	add := &cobra.Command{
-		Use: "add URL", Short: "Add an endpoint; its secret is shown once", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return o.admin(c, func(a *app.Admin) error {
-				e, err := a.AddEndpoint(c.Context(), payment.MerchantID(endpointOwner), args[0])
-				if err != nil {
-					return err
-				}
-				w := map[string]string{"id": e.ID, "url": e.URL, "secret": e.Secret}
-				return o.print(c.OutOrStdout(), w, func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s\n", e.Secret) })
-			})
-		},
-	}
-	merchantFlag(add, &endpointOwner)
-	return group("webhook", "Add endpoints, list deliveries and send them again", add, list, replay)
 }

@@ -73,7 +73,39 @@ func paymentCommand(o *options) *cobra.Command {
 		},
 	}
 	merchantFlag(cancel, &owner)
-	return group("payment", "Look at payments and call them off", show, cancel)
+	return group("payment", "Look at payments, call them off and tell of refunds", show, cancel, refundedCommand(o))
+}
+
+func refundedCommand(o *options) *cobra.Command {
+	var owner, tx, to, amount string
+	var request int
+	refunded := &cobra.Command{
+		Use: "refunded TOKEN", Short: "Record that you gave money back, and have your webhooks told; nothing is sent or checked on a chain", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.admin(c, func(a *app.Admin) error {
+				recorded, err := a.Refunded(c.Context(), payment.MerchantID(owner), args[0], request, tx, to, amount)
+				if err != nil {
+					return err
+				}
+				return o.print(c.OutOrStdout(), map[string]bool{"recorded": recorded}, func(w io.Writer) {
+					if recorded {
+						_, _ = fmt.Fprintln(w, "recorded")
+					} else {
+						_, _ = fmt.Fprintln(w, "this refund was recorded before")
+					}
+				})
+			})
+		},
+	}
+	merchantFlag(refunded, &owner)
+	refunded.Flags().IntVar(&request, "request", 0, "which request of the payment, from 0")
+	refunded.Flags().StringVar(&tx, "tx", "", "the transaction that gave it back")
+	refunded.Flags().StringVar(&to, "to", "", "the account that got it")
+	refunded.Flags().StringVar(&amount, "amount", "", "how much, in units of the request's currency like 12.50")
+	for _, name := range []string{"tx", "to", "amount"} {
+		_ = refunded.MarkFlagRequired(name)
+	}
+	return refunded
 }
 
 func describe(p *payment.Payment, events []payment.Event) paymentWire {

@@ -10,7 +10,9 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/config"
+	"quittance/internal/fault"
 	"quittance/internal/merchant"
+	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/store"
 	"quittance/internal/webhook"
@@ -110,4 +112,32 @@ func (a *Admin) AddEndpoint(ctx context.Context, m payment.MerchantID, url strin
 		return merchant.Endpoint{}, err
 	}
 	return a.Webhooks.Register(ctx, m, url, "")
+}
+
+// Refunded records what a merchant says it gave back for a request of a payment:
+// amount is in units of the request's currency, "12.50".
+func (a *Admin) Refunded(ctx context.Context, m payment.MerchantID, token string, request int, tx, to, amount string) (bool, error) {
+	id, ok := payment.ParseID(token)
+	if !ok {
+		return false, fault.New(fault.Invalid, "invalid_token", "This is no payment's token.")
+	}
+	p, err := a.Checkout.Payment(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	r := checkout.Refund{Payment: id, Request: request, Tx: tx}
+	if request < 0 || request >= len(p.Terms.Requests) {
+		return a.Checkout.Refunded(ctx, m, r) // which says what is wrong
+	}
+	if r.To, err = asset.ParseAddress(to); err != nil {
+		return false, fmt.Errorf("--to: %w", err)
+	}
+	unit, ok := a.book.Token(p.Terms.Requests[request].Asset)
+	if !ok {
+		return false, fmt.Errorf("asset %s is not known or its chain is not configured", p.Terms.Requests[request].Asset)
+	}
+	if r.Amount, err = money.Parse(amount, unit.Decimals); err != nil {
+		return false, fmt.Errorf("--amount: %w", err)
+	}
+	return a.Checkout.Refunded(ctx, m, r)
 }
