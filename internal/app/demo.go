@@ -117,9 +117,13 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL strin
 	if err != nil {
 		return Setup{}, fmt.Errorf("sandbox contracts: %w", err)
 	}
+	list, err := demoList(kept)
+	if err != nil {
+		return Setup{}, err
+	}
 	return Setup{
 		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
-		Chains: reads, Placeholders: true, AllowLoopback: true, SandboxScript: true, Log: cfg.Log,
+		Chains: reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Log: cfg.Log,
 		Mount: func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, kept) },
 	}, nil
 }
@@ -163,6 +167,11 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	if err != nil {
 		return fmt.Errorf("create demo payment: %w", err)
 	}
+	payer, _ := chains.Payer()
+	samples, err := makeSamples(ctx, a, kept, payer, baseURL)
+	if err != nil {
+		return fmt.Errorf("create sample payments: %w", err)
+	}
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for !a.CaughtUp() {
@@ -173,6 +182,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 		}
 	}
 	d := describe(kept, chains, baseURL, link)
+	d.Samples, d.RefusedWallet = samples, demoRefused.String()
 	if cfg.JSON {
 		b, err := json.Marshal(d)
 		if err != nil {
@@ -181,7 +191,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 		_, err = fmt.Fprintf(cfg.Out, "%s\n", b)
 		return err
 	}
-	_, err = fmt.Fprintf(cfg.Out, demoText, link, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, baseURL)
+	_, err = fmt.Fprintf(cfg.Out, demoText, link, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, baseURL)
 	return err
 }
 
@@ -190,6 +200,9 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
 
   Pay this:       %s
                   (choose "Sandbox wallet" on the page; no wallet has to be installed)
+  A batch:        %s
+  A private one:  %s
+  A payout:       %s
 
   API:            %s/v2/secure-payments
   API key:        %s
@@ -276,16 +289,10 @@ func demoPayment(ctx context.Context, a *App, kept *kept, baseURL string) (strin
 	if !ok {
 		return "", errors.New("the sandbox has no USDC-base")
 	}
-	var id payment.ID
-	_, _, err := a.Checkout.Create(ctx, checkout.Draft{
+	return demoLink(ctx, a, checkout.Draft{
 		Merchant: kept.MerchantID, Dialect: request.Name, Reference: "ORDER-1001",
-		RedirectURL: baseURL + "/sandbox/webhooks", RedirectLabel: "See what the merchant received",
 		Requests: []checkout.DraftRequest{{Payee: demoPayee, Token: token, Amount: big.NewInt(24_500_000)}},
-	}, nil, func(p *payment.Payment) (checkout.Answer, error) {
-		id = p.ID
-		return checkout.Answer{Status: http.StatusCreated}, nil
-	})
-	return baseURL + "/?token=" + string(id), err
+	}, baseURL)
 }
 
 // demoLine is what `quittance demo --json` prints; its shape is documented.
@@ -295,6 +302,8 @@ type demoLine struct {
 	Payer            demoPayer    `json:"payer"`
 	Chains           []demoChain  `json:"chains"`
 	SecurePaymentURL string       `json:"securePaymentUrl"`
+	Samples          demoSamples  `json:"samples"`
+	RefusedWallet    string       `json:"refusedWallet"` // the one that the demo's screening refuses
 }
 
 type demoMerchant struct {
