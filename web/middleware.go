@@ -118,19 +118,35 @@ func (s *Server) Bounded(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // SameOrigin refuses state-changing requests that another site's page makes
-// with the payer's cookies (CSRF). The public origin is our own, whatever a
-// proxy makes of the Host header.
+// with the payer's cookies (CSRF).
 func (s *Server) SameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
-	guard := http.NewCrossOriginProtection()
-	if err := guard.AddTrustedOrigin(s.cfg.BaseURL); err != nil {
-		s.log.Warn("the public origin is no origin: browsers that tell theirs are compared with the Host header alone", "err", err)
-	}
 	return func(c echo.Context) error {
-		if err := guard.Check(c.Request()); err != nil {
-			return fault.New(fault.Forbidden, "cross_origin", "This request came from another site.").Because(err)
+		if err := s.FromOwnPage(c.Request()); err != nil {
+			return err
 		}
 		return next(c)
 	}
+}
+
+// FromOwnPage tells whether a request may act with what the browser adds by
+// itself: it changes nothing, or no page of another origin made it.
+//
+// Faults: Forbidden "cross_origin".
+func (s *Server) FromOwnPage(r *http.Request) error {
+	if err := s.guard.Check(r); err != nil {
+		return fault.New(fault.Forbidden, "cross_origin", "This request came from another site.").Because(err)
+	}
+	return nil
+}
+
+// ownPages is the guard against other sites. The public origin is our own,
+// whatever a proxy makes of the Host header.
+func ownPages(cfg Config) *http.CrossOriginProtection {
+	guard := http.NewCrossOriginProtection()
+	if err := guard.AddTrustedOrigin(cfg.BaseURL); err != nil {
+		cfg.Log.Warn("the public origin is no origin: browsers that tell theirs are compared with the Host header alone", "err", err)
+	}
+	return guard
 }
 
 // Faults renders every error of a group through the group's own table.

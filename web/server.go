@@ -31,10 +31,11 @@ type Config struct {
 
 // Server is the HTTP server and its routes.
 type Server struct {
-	Echo *echo.Echo
-	cfg  Config
-	log  *slog.Logger
-	http *http.Server
+	Echo  *echo.Echo
+	cfg   Config
+	log   *slog.Logger
+	http  *http.Server
+	guard *http.CrossOriginProtection
 }
 
 // New returns a server with the shared middleware and no routes.
@@ -48,7 +49,7 @@ func New(cfg Config) *Server {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = ipExtractor(cfg.TrustedProxies)
-	s := &Server{Echo: e, cfg: cfg, log: cfg.Log}
+	s := &Server{Echo: e, cfg: cfg, log: cfg.Log, guard: ownPages(cfg)}
 	e.HTTPErrorHandler = s.lastResort
 	e.Use(requestID, s.observe, s.contain, s.headers)
 	// Links to payments are capabilities and belong in no index.

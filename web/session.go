@@ -3,8 +3,11 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/sessions"
+
+	"quittance/internal/merchant"
 )
 
 // cookieName carries the __Host- prefix: browsers then insist on Secure, on
@@ -56,6 +59,58 @@ func (s *Sessions) Announce(w http.ResponseWriter, r *http.Request, token, hash 
 	session.Values["tx:"+token] = hash
 	if err := session.Save(r, w); err != nil {
 		return fmt.Errorf("save session: %w", err)
+	}
+	return nil
+}
+
+// The cookie of a wallet's session is named as the documented API names it; its
+// examples also use the other name.
+const (
+	walletCookie      = "session_token"
+	walletCookieAlias = "session"
+	walletCookieLife  = 12 * 60 * 60 // seconds; the session itself ends earlier if it is not used
+)
+
+// Secret returns the secret of the wallet session that a request's cookies
+// carry, or "". People who copy it into a command line may send it bare.
+func (s *Sessions) Secret(r *http.Request) string {
+	for _, name := range []string{walletCookie, walletCookieAlias} {
+		for _, c := range r.CookiesNamed(name) {
+			if strings.HasPrefix(c.Value, merchant.SessionPrefix) {
+				return c.Value
+			}
+			if secret := s.open(c.Value); secret != "" {
+				return secret
+			}
+		}
+	}
+	return ""
+}
+
+// open reads a sealed cookie, under whichever name it came.
+func (s *Sessions) open(value string) string {
+	alone := &http.Request{Header: http.Header{"Cookie": {walletCookie + "=" + value}}}
+	session, _ := s.store.Get(alone, walletCookie) // a cookie that cannot be read is an empty session
+	secret, _ := session.Values["secret"].(string)
+	return secret
+}
+
+// SignIn gives the browser the secret of a wallet's session.
+func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, secret string, secure bool) error {
+	return s.save(w, r, secret, secure, walletCookieLife)
+}
+
+// SignOut takes it away again.
+func (s *Sessions) SignOut(w http.ResponseWriter, r *http.Request, secure bool) error {
+	return s.save(w, r, "", secure, -1)
+}
+
+func (s *Sessions) save(w http.ResponseWriter, r *http.Request, secret string, secure bool, life int) error {
+	session := sessions.NewSession(s.store, walletCookie)
+	session.Options = &sessions.Options{Path: "/", MaxAge: life, Secure: secure, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+	session.Values["secret"] = secret
+	if err := s.store.Save(r, w, session); err != nil {
+		return fmt.Errorf("save wallet session: %w", err)
 	}
 	return nil
 }

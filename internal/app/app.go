@@ -24,6 +24,7 @@ import (
 	"quittance/internal/rail/evmref"
 	"quittance/internal/screening"
 	"quittance/internal/seal"
+	"quittance/internal/siwe"
 	"quittance/internal/store"
 	"quittance/internal/webhook"
 	"quittance/static"
@@ -46,9 +47,11 @@ type Setup struct {
 	Window, Grace  time.Duration // 0 for the checkout's defaults
 	Proxies        []*net.IPNet
 	FrameAncestors []string
-	Placeholders   bool                         // accept the wrong checksums of published examples
-	AllowLoopback  bool                         // webhooks may go to this machine
-	Screening      ScreeningSetup               // who is asked about wallets
+	Placeholders   bool           // accept the wrong checksums of published examples
+	AllowLoopback  bool           // webhooks may go to this machine
+	Screening      ScreeningSetup // who is asked about wallets
+	Limits         web.Limits
+	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
 	Mount          func(*App, templates.Assets) // further routes, nil for none
 	Log            *slog.Logger
@@ -87,6 +90,7 @@ type App struct {
 	Server    *web.Server
 
 	codes     *official.Codes
+	verifier  *siwe.Verifier
 	heads     heads
 	nodes     map[asset.ChainID]*chain.Client
 	screening *screening.Service // nil if nobody is asked about wallets
@@ -162,6 +166,7 @@ func (a *App) chains(s Setup) error {
 		a.nodes[c.ID], batchers[c.ID], ids = client, client, append(ids, c.ID)
 	}
 	a.codes = official.NewCodes(s.Registry, ids, CodeReader(batchers), s.Log)
+	a.verifier = siwe.NewVerifier(batchers)
 	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
 	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
 	a.Checkout = checkout.New(checkout.Config{
@@ -245,8 +250,11 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	for _, c := range s.Chains {
 		public[c.ID] = c.PublicRPC
 	}
+	limiter := a.limiter(s)
+	a.Server.Echo.Use(limiter.LimitPage(costly))
 	request.Mount(request.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, Webhooks: a.Webhooks, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, Accounts: a.Store, Sessions: sessions,
+		Verifier: a.verifier, Limits: limiter, OpenSignup: s.OpenSignup, Webhooks: a.Webhooks, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
 	})
 	if err := apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")}); err != nil {
 		return err
@@ -295,7 +303,7 @@ func (a *App) ready(c echo.Context) error {
 
 const (
 	sweepEvery = 5 * time.Second // how often payments whose window has passed are looked for
-	pruneEvery = time.Hour       // how often idempotent answers that are too old are forgotten
+	keepEvery  = time.Minute     // how often what has served its time is deleted
 )
 
 // stopWithin is how long a stop may take; open requests have most of it.
@@ -310,7 +318,6 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		{Name: "jobs", Run: a.worker.Run},
 		{Name: "expiry", Run: a.expire},
 		{Name: "housekeeping", Run: a.keepHouse},
-		{Name: "housekeeping", Run: a.prune},
 	}
 	if a.screening != nil && a.screening.List() != nil {
 		parts = append(parts, lifecycle.Part{Name: "sanctions list", Run: a.screening.List().Run})
@@ -342,45 +349,6 @@ func (a *App) expire(ctx context.Context) error {
 			a.log.ErrorContext(ctx, "expiry sweep failed", "err", err)
 		} else if n > 0 {
 			a.log.InfoContext(ctx, "payments expired", "count", n)
-		}
-	}
-}
-
-// prune forgets idempotent answers past the time they are promised for.
-func (a *App) prune(ctx context.Context) error {
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	for {
-		if n, err := a.Store.PruneAnswers(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
-			a.log.ErrorContext(ctx, "old answers not pruned", "err", err)
-		} else if n > 0 {
-			a.log.InfoContext(ctx, "old answers pruned", "count", n)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// keepEvery is how often what has served its time is deleted.
-const keepEvery = time.Hour
-
-// keepHouse forgets idempotent answers that are older than promised.
-func (a *App) keepHouse(ctx context.Context) error {
-	tick := time.NewTicker(keepEvery)
-	defer tick.Stop()
-	for {
-		if n, err := a.Store.PruneAnswers(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
-			a.log.ErrorContext(ctx, "old answers not deleted", "err", err)
-		} else if n > 0 {
-			a.log.InfoContext(ctx, "old answers deleted", "count", n)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
 		}
 	}
 }

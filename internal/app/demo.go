@@ -123,7 +123,7 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL strin
 	}
 	return Setup{
 		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
-		Chains: reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Log: cfg.Log,
+		Chains: reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
 		Mount: func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, kept) },
 	}, nil
 }

@@ -66,7 +66,7 @@ func production(cfg *config.Config, log *slog.Logger) (Setup, error) {
 	return Setup{
 		BaseURL: cfg.BaseURL, Database: string(cfg.Database), Keys: cfg.RawKeys(), Book: book, Registry: registry, Chains: chains,
 		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Proxies: proxies, FrameAncestors: cfg.FrameAncestors,
-		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Screening: realScreening(cfg.Screening), Log: log,
+		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Log: log,
 	}, nil
 }
 

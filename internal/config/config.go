@@ -61,6 +61,10 @@ type Config struct {
 	Compat Compat `yaml:"compat"`
 	// Webhooks says what outgoing calls may reach.
 	Webhooks Webhooks `yaml:"webhooks"`
+	// Limits are how often callers may call.
+	Limits Limits `yaml:"limits"`
+	// Accounts says who may become a merchant.
+	Accounts Accounts `yaml:"accounts"`
 	// Screening says who is asked about wallets. Default nobody.
 	Screening Screening `yaml:"screening"`
 }
@@ -165,6 +169,7 @@ func (c *Config) defaults() {
 	if c.LogLevel == "" {
 		c.LogLevel = "info"
 	}
+	c.Limits.defaults()
 }
 
 // Validate reports everything that is wrong, each with the field's name.

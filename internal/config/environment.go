@@ -45,6 +45,9 @@ func (c *Config) environment(getenv func(string) string) error {
 		}
 	}
 	c.screeningEnvironment(getenv)
+	if err := c.Limits.environment(getenv); err != nil {
+		return err
+	}
 	for _, network := range Networks() {
 		if err := c.chainEnvironment(network, getenv); err != nil {
 			return err

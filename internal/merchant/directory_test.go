@@ -98,7 +98,7 @@ func TestDirectory(t *testing.T) {
 	c.RevokedAt = now
 	s.byHash[c.Hash] = c
 	now = now.Add(directoryTTL)
-	if _, err := ask("later"); !fault.Is(err, fault.Forbidden) {
+	if _, err := ask("later"); !fault.Is(err, fault.Unauthorized) {
 		t.Errorf("revoked: %v", err)
 	}
 	s.down = errors.New("the database is gone")
@@ -135,7 +135,7 @@ func TestDirectoryCountsFromBeforeTheLookUp(t *testing.T) {
 	c.RevokedAt = now
 	s.byHash[c.Hash] = c
 	now = now.Add(directoryTTL - 3*time.Second)
-	if _, err := d.Authenticate(t.Context(), APIKey, "key"); !fault.Is(err, fault.Forbidden) {
+	if _, err := d.Authenticate(t.Context(), APIKey, "key"); !fault.Is(err, fault.Unauthorized) {
 		t.Errorf("five seconds after the look-up began: %v", err)
 	}
 }

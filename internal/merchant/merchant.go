@@ -231,8 +231,9 @@ type Store interface {
 
 // Authenticate finds the working credential behind a secret.
 //
-// Faults: Unauthorized if there is none; Forbidden "credential_revoked",
-// "client_id_revoked" and "client_id_inactive" if it no longer works, or not now.
+// Faults: Unauthorized if there is none, or it was a secret that was revoked;
+// Forbidden "client_id_revoked" and "client_id_inactive" of a client id, which is
+// no secret, that works no longer or not now.
 func Authenticate(ctx context.Context, s Store, kind CredentialKind, secret string) (Credential, error) {
 	denied := fault.New(fault.Unauthorized, "invalid_credential", "The credential is missing or not valid.")
 	if secret == "" || len(secret) > 200 {
@@ -247,7 +248,7 @@ func Authenticate(ctx context.Context, s Store, kind CredentialKind, secret stri
 	case c.Status() == ClientRevoked && kind == ClientID:
 		return Credential{}, fault.New(fault.Forbidden, "client_id_revoked", "This client id was revoked.")
 	case c.Status() == ClientRevoked:
-		return Credential{}, fault.New(fault.Forbidden, "credential_revoked", "This credential was revoked.")
+		return Credential{}, denied
 	case c.Status() == ClientInactive:
 		return Credential{}, fault.New(fault.Forbidden, "client_id_inactive", "This client id is switched off.")
 	}

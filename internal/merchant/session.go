@@ -78,14 +78,14 @@ const (
 	NonceDestination = "destination"
 )
 
-// sessionPrefix tells a session's secret from other secrets.
-const sessionPrefix = "qs_"
+// SessionPrefix tells a session's secret from other secrets.
+const SessionPrefix = "qs_"
 
 // NewSession makes a session and its secret, which is not kept.
 func NewSession(m payment.MerchantID, wallet asset.Address, chain asset.ChainID, now time.Time) (Session, string) {
 	var b [20]byte
 	_, _ = rand.Read(b[:]) // never fails: the runtime aborts instead
-	secret := sessionPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	secret := SessionPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 	return Session{
 		Hash: HashSecret(secret), Merchant: m, Wallet: wallet, Chain: chain,
 		CreatedAt: now, ExpiresAt: now.Add(SessionIdle), EndsAt: now.Add(SessionMax),

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -43,7 +42,7 @@ type effect func(ctx context.Context) (reply, error)
 // leaves behind stays if the effect fails or somebody else's wins.
 type plan func(c echo.Context, who caller, body []byte) (effect, error)
 
-// once serves a POST: auth finds the caller, p checks the request, and the
+// once serves a request that changes something: auth finds the caller, p checks the request, and the
 // effect happens, with an Idempotency-Key once for each key. A repeat gets the
 // first answer and the header Idempotent-Replayed. Only successes are kept: what
 // was refused left nothing, and may be asked again.
@@ -147,7 +146,7 @@ func keyOf(c echo.Context, who caller, body []byte) (*checkout.Once, error) {
 	_, _ = fmt.Fprintf(h, "%s\n%s\n", c.Request().Method, c.Request().URL.RequestURI()) // a hash takes everything
 	_, _ = h.Write(body)
 	return &checkout.Once{
-		Key:         checkout.IdempotencyKey{Merchant: who.Merchant, Route: http.MethodPost + " " + c.Path(), Key: who.keyScope() + key},
+		Key:         checkout.IdempotencyKey{Merchant: who.Merchant, Route: c.Request().Method + " " + c.Path(), Key: who.keyScope() + key},
 		RequestHash: hex.EncodeToString(h.Sum(nil)),
 	}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/internal/siwe"
 	"quittance/internal/webhook"
 	"quittance/web"
 )
@@ -28,8 +29,14 @@ type Config struct {
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
 	Ledger    Ledger
+	Accounts  Wallets
+	Sessions  *web.Sessions
+	Verifier  *siwe.Verifier
+	Limits    *web.Limiter
 	Webhooks  *webhook.Service
 	BaseURL   string // public origin, no trailing slash
+	// OpenSignup makes a merchant of a wallet that signs in for the first time.
+	OpenSignup bool
 	// PlaceholderChecksums accepts the two wrong checksums that the vendor's
 	// documentation uses in its examples.
 	PlaceholderChecksums bool
@@ -53,6 +60,7 @@ func Mount(cfg Config) *Dialect {
 	d.route(http.MethodPost, "/v2/secure-payments/:token/intent", d.intent)
 	d.route(http.MethodGet, "/v2/currencies", d.currencies)
 	d.webhookRoutes()
+	d.sessionRoutes()
 	d.preflights()
 	return d
 }

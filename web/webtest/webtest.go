@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
+	"quittance/web"
 )
 
 // BaseURL is the public origin the server thinks it has.
@@ -72,6 +74,9 @@ type Options struct {
 	Keys         [][]byte         // newest first; one fixed key if nil
 	Log          *slog.Logger     // nothing is logged if nil
 	Screening    app.ScreeningSetup
+	Limits       web.Limits // none if empty
+	OpenSignup   bool
+	Proxies      []*net.IPNet
 }
 
 // New starts a server on a fresh chain; the test's end stops it and fails the
@@ -155,7 +160,7 @@ func setup(t testing.TB, c *chaintest.Chain, o Options) app.Setup {
 			ID: chains[0].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
 			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
 		}},
-		AllowLoopback: true, Screening: o.Screening, Log: o.Log,
+		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, Log: o.Log,
 	}
 }
 
