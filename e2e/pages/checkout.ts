@@ -3,7 +3,7 @@
 import { type Locator, type Page, type Response, expect } from '@playwright/test';
 import type { Address } from 'viem';
 
-export type State = 'open' | 'seen' | 'paid' | 'expired' | 'canceled' | 'failed' | 'unsafe';
+export type State = 'open' | 'seen' | 'paid' | 'expired' | 'canceled' | 'failed' | 'blocked' | 'unsafe';
 export type Step = 'reset' | 'approve' | 'pay';
 
 /** The sandbox's wallet and the tests' own, by the names they announce. */
@@ -50,6 +50,11 @@ export class Checkout {
     if (address) await expect(this.id('account-address')).toHaveText(address);
   }
 
+  /** One payment of a batch, by its place from 0. */
+  item(index: number): Locator {
+    return this.id('items').locator(`[data-item="${index}"]`);
+  }
+
   step(kind: Step): Locator {
     return this.id('steps').locator(`[data-step="${kind}"]`);
   }
@@ -75,7 +80,7 @@ export class Checkout {
 
   async expectState(state: State): Promise<void> {
     await expect(this.id('qt')).toHaveAttribute('data-state', state);
-    const stage = { open: 'act', seen: 'progress', paid: 'success', expired: 'over', canceled: 'over', failed: 'over', unsafe: 'unsafe' }[state];
+    const stage = { open: 'act', seen: 'progress', paid: 'success', expired: 'over', canceled: 'over', failed: 'over', blocked: 'over', unsafe: 'unsafe' }[state];
     for (const id of ['act', 'progress', 'success', 'over', 'unsafe']) {
       await expect(this.id(id), `${id} in state ${state}`).toBeVisible({ visible: id === stage });
     }

@@ -103,5 +103,5 @@ test('money with the right reference in another asset does not pay', async ({ co
   expect((await checkout.open(made.securePaymentUrl)).status()).toBe(200);
   await checkout.connect(address);
   await checkout.expectGo('Pay 10.00 USDC');
-  expect(await webhooksOf(demo, made.token)).toEqual([]);
+  expect((await webhooksOf(demo, made.token)).filter((w) => w.event.startsWith('payment.'))).toEqual([]);
 });

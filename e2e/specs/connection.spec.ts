@@ -89,7 +89,7 @@ test('the calldata cannot be fetched: said so, and tried again', async ({ contex
 
 test('the hint about the transaction does not get through: the payment is found all the same', async ({ context, page, demo }) => {
   await page.route('**/checkout/*/intent', (route) => route.abort());
-  await page.route('**/checkout/*/telemetry', (route) => route.abort());
+  await page.route('**/checkout/*/{telemetry,event}', (route) => route.abort());
   const { address, wallet } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await order(demo, '0.05', 'ETH-base');
   const checkout = new Checkout(page);

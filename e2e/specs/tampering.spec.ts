@@ -10,6 +10,7 @@ import { type Demo, chainOf } from '../fixtures/demo.ts';
 import { type Order, freshAddress, order } from '../fixtures/order.ts';
 import { tamper } from '../fixtures/page.ts';
 import { dollars, ether, payerWith } from '../fixtures/payer.ts';
+import { type CheckName, expectRefused } from '../fixtures/refused.ts';
 import { expect, test } from '../fixtures/test.ts';
 import type { Wallet } from '../fixtures/wallet.ts';
 import { webhook } from '../fixtures/webhooks.ts';
@@ -17,13 +18,6 @@ import { Checkout } from '../pages/checkout.ts';
 
 const payUrl = /\/checkout\/[^/]+\/pay\?/;
 const thief = '0x00000000000000000000000000000000DeaDBeef';
-
-/** What the page's failed check is called there. */
-const titles = {
-  page_registry: 'Contract checked again in your browser',
-  page_calldata: 'Instructions checked again in your browser',
-  simulation_matches: 'Test run moves exactly this amount',
-} as const;
 
 /** The honest answer's parts, to be changed in place, or a whole other answer. */
 interface Answer {
@@ -37,7 +31,7 @@ interface Answer {
 interface Lie {
   name: string;
   lie: (a: Answer) => unknown;
-  check: keyof typeof titles;
+  check: CheckName;
   /** What the page says is different. */
   field: string;
 }
@@ -155,25 +149,6 @@ function answerOf(body: any, demo: Demo): Answer {
   return { body, approve: list[0]!, pay: list.at(-1)!, demo };
 }
 
-/** The page has refused, for good, and said why; the wallet was not asked to sign more than signed. */
-async function expectRefused(checkout: Checkout, demo: Demo, wallet: Wallet, token: string, check: keyof typeof titles, field: string, signed = 0): Promise<void> {
-  await checkout.expectState('unsafe');
-  await expect(checkout.id('unsafe-text')).toHaveText('There is an issue with this payment call data. Please contact the recipient to send you a new payment link.');
-  await expect(checkout.id('unsafe-check')).toContainText(`${titles[check]}: `);
-  await expect(checkout.id('unsafe-check')).toContainText(field);
-  await expect(checkout.id('safety')).toHaveAttribute('data-outcome', 'failed');
-  await checkout.expectNothingToSign();
-  // Not even by a script that presses what cannot be seen.
-  await checkout.page.evaluate(() => document.querySelectorAll<HTMLButtonElement>('#act button').forEach((b) => {
-    b.disabled = false;
-    b.click();
-  }));
-  await checkout.expectState('unsafe');
-  const told = await webhook(demo, token, 'secure_payment.unsafe');
-  expect(told.body['detail']).toContain(`page: ${check}`);
-  expect(wallet.asked('eth_sendTransaction')).toBe(signed);
-}
-
 async function lieTo(page: Page, demo: Demo, wallet: Wallet, made: Order, { lie, check, field }: Lie): Promise<void> {
   const tampered = await tamper(page, payUrl, (body) => {
     const other = lie(answerOf(body, demo));
@@ -274,8 +249,8 @@ test.describe('a page that shows something else than its data', () => {
   for (const { name, change, field } of [
     { name: 'a smaller amount', change: (html: string) => html.replace('<span>10.00</span>', '<span>1.00</span>'), field: 'displayed amount' },
     { name: 'another payee', change: (html: string, o: Order) => html.replace(`<span>${o.payee.slice(0, 6)}</span>`, '<span>0xdEaD</span>'), field: 'displayed payee' },
-    { name: 'a token of its own', change: (html: string) => html.replace(/("asset":\{[^}]*"address":")0x[0-9a-fA-F]{40}/, `$1${thief}`), field: 'token' },
-    { name: 'other decimals', change: (html: string) => html.replace(/("asset":\{[^}]*"decimals":)6/, '$17'), field: 'token decimals' },
+    { name: 'a token of its own', change: (html: string) => html.replace(/("assets":\[\{[^}]*"address":")0x[0-9a-fA-F]{40}/, `$1${thief}`), field: 'token' },
+    { name: 'other decimals', change: (html: string) => html.replace(/("assets":\[\{[^}]*"decimals":)6/, '$17'), field: 'token decimals' },
     { name: 'a chain it does not know', change: (html: string) => html.replace(/("chain":\{"id":)\d+/, '$131337'), field: 'chain' },
   ]) {
     test(`is refused: ${name}`, async ({ page, demo, wallet }) => {

@@ -29,8 +29,11 @@ test('the page is small, comes in few requests, and only from here', async ({ co
   expect(all.length, table).toBeLessThanOrEqual(6);
   expect(all.map((r) => new URL(r.url).origin).filter((o) => o !== demo.baseUrl), 'other hosts').toEqual([]);
   const bytes = (kind: RegExp) => all.filter((r) => kind.test(new URL(r.url).pathname)).reduce((sum, r) => sum + r.bytes, 0);
-  // Headers included; the sandbox's wallet as well, which no real page has.
-  expect(bytes(/\.js$/), table).toBeLessThanOrEqual(25_000);
+  // The script as it is sent; the sandbox's wallet is on no real page.
+  const script = all.find((r) => /\/pay-[^/]*\.js$/.test(r.url))!;
+  const { headers } = await fetch(script.url, { headers: { 'accept-encoding': 'gzip' }, signal: AbortSignal.timeout(10_000) });
+  expect(headers.get('content-encoding')).toBe('gzip');
+  expect(Number(headers.get('content-length')), table).toBeLessThanOrEqual(25_000);
   expect(bytes(/\.css$/), table).toBeGreaterThan(1_000);
   expect(bytes(/./), table).toBeLessThanOrEqual(50_000);
 });
