@@ -324,7 +324,7 @@ func details(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if p.Batch() {
+		if p.Batch() && p.State != StateUnsafe {
 			templ_7745c5c3_Err = totals(p).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -89,6 +89,7 @@ func (b *book) batchStories() {
 		p.State, p.Tx, p.TxURL, p.Payer, p.Confirmations = StateSeen, storyTx, explorer+"tx/"+storyTx, storyPayer, 1
 		p.each(StateSeen)
 	})
+	b.unsafeBatch()
 	b.tell("batch-paid", "A batch that is paid", http.StatusConflict, func(p *PayPage) {
 		several(p, 4)
 		p.State, p.Tx, p.TxURL, p.Payer, p.Confirmations = StatePaid, storyTx, explorer+"tx/"+storyTx, storyPayer, 3
@@ -100,6 +101,15 @@ func (b *book) batchStories() {
 		p.State, p.Oddity, p.Received = StateExpired, OddityUnder, "25.00 USDC"
 		p.each(StateExpired)
 		p.Items[2].State = StatePaid
+	})
+}
+
+// unsafeBatch is a batch that a check refuses.
+func (b *book) unsafeBatch() {
+	b.tell("unsafe-batch", "Unsafe: a batch", http.StatusForbidden, func(p *PayPage) {
+		several(p, 4)
+		p.State = StateUnsafe
+		p.Safety = NewSafety([]Check{{"calldata_matches", OutcomeRefused, "Payment 3: payee: expected one account, got another."}})
 	})
 }
 
