@@ -88,7 +88,7 @@ func merchantCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	return group("merchant", "Make and list merchants", create, list)
+	return group("merchant", "Make and list merchants, and the wallets that sign in for them", create, list, walletCommand(o))
 }
 
 type credentialWire struct {
