@@ -334,7 +334,7 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		{"batch-partial", "#partial", "35.00 USDC has arrived. 40.00 USDC and 25.00 USDT is still to pay."},
 		{"batch-partial", "[data-item='1'] .item-state", "10.00 of 25.00 USDC has arrived"},
 		{"batch-seen", "#items-progress", "12 of 12 on the way"},
-		{"batch", "head title", "Pay 75.00 USDC and 25.00 USDT to Acme Store"},
+		{"batch", "head title", "Pay 75.00 USDC and 25.00 USDT: Acme Store"},
 		{"batch-contract-fee", "[data-total='0'] .total-contract", "0.225 USDC"},
 		{"access-listed", "#access strong", "Only certain wallets can pay this."},
 		{"access-screened", "#access strong", "Wallets are screened before they can pay this."},

@@ -64,6 +64,9 @@ func (p *PayPage) title() string {
 		if p.Payout {
 			return "Pay out " + p.dueWords() + " to " + p.to()
 		}
+		if p.Batch() {
+			return "Pay " + p.dueWords() + ": " + p.Merchant
+		}
 		return "Pay " + p.dueWords() + " to " + p.Merchant
 	case StateSeen:
 		return "Confirming your payment to " + p.Merchant

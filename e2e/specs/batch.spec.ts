@@ -17,7 +17,7 @@ test('two tokens, three payees, one payment, with the sandbox’s own wallet', a
   const made = await batchOrder(demo, three, { reference: 'PAYROLL-1' });
   const checkout = new Checkout(page);
   expect((await checkout.open(made.securePaymentUrl)).status()).toBe(200);
-  await expect(page).toHaveTitle('Pay 12.25 USDC and 7.50 USDT to Harbour Coffee Roasters');
+  await expect(page).toHaveTitle('Pay 12.25 USDC and 7.50 USDT: Harbour Coffee Roasters');
   await expect(checkout.id('amounts').locator('li')).toHaveText(['12.25 USDC', '7.50 USDT']);
   await expect(checkout.id('count')).toHaveText('3 payments to 3 accounts, all in one transaction');
   await expect(checkout.id('safety-title')).toHaveText('This is a safe smart contract');

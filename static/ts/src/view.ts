@@ -344,7 +344,8 @@ function callItem(c: Call): HTMLElement | null {
     ['Function', c.signature],
     ...c.args.map(([name, value]): [string, string] => [name.replace(/^./, (a) => a.toUpperCase()), value]),
     ['Value', String(c.value)],
-    ['Data', c.data],
+    // What is decoded above is all of it; nobody compares thousands of digits.
+    ['Data', c.data.length > 3_000 ? `${c.data.slice(0, 138)}… (${c.data.length / 2 - 1} bytes)` : c.data],
   ];
   item?.querySelector('.call-rows')?.replaceChildren(
     ...rows.flatMap(([name, value]) => {
