@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"quittance/internal/asset"
-	"quittance/internal/chain"
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/config"
 	"quittance/internal/fault"
@@ -33,10 +32,13 @@ import (
 )
 
 // The official contracts on Base (see internal/official/table.go).
-const base = 8453
+const (
+	base       = 8453
+	usdcOnBase = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
+)
 
-// realBase is a chain with Base's id and the official contracts' own code at
-// their official addresses.
+// realBase is a chain with Base's id, the official contracts' own code at their
+// official addresses, and a token where USDC is.
 func realBase(t *testing.T) *chaintest.Chain {
 	t.Helper()
 	text, err := os.ReadFile("../sandbox/contracts/testdata/official.json")
@@ -50,13 +52,11 @@ func realBase(t *testing.T) *chaintest.Chain {
 		t.Fatal(err)
 	}
 	workshop := chaintest.New(t)
-	client, err := chain.NewClient(chain.Config{Chain: chaintest.DefaultID, Endpoints: []chain.Endpoint{{URL: workshop.URL()}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	options := []chaintest.Option{chaintest.WithID(base)}
-	for _, c := range official.Default().Contracts(base) {
+	registry := official.Default()
+	erc20, _ := registry.Contract(base, official.ERC20FeeProxy)
+	eth, _ := registry.Contract(base, official.EthereumFeeProxy)
+	options := []chaintest.Option{chaintest.WithID(base), chaintest.WithUSDC(usdcOnBase)}
+	for _, c := range registry.Contracts(base) {
 		made, ok := data.Contracts[string(c.Kind)]
 		if !ok {
 			continue // Multicall3 is on every test chain
@@ -66,17 +66,15 @@ func realBase(t *testing.T) *chaintest.Chain {
 			t.Fatal(err)
 		}
 		if c.Kind == official.BatchPayments {
-			for range 6 { // constructor arguments: addresses, kept in storage
-				creation = append(append(creation, make([]byte, 12)...), bytes.Repeat([]byte{0x11}, 20)...)
+			// Both fee proxies; conversion proxies, oracle and owner, which play no part.
+			nobody := asset.Address(bytes.Repeat([]byte{0x11}, 20))
+			for _, a := range []asset.Address{erc20.Address, eth.Address, nobody, nobody, nobody, nobody} {
+				creation = append(append(creation, make([]byte, 12)...), a[:]...)
 			}
 		}
 		at, _ := workshop.Wallet.Deploy(creation)
 		workshop.Mine(1)
-		code, err := chain.Ask(t.Context(), client, chain.CodeCall(parse(t, at), chain.Latest), chain.Result.Bytes)
-		if err != nil || len(code) == 0 {
-			t.Fatalf("deploy %s: %d bytes, %v", c.Kind, len(code), err)
-		}
-		options = append(options, chaintest.WithCode(c.Address.String(), code, nil))
+		options = append(options, chaintest.WithCopy(c.Address.String(), workshop, at))
 	}
 	return chaintest.New(t, options...)
 }

@@ -66,6 +66,36 @@ func WithCode(address string, runtime []byte, storage map[common.Hash]common.Has
 	}
 }
 
+// copiedSlots is how much of a contract's storage WithCopy takes along: its plain variables.
+const copiedSlots = 16
+
+// WithCopy puts a copy of what is deployed at an address of another chain at an address in the genesis
+// block: its code and plain variables, no mappings.
+func WithCopy(address string, from *Chain, at string) Option {
+	from.t.Helper()
+	ctx, source, storage := from.t.Context(), common.HexToAddress(at), map[common.Hash]common.Hash{}
+	code, err := from.client.CodeAt(ctx, source, nil)
+	for i := 0; i < copiedSlots && err == nil; i++ {
+		slot := common.BigToHash(big.NewInt(int64(i)))
+		var value []byte
+		if value, err = from.client.StorageAt(ctx, source, slot, nil); common.BytesToHash(value) != (common.Hash{}) {
+			storage[slot] = common.BytesToHash(value)
+		}
+	}
+	if err != nil || len(code) == 0 {
+		from.t.Fatalf("chaintest: copying %s: %d bytes of code, %v", at, len(code), err)
+	}
+	return WithCode(address, code, storage)
+}
+
+// WithUSDC puts a second token that behaves as USDC does at an address in the genesis block, with the
+// same holders.
+func WithUSDC(address string) Option {
+	return func(s *settings) {
+		s.genesis[common.HexToAddress(address)] = s.genesis[contracts.Address(contracts.USDC)]
+	}
+}
+
 // New starts a chain at block 1, which is empty, and closes it when the test ends. The two wallets
 // hold 1,000 native coins and 1,000,000 of each token. `finalized` and `safe` are block 0 until
 // Finalize.
