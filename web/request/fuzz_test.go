@@ -1,6 +1,7 @@
 package request_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,6 +23,9 @@ func FuzzCreate(f *testing.F) {
 		`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"1"}],"redirectUrl":"javascript:alert(1)"}`,
 		`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":"9999-12-31T23:59:59Z"}`,
 		`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"1"}],"feePercentage":"0.01","feeAddress":"` + payee + `"}`,
+		batchOf("", payee+" USDC-base 1", otherPayee+" USDT-base 2", payee+" ETH-base 0.1"),
+		withPolicy(`{"mode":"off","allowedPayerAddresses":["` + payee + `"],"hideUntilApproved":true,"hidePayeeAddress":true}`),
+		withPolicy(`{"mode":"kyt_all_wallets","screeningProvider":null}`), withPolicy(`{"allowedPayerAddresses":[]}`), withPolicy(`{"x":1}`),
 	} {
 		f.Add(seed)
 	}
@@ -31,13 +35,7 @@ func FuzzCreate(f *testing.F) {
 		switch got.Status {
 		case http.StatusCreated:
 			token, _ := got.JSON()["token"].(string)
-			p := w.Load(token)
-			if r := p.Terms.Requests[0]; r.Due.Sign() <= 0 || r.Payee.IsZero() || p.Standing.State != payment.Open {
-				t.Fatalf("made %+v", r)
-			}
-			w.API(http.MethodGet, route+"/"+token, "").Want(http.StatusOK)
-			w.API(http.MethodGet, route+"/"+token+"/pay", "").Want(http.StatusOK)
-			w.Get("/?token=" + token).Want(http.StatusOK)
+			lives(t, w, w.Load(token))
 		case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 			if v := got.JSON(); v["message"] == "" || v["code"] == "" || len(got.Body) > 2048 {
 				t.Fatalf("refused with %.500s", got.Body)
@@ -46,4 +44,71 @@ func FuzzCreate(f *testing.F) {
 			t.Fatalf("status %d: %.500s", got.Status, got.Body)
 		}
 	})
+}
+
+// lives checks that a payment made of whatever bytes can be shown and paid.
+func lives(t *testing.T, w *webtest.World, p *payment.Payment) {
+	t.Helper()
+	for _, r := range p.Terms.Requests {
+		if r.Due.Sign() <= 0 || r.Payee.IsZero() || p.Standing.State != payment.Open {
+			t.Fatalf("made %+v", r)
+		}
+	}
+	path := route + "/" + string(p.ID)
+	w.API(http.MethodGet, path, "").Want(http.StatusOK)
+	if !p.Terms.Access.Open() {
+		w.API(http.MethodGet, path+"/pay", "").Want(http.StatusForbidden)
+		return
+	}
+	w.API(http.MethodGet, path+"/pay", "").Want(http.StatusOK)
+	w.Get("/?token=" + string(p.ID)).Want(http.StatusOK)
+}
+
+// inBody fuzzes one member of a body: every value is refused by its name, as the
+// caller's fault, or makes a payment that lives.
+func inBody(f *testing.F, path, body, field string, values ...string) {
+	w := webtest.New(f)
+	for _, v := range values {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		w := w.For(t)
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := w.API(http.MethodPost, path, strings.Replace(body, "VALUE", string(text), 1))
+		switch got.Status {
+		case http.StatusCreated:
+			token, _ := got.JSON()["token"].(string)
+			lives(t, w, w.Load(token))
+		case http.StatusBadRequest:
+			if v := got.JSON(); v["field"] != field || v["code"] == "" || len(got.Body) > 2048 {
+				t.Fatalf("%q: %.500s", value, got.Body)
+			}
+		case http.StatusRequestEntityTooLarge:
+		default:
+			t.Fatalf("%q: status %d: %.500s", value, got.Status, got.Body)
+		}
+	})
+}
+
+func FuzzAmount(f *testing.F) {
+	inBody(f, route, `{"requests":[{"payee":"`+payee+`","paymentCurrency":"USDC-base","amount":VALUE}]}`, "requests[0].amount",
+		"1", "0", "-1", "+1", "1.5", "1.000000", "1.0000001", ".5", "5.", "1e6", "0x1", "1_000", "١", "1 ", "", "115792089237316195423570985008687907853269984665640564039457584007913129.639935",
+		"115792089237316195423570985008687907853269984665640564039457584007913129.639936", strings.Repeat("0", 300)+"1")
+}
+
+func FuzzDestination(f *testing.F) {
+	usdc := "0x5a4db000000000000000000000000000000005dc"
+	inBody(f, route, `{"requests":[{"destinationId":VALUE,"amount":"1"}]}`, "requests[0].destinationId",
+		payee+"@eip155:900008453:"+usdc, payee+"@eip155:900008453#:"+usdc, payee+"@eip155:900008453#00000000:"+usdc, strings.ToLower(payee)+"@eip155:900008453:"+strings.ToUpper(usdc),
+		payee+"@eip155:1:"+usdc, payee+"@eip155:0900008453:"+usdc, usdc+"@eip155:900008453:"+usdc, payee+"@eip155:728126428:"+usdc, "TJRabPrwbZy45sbavfcjinPJC18kjpRTv8@x",
+		payee+"@eip155:900008453:0x0000000000000000000000000000000000000000", "@@", "", "a@eip155:1#1:2:3")
+}
+
+func FuzzRecipient(f *testing.F) {
+	inBody(f, route+"/payouts", `{"recipient":VALUE,"creatorWalletAddress":"`+payee+`","network":"base","currency":"USDC-base","amount":"1"}`, "recipient",
+		payee, strings.ToLower(payee), "0x"+strings.ToUpper(payee[2:]), "0X"+payee[2:], payee[:41], payee+"0", "TJRabPrwbZy45sbavfcjinPJC18kjpRTv8",
+		"0x0000000000000000000000000000000000000000", "0x5a4db000000000000000000000000000000005dc", "vitalik.eth", "", "0x")
 }
