@@ -2,6 +2,8 @@ package request
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -45,13 +47,6 @@ func (d *Dialect) currencies(c echo.Context) error {
 		return err
 	}
 	book := d.Checkout.Book()
-	if id := c.QueryParam("id"); id != "" {
-		t, ok := book.Token(asset.ID(id))
-		if !ok {
-			return errNoToken
-		}
-		return c.JSON(http.StatusOK, currency(t))
-	}
 	network, symbol := c.QueryParam("network"), c.QueryParam("symbol")
 	firstOnly, why := first(c.QueryParam("firstOnly"), network, symbol)
 	if why != "" {
@@ -59,6 +54,13 @@ func (d *Dialect) currencies(c echo.Context) error {
 			StatusCode: http.StatusBadRequest, Message: []issue{{Code: "custom", Message: why, Path: []string{"firstOnly"}}},
 			Error: http.StatusText(http.StatusBadRequest), Code: "invalid_first_only", Field: "firstOnly",
 		})
+	}
+	if id := c.QueryParam("id"); id != "" {
+		t, ok := book.Token(asset.ID(id))
+		if !ok {
+			return errNoToken
+		}
+		return c.JSON(http.StatusOK, currency(t))
 	}
 	found := []currencyWire{}
 	for _, t := range book.Tokens() {
@@ -101,4 +103,64 @@ func currency(t asset.Token) currencyWire {
 		w.Type = "ETH"
 	}
 	return w
+}
+
+// routesWire is where a currency can be converted to. It has the member network,
+// or networks if the query asked for several.
+type routesWire struct {
+	CurrencyID asset.ID `json:"currencyId"`
+	*networkWire
+	Networks         []string       `json:"networks,omitempty"`
+	ConversionRoutes []currencyWire `json:"conversionRoutes"`
+}
+
+type networkWire struct {
+	Network *string `json:"network"`
+}
+
+// conversionRoutes lists what a currency can be paid with by conversion: nothing,
+// because every payment here is made in the currency it is counted in.
+func (d *Dialect) conversionRoutes(c echo.Context) error {
+	if _, err := d.authenticate(c); err != nil {
+		return err
+	}
+	book := d.Checkout.Book()
+	t, ok := book.Token(asset.ID(param(c, "currencyId")))
+	if !ok {
+		return errNoToken
+	}
+	w := routesWire{CurrencyID: t.ID, networkWire: &networkWire{}, ConversionRoutes: []currencyWire{}}
+	one, several := c.QueryParam("network"), c.QueryParam("networks")
+	switch {
+	case one != "" && several != "":
+		return fault.Field("networks", "ambiguous_network", "Give network or networks, not both.")
+	case one != "":
+		chain, ok := book.Network(one)
+		if !ok {
+			return fault.Field("network", "unknown_network", "network is not one of the supported networks.")
+		}
+		w.Network = &chain.Network
+	case several != "":
+		w.networkWire = nil
+		for name := range strings.SplitSeq(several, ",") {
+			chain, ok := book.Network(strings.TrimSpace(name))
+			if !ok {
+				return fault.Field("networks", "unknown_network", "networks must be names of supported networks with commas between them.")
+			}
+			if !slices.Contains(w.Networks, chain.Network) {
+				w.Networks = append(w.Networks, chain.Network)
+			}
+		}
+	}
+	return c.JSON(http.StatusOK, w)
+}
+
+// param is a part of the path as it was meant: routers hand out escaped paths as
+// they came.
+func param(c echo.Context, name string) string {
+	text := c.Param(name)
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
 }

@@ -2,8 +2,10 @@ package request_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"quittance/web/webtest"
@@ -49,7 +51,7 @@ func TestCurrencies(t *testing.T) {
 			t.Errorf("%s: %v", query, got)
 		}
 	}
-	for _, query := range []string{"?firstOnly=yes", "?firstOnly=true", "?firstOnly=true&network=base"} {
+	for _, query := range []string{"?firstOnly=yes", "?firstOnly=true", "?firstOnly=true&network=base", "?id=USDC-base&firstOnly=maybe"} {
 		got := w.API(http.MethodGet, "/v2/currencies"+query, "").Want(http.StatusBadRequest).JSON()
 		issues, _ := got["message"].([]any)
 		if len(issues) != 1 || got["field"] != "firstOnly" {
@@ -57,4 +59,38 @@ func TestCurrencies(t *testing.T) {
 		}
 	}
 	w.Get("/v2/currencies").Want(http.StatusUnauthorized)
+}
+
+// The documented error bodies, word for word; code and field are ours.
+func TestCurrenciesErrors(t *testing.T) {
+	w := webtest.New(t)
+	for query, want := range map[string]string{
+		"?firstOnly=perhaps": `{"statusCode":400,"message":[{"code":"custom","message":"firstOnly must be 'true' or 'false' if provided","path":["firstOnly"]}],"error":"Bad Request","code":"invalid_first_only","field":"firstOnly"}`,
+		"?id=NONE-mainnet":   `{"statusCode":404,"message":"Token not found","error":"Not Found","code":"not_found"}`,
+	} {
+		if got := strings.TrimSpace(string(w.API(http.MethodGet, "/v2/currencies"+query, "").Body)); got != want {
+			t.Errorf("%s: got %s\nwant %s", query, got, want)
+		}
+	}
+}
+
+func TestConversionRoutes(t *testing.T) {
+	w := webtest.New(t)
+	const path = "/v2/currencies/%s/conversion-routes%s"
+	for query, want := range map[string]string{
+		"": `{"currencyId":"USDC-base","network":null,"conversionRoutes":[]}`, "?network=BASE": `{"currencyId":"USDC-base","network":"base","conversionRoutes":[]}`,
+		"?networks=base,%20BASE": `{"currencyId":"USDC-base","networks":["base"],"conversionRoutes":[]}`,
+	} {
+		got := w.API(http.MethodGet, fmt.Sprintf(path, "usdc-base", query), "").Want(http.StatusOK)
+		if strings.TrimSpace(string(got.Body)) != want {
+			t.Errorf("%q: got %s, want %s", query, got.Body, want)
+		}
+	}
+	for _, id := range []string{"EUR", "USDC-mars", "%00", "..%2f"} {
+		refuses(t, id, w.API(http.MethodGet, fmt.Sprintf(path, id, ""), ""), http.StatusNotFound, "Token not found", "")
+	}
+	for query, field := range map[string]string{"?network=mars": "network", "?networks=base,mars": "networks", "?networks=,": "networks", "?network=base&networks=base": "networks"} {
+		refuses(t, query, w.API(http.MethodGet, fmt.Sprintf(path, "USDC-base", query), ""), http.StatusBadRequest, "", field)
+	}
+	w.Get(fmt.Sprintf(path, "USDC-base", "")).Want(http.StatusUnauthorized)
 }

@@ -29,6 +29,7 @@ type Config struct {
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
 	Ledger    Ledger
+	Arrivals  Arrivals
 	Accounts  Wallets
 	Sessions  *web.Sessions
 	Verifier  *siwe.Verifier
@@ -37,6 +38,8 @@ type Config struct {
 	BaseURL   string // public origin, no trailing slash
 	// OpenSignup makes a merchant of a wallet that signs in for the first time.
 	OpenSignup bool
+	// Codes reads the code of accounts, which tells contracts from accounts.
+	Codes func(ctx context.Context, chain asset.ChainID, accounts []asset.Address) ([][]byte, error)
 	// PlaceholderChecksums accepts the two wrong checksums that the vendor's
 	// documentation uses in its examples.
 	PlaceholderChecksums bool
@@ -59,6 +62,10 @@ func Mount(cfg Config) *Dialect {
 	d.route(http.MethodGet, "/v2/secure-payments/:token/pay", d.pay)
 	d.route(http.MethodPost, "/v2/secure-payments/:token/intent", d.intent)
 	d.route(http.MethodGet, "/v2/currencies", d.currencies)
+	d.route(http.MethodGet, "/v2/currencies/:currencyId/conversion-routes", d.conversionRoutes)
+	d.route(http.MethodGet, "/v2/payments", d.payments)
+	d.clientIDs()
+	d.payeeDestinations()
 	d.webhookRoutes()
 	d.sessionRoutes()
 	d.preflights()
@@ -143,17 +150,22 @@ func visible(s string) bool {
 	return true
 }
 
-// load finds the caller's own payment; another merchant's is not found.
+// load finds the payment that a request is about.
 func (d *Dialect) load(c echo.Context) (*payment.Payment, error) {
 	who, err := d.authenticate(c)
 	if err != nil {
 		return nil, err
 	}
-	id, ok := payment.ParseID(c.Param("token"))
+	return d.owned(c.Request().Context(), who, c.Param("token"))
+}
+
+// owned finds the caller's own payment; another merchant's is not found.
+func (d *Dialect) owned(ctx context.Context, who caller, token string) (*payment.Payment, error) {
+	id, ok := payment.ParseID(token)
 	if !ok {
 		return nil, errNotFound
 	}
-	p, err := d.Checkout.Payment(c.Request().Context(), id)
+	p, err := d.Checkout.Payment(ctx, id)
 	if fault.Is(err, fault.NotFound) || (err == nil && p.Terms.Merchant != who.Merchant) {
 		return nil, errNotFound
 	}
@@ -302,40 +314,62 @@ func (d *Dialect) source(p *payment.Payment, selector, symbol string) error {
 	return nil
 }
 
+// asked is where a request keeps the payment that it is about.
+const asked = "payment"
+
 // intent takes the caller's word that a transaction was sent: a hint that makes
-// us look at once, never evidence.
+// us look at once, never evidence. The same hash again is no news, and with an
+// Idempotency-Key the first answer comes back even when the payment is over.
 func (d *Dialect) intent(c echo.Context) error {
-	p, err := d.load(c)
-	if err != nil {
+	err := d.once(d.authenticate, d.intend)(c)
+	p, _ := c.Get(asked).(*payment.Payment)
+	if err == nil || p == nil {
 		return err
 	}
-	body, err := web.Body(c, 16<<10)
-	if err != nil {
-		return err
-	}
+	return d.ended(c, p, checkout.Admission{}, err)
+}
+
+// intend checks an intent. Whether the wallet may pay is asked before the effect:
+// a provider takes its time.
+func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error) {
 	var in intentBody
 	if err := web.Decode(body, &in); err != nil {
-		return err
+		return nil, err
 	}
+	ctx := c.Request().Context()
+	p, err := d.owned(ctx, who, c.Param("token"))
+	if err != nil {
+		return nil, err
+	}
+	c.Set(asked, p)
 	if err := over(p); err != nil {
-		return d.ended(c, p, checkout.Admission{}, err)
+		return nil, err
 	}
 	chain, payer, err := d.intended(p, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	a, err := d.Checkout.Report(c.Request().Context(), p.ID, chain, in.TxHash, payer)
+	admitted, err := d.Checkout.Admit(ctx, p, payer.Wallet)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w := intentWire{
-		IntentID: string(p.ID) + ":" + a.Handle, PaymentReference: p.Terms.Requests[0].Reference,
-		TxHash: a.Handle, IsListening: true, PayerAddress: in.PayerAddress,
+	if err := admitted.Refusal(); err != nil {
+		return nil, err
 	}
-	if len(p.Terms.Requests) > 1 {
-		for _, r := range p.Terms.Requests {
-			w.PaymentReferences = append(w.PaymentReferences, r.Reference)
+	return func(ctx context.Context) (reply, error) {
+		a, err := d.Checkout.Announce(ctx, p.ID, chain, in.TxHash, payer)
+		if err != nil {
+			return reply{}, err
 		}
-	}
-	return c.JSON(http.StatusOK, w)
+		w := intentWire{
+			IntentID: string(p.ID) + ":" + a.Handle, PaymentReference: p.Terms.Requests[0].Reference,
+			TxHash: a.Handle, IsListening: true, PayerAddress: in.PayerAddress,
+		}
+		if len(p.Terms.Requests) > 1 {
+			for _, r := range p.Terms.Requests {
+				w.PaymentReferences = append(w.PaymentReferences, r.Reference)
+			}
+		}
+		return reply{status: http.StatusOK, body: w}, nil
+	}, nil
 }

@@ -34,17 +34,6 @@ func (w *Wallet) Address() string { return address(w.key).Hex() }
 // PrivateKey returns the account's key in 0x-hex.
 func (w *Wallet) PrivateKey() string { return "0x" + hex.EncodeToString(crypto.FromECDSA(w.key)) }
 
-// Sign signs a digest with the account's key and returns r, s and v (27 or 28) in 0x-hex.
-func (w *Wallet) Sign(digest [32]byte) string {
-	w.chain.t.Helper()
-	signature, err := crypto.Sign(digest[:], w.key)
-	if err != nil {
-		w.chain.t.Fatalf("sign: %v", err)
-	}
-	signature[64] += 27
-	return "0x" + hex.EncodeToString(signature)
-}
-
 // PayERC20 pays amount of a token to an address through the ERC20FeeProxy with a payment reference,
 // and a fee if feeAddr is not "" (feeAmount may then be nil for zero). It approves exactly what is
 // needed first, and returns the hash of the payment.
