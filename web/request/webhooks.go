@@ -32,9 +32,9 @@ func (d *Dialect) webhookRoutes() {
 	d.route(http.MethodGet, "/v2/events", d.events)
 }
 
-// keeper finds who may manage webhooks and read messages: an API key, or the
-// client id of a backend. A browser's client id is public: whoever read it off a
-// page could have the merchant's messages sent to himself, or no longer sent.
+// keeper finds who may manage webhooks and read messages: an API key, a session,
+// or the client id of a backend. A browser's client id is public: whoever read it
+// off a page could have the merchant's messages sent to himself, or no longer sent.
 //
 // Faults: as authenticate; Forbidden "api_key_required".
 func (d *Dialect) keeper(c echo.Context) (caller, error) {
