@@ -191,15 +191,28 @@ func Payable(p *payment.Payment) error {
 // maxAnnounced bounds what a payer can make us keep for one payment.
 const maxAnnounced = 20
 
-// Report takes the payer's word that they sent a transaction. claimedTx is 0x
-// and 64 hex digits. It makes the watcher look at once and lets pages show that
-// something is on its way; it never changes a payment by itself. Reporting the
-// same hash again is a no-op. For a restricted payment the wallet must be named
-// and let in.
+// Report takes the payer's word that they sent a transaction, as Announce does,
+// if the wallet is let in. For a restricted payment it must be named.
 //
-// Faults: NotFound; Invalid; as Admission.Refusal; Limited after too many
-// different hashes.
+// Faults: those of Admission.Refusal and Announce.
 func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
+	p, err := s.Payment(ctx, id)
+	if err != nil {
+		return payment.Attempt{}, err
+	}
+	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
+		return payment.Attempt{}, err
+	}
+	return s.Announce(ctx, id, chain, claimedTx, payer)
+}
+
+// Announce records the payer's word that they sent a transaction; whether they
+// may was asked before. claimedTx is 0x and 64 hex digits. It makes the watcher
+// look at once and lets pages show that something is on its way; it never changes
+// a payment by itself. Announcing the same hash again is a no-op.
+//
+// Faults: NotFound; Invalid; Limited after too many different hashes.
+func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
 	hash := strings.ToLower(claimedTx)
 	if !isHash(hash) {
 		return payment.Attempt{}, fault.Field("txHash", "invalid_tx_hash", "txHash must be 0x and 64 hexadecimal digits.")
@@ -214,14 +227,7 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 	if !payer.Wallet.IsZero() {
 		a.Payer = payer.Wallet.String()
 	}
-	p, err := s.Payment(ctx, id)
-	if err != nil {
-		return payment.Attempt{}, err
-	}
-	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
-		return payment.Attempt{}, err
-	}
-	err = s.store.Write(ctx, func(tx Tx) error {
+	err := s.store.Write(ctx, func(tx Tx) error {
 		p, err := tx.Payment(ctx, id)
 		if err != nil {
 			return err

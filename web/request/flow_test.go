@@ -318,13 +318,23 @@ func TestIntentIsAHint(t *testing.T) {
 	if s := w.Load(token).Standing.State; s != payment.Open {
 		t.Errorf("an intent made the payment %s", s)
 	}
+	keyed := w.API(http.MethodPost, route+"/"+token+"/intent", body, "Idempotency-Key: i1").Want(http.StatusOK)
+	again := w.API(http.MethodPost, route+"/"+token+"/intent", body, "Idempotency-Key: i1").Want(http.StatusOK)
+	if again.Header.Get("Idempotent-Replayed") != "true" || string(again.Body) != string(keyed.Body) || string(keyed.Body) != string(first.Body) {
+		t.Errorf("with a key: %s\n%s", keyed.Body, again.Body)
+	}
+	w.API(http.MethodPost, route+"/"+token+"/intent", strings.Replace(body, "ab", "cd", 1), "Idempotency-Key: i1").Want(http.StatusUnprocessableEntity)
 	for body, field := range map[string]string{
-		`{"chain":"BASE","token":"USDC"}`:                             "txHash",
-		`{"txHash":"0x12","chain":"BASE","token":"USDC"}`:             "txHash",
-		`{"txHash":"` + hash + `","token":"USDC"}`:                    "chain",
-		`{"txHash":"` + hash + `","chain":"BASE","token":"USDT"}`:     "token",
-		`{"safeTxHash":"` + hash + `","chain":"BASE","token":"USDC"}`: "safeTxHash",
-		`{"txHash":"` + hash + `","chain":"NOWHERE","token":"USDC"}`:  "chain",
+		`{"chain":"BASE","token":"USDC"}`:                                                                              "txHash",
+		`{"txHash":"0x12","chain":"BASE","token":"USDC"}`:                                                              "txHash",
+		`{"txHash":"` + hash + `","token":"USDC"}`:                                                                     "chain",
+		`{"txHash":"` + hash + `","chain":"BASE","token":"USDT"}`:                                                      "token",
+		`{"safeTxHash":"` + hash + `","chain":"BASE","token":"USDC"}`:                                                  "safeTxHash",
+		`{"txHash":"` + hash + `","safeTxHash":"` + hash + `","chain":"BASE","token":"USDC"}`:                          "txHash",
+		`{"txHash":"` + hash + `","safePaymentDeadline":1749760800,"chain":"BASE","token":"USDC"}`:                     "safePaymentDeadline",
+		`{"txHash":"` + hash + `","chain":"BASE","token":"USDC","payerEoaAddress":"0x12"}`:                             "payerEoaAddress",
+		`{"chain":"BASE","smartAccountAddress":"` + payee + `","userOpHash":"` + hash + `","transactionIndices":[{}]}`: "txHash",
+		`{"txHash":"` + hash + `","chain":"NOWHERE","token":"USDC"}`:                                                   "chain",
 	} {
 		if got := w.API(http.MethodPost, route+"/"+token+"/intent", body).Want(http.StatusBadRequest).JSON(); got["field"] != field {
 			t.Errorf("%s: got field %v", body, got["field"])
