@@ -132,7 +132,7 @@ func optionalBody(c echo.Context) ([]byte, error) {
 }
 
 // keyOf reads the Idempotency-Key header; nil if there is none. The request is
-// the same if its address and body are.
+// the same if its address, its client id and its body are.
 func keyOf(c echo.Context, who caller, body []byte) (*checkout.Once, error) {
 	values := c.Request().Header.Values("Idempotency-Key")
 	if len(values) == 0 {
@@ -143,7 +143,8 @@ func keyOf(c echo.Context, who caller, body []byte) (*checkout.Once, error) {
 		return nil, fault.Field("Idempotency-Key", "invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters, given once.")
 	}
 	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%s\n%s\n", c.Request().Method, c.Request().URL.RequestURI()) // a hash takes everything
+	// Beside an API key the client id says whose things are meant.
+	_, _ = fmt.Fprintf(h, "%s\n%s\n%q\n", c.Request().Method, c.Request().URL.RequestURI(), c.Request().Header.Get("x-client-id")) // a hash takes everything
 	_, _ = h.Write(body)
 	return &checkout.Once{
 		Key:         checkout.IdempotencyKey{Merchant: who.Merchant, Route: c.Request().Method + " " + c.Path(), Key: who.keyScope() + key},
