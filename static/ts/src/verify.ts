@@ -159,8 +159,7 @@ function verifyAsset(known: RegistryChain, asset: Asset): void {
 }
 
 function verifyShown(p: Payment, item: Item, shown: Shown['items'][number] | undefined): void {
-  const payee = item.payeeHash ? item.payee : checksum(item.payee);
-  same('page_calldata', 'displayed payee', payee, squeeze(shown?.payee ?? ''));
+  same('page_calldata', 'displayed payee', item.payee, squeeze(shown?.payee ?? ''));
   displayed('amount', money(p, item.amount, item.asset), shown?.amount ?? '');
   displayed('fee', item.fee > 0n ? money(p, item.fee, item.asset) : '', shown?.fee);
   displayed('reference', item.reference.toLowerCase(), shown?.reference?.toLowerCase());
@@ -269,7 +268,7 @@ function onePayment(p: Payment, data: unknown): Inside {
     same('page_calldata', 'token', checksum(asset.address), values['token']);
     same('page_calldata', 'amount', item.amount, values['amount']);
   }
-  same('page_calldata', 'payee', payeeOf(p, item, String(values['payee'])), values['payee']);
+  same('page_calldata', 'payee', checksum(payeeOf(p, item, String(values['payee']))), values['payee']);
   same('page_calldata', 'fee', item.fee, values['fee']);
   same('page_calldata', 'fee payee', checksum(p.feePayee), values['fee payee']);
   same('page_calldata', 'reference', item.reference.toLowerCase(), values['reference']);
@@ -288,7 +287,7 @@ function batchPayment(p: Payment, data: unknown): Inside {
       }),
       feePayee,
     );
-  const found = batchPayees(make(() => zero, zero), given);
+  const found = p.items.some((i) => i.payeeHash) ? batchPayees(make(() => zero, zero), given) : new Map<number, string>();
   const payees = new Map(p.items.map((item) => [item.index, payeeOf(p, item, found.get(item.index + 1) ?? '')]));
   const feePayee = feePayeeOf(p, payees.get(p.items[0].index) ?? zero);
   const words = make((item) => payees.get(item.index) ?? zero, feePayee);
@@ -306,7 +305,7 @@ function batchPayment(p: Payment, data: unknown): Inside {
 }
 
 /** The one account that all fees of a batch go to: the contract's own go to the first payee if nobody else gets one. */
-function feePayeeOf(p: Payment, first: Hex): Hex {
+function feePayeeOf(p: Payment, first: string): string {
   if (p.items.some((i) => i.fee > 0n)) return checksum(p.feePayee);
   return p.assets.some((a) => a.contractFee > 0n) ? first : noFeePayee;
 }
@@ -319,8 +318,8 @@ const brief = (digits: string): string => (digits ? `0x${digits.replace(/^0+(?=.
  * the page displays it shortened, the one found there if it is the one that the
  * page names by its hash.
  */
-function payeeOf(p: Payment, item: Item, found: string): Hex {
-  if (!item.payeeHash) return checksum(item.payee);
+function payeeOf(p: Payment, item: Item, found: string): string {
+  if (!item.payeeHash) return item.payee;
   const whole = isAddress(found) ? checksum(found) : '0x';
   same('page_calldata', 'payee', item.payee, shorten(whole));
   same('page_calldata', 'payee', item.payeeHash, payeeHash(p.token, whole));

@@ -197,7 +197,7 @@ test('any honest batch passes, and fails with any one digit of any transaction c
     const base = batchOf(2 + r.below(30), ids);
     const items = base.items.map((i) => ({ ...i, payee: r.hex(20), amount: BigInt(1 + r.below(1e9)), fee: r.below(2) ? BigInt(r.below(1e6)) : 0n, reference: r.hex(8) }));
     const p = { ...base, items: items as unknown as Payment['items'] };
-    verifyPage(registry, p, { ...shownFor(p), items: shownFor(p).items.map((i, k) => ({ ...i, payee: checksumOf(p.items[k]?.payee ?? '') })) });
+    verifyPage(registry, p, shownFor(p));
     const txs = batchTransactions(p, r.below(2) === 0);
     plan(p, txs);
     const tx = txs[r.below(txs.length)] as Tx;
@@ -208,12 +208,6 @@ test('any honest batch passes, and fails with any one digit of any transaction c
     refused(() => plan(p, txs));
   }
 });
-
-const checksumOf = (a: string): string => {
-  const digits = a.slice(2).toLowerCase();
-  const hash = keccak256(stringToBytes(digits)).slice(2);
-  return `0x${[...digits].map((c, i) => (parseInt(hash[i] ?? '0', 16) > 7 ? c.toUpperCase() : c)).join('')}`;
-};
 
 test('the batch contract’s own fee', () => {
   const charged = (p: Payment, fee: bigint): Payment => ({ ...p, assets: p.assets.map((a) => ({ ...a, contractFee: fee })) as unknown as Payment['assets'] });
