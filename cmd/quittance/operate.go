@@ -104,12 +104,11 @@ type credentialWire struct {
 // credentialCommands make, list and revoke the credentials of one kind.
 func credentialCommands(o *options, kind merchant.CredentialKind, noun string) []*cobra.Command {
 	var owner, label string
-	var origins []string
 	create := &cobra.Command{
 		Use: "create", Short: "Make " + noun + "; a secret is shown once", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.admin(c, func(a *app.Admin) error {
-				made, secret, err := a.AddCredential(c.Context(), payment.MerchantID(owner), kind, label, origins...)
+				made, secret, err := a.AddCredential(c.Context(), payment.MerchantID(owner), kind, label)
 				if err != nil {
 					return err
 				}
@@ -119,9 +118,6 @@ func credentialCommands(o *options, kind merchant.CredentialKind, noun string) [
 		},
 	}
 	create.Flags().StringVar(&label, "label", "", "your own name for it")
-	if kind == merchant.ClientID {
-		create.Flags().StringSliceVar(&origins, "origin", nil, "a page that may use it, like https://shop.example.com (repeatable; none makes it a backend's)")
-	}
 	list := &cobra.Command{
 		Use: "list", Short: "List what a merchant has", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -167,55 +163,4 @@ func merchantFlag(c *cobra.Command, to *string) {
 
 func apikeyCommand(o *options) *cobra.Command {
 	return group("apikey", "Make, list and revoke API keys", credentialCommands(o, merchant.APIKey, "an API key")...)
-}
-
-func clientidCommand(o *options) *cobra.Command {
-	return group("clientid", "Make, list and revoke client ids", credentialCommands(o, merchant.ClientID, "a client id")...)
-}
-
-type destinationWire struct {
-	ID            string `json:"id"`
-	DestinationID string `json:"destinationId"`
-	Active        bool   `json:"active"`
-}
-
-func destinationCommand(o *options) *cobra.Command {
-	var owner string
-	show := func(c *cobra.Command, d merchant.Destination) error {
-		w := destinationWire{ID: d.ID, DestinationID: d.To.String(), Active: d.Active}
-		return o.print(c.OutOrStdout(), w, func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s  active=%v  %s\n", w.ID, w.Active, w.DestinationID) })
-	}
-	create := &cobra.Command{
-		Use: "create DESTINATION", Short: "Set where payments go: wallet@eip155:chain#checksum:token", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return o.admin(c, func(a *app.Admin) error {
-				d, err := a.AddDestination(c.Context(), payment.MerchantID(owner), args[0])
-				if err != nil {
-					return err
-				}
-				return show(c, d)
-			})
-		},
-	}
-	list := &cobra.Command{
-		Use: "list", Short: "List a merchant's destinations", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return o.admin(c, func(a *app.Admin) error {
-				all, err := a.Store.Destinations(c.Context(), payment.MerchantID(owner))
-				if err != nil {
-					return err
-				}
-				for _, d := range all {
-					if err := show(c, d); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	}
-	for _, c := range []*cobra.Command{create, list} {
-		merchantFlag(c, &owner)
-	}
-	return group("destination", "Set and list where payments go", create, list)
 }

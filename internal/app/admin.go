@@ -65,34 +65,82 @@ func (a *Admin) AddMerchant(ctx context.Context, name string, window time.Durati
 	return m, a.Store.InsertMerchant(ctx, m)
 }
 
-// AddCredential makes a key and returns its secret, which is not kept. origins
-// are the pages that may use a client id; none makes it a backend's.
-func (a *Admin) AddCredential(ctx context.Context, m payment.MerchantID, kind merchant.CredentialKind, label string, origins ...string) (merchant.Credential, string, error) {
+// AddCredential makes a secret and returns it; it is not kept.
+func (a *Admin) AddCredential(ctx context.Context, m payment.MerchantID, kind merchant.CredentialKind, label string) (merchant.Credential, string, error) {
 	if _, err := a.Store.Merchant(ctx, m); err != nil {
 		return merchant.Credential{}, "", err
 	}
-	allowed := make([]string, len(origins))
-	for i, o := range origins {
-		var err error
-		if allowed[i], err = merchant.Origin(o); err != nil {
-			return merchant.Credential{}, "", err
-		}
-	}
-	now := time.Now().UTC()
-	secret := merchant.NewSecret(kind, false)
-	c := merchant.Credential{
-		ID: payment.NewULID(now), Merchant: m, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret), Label: label, Origins: allowed, CreatedAt: now,
-	}
-	if kind == merchant.ClientID {
-		c.Public = secret
-	}
+	c, secret := newCredential(m, kind, label)
 	return c, secret, a.Store.InsertCredential(ctx, c)
 }
 
-// AddDestination makes a destination of an ERC-7828 destination id.
-func (a *Admin) AddDestination(ctx context.Context, m payment.MerchantID, text string) (merchant.Destination, error) {
+func newCredential(m payment.MerchantID, kind merchant.CredentialKind, label string) (merchant.Credential, string) {
+	now := time.Now().UTC()
+	secret := merchant.NewSecret(kind, false)
+	return merchant.Credential{
+		ID: payment.NewULID(now), Merchant: m, Kind: kind, Hash: merchant.HashSecret(secret), Hint: merchant.Hint(secret), Label: label, CreatedAt: now,
+	}, secret
+}
+
+// ClientDraft is what an operator says of a new client id.
+type ClientDraft struct {
+	Label         string
+	Origins       []string // pages that may use it, none for a backend's
+	Destination   string   // destination id that it is bound to, "" for none
+	FeePercentage string   // "" for no fee
+	FeeAddress    string
+}
+
+// AddClientID makes a client id.
+func (a *Admin) AddClientID(ctx context.Context, m payment.MerchantID, d ClientDraft) (merchant.Credential, error) {
+	if _, err := a.Store.Merchant(ctx, m); err != nil {
+		return merchant.Credential{}, err
+	}
+	made, public := newCredential(m, merchant.ClientID, d.Label)
+	made.Public = public
+	var err error
+	if made.Origins, err = merchant.Origins(d.Origins); err != nil {
+		return made, err
+	}
+	if made.Settings, err = feeSettings(d.FeePercentage, d.FeeAddress); err != nil {
+		return made, err
+	}
+	if d.Destination != "" {
+		bound, err := a.destination(ctx, m, d.Destination)
+		if err != nil {
+			return made, err
+		}
+		made.Destination = bound.ID
+	}
+	return made, a.Store.InsertCredential(ctx, made)
+}
+
+func feeSettings(percentage, address string) (merchant.ClientSettings, error) {
+	var s merchant.ClientSettings
+	if (percentage == "") != (address == "") {
+		return s, errors.New("a fee has a percentage and an address")
+	}
+	if percentage == "" {
+		return s, nil
+	}
+	if _, err := money.ParsePercent(percentage); err != nil {
+		return s, errors.New("a fee's percentage is a number from 0 to 100 with at most 2 decimals")
+	}
+	to, err := asset.ParseAddress(address)
+	if err != nil || to.IsZero() {
+		return s, errors.New("a fee's address is an EVM address other than zero")
+	}
+	return merchant.ClientSettings{FeePercentage: percentage, FeeAddress: to}, nil
+}
+
+// AddDestination makes a destination of an ERC-7828 destination id. It replaces
+// the active one of its wallet on that chain. An operator's word needs no signature.
+func (a *Admin) AddDestination(ctx context.Context, m payment.MerchantID, text string, kind merchant.WalletType) (merchant.Destination, error) {
 	if _, err := a.Store.Merchant(ctx, m); err != nil {
 		return merchant.Destination{}, err
+	}
+	if kind != merchant.EOA && kind != merchant.Contract {
+		return merchant.Destination{}, fmt.Errorf("a wallet is %q or %q", merchant.EOA, merchant.Contract)
 	}
 	to, err := asset.ParseDestination(text)
 	if err != nil {
@@ -102,8 +150,37 @@ func (a *Admin) AddDestination(ctx context.Context, m payment.MerchantID, text s
 		return merchant.Destination{}, fmt.Errorf("token %s on chain %d is not known or its chain is not configured", to.Token, to.Chain)
 	}
 	now := time.Now().UTC()
-	d := merchant.Destination{ID: payment.NewULID(now), Merchant: m, To: to, Active: true, CreatedAt: now}
+	d := merchant.Destination{ID: payment.NewULID(now), Merchant: m, To: to, WalletType: kind, Active: true, CreatedAt: now}
 	return d, a.Store.InsertDestination(ctx, d)
+}
+
+// RemoveDestination deactivates one of a merchant's destinations, by its
+// destination id or its own id.
+func (a *Admin) RemoveDestination(ctx context.Context, m payment.MerchantID, text string) error {
+	d, err := a.destination(ctx, m, text)
+	if err != nil {
+		return err
+	}
+	return a.Store.DeactivateDestination(ctx, m, d.ID)
+}
+
+// destination finds one of a merchant's active destinations.
+func (a *Admin) destination(ctx context.Context, m payment.MerchantID, text string) (merchant.Destination, error) {
+	active, err := a.Store.ActiveDestinations(ctx, m)
+	if err != nil {
+		return merchant.Destination{}, err
+	}
+	id, isID := payment.ParseID(text)
+	to, err := asset.ParseDestination(text)
+	if err != nil && !isID {
+		return merchant.Destination{}, err
+	}
+	for _, d := range active {
+		if (isID && d.ID == string(id)) || (!isID && d.To == to) {
+			return d, nil
+		}
+	}
+	return merchant.Destination{}, fault.New(fault.NotFound, "destination_not_found", "The merchant has no such active destination.")
 }
 
 // AddEndpoint makes a webhook endpoint and returns its secret.

@@ -319,7 +319,7 @@ func setUp(t *testing.T, cfg *config.Config) (key, destination string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := a.AddDestination(t.Context(), m.ID, "0x742d35Cc6634C0532925a3b844Bc454e4438f44e@eip155:8453#B4FD67BB:0x0000000000000000000000000000000000000000")
+	d, err := a.AddDestination(t.Context(), m.ID, "0x742d35Cc6634C0532925a3b844Bc454e4438f44e@eip155:8453#B4FD67BB:0x0000000000000000000000000000000000000000", merchant.EOA)
 	if err != nil {
 		t.Fatal(err)
 	}

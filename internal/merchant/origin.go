@@ -3,11 +3,39 @@ package merchant
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"quittance/internal/fault"
 )
+
+// MaxOrigins is how many pages may use one client id.
+const MaxOrigins = 10
+
+// Origins writes a list of allowed origins. None twice: a list that says the same
+// in two spellings was not meant like that.
+//
+// Faults: Invalid "invalid_domains", and those of Origin and "duplicate_domain"
+// with the place in the list.
+func Origins(texts []string) ([]string, error) {
+	if len(texts) > MaxOrigins {
+		return nil, fault.Field("allowedDomains", "invalid_domains", "allowedDomains must hold 1 to 10 domains.")
+	}
+	var out []string
+	for i, text := range texts {
+		field := "allowedDomains[" + strconv.Itoa(i) + "]"
+		origin, err := Origin(text)
+		if err != nil {
+			return nil, fault.From(err).At(field)
+		}
+		if slices.Contains(out, origin) {
+			return nil, fault.Field(field, "duplicate_domain", field+" is "+origin+", which stands in the list already.")
+		}
+		out = append(out, origin)
+	}
+	return out, nil
+}
 
 // Origin writes an allowed origin the way browsers send it (the URL standard's
 // serialisation): scheme and host in lower case, no default port, no path. A

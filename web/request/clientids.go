@@ -34,8 +34,7 @@ func (d *Dialect) clientIDs() {
 }
 
 const (
-	maxLabel   = 100
-	maxDomains = 10
+	maxLabel = 100
 	// maxExpiry bounds the default expiries, in seconds: beyond it a duration of
 	// the program would overflow.
 	maxExpiry = 1<<31 - 1
@@ -315,7 +314,10 @@ func (d *Dialect) clientChange(ctx context.Context, who caller, in clientBody, b
 		changes = append(changes, func(c *merchant.Credential) { c.Label = *in.Label })
 	}
 	if in.AllowedDomains != nil {
-		origins, err := domains(*in.AllowedDomains, backends)
+		if len(*in.AllowedDomains) == 0 && !backends {
+			return nil, fault.Field("allowedDomains", "invalid_domains", "allowedDomains must hold 1 to 10 domains.")
+		}
+		origins, err := merchant.Origins(*in.AllowedDomains)
 		if err != nil {
 			return nil, err
 		}
@@ -343,26 +345,6 @@ func (d *Dialect) clientChange(ctx context.Context, who caller, in clientBody, b
 		}
 		return nil
 	}, nil
-}
-
-// domains reads the list of pages that may use a client id.
-func domains(texts []string, backends bool) ([]string, error) {
-	if n := len(texts); n > maxDomains || (n == 0 && !backends) {
-		return nil, fault.Field("allowedDomains", "invalid_domains", "allowedDomains must hold 1 to 10 domains.")
-	}
-	var out []string
-	for i, text := range texts {
-		field := fmt.Sprintf("allowedDomains[%d]", i)
-		origin, err := merchant.Origin(text)
-		if err != nil {
-			return nil, fault.From(err).At(field)
-		}
-		if slices.Contains(out, origin) {
-			return nil, fault.Field(field, "duplicate_domain", field+" is "+origin+", which stands in the list already.")
-		}
-		out = append(out, origin)
-	}
-	return out, nil
 }
 
 // switching reads a status.

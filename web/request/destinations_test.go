@@ -91,7 +91,9 @@ func typedDigest(t testing.TB, raw []byte) [32]byte {
 	return keccak(append(append([]byte{0x19, 1}, domain[:]...), message[:]...))
 }
 
-func sign(w *chaintest.Wallet, digest [32]byte) string { return "0x" + hex.EncodeToString(w.SignDigest(digest)) }
+func sign(w *chaintest.Wallet, digest [32]byte) string {
+	return "0x" + hex.EncodeToString(w.SignDigest(digest))
+}
 
 // proving is a wallet that signs for destinations.
 type proving struct {
