@@ -244,6 +244,9 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 	deliveries := func(condition string) string {
 		return `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id < $1 AND ` + condition + ` ORDER BY id DESC LIMIT $3`
 	}
+	feed := func(condition string) string {
+		return `SELECT ` + feedColumns + ` FROM feed WHERE merchant = $1 AND position > $2` + condition + ` ORDER BY position LIMIT $4`
+	}
 	queries := map[string]string{
 		"mutable": selectMutable, "lock": lockMutable, "terms": selectTerms, "requests": selectRequests, "save": saveStanding,
 		"by request": `SELECT payment FROM requests WHERE id = $1`, "owners": selectOwners + placeholders(2, 16) + `)`,
@@ -252,7 +255,8 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		"orphans": selectOrphans, "events": selectEvents, "event": selectEvent, "answer": selectAnswer, "prune": pruneAnswers,
 		"credential": selectCredentialByHash, "credentials": selectCredentials, "endpoints": selectEndpoints,
 		"destinations": selectDestinations, "replace destination": replaceDestination, "due": selectDue, "laned": selectAnyLanedDue,
-		"claim": claimJobs + placeholders(3, 16) + `)`,
+		"claim": claimJobs + placeholders(3, 16) + `)`, "replay": selectReplayable, "replay failed": selectFailed, "give up": giveUpQueued,
+		"feed": feed(""), "feed of a payment": feed(" AND payment <> '' AND payment = $3"), "feed of a client id": feed(" AND client_id <> '' AND client_id = $3"),
 		"again": againJob, "cursor": selectCursor, "checkpoints": selectCheckpoints, "forget": forgetCheckpoints, "drop": dropCheckpoints,
 		"delivery": selectDelivery, "of a merchant": deliveries("merchant = $2"), "of a payment": deliveries("payment = $2"),
 		"in a state": deliveries("state = $2"), "insert event": insertEvent,
@@ -306,6 +310,37 @@ func explain(t *testing.T, s *Store, query string) []string {
 		t.Errorf("%s: %v", query, err)
 	}
 	return steps
+}
+
+// The claim of laned jobs sorts what it has chosen and hops through lists of its
+// own making, but never reads all jobs.
+func TestLanedClaimsDoNotReadAllJobs(t *testing.T) {
+	s := openTestSQLite(t)
+	r, err := s.read.query(t.Context(), "EXPLAIN QUERY PLAN "+selectLanedDue, make([]any, parameters(selectLanedDue))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := collect(r, func() (string, error) {
+		var id, parent, unused int
+		var detail string
+		err := r.Scan(&id, &parent, &unused, &detail)
+		return detail, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, step := range steps {
+		if strings.HasPrefix(step, "SCAN j") || strings.HasPrefix(step, "SCAN k") {
+			t.Errorf("reads all jobs: %s", step)
+		}
+		if strings.HasPrefix(step, "SEARCH j") {
+			looked++
+		}
+	}
+	if looked < 5 {
+		t.Errorf("the plan looks jobs up in %d places: %q", looked, steps)
+	}
 }
 
 // parameters counts the parameters of a query.

@@ -103,6 +103,20 @@ var endpoints = map[string]func(*testing.T, *fixture){
 		exact(t, "one that is gone", f.attempted(t, first, failure(start), webhook.Exhausted, noTime), webhook.Health{})
 	},
 
+	"a clock that jumps makes no endpoint hopeless": func(t *testing.T, f *fixture) {
+		e := f.endpoint(t, f.merchant(t).ID, "https://a.example/")
+		d := f.to(t, e, false)
+		far := start.Add(365 * 24 * time.Hour)
+		f.attempted(t, d, failure(start), webhook.Queued, start)
+		for _, at := range []time.Time{far, start.Add(time.Second), far.Add(time.Second)} { // ahead, back, ahead again
+			for range 2 * webhook.DisableFailures {
+				if h := f.attempted(t, d, failure(at), webhook.Queued, at); h.Hopeless(at) {
+					t.Fatalf("at %v: %+v", at, h)
+				}
+			}
+		}
+	},
+
 	"switched off for failing, once, with its notice": func(t *testing.T, f *fixture) {
 		m := f.merchant(t).ID
 		e, other := f.endpoint(t, m, "https://a.example/"), f.endpoint(t, m, "https://b.example/")

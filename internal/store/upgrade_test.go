@@ -1,0 +1,89 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"quittance/internal/job"
+	"quittance/internal/webhook"
+)
+
+// What a node of the first version does to the database while the next version
+// has migrated it already: these are its statements, word for word.
+const (
+	oldInsertJob = `INSERT INTO jobs (id, kind, args, state, run_at, leased_until, attempt, why)
+ VALUES ($1, $2, $3, 'ready', $4, 0, 0, '')`
+	oldClaimJobs = `UPDATE jobs SET leased_until = $2, attempt = attempt + 1
+ WHERE state = 'ready' AND run_at <= $1 AND leased_until <= $1 AND id IN (
+  SELECT j.id FROM jobs j WHERE j.state = 'ready' AND j.run_at <= $1 AND j.leased_until <= $1 ORDER BY j.run_at, j.id LIMIT $3)
+ RETURNING id`
+	oldInsertEndpoint = `INSERT INTO endpoints (id, merchant, url, secret, client_id, active, created_at)
+ VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	oldInsertEvent = `INSERT INTO events (payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, at)
+ VALUES ($1, (SELECT COALESCE(MAX(e.seq), 0) + 1 FROM events e WHERE e.payment = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	oldInsertMerchant = `INSERT INTO merchants (id, name, window_us, created_at) VALUES ($1, $2, $3, $4)`
+	oldInsertPayment  = `INSERT INTO payments (id, merchant, dialect, reference, payer_identifier, redirect_url, redirect_label, client_id, origin,
+ grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version, transfers, attempts)
+ VALUES ($1, $2, 'request', '', '', '', '', '', '', 0, 1, 2, 0, 'open', 'none', 0, 1, 0, 0)`
+)
+
+func TestOldNodesWorkOnBesideNewOnes(t *testing.T) {
+	forEach(t, func(t *testing.T, open func(*testing.T) (*Store, error)) {
+		s, err := open(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := readMigrations(migrationFiles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, now := t.Context(), time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+		run := func(query string, args ...any) {
+			t.Helper()
+			if err := s.change(ctx, query, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.migrate(ctx, all[:1]); err != nil {
+			t.Fatal(err)
+		}
+		run(oldInsertMerchant, "M", "Shop", 0, 1)
+		run(oldInsertPayment, "P", "M")
+		run(oldInsertEndpoint, "E", "M", "https://shop.example/", s.seal.Seal([]byte("whsec_x"), secretPlace("E")), "", true, 1)
+		run(insertDelivery, "D1", "EV", "P", "M", "E", "request", "payment.confirmed", []byte("{}"), false, "queued", 0, micros(now), 1, 0, 0, "", 0)
+		run(oldInsertJob, "J1", webhook.DeliverKind, "D1", micros(now))
+		run(oldInsertJob, "J2", webhook.RelayKind, "EV", micros(now))
+		if err := s.migrate(ctx, all); err != nil {
+			t.Fatal(err)
+		}
+		run(oldInsertJob, "J3", webhook.DeliverKind, "D1", micros(now))
+		run(oldInsertEvent, "P", "EV", "M", "request", "paid", -1, "", "", "", 1)
+
+		// The new node finds its lanes, and what the old one adds all the same.
+		jobs, err := s.Claim(ctx, now, time.Minute, job.Room{Free: 10, Laned: 10, PerLane: 1})
+		lanes := map[string]string{}
+		for _, j := range jobs {
+			lanes[j.ID] = j.Lane
+		}
+		if err != nil || len(jobs) != 3 || lanes["J1"] != "E" || lanes["J2"] != "" || lanes["J3"] != "" {
+			t.Errorf("claimed %+v, %v", jobs, err)
+		}
+		if es, err := s.Events(ctx, "P"); err != nil || len(es) != 1 || es[0].Seq != 1 || es[0].Fields != nil {
+			t.Errorf("events %+v, %v", es, err)
+		}
+		if e, err := s.Endpoint(ctx, "M", "E"); err != nil || e.Secret != "whsec_x" || e.PreviousSecret != "" || !e.FailingSince.IsZero() {
+			t.Errorf("endpoint %+v, %v", e, err)
+		}
+		// The old node takes jobs of any lane, none that the new one has.
+		later := now.Add(time.Second)
+		if err := s.Enqueue(ctx, job.Job{ID: "J4", Kind: webhook.DeliverKind, Args: "D1", Lane: "E", RunAt: later}); err != nil {
+			t.Fatal(err)
+		}
+		var taken string
+		if err := s.write(ctx, func(t *tx) error {
+			return t.row(ctx, oldClaimJobs, []any{micros(later), micros(later.Add(time.Minute)), 10}, &taken)
+		}); err != nil || taken != "J4" {
+			t.Errorf("the old node took %q, %v", taken, err)
+		}
+	})
+}
