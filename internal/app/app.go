@@ -89,6 +89,7 @@ type App struct {
 	Guard     *webhook.Guard
 	Server    *web.Server
 
+	reader    official.CodeReader
 	codes     *official.Codes
 	verifier  *siwe.Verifier
 	heads     heads
@@ -165,7 +166,8 @@ func (a *App) chains(s Setup) error {
 		}
 		a.nodes[c.ID], batchers[c.ID], ids = client, client, append(ids, c.ID)
 	}
-	a.codes = official.NewCodes(s.Registry, ids, CodeReader(batchers), s.Log)
+	a.reader = CodeReader(batchers)
+	a.codes = official.NewCodes(s.Registry, ids, a.reader, s.Log)
 	a.verifier = siwe.NewVerifier(batchers)
 	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
 	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
@@ -253,12 +255,10 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	limiter := a.limiter(s)
 	a.Server.Echo.Use(limiter.LimitPage(costly))
 	request.Mount(request.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, Accounts: a.Store, Sessions: sessions,
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, Arrivals: a.Store, Codes: a.reader, Accounts: a.Store, Sessions: sessions,
 		Verifier: a.verifier, Limits: limiter, OpenSignup: s.OpenSignup, Webhooks: a.Webhooks, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
 	})
-	if err := apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")}); err != nil {
-		return err
-	}
+	apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")})
 	if s.Mount != nil {
 		s.Mount(a, urls)
 	}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -37,34 +38,52 @@ type Config struct {
 	CSS     string // address of the page's own style sheet
 }
 
-// Mount adds /openapi.json and /docs. The page is drawn once: it says the same
-// to everybody.
-func Mount(cfg Config) error {
+// Mount adds /openapi.json and /docs. Each is made once, when somebody first asks
+// for it: it says the same to everybody, and servers start faster without it.
+func Mount(cfg Config) {
+	see := []string{http.MethodGet, http.MethodHead}
+	cfg.Server.Echo.Match(see, "/openapi.json", serve(func() (*file, error) {
+		f, err := newFile(echo.MIMEApplicationJSON, document)
+		if err == nil {
+			f.anybody = true
+		}
+		return f, err
+	}))
+	cfg.Server.Echo.Match(see, "/docs", serve(func() (*file, error) {
+		body, err := draw(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return newFile(echo.MIMETextHTMLCharsetUTF8, body)
+	}))
+}
+
+// draw makes the page of the document.
+func draw(cfg Config) ([]byte, error) {
 	doc, err := parse(document)
 	if err != nil {
-		return fmt.Errorf("read API document: %w", err)
+		return nil, fmt.Errorf("read API document: %w", err)
 	}
 	view, err := doc.page(cfg)
 	if err != nil {
-		return fmt.Errorf("lay out API document: %w", err)
+		return nil, fmt.Errorf("lay out API document: %w", err)
 	}
-	var drawn bytes.Buffer
-	if err := templates.APIDoc(view).Render(context.Background(), &drawn); err != nil {
-		return fmt.Errorf("draw API document: %w", err)
+	var out bytes.Buffer
+	if err := templates.APIDoc(view).Render(context.Background(), &out); err != nil {
+		return nil, fmt.Errorf("draw API document: %w", err)
 	}
-	page, err := newFile(echo.MIMETextHTMLCharsetUTF8, drawn.Bytes())
-	if err != nil {
-		return err
+	return out.Bytes(), nil
+}
+
+func serve(make func() (*file, error)) echo.HandlerFunc {
+	once := sync.OnceValues(make)
+	return func(c echo.Context) error {
+		f, err := once()
+		if err != nil {
+			return err
+		}
+		return f.serve(c)
 	}
-	file, err := newFile(echo.MIMEApplicationJSON, document)
-	if err != nil {
-		return err
-	}
-	file.anybody = true
-	see := []string{http.MethodGet, http.MethodHead}
-	cfg.Server.Echo.Match(see, "/openapi.json", file.serve)
-	cfg.Server.Echo.Match(see, "/docs", page.serve)
-	return nil
 }
 
 // file is something that stays the same for as long as the server runs.

@@ -2,6 +2,7 @@ package request_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,9 +14,13 @@ type call struct {
 	method, path, body string
 }
 
+// nothing is the end of a path to what does not exist.
+const nothing = "/01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
 // sampleCalls is one request for each operation, with things that need not exist.
-func sampleCalls() []call {
-	unknown := route + "/01ARZ3NDEKTSV4RRFFQ69G5FAV"
+func (x *exchange) sampleCalls() []call {
+	unknown := route + nothing
+	label := `{"label":"Shop","allowedDomains":["https://shop.example.com"]}`
 	intent := `{"txHash":"0x` + strings.Repeat("ab", 32) + `","chain":"BASE","token":"USDC"}`
 	return []call{
 		{http.MethodPost, route, usdc("5")},
@@ -25,39 +30,80 @@ func sampleCalls() []call {
 		{http.MethodGet, unknown + "/pay", ""},
 		{http.MethodPost, unknown + "/intent", intent},
 		{http.MethodGet, "/v2/currencies", ""},
+		{http.MethodPost, hookRoute, `{"url":"https://shop.example.com/hooks"}`},
+		{http.MethodGet, hookRoute, ""},
+		{http.MethodPost, hookRoute + "/test", `{"eventType":"payment.confirmed"}`},
+		{http.MethodPut, hookRoute + nothing, ""},
+		{http.MethodDelete, hookRoute + nothing, ""},
+		{http.MethodPost, hookRoute + nothing + "/rotate", `{"overlapHours":1}`},
+		{http.MethodGet, hookRoute + nothing + "/deliveries", ""},
+		{http.MethodPost, hookRoute + nothing + "/replay", `{"onlyFailed":true}`},
+		{http.MethodGet, "/v2/events", ""},
+		{http.MethodGet, "/v2/payments?type=direct", ""},
+		{http.MethodGet, "/v2/currencies/USDC-base/conversion-routes", ""},
+		{http.MethodPost, "/v2/client-ids", label},
+		{http.MethodGet, "/v2/client-ids", ""},
+		{http.MethodGet, "/v2/client-ids" + nothing, ""},
+		{http.MethodPut, "/v2/client-ids" + nothing, label},
+		{http.MethodDelete, "/v2/client-ids" + nothing, `{}`},
+		{http.MethodPost, "/v1/client-ids", label},
+		{http.MethodGet, "/v1/client-ids", ""},
+		{http.MethodGet, "/v1/client-ids" + nothing, ""},
+		{http.MethodPut, "/v1/client-ids" + nothing, label},
+		{http.MethodDelete, "/v1/client-ids" + nothing, `{}`},
+		{http.MethodGet, destinationsV2 + "/signing-data", ""},
+		{http.MethodPost, destinationsV2, `{}`},
+		{http.MethodGet, destinationsV2, ""},
+		{http.MethodGet, destinationsV2 + nothing, ""},
+		{http.MethodDelete, destinationsV2 + nothing, `{}`},
+		{http.MethodPost, destinationsV1, `{}`},
+		{http.MethodPut, destinationsV1, `{}`},
+		{http.MethodGet, destinationsV1, ""},
+		{http.MethodGet, destinationsV1 + "/lookup", ""},
+		{http.MethodGet, destinationsV1 + "/payout-lookup", ""},
+		{http.MethodPatch, destinationsV1 + "/deactivate", `{}`},
+		{http.MethodPatch, destinationsV1 + "/wallet-change/cancel", `{}`},
+		{http.MethodPost, "/v1/auth/nonce", ""},
+		{http.MethodPost, "/v1/auth/verify", `{}`},
+		{http.MethodGet, "/v1/auth/session", ""},
+		{http.MethodPost, "/v1/auth/logout", ""},
 	}
 }
 
 // refusals makes every operation refuse for the reasons that all have: no
 // credential, a credential from elsewhere, no such thing, a body of the wrong
-// kind or size, and no time left.
-func (x *exchange) refusals() {
+// kind or size, a key that is none, and no time left. as is a session's header.
+func (x *exchange) refusals(as string) {
 	x.t.Helper()
 	id := addClientID(x.t.(*testing.T), x.World, shop)
-	for _, c := range sampleCalls() {
+	for _, c := range x.sampleCalls() {
 		bare, _, _ := strings.Cut(c.path, "?")
-		operation := x.contract.Find(c.method, bare)
-		has := func(status int) bool {
-			for _, p := range x.contract.Pairs() {
-				if p == (apidoctest.Pair{Operation: operation, Status: status}) {
-					return true
-				}
-			}
-			return false
+		operation, who := x.contract.Find(c.method, bare), x.key()
+		if strings.HasPrefix(c.path, destinationsV1) {
+			who = as
 		}
-		x.send(http.StatusUnauthorized, c.method, c.path, c.body)
+		has := func(status int) bool {
+			return slices.Contains(x.contract.Pairs(), apidoctest.Pair{Operation: operation, Status: status})
+		}
+		if !strings.HasPrefix(c.path, "/v1/auth/") {
+			x.send(http.StatusUnauthorized, c.method, c.path, c.body)
+			// With a key that nobody has used: others may be known without the database.
+			x.send(http.StatusServiceUnavailable, c.method, c.path, c.body, hurried+": true", "X-Api-Key: "+x.AddKey(x.Merchant))
+		}
 		x.send(http.StatusForbidden, c.method, c.path, c.body, id, "Origin: https://elsewhere.example.com")
-		// With a key that nobody has used: others may be known without the database.
-		x.send(http.StatusServiceUnavailable, c.method, c.path, c.body, hurried+": true", "X-Api-Key: "+x.AddKey(x.Merchant))
 		if has(http.StatusNotFound) && strings.Contains(c.path, "01") {
-			x.api(http.StatusNotFound, c.method, c.path, c.body)
+			x.send(http.StatusNotFound, c.method, c.path, c.body, who)
+		}
+		if has(http.StatusUnprocessableEntity) {
+			x.send(http.StatusBadRequest, c.method, c.path, c.body, who, "Idempotency-Key: two words")
 		}
 		if c.body == "" {
 			continue
 		}
-		// A payment must be there before its body is read.
-		c.path = strings.Replace(c.path, "01ARZ3NDEKTSV4RRFFQ69G5FAV", x.CreatePayment("1"), 1)
-		x.api(http.StatusUnsupportedMediaType, c.method, c.path, c.body, "Content-Type: text/plain")
-		x.api(http.StatusRequestEntityTooLarge, c.method, c.path, `{"reference":"`+strings.Repeat("x", 300<<10)+`"}`)
+		if strings.HasPrefix(c.path, route) { // a payment must be there before its body is read
+			c.path = strings.Replace(c.path, nothing, "/"+x.CreatePayment("1"), 1)
+		}
+		x.send(http.StatusUnsupportedMediaType, c.method, c.path, c.body, who, "Content-Type: text/plain")
+		x.send(http.StatusRequestEntityTooLarge, c.method, c.path, `{"reference":"`+strings.Repeat("x", 300<<10)+`"}`, who)
 	}
 }

@@ -222,7 +222,7 @@ func (d header) judge(value string) error {
 }
 
 // ofTransport are headers of a delivery that every HTTP client sends.
-var ofTransport = []string{"Accept-Encoding", "Content-Length", "Content-Type", "User-Agent", "Accept"}
+var ofTransport = []string{"Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "User-Agent"}
 
 // Webhook says what the document has against a delivery, nil for nothing.
 func (c *Contract) Webhook(event string, h http.Header, body []byte) error {
