@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -273,6 +275,57 @@ func TestDestinationProofsThatAreRefused(t *testing.T) {
 	if active != 2 {
 		t.Errorf("%d are active afterwards, want 2", active)
 	}
+}
+
+// Of many who send the same signature one gets the destination, and what was
+// signed cannot be sent again by anybody.
+func TestDestinationProofIsUsedOnce(t *testing.T) {
+	w := webtest.New(t)
+	p := proving{World: w, t: t, wallet: w.Chain.Wallet, as: []string{"X-Api-Key: " + w.APIKey}}
+	body := p.sign("add", w.Chain.USDC())
+	var made, refused atomic.Int32
+	var group sync.WaitGroup
+	for range 12 {
+		group.Go(func() {
+			switch r := w.API(http.MethodPost, destinationsV2, body); r.Status {
+			case http.StatusCreated:
+				made.Add(1)
+			case http.StatusBadRequest:
+				refused.Add(1)
+			default:
+				t.Errorf("status %d: %s", r.Status, r.Body)
+			}
+		})
+	}
+	group.Wait()
+	if made.Load() != 1 || refused.Load() != 11 || len(p.stored()) != 1 {
+		t.Errorf("%d were made and %d refused; %d are stored", made.Load(), refused.Load(), len(p.stored()))
+	}
+	// With an idempotency key the repeat gets the first answer.
+	body = p.sign("add", w.Chain.USDT())
+	first := w.API(http.MethodPost, destinationsV2, body, "Idempotency-Key: k").Want(http.StatusCreated)
+	again := w.API(http.MethodPost, destinationsV2, body, "Idempotency-Key: k").Want(http.StatusCreated)
+	if string(first.Body) != string(again.Body) || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("the repeat got %s", again.Body)
+	}
+}
+
+// A wallet that may be a contract on a chain that does not answer proves nothing,
+// and loses nothing: the same is taken once the chain is back.
+func TestDestinationWhileTheChainIsDown(t *testing.T) {
+	chain := chaintest.New(t, chaintest.WithID(900008453))
+	w := webtest.NewWith(t, webtest.Options{Chain: chain})
+	p := proving{World: w, t: t, wallet: w.Chain.Wallet, as: []string{"X-Api-Key: " + w.APIKey}}
+	body := p.sign("add", w.Chain.USDC())
+	chain.Fail(http.StatusBadGateway)
+	if r := w.API(http.MethodPost, destinationsV2, body); r.Status != http.StatusServiceUnavailable {
+		t.Errorf("while the chain is down: got %d: %s", r.Status, r.Body)
+	}
+	if len(p.stored()) != 0 {
+		t.Errorf("stored %v", p.stored())
+	}
+	chain.Behave()
+	w.Await("the chain to be asked again", func() bool { return w.API(http.MethodPost, destinationsV2, body).Status == http.StatusCreated })
 }
 
 // A client id is public: with it anybody could sign for a wallet of their own.
