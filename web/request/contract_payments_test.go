@@ -28,7 +28,10 @@ func (x *exchange) payments() {
 	x.api(http.StatusOK, http.MethodGet, at+"/pay", "")
 	x.api(http.StatusOK, http.MethodGet, at+"/pay?chain=BASE&token=USDC", "")
 	x.api(http.StatusOK, http.MethodGet, route+"?requestId="+request, "")
-	x.api(http.StatusOK, http.MethodPost, at+"/intent", fmt.Sprintf(`{"txHash":%q,"chain":"BASE","token":"USDC","payerAddress":%q}`, hash, x.Chain.Wallet.Address()))
+	intent := func(hash string) string {
+		return fmt.Sprintf(`{"txHash":%q,"chain":"BASE","token":"USDC","payerAddress":%q}`, hash, x.Chain.Wallet.Address())
+	}
+	x.once(http.StatusOK, http.MethodPost, at+"/intent", intent(hash), intent("0x"+strings.Repeat("cd", 32)), at+"/intent", intent(hash), x.key())
 	for _, bad := range []string{"?isSafe=maybe", "?isSafe=true", "?wallet=0x12", "?chain=BASE", "?token=USDC", "?chain=MARS&token=USDC", "?chain=BASE&token=USDT", "?eoaWallet=0x12"} {
 		x.api(http.StatusBadRequest, http.MethodGet, at+bad, "")
 		x.api(http.StatusBadRequest, http.MethodGet, at+"/pay"+bad, "")

@@ -28,6 +28,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/web"
+	"quittance/web/apidoc/apidoctest"
 )
 
 // BaseURL is the public origin the server thinks it has.
@@ -274,7 +275,28 @@ func (w *World) Do(method, path, body string, headers ...string) Response {
 	if err != nil {
 		w.t.Fatalf("read answer: %v", err)
 	}
+	documented(w.t, method, r.URL.Path, rec, b)
 	return Response{Status: rec.Code, Header: rec.Result().Header, Body: b, t: w.t}
+}
+
+// documented fails the test if the API document has something against an answer:
+// whatever a test is about, what it provokes must be described. Preflights and
+// what is no operation are not in it.
+func documented(t testing.TB, method, path string, rec *httptest.ResponseRecorder, body []byte) {
+	t.Helper()
+	if !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/v2/") {
+		return
+	}
+	contract, err := apidoctest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contract.Find(method, path) == "" && (method == http.MethodOptions || rec.Code == http.StatusNotFound || rec.Code == http.StatusMethodNotAllowed) {
+		return
+	}
+	if _, err := contract.Response(method, path, rec.Code, rec.Result().Header, body); err != nil {
+		t.Errorf("%s %s: %v", method, path, err)
+	}
 }
 
 // Get asks for a page without credentials.
