@@ -414,6 +414,28 @@ func TestManyWallets(t *testing.T) {
 	}
 }
 
+// What strangers can make us load with a payment is bounded for good.
+func TestManyWalletsForGood(t *testing.T) {
+	w, j := newWorld(t), newJudge()
+	w.judged(j)
+	p := w.restricted(payment.Access{Screen: true}, payment.GetPaid)
+	must(t, w.store.Write(t.Context(), func(tx checkout.Tx) error {
+		for i := range 1000 {
+			wallet := asset.Address{17: 1, 18: byte(i >> 8), 19: byte(i)}
+			x := checkout.Screening{Role: checkout.PayerRole, Wallet: wallet, Verdict: checkout.Approved, At: begin.Add(-2 * time.Hour)}
+			if err := tx.PutScreening(t.Context(), p.ID, x); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	_, err := w.Admit(t.Context(), p, stranger)
+	refusedAs(t, "one more", err, fault.Limited, "too_many_wallets")
+	if !w.admit(p, asset.Address{17: 1}).Admitted() {
+		t.Error("a known payer is kept out")
+	}
+}
+
 func TestUserEvents(t *testing.T) {
 	w := newWorld(t)
 	p := w.create(100)

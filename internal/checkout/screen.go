@@ -26,8 +26,9 @@ const (
 	screenAtOnce = 8                // wallets asked about at the same time
 
 	// newWallets bounds the different payers that one payment has looked at in an
-	// hour: each may cost the operator money.
+	// hour, for each may cost the operator money; maxWallets bounds them for good.
 	newWallets = 50
+	maxWallets = 1000
 )
 
 // Screenings returns what was said of a payment's wallets, oldest first.
@@ -61,7 +62,7 @@ func (s *Service) screen(ctx context.Context, p *payment.Payment, wallet asset.A
 		}
 		asked[i] = old
 	}
-	if slices.Contains(news, 0) && strangers(known, wallet, now) >= newWallets {
+	if slices.Contains(news, 0) && tooMany(known, wallet, now) {
 		return Admission{}, fault.New(fault.Limited, "too_many_wallets", "Too many different wallets were tried for this payment. Please try again later.")
 	}
 	if err := s.ask(ctx, p, asked, news, now); err != nil {
@@ -101,15 +102,19 @@ func (s *Service) reusable(known []Screening, q Screening, now time.Time) (Scree
 	return old, now.Sub(old.At) < keep
 }
 
-// strangers counts the payers other than wallet that were looked at in the last hour.
-func strangers(known []Screening, wallet asset.Address, now time.Time) int {
-	n := 0
+// tooMany reports whether a payment has had too many other payers looked at.
+func tooMany(known []Screening, wallet asset.Address, now time.Time) bool {
+	all, lately := 0, 0
 	for _, k := range known {
-		if k.Role == PayerRole && k.Wallet != wallet && now.Sub(k.At) < time.Hour {
-			n++
+		if k.Role != PayerRole || k.Wallet == wallet {
+			continue
+		}
+		all++
+		if now.Sub(k.At) < time.Hour {
+			lately++
 		}
 	}
-	return n
+	return all >= maxWallets || lately >= newWallets
 }
 
 // ask fills in the answers that are not known yet.
