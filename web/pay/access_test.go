@@ -161,6 +161,13 @@ func TestShortenedPayee(t *testing.T) {
 	if hash, _ := item["payeeHash"].(string); item["payee"] != "0x742d…f44e" || len(hash) != 66 {
 		t.Errorf("item: %v", item)
 	}
+	calls := w.Get("/checkout/" + token + "/pay?wallet=" + allowed).Want(http.StatusOK).JSON()
+	if secret, _ := calls["payeeSecret"].(string); len(secret) != 64 || calls["transactions"] == nil {
+		t.Errorf("calls: %v", calls)
+	}
+	if open := w.Get("/checkout/" + w.CreatePayment("1") + "/pay?wallet=" + allowed).Want(http.StatusOK).JSON(); open["payeeSecret"] != nil {
+		t.Errorf("a secret for a payee that everyone sees: %v", open["payeeSecret"])
+	}
 	several := page(t, w.Get("/?token="+w.Create(batch(2, `,"accessPolicy":{"hidePayeeAddress":true}`))).Want(http.StatusOK))
 	if got := several.Find("[data-item='1'] .item-payee").Text(); got != "0xAA00…0001" {
 		t.Errorf("payee of a batch: %q", got)

@@ -189,10 +189,14 @@ func shorten(a asset.Address) string {
 }
 
 // payeeHash lets the page's script recognise a shortened payee in calldata: the
-// keccak256 of the payment's token, a colon and the account in lower case. It
-// tells nothing to who does not know the account already.
-func payeeHash(id payment.ID, payee asset.Address) string {
+// keccak256 of the payment's payeeSecret, a colon and the account in lower case.
+// Without the secret it cannot be compared with accounts that somebody knows.
+func payeeHash(secret string, payee asset.Address) string {
 	h := sha3.NewLegacyKeccak256()
-	_, _ = h.Write([]byte(string(id) + ":" + payee.Lower())) // a hash never fails
+	_, _ = h.Write([]byte(secret + ":" + payee.Lower())) // a hash never fails
 	return "0x" + hex.EncodeToString(h.Sum(nil))
 }
+
+// payeeSecret opens a payment's payee hashes. It goes out with calldata, which
+// names the payees anyway.
+func (p *Pages) payeeSecret(id payment.ID) string { return p.keyed("payee", string(id)) }

@@ -38,7 +38,8 @@ type Config struct {
 	Sessions  *web.Sessions
 	Chains    Chains
 	Assets    templates.Assets
-	// HashKey hashes payers' wallets where merchants are told of them.
+	// HashKey hashes payers' wallets where merchants are told of them, and payees
+	// where payers are not.
 	HashKey []byte
 	// Subscribe wakes a page's stream when a payment may have changed.
 	Subscribe func(payment.ID) (<-chan struct{}, func())
@@ -182,7 +183,7 @@ func (p *Pages) prepare(c echo.Context) error {
 	if err != nil {
 		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
 	}
-	_, in, err := p.Checkout.Prepare(c.Request().Context(), pm.ID, c.QueryParam("option"), rail.Payer{Wallet: wallet})
+	pm, in, err := p.Checkout.Prepare(c.Request().Context(), pm.ID, c.QueryParam("option"), rail.Payer{Wallet: wallet})
 	if err != nil {
 		return err
 	}
@@ -190,7 +191,18 @@ func (p *Pages) prepare(c echo.Context) error {
 	if !ok {
 		return fault.New(fault.Invalid, "not_calls", "This way to pay needs no wallet.")
 	}
-	return c.JSON(http.StatusOK, web.NewCalls(calls, p.Checkout.Book()))
+	answer := pageCalls{Calls: web.NewCalls(calls, p.Checkout.Book())}
+	if pm.Terms.Access.HidePayee {
+		answer.PayeeSecret = p.payeeSecret(pm.ID)
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+// pageCalls is calldata as the page's script gets it.
+type pageCalls struct {
+	web.Calls
+	// PayeeSecret opens the hashes of payees that the page shows shortened.
+	PayeeSecret string `json:"payeeSecret,omitempty"`
 }
 
 type intentBody struct {

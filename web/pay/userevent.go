@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -52,7 +53,12 @@ func (p *Pages) userEvent(c echo.Context) error {
 // walletHash stands for a wallet within one payment: it cannot be turned back
 // without the server's key, nor compared between payments.
 func (p *Pages) walletHash(id payment.ID, wallet asset.Address) string {
+	return p.keyed("wallet", string(id), wallet.Lower())
+}
+
+// keyed is an HMAC of parts, none of which has a colon.
+func (p *Pages) keyed(parts ...string) string {
 	h := hmac.New(sha256.New, p.HashKey)
-	_, _ = h.Write([]byte(string(id) + ":" + wallet.Lower())) // a hash never fails
+	_, _ = h.Write([]byte(strings.Join(parts, ":"))) // a hash never fails
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -164,7 +164,7 @@ func (p *Pages) data(pm *payment.Payment, chain asset.Chain, b bills) templates.
 			Index: o.Index, Asset: b.at[o.token.ID], Payee: o.Payee.String(), Amount: o.due.String(), Fee: o.fee.String(), Reference: o.Reference,
 		}
 		if pm.Terms.Access.HidePayee {
-			item.Payee, item.PayeeHash = shorten(o.Payee), payeeHash(pm.ID, o.Payee)
+			item.Payee, item.PayeeHash = shorten(o.Payee), payeeHash(p.payeeSecret(pm.ID), o.Payee)
 		}
 		if o.fee.Sign() > 0 {
 			d.FeePayee = o.FeePayee().String()

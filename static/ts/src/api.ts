@@ -37,6 +37,8 @@ export interface PayReply {
   readonly chainId: unknown;
   readonly funds: Funds;
   readonly checks: readonly Check[];
+  /** Opens the hashes of shortened payees, or "". */
+  readonly payeeSecret: string;
 }
 
 /** Where one request stands, and what it still needs in base units. */
@@ -135,6 +137,7 @@ function readPay(value: unknown): PayReply {
       enoughGas: m['hasEnoughGas'] !== false,
     },
     checks: readChecks(f['checks']),
+    payeeSecret: text(f['payeeSecret']),
   };
 }
 

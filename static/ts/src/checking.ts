@@ -78,7 +78,8 @@ export class Checking {
     if (bad) return this.refuseNamed(bad.name, bad.detail);
     let calls: readonly Call[];
     try {
-      calls = verifyPlan(this.known, f.payment, reply.transactions, reply.chainId);
+      f.payeeSecret = reply.payeeSecret;
+      calls = verifyPlan(this.known, f.revealed(), reply.transactions, reply.chainId);
     } catch (err) {
       // Part of the amount may have arrived since the page was made: then it is the page that is out of date.
       const status = err instanceof Refusal ? await a.api.status().catch(() => null) : null;

@@ -43,7 +43,7 @@ export interface Item {
   readonly asset: number;
   /** The payee as the page displays it: whole, or shortened where the merchant wants that. */
   readonly payee: string;
-  /** Names a shortened payee beyond doubt, see verify.ts; "" where the payee is whole. */
+  /** Names a shortened payee to whoever is told it, see verify.ts; "" where the payee is whole. */
   readonly payeeHash: string;
   readonly amount: bigint;
   readonly fee: bigint;
@@ -69,6 +69,8 @@ export interface Payment {
   readonly batch: boolean;
   /** Only wallets that the server lets in may pay. */
   readonly restricted: boolean;
+  /** Opens the hashes of shortened payees; "" until the server has given it with the calls. */
+  readonly payeeSecret: string;
   /** Which way to pay; "" on a page that cannot be paid. */
   readonly option: string;
   readonly confirmations: number;
@@ -240,6 +242,7 @@ export function readPayment(source: Fields): Payment {
     feePayee: r.one('feePayee', isAddress),
     batch,
     restricted: r.flag('restricted'),
+    payeeSecret: '',
     option: r.text('option', /^[A-Za-z0-9:._-]{0,200}$/),
     confirmations: r.integer('confirmations', 0, 10_000),
   };

@@ -47,6 +47,9 @@ export class Facts {
   /** Steps that are done, with an explorer link or "". */
   readonly done = new Map<string, string>();
 
+  /** What opens the hashes of shortened payees; it came with the calls. */
+  payeeSecret = '';
+
   constructor(
     readonly payment: Payment,
     readonly store: Store,
@@ -63,6 +66,11 @@ export class Facts {
     if (server === 'paid' || server === 'seen') return server;
     if (this.sent?.kind === 'pay' && !this.stranded && !(this.sent.mined && server !== 'open')) return 'seen';
     return server === 'open' && this.expired ? 'expired' : server;
+  }
+
+  /** The payment with what the server has told since. */
+  revealed(): Payment {
+    return { ...this.payment, payeeSecret: this.payeeSecret };
   }
 
   mayGo(): boolean {

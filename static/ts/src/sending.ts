@@ -58,7 +58,7 @@ export class Sending {
   private async send(known: RegistryChain, call: Call, from: Hex): Promise<void> {
     const { f, a } = this;
     const pay = call.kind === 'pay';
-    const attempt = sign(f.connection, known, f.payment, call, from, () => {
+    const attempt = sign(f.connection, known, f.revealed(), call, from, () => {
       if (a.now() >= f.payment.expiresAt) throw new Moved();
       if (!pay) return;
       f.store.asking = true;

@@ -108,8 +108,8 @@ export const money = (p: Payment, units: bigint, asset: number): string => `${di
 /** An account as pages shorten it. */
 export const shorten = (address: string): string => `${address.slice(0, 6)}…${address.slice(-4)}`;
 
-/** Names an account to whoever knows it, and only for this payment: what a page with a shortened payee carries. */
-export const payeeHash = (token: string, payee: string): Hex => hashText(`${token}:${payee.toLowerCase()}`);
+/** Holds the server to an account without telling it: what a page with a shortened payee carries. The secret comes with the calls. */
+export const payeeHash = (secret: string, payee: string): Hex => hashText(`${secret}:${payee.toLowerCase()}`);
 
 /**
  * Checks the payment itself: its chain and assets are in the registry with
@@ -322,7 +322,7 @@ function payeeOf(p: Payment, item: Item, found: string): string {
   if (!item.payeeHash) return item.payee;
   const whole = isAddress(found) ? checksum(found) : '0x';
   same('page_calldata', 'payee', item.payee, shorten(whole));
-  same('page_calldata', 'payee', item.payeeHash, payeeHash(p.token, whole));
+  same('page_calldata', 'payee', item.payeeHash, payeeHash(p.payeeSecret, whole));
   return whole;
 }
 

@@ -6,7 +6,7 @@ import type { Admission } from '../src/api.ts';
 import { Lock } from '../src/lock.ts';
 import type { Model } from '../src/model.ts';
 import { Store } from '../src/store.ts';
-import { account, stranger, usdc } from './fixtures.ts';
+import { account, shortened, stranger, transactions, usdc } from './fixtures.ts';
 import { ApiError, FakeWallet, World, rejection } from './world.ts';
 
 const restricted = () => usdc({ restricted: true });
@@ -140,6 +140,21 @@ test('an answer about another account is too late', async () => {
   answer(no('wallet_not_allowed'));
   await w.settle();
   assert.equal(w.model.notice?.title, 'This payment is for another wallet');
+});
+
+test('a shortened payee is paid when the server opens its hash, and not before', async () => {
+  const honest = shortened(usdc());
+  const w = new World({ ...honest, payeeSecret: '' });
+  w.txs = transactions(usdc(), ['pay']);
+  w.payeeSecret = honest.payeeSecret;
+  await w.connected();
+  assert.equal(w.model.go.text, 'Pay 10.10 USDC');
+  await w.go();
+  assert.equal(w.wallet.sends()[0]?.['data'], transactions(usdc(), ['pay'])[0]?.data);
+  const v = new World({ ...honest, payeeSecret: '' });
+  v.txs = w.txs;
+  await v.connected();
+  assert.equal(v.model.state, 'unsafe');
 });
 
 // The page that shows nothing before a wallet is let in.

@@ -282,8 +282,10 @@ test('payees that the page shortens are recognised in calldata, and no others', 
       const lie = change(whole, 0, { payee: to });
       assert.equal(refused(() => plan(p, [payTx(lie)])), 'page_calldata payee', to);
     }
-    const foreign = change(p, 0, { payeeHash: payeeHash('01KOTHER', payee) });
+    const foreign = change(p, 0, { payeeHash: payeeHash('another', payee) });
     assert.equal(refused(() => plan(foreign, [payTx(whole)])), 'page_calldata payee');
+    // The secret of another payment, or none, opens nothing.
+    for (const payeeSecret of ['', 'another']) assert.equal(refused(() => plan({ ...p, payeeSecret }, [payTx(whole)])), 'page_calldata payee');
     const wrong = change(p, 0, { payee: shorten(feePayee) });
     assert.equal(refused(() => plan(wrong, [payTx(whole)])), 'page_calldata payee');
   }

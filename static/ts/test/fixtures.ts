@@ -50,6 +50,7 @@ export function paymentIn(chainId: number, tokenId: string, change: Change = {})
     feePayee: fee?.payee ?? feePayee,
     batch: false,
     restricted: false,
+    payeeSecret: '',
     option: 'evmref:base:USDC-base',
     confirmations: 3,
     ...more,
@@ -71,10 +72,11 @@ export function batchOf(count: number, tokenIds: readonly string[] = ['USDC-base
   return { ...p, assets: assets as unknown as Payment['assets'], items: items as unknown as Payment['items'], batch: true, option: 'evmref:base:batch', ...change };
 }
 
-/** The same with its payees shortened, as some merchants want it. */
-export const shortened = (p: Payment): Payment => ({
+/** The same with its payees shortened, as some merchants want it, and with the secret of their hashes. */
+export const shortened = (p: Payment, payeeSecret = 'secret'): Payment => ({
   ...p,
-  items: p.items.map((i) => ({ ...i, payee: shorten(i.payee), payeeHash: payeeHash(p.token, i.payee) })) as unknown as Payment['items'],
+  payeeSecret,
+  items: p.items.map((i) => ({ ...i, payee: shorten(i.payee), payeeHash: payeeHash(payeeSecret, i.payee) })) as unknown as Payment['items'],
 });
 
 export const usdc = (more: Change = {}): Payment => paymentIn(900008453, 'USDC-base', more);

@@ -119,6 +119,7 @@ export class World {
   /** What the server would hand out now: these steps of a payment of one, or these transactions. */
   kinds: StepKind[] = ['approve', 'pay'];
   txs: Tx[] | null = null;
+  payeeSecret = '';
   tamper: (reply: PayReply) => PayReply = (r) => r;
   payFails: ApiError | null = null;
   checks: Check[] = [{ name: 'contract_official', outcome: 'passed', detail: 'official' }];
@@ -190,6 +191,7 @@ export class World {
       chainId: p.chain.id,
       funds: { assets: new Map(held), native: 10n ** 18n, nativeRequired: 10n ** 15n, enoughBalance: !this.short, enoughGas: true },
       checks: this.checks,
+      payeeSecret: this.payeeSecret,
     };
   }
 
