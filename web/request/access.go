@@ -191,6 +191,33 @@ func (d *Dialect) baseAccess(ctx context.Context, m merchant.Merchant, requests 
 	return base, nil
 }
 
+// noLooser refuses a client id's policy that lets in what the merchant's does
+// not: the id is public, and whoever reads it off a page must not make links that
+// go round a restriction.
+func noLooser(got, base payment.Access) error {
+	refuse := func(member string) error {
+		return fault.New(fault.Forbidden, "access_policy_not_allowed", "A client id cannot loosen the access policy of its destination.").At("accessPolicy." + member)
+	}
+	listed := func(a payment.Address20) bool { return slices.Contains(base.Allowed, a) }
+	switch {
+	case base.Screen && !got.Screen:
+		return refuse("mode")
+	case base.Screen && got.Provider != base.Provider:
+		return refuse("screeningProvider")
+	case base.HideUntilApproved && !got.HideUntilApproved:
+		return refuse("hideUntilApproved")
+	case base.HidePayee && !got.HidePayee:
+		return refuse("hidePayeeAddress")
+	case len(base.Allowed) > 0 && (len(got.Allowed) == 0 || !all(got.Allowed, listed)):
+		return refuse("allowedPayerAddresses")
+	}
+	return nil
+}
+
+func all[T any](xs []T, ok func(T) bool) bool {
+	return !slices.ContainsFunc(xs, func(x T) bool { return !ok(x) })
+}
+
 func sameAccess(a, b payment.Access) bool {
 	return a.Screen == b.Screen && a.Provider == b.Provider && a.HideUntilApproved == b.HideUntilApproved && a.HidePayee == b.HidePayee &&
 		slices.Equal(a.Allowed, b.Allowed)

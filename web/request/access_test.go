@@ -350,6 +350,47 @@ func TestInheritedPolicy(t *testing.T) {
 	}
 }
 
+// A client id may restrict its links further, and not less.
+func TestPolicyOfAClientID(t *testing.T) {
+	w, _ := screened(t)
+	destination := addDestination(t, w)
+	active, err := w.App.Directory.Destinations(t.Context(), w.Merchant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict := active[0]
+	friend := address(t, otherPayee)
+	strict.Access = &payment.Access{
+		Allowed: []asset.Address{friend, address(t, payee)}, Screen: true, Provider: "hypernative", HideUntilApproved: true, HidePayee: true,
+	}
+	strict.ID = payment.NewULID(time.Now())
+	if err := w.App.Store.InsertDestination(t.Context(), strict); err != nil { // in place of the first
+		t.Fatal(err)
+	}
+	id := addClientID(t, w, shop)
+	for policy, field := range map[string]string{
+		`{}`:                 "",
+		`null`:               "",
+		`{"mode":"inherit"}`: "",
+		`{"mode":"kyt_all_wallets","allowedPayerAddresses":["` + otherPayee + `"]}`: "",
+		`{"mode":"off"}`:                         "accessPolicy.mode",
+		`{"screeningProvider":"sanctions_list"}`: "accessPolicy.screeningProvider",
+		`{"hideUntilApproved":false}`:            "accessPolicy.hideUntilApproved",
+		`{"hidePayeeAddress":false}`:             "accessPolicy.hidePayeeAddress",
+		`{"allowedPayerAddresses":[]}`:           "accessPolicy.allowedPayerAddresses",
+		`{"allowedPayerAddresses":["` + otherPayee + `","0x00000000000000000000000000000000000000aa"]}`: "accessPolicy.allowedPayerAddresses",
+	} {
+		body := fmt.Sprintf(`{"requests":[{"destinationId":%q,"amount":"1"}],"accessPolicy":%s}`, destination, policy)
+		got := w.Do(http.MethodPost, route, body, id, "Origin: "+shop)
+		if field == "" {
+			got.Want(http.StatusCreated)
+		} else if v := got.Want(http.StatusForbidden).JSON(); v["field"] != field || v["code"] != "access_policy_not_allowed" {
+			t.Errorf("%s: got %s", policy, got.Body)
+		}
+		w.API(http.MethodPost, route, body).Want(http.StatusCreated) // the merchant may
+	}
+}
+
 func TestPolicyRefusals(t *testing.T) {
 	w := webtest.New(t)
 	many := strings.Repeat(`"`+payee+`",`, 500) + `"` + payee + `"`

@@ -60,7 +60,9 @@ func (d *Dialect) draft(ctx context.Context, who caller, in createBody) (checkou
 	if err != nil {
 		return none, err
 	}
-	out.Access, err = d.parseAccess("accessPolicy", in.Shared.AccessPolicy, base)
+	if out.Access, err = d.parseAccess("accessPolicy", in.Shared.AccessPolicy, base); err == nil && who.clientID != "" {
+		err = noLooser(out.Access, base)
+	}
 	return out, err
 }
 
