@@ -122,7 +122,9 @@ func rules(x *schema) []string {
 	if len(x.Enum) > 0 {
 		var words []string
 		for _, v := range x.Enum {
-			words = append(words, fmt.Sprint(v))
+			if v != nil {
+				words = append(words, fmt.Sprint(v))
+			}
 		}
 		out = append(out, "one of "+strings.Join(words, ", "))
 	}

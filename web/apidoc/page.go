@@ -126,6 +126,9 @@ func (s *spec) operation(base, method, path string, item pathItem, op operation,
 	if err != nil {
 		return w, err
 	}
+	for i := range w.Body { // every member that is not required may be null as well
+		w.Body[i].Type = strings.TrimSuffix(w.Body[i].Type, " or null")
+	}
 	w.Curl = s.curl(base, method, path, params, op, body)
 	for _, status := range op.Responses.names {
 		r, err := s.answer(status, op.Responses.of[status], every)

@@ -38,6 +38,13 @@ func (x *exchange) sessions() string {
 	return as
 }
 
+// sessionCookie is the header of a session as a browser sends it.
+func (x *exchange) sessionCookie() string {
+	x.t.Helper()
+	_, cookie := signIn(x.t, x.World, x.Chain.Wallet)
+	return "Cookie: " + cookie
+}
+
 // clients goes through the life of a client id, at both of its addresses.
 func (x *exchange) clients() {
 	x.t.Helper()

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"testing"
 
 	"quittance/web/apidoc/apidoctest"
 )
@@ -75,7 +74,7 @@ func (x *exchange) sampleCalls() []call {
 // kind or size, a key that is none, and no time left. as is a session's header.
 func (x *exchange) refusals(as string) {
 	x.t.Helper()
-	id := addClientID(x.t.(*testing.T), x.World, shop)
+	id := x.browser()
 	for _, c := range x.sampleCalls() {
 		bare, _, _ := strings.Cut(c.path, "?")
 		operation, who := x.contract.Find(c.method, bare), x.key()
@@ -105,5 +104,37 @@ func (x *exchange) refusals(as string) {
 		}
 		x.send(http.StatusUnsupportedMediaType, c.method, c.path, c.body, who, "Content-Type: text/plain")
 		x.send(http.StatusRequestEntityTooLarge, c.method, c.path, `{"reference":"`+strings.Repeat("x", 300<<10)+`"}`, who)
+	}
+}
+
+// credentials calls every operation with every kind of credential: those that are
+// documented open it, and no others.
+func (x *exchange) credentials(as string) {
+	x.t.Helper()
+	backend := x.backend()
+	token := x.sessionCookie()
+	kinds := map[string][][]string{
+		"apiKey":   {{x.key()}},
+		"clientId": {{backend}, {x.browser(), "Origin: " + shop}},
+		"session":  {{token}},
+		"bearer":   {{as}},
+	}
+	for _, c := range x.sampleCalls() {
+		bare, _, _ := strings.Cut(c.path, "?")
+		operation := x.contract.Find(c.method, bare)
+		open := x.contract.Opens(operation)
+		if len(open) == 0 {
+			continue
+		}
+		for kind, all := range kinds {
+			opened := false
+			for _, headers := range all {
+				got := x.sendAny(c.method, c.path, c.body, headers...)
+				opened = opened || (got.Status != http.StatusUnauthorized && got.Status != http.StatusForbidden)
+			}
+			if opened != slices.Contains(open, kind) {
+				x.t.Errorf("%s: a credential of kind %s opens it: %t, documented are %v", operation, kind, opened, open)
+			}
+		}
 	}
 }

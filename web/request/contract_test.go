@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -112,6 +113,11 @@ func (x *exchange) sendAny(method, path, body string, headers ...string) answer 
 	if err != nil {
 		x.t.Errorf("%s %s: %v", method, path, err)
 	}
+	if reply.StatusCode < 300 {
+		if err := errors.Join(x.contract.Query(method, r.URL), x.contract.Request(method, r.URL.Path, []byte(body))); err != nil {
+			x.t.Errorf("%s %s was taken: %v\n%.600s", method, path, err, body)
+		}
+	}
 	x.note(pair, got)
 	return answer{webtest.Answer(x.t, reply.StatusCode, reply.Header, got)}
 }
@@ -181,6 +187,7 @@ func TestContract(t *testing.T) {
 	x.clients()
 	x.transfers()
 	x.refusals(as)
+	x.credentials(as)
 	x.limits()
 	var missed []string
 	for _, p := range x.contract.Pairs() {

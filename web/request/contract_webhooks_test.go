@@ -115,7 +115,12 @@ func (x *exchange) happenings(backend string) {
 }
 
 // backend is the header of a client id without domains, bound to a destination.
-func (x *exchange) backend() string {
+func (x *exchange) backend() string { return x.clientID() }
+
+// browser is the header of a client id of the shop's pages.
+func (x *exchange) browser() string { return x.clientID(shop) }
+
+func (x *exchange) clientID(origins ...string) string {
 	x.t.Helper()
 	wallet, err := asset.ParseAddress(payee)
 	if err != nil {
@@ -130,7 +135,7 @@ func (x *exchange) backend() string {
 	id := merchant.NewSecret(merchant.ClientID, true)
 	c := merchant.Credential{
 		ID: payment.NewULID(now), Merchant: x.Merchant, Kind: merchant.ClientID, Hash: merchant.HashSecret(id), Public: id, Hint: merchant.Hint(id),
-		Destination: to.ID, CreatedAt: now,
+		Origins: origins, Destination: to.ID, CreatedAt: now,
 	}
 	if err := errors.Join(x.App.Store.InsertDestination(x.t.Context(), to), x.App.Store.InsertCredential(x.t.Context(), c)); err != nil {
 		x.t.Fatal(err)

@@ -275,15 +275,16 @@ func (w *World) Do(method, path, body string, headers ...string) Response {
 	if err != nil {
 		w.t.Fatalf("read answer: %v", err)
 	}
-	documented(w.t, method, r.URL.Path, rec, b)
+	documented(w.t, r, body, rec, b)
 	return Response{Status: rec.Code, Header: rec.Result().Header, Body: b, t: w.t}
 }
 
-// documented fails the test if the API document has something against an answer:
-// whatever a test is about, what it provokes must be described. Preflights and
-// what is no operation are not in it.
-func documented(t testing.TB, method, path string, rec *httptest.ResponseRecorder, body []byte) {
+// documented fails the test if the API document has something against an answer,
+// or against a request that succeeded: whatever a test is about, what it provokes
+// must be described. Preflights and what is no operation are not in it.
+func documented(t testing.TB, r *http.Request, sent string, rec *httptest.ResponseRecorder, body []byte) {
 	t.Helper()
+	method, path := r.Method, r.URL.Path
 	if !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/v2/") {
 		return
 	}
@@ -296,6 +297,11 @@ func documented(t testing.TB, method, path string, rec *httptest.ResponseRecorde
 	}
 	if _, err := contract.Response(method, path, rec.Code, rec.Result().Header, body); err != nil {
 		t.Errorf("%s %s: %v", method, path, err)
+	}
+	if rec.Code < 300 {
+		if err := contract.Request(method, path, []byte(sent)); err != nil {
+			t.Errorf("%s %s was taken: %v\n%.600s", method, path, err, sent)
+		}
 	}
 }
 

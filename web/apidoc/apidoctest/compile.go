@@ -53,7 +53,7 @@ func compile(document []byte) (*Contract, error) {
 			if !ok {
 				continue
 			}
-			o, err := c.operation(method, path, op)
+			o, err := c.operation(method, path, item, op)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
@@ -129,10 +129,30 @@ func (c *compiler) schema(t tree) (*jsonschema.Schema, error) {
 	return c.schemas.Compile(address + "#" + (&url.URL{Fragment: t.at + "/schema"}).EscapedFragment())
 }
 
-func (c *compiler) operation(method, path string, t tree) (operation, error) {
+func (c *compiler) operation(method, path string, item, t tree) (operation, error) {
 	o := operation{method: method, path: path, segments: strings.Split(path, "/"), responses: map[int]*response{}}
 	if o.id, _ = t.of["operationId"].(string); o.id == "" {
 		return o, fmt.Errorf("no operationId")
+	}
+	security, ok := t.of["security"].([]any)
+	if !ok {
+		return o, fmt.Errorf("does not say what opens it")
+	}
+	for _, raw := range security {
+		for name := range raw.(map[string]any) {
+			o.schemes = append(o.schemes, name)
+		}
+	}
+	for _, of := range []tree{item, t} {
+		all, err := c.parameters(of)
+		if err != nil {
+			return o, err
+		}
+		for _, p := range all {
+			if name, _ := p.of["name"].(string); p.of["in"] == "query" {
+				o.query = append(o.query, name)
+			}
+		}
 	}
 	if body, ok := c.member(t, "requestBody"); ok {
 		o.required, _ = body.of["required"].(bool)
@@ -221,6 +241,20 @@ func (c *compiler) header(t tree) (header, error) {
 	return h, nil
 }
 
+// parameters are those of a path or an operation, with their references followed.
+func (c *compiler) parameters(t tree) ([]tree, error) {
+	list, _ := t.of["parameters"].([]any)
+	var out []tree
+	for i, raw := range list {
+		p, ok := c.member(tree{map[string]any{strconv.Itoa(i): raw}, t.at + "/parameters"}, strconv.Itoa(i))
+		if !ok {
+			return nil, fmt.Errorf("%s: parameter %d cannot be read", t.at, i)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
 // message reads a webhook: its one operation's body and header parameters.
 func (c *compiler) message(item tree) (*message, error) {
 	post, ok := c.member(item, "post")
@@ -232,16 +266,14 @@ func (c *compiler) message(item tree) (*message, error) {
 		return nil, fmt.Errorf("no requestBody")
 	}
 	m := &message{headers: map[string]header{}}
-	var err error
+	all, err := c.parameters(post)
+	if err != nil {
+		return nil, err
+	}
 	if m.body, err = c.content(body); err != nil {
 		return nil, err
 	}
-	list, _ := post.of["parameters"].([]any)
-	for i, raw := range list {
-		p, ok := c.member(tree{map[string]any{strconv.Itoa(i): raw}, post.at + "/parameters"}, strconv.Itoa(i))
-		if !ok {
-			return nil, fmt.Errorf("parameter %d cannot be read", i)
-		}
+	for _, p := range all {
 		name, _ := p.of["name"].(string)
 		if m.headers[canonical(name)], err = c.header(p); err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,8 @@ type operation struct {
 	segments         []string
 	request          *jsonschema.Schema // nil if it takes no body
 	required         bool               // the body
+	query            []string           // names of parameters
+	schemes          []string           // any of these credentials opens it
 	responses        map[int]*response
 }
 
@@ -100,6 +103,17 @@ func (c *Contract) Routes() []string {
 	return out
 }
 
+// Opens are the names of the credentials of which any opens an operation; none
+// means that it needs none.
+func (c *Contract) Opens(id string) []string {
+	for _, o := range c.operations {
+		if o.id == id {
+			return o.schemes
+		}
+	}
+	return nil
+}
+
 // Pairs are all documented ones.
 func (c *Contract) Pairs() []Pair {
 	var out []Pair
@@ -132,7 +146,22 @@ func (c *Contract) Webhooks() []string {
 	return out
 }
 
+// Query says what the document has against a request's query, nil for nothing.
+func (c *Contract) Query(method string, u *url.URL) error {
+	o := c.find(method, u.Path)
+	if o == nil {
+		return fmt.Errorf("%s %s is not documented", method, u.Path)
+	}
+	for name := range u.Query() {
+		if !slices.Contains(o.query, name) {
+			return fmt.Errorf("%s has no parameter %q", o.id, name)
+		}
+	}
+	return nil
+}
+
 // Request says what the document has against a request's body, nil for nothing.
+// One that was answered with a success must fit.
 func (c *Contract) Request(method, path string, body []byte) error {
 	o := c.find(method, path)
 	switch {

@@ -3,7 +3,9 @@ package apidoctest_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +70,25 @@ func TestRequestsAreJudged(t *testing.T) {
 	}
 	if err := c.Request(http.MethodPost, "/v2/elsewhere", []byte(`{}`)); err == nil {
 		t.Error("a path that is not documented")
+	}
+}
+
+func TestQueriesAreJudged(t *testing.T) {
+	c := load(t)
+	for query, ok := range map[string]bool{"": true, "network=base&firstOnly=true": true, "netwrok=base": false} {
+		if err := c.Query(http.MethodGet, &url.URL{Path: "/v2/currencies", RawQuery: query}); (err == nil) != ok {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+}
+
+func TestCredentialsAreNamed(t *testing.T) {
+	c := load(t)
+	if got := c.Opens("newNonce"); len(got) != 0 {
+		t.Errorf("a nonce needs %v", got)
+	}
+	if got := c.Opens("showSession"); !slices.Equal(got, []string{"session", "bearer"}) {
+		t.Errorf("a session needs %v", got)
 	}
 }
 
