@@ -112,3 +112,40 @@ func FuzzRecipient(f *testing.F) {
 		payee, strings.ToLower(payee), "0x"+strings.ToUpper(payee[2:]), "0X"+payee[2:], payee[:41], payee+"0", "TJRabPrwbZy45sbavfcjinPJC18kjpRTv8",
 		"0x0000000000000000000000000000000000000000", "0x5a4db000000000000000000000000000000005dc", "vitalik.eth", "", "0x")
 }
+
+// FuzzLook asks about payments with whatever query: what is not understood is
+// the caller's fault, and a restricted payment gives nothing away.
+func FuzzLook(f *testing.F) {
+	w := webtest.New(f)
+	open := w.CreatePayment("10")
+	restricted := w.Create(withPolicy(`{"allowedPayerAddresses":["` + otherPayee + `"],"hideUntilApproved":true}`))
+	for _, seed := range []string{
+		"", "wallet=" + payee, "wallet=0x12", "wallet=" + payee + "&wallet=x", "isSafe=TRUE", "isSafe=1", "isSafe=false&eoaWallet=", "eoaWallet=" + payee,
+		"chain=BASE&token=USDC", "chain=base&token=usdc", "chain=BASE", "token=%00", "wallet=%ff", "%zz", "a;b", "chain=BASE&token=usdc&wallet=" + payee,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		if strings.ContainsAny(query, " #\r\n") || strings.Contains(query, otherPayee[2:]) || strings.ContainsFunc(query, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
+			return // no request line, or the one wallet that may
+		}
+		w := w.For(t)
+		for _, token := range []string{open, restricted} {
+			for _, path := range []string{"", "/pay"} {
+				got := w.API(http.MethodGet, route+"/"+token+path+"?"+query, "")
+				switch got.Status {
+				case http.StatusOK, http.StatusForbidden:
+					if token == restricted && (len(tells(w.Load(token), got.Body)) > 0 || got.Status == http.StatusOK && path == "/pay") {
+						t.Fatalf("%q: %s", query, got.Body)
+					}
+				case http.StatusBadRequest:
+					if v := got.JSON(); v["field"] == nil || v["code"] == "" {
+						t.Fatalf("%q: %s", query, got.Body)
+					}
+				default:
+					t.Fatalf("%q: status %d: %s", query, got.Status, got.Body)
+				}
+			}
+		}
+	})
+}
