@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"quittance/internal/merchant"
 	"quittance/internal/pgtest"
@@ -85,39 +86,65 @@ func TestIdempotentPosts(t *testing.T) {
 	}
 }
 
+// manyAt is how many requests with one key come at once.
+const manyAt = 200
+
 func TestManyWithOneKey(t *testing.T) {
-	for name, options := range map[string]func(t *testing.T) webtest.Options{
-		"sqlite":   func(*testing.T) webtest.Options { return webtest.Options{} },
-		"postgres": func(t *testing.T) webtest.Options { return webtest.Options{Database: pgtest.DSN(t)} },
-	} {
+	databases := map[string]func(t *testing.T) string{
+		"sqlite":   func(*testing.T) string { return "" },
+		"postgres": func(t *testing.T) string { return pgtest.DSN(t) },
+	}
+	for name, database := range databases {
 		t.Run(name, func(t *testing.T) {
-			w := webtest.NewWith(t, options(t))
-			var made, repeated, running atomic.Int32
-			var answers sync.Map
-			var group sync.WaitGroup
-			for range 200 {
-				group.Go(func() {
-					r := w.API(http.MethodPost, hooks, hook(1), "Idempotency-Key: one")
-					switch {
-					case r.Status == http.StatusConflict && r.JSON()["code"] == "idempotency_key_running" && r.Header.Get("Retry-After") == "1":
-						running.Add(1)
-					case r.Status != http.StatusCreated:
-						t.Errorf("status %d: %s", r.Status, r.Body)
-					case r.Header.Get("Idempotent-Replayed") == "true":
-						repeated.Add(1)
-						answers.Store(string(r.Body), true)
-					default:
-						made.Add(1)
-						answers.Store(string(r.Body), true)
-					}
-				})
+			dsn := database(t)
+			w := webtest.NewWith(t, webtest.Options{Database: dsn})
+			servers := []*webtest.World{w}
+			if dsn != "" { // a second server on the same database
+				other := webtest.NewWith(t, webtest.Options{Database: dsn, Chain: w.Chain})
+				other.APIKey = w.APIKey
+				servers = append(servers, other)
 			}
-			group.Wait()
-			different := 0
-			answers.Range(func(any, any) bool { different++; return true })
-			if n := len(endpoints(t, w)); made.Load() != 1 || n != 1 || different != 1 || made.Load()+repeated.Load()+running.Load() != 200 {
-				t.Errorf("%d made, %d repeated, %d running: %d endpoints, %d different answers", made.Load(), repeated.Load(), running.Load(), n, different)
+			atOnce(t, servers, hooks, hook(1))
+			if n := len(endpoints(t, w)); n != 1 {
+				t.Errorf("%d endpoints", n)
+			}
+			atOnce(t, servers, route, usdc("1"))
+			all, err := w.App.Store.Overdue(t.Context(), time.Now().Add(30*24*time.Hour), 10)
+			if err != nil || len(all) != 1 {
+				t.Errorf("%d payments, %v", len(all), err)
 			}
 		})
+	}
+}
+
+// atOnce sends one request with one key many times, and checks that one had an
+// effect and all others the same answer, or the word to come back.
+func atOnce(t *testing.T, servers []*webtest.World, path, body string) {
+	t.Helper()
+	var made, repeated, running atomic.Int32
+	var answers sync.Map
+	var group sync.WaitGroup
+	for i := range manyAt {
+		group.Go(func() {
+			r := servers[i%len(servers)].API(http.MethodPost, path, body, "Idempotency-Key: one")
+			switch {
+			case r.Status == http.StatusConflict && strings.Contains(string(r.Body), `"idempotency_key_running"`) && r.Header.Get("Retry-After") == "1":
+				running.Add(1)
+				return
+			case r.Status != http.StatusCreated:
+				t.Errorf("status %d: %s", r.Status, r.Body)
+			case r.Header.Get("Idempotent-Replayed") == "true":
+				repeated.Add(1)
+			default:
+				made.Add(1)
+			}
+			answers.Store(string(r.Body), true)
+		})
+	}
+	group.Wait()
+	different := 0
+	answers.Range(func(any, any) bool { different++; return true })
+	if made.Load() != 1 || different != 1 || made.Load()+repeated.Load()+running.Load() != manyAt {
+		t.Errorf("%s: %d made, %d repeated, %d running, %d different answers", path, made.Load(), repeated.Load(), running.Load(), different)
 	}
 }
