@@ -84,7 +84,7 @@ func shape(doc *goquery.Document) string {
 
 func TestHostileTextChangesNoMarkup(t *testing.T) {
 	for _, name := range []string{"open", "open-partial", "open-reorged", "seen", "paid-over", "paid-no-redirect", "expired-late", "failed", "unsafe-code-pinned",
-		"batch", "batch-long", "batch-partial", "batch-contract-fee", "batch-expired", "payee-short", "payout", "payout-paid", "access-both", "blocked"} {
+		"batch-partial", "batch-contract-fee", "payee-short", "payout", "payout-paid", "access-both", "blocked"} {
 		s := story(t, name)
 		plain := filled(s.View, "harmless text")
 		_, doc := render(t, templates.Pay(plain))

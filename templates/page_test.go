@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,9 +40,12 @@ func render(t testing.TB, page templ.Component) (string, *goquery.Document) {
 	return text, doc
 }
 
+// stories are made once: tests change copies only.
+var stories = sync.OnceValue(func() []templates.Story { return templates.Stories(testAssets, testNow) })
+
 func story(t testing.TB, name string) templates.Story {
 	t.Helper()
-	for _, s := range templates.Stories(testAssets, testNow) {
+	for _, s := range stories() {
 		if s.Name == name {
 			return s
 		}
@@ -55,7 +59,7 @@ func words(s *goquery.Selection) string { return strings.Join(strings.Fields(s.T
 
 func TestEveryStoryIsASoundDocument(t *testing.T) {
 	names := map[string]bool{}
-	for _, s := range templates.Stories(testAssets, testNow) {
+	for _, s := range stories() {
 		t.Run(s.Name, func(t *testing.T) {
 			if names[s.Name] {
 				t.Error("two stories of this name")
@@ -290,7 +294,7 @@ func checkItems(t *testing.T, v *templates.PayPage, doc *goquery.Document) {
 // of its page has.
 func TestLockedPagesTellNothing(t *testing.T) {
 	secret := story(t, "open").View
-	for _, s := range templates.Stories(testAssets, testNow) {
+	for _, s := range stories() {
 		if !strings.HasPrefix(s.Name, "locked-") {
 			continue
 		}
@@ -371,7 +375,7 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 }
 
 func TestUnsafePageOffersNoWayOn(t *testing.T) {
-	for _, s := range templates.Stories(testAssets, testNow) {
+	for _, s := range stories() {
 		if s.View == nil || s.View.State != templates.StateUnsafe {
 			continue
 		}
@@ -443,7 +447,7 @@ func TestRedirectOnlyToTheWeb(t *testing.T) {
 }
 
 func TestStoryIndexLinksEveryStory(t *testing.T) {
-	all := templates.Stories(testAssets, testNow)
+	all := stories()
 	_, doc := render(t, templates.StoryIndex(testAssets, "/storybook/", all))
 	for _, s := range all {
 		if doc.Find(`a[href="/storybook/`+s.Name+`"]`).Length() != 1 {
