@@ -74,7 +74,10 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.migrate(ctx, all)
+	if err := s.migrate(ctx, all); err != nil {
+		return err
+	}
+	return s.copyToTransfers(ctx)
 }
 
 func (s *Store) migrate(ctx context.Context, all []migration) error {

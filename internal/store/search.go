@@ -14,6 +14,23 @@ import (
 // the answer, by an index and bounded in number, and then all that is told of
 // them. Texts are made of a few fixed parts, so there is a bounded number of them.
 
+// fillCopies gives transfers their copies of what they are searched by, where
+// they were stored without: by the first version, before or beside this one.
+const fillCopies = `UPDATE transfers SET
+ merchant = (SELECT p.merchant FROM payments p WHERE p.id = transfers.payment),
+ client_id = (SELECT p.client_id FROM payments p WHERE p.id = transfers.payment),
+ reference = (SELECT p.reference FROM payments p WHERE p.id = transfers.payment),
+ payee = COALESCE((SELECT r.payee FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), ''),
+ invoiced = COALESCE((SELECT r.asset FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), '')
+ WHERE merchant = ''`
+
+func (s *Store) copyToTransfers(ctx context.Context) error {
+	if err := s.change(ctx, fillCopies); err != nil {
+		return fmt.Errorf("make transfers searchable: %w", err)
+	}
+	return nil
+}
+
 // arrivalsAtOnce is how many arrivals one query loads.
 const arrivalsAtOnce = 20
 

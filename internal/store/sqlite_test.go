@@ -261,7 +261,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		"delivery": selectDelivery, "of a merchant": deliveries("merchant = $2"), "of a payment": deliveries("payment = $2"),
 		"in a state": deliveries("state = $2"), "insert event": insertEvent,
 		"client id": selectClient, "lock client id": lockClient, "active destinations": selectActiveDestinations, "destination": selectDestination,
-		"request by id": selectNamed + `id = $1`, "request by reference": selectNamed + `reference = $1`,
+		"copies": fillCopies, "request by id": selectNamed + `id = $1`, "request by reference": selectNamed + `reference = $1`,
 		"arrivals": selectArrivals + placeholders(1, arrivalsAtOnce) + `)`,
 	}
 	// A search has one index that finds and orders, or finds so few that they may

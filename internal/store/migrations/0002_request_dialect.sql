@@ -13,18 +13,14 @@ CREATE INDEX requests_by_reference ON requests (reference);
 CREATE INDEX transfers_by_tx ON transfers (tx);
 
 -- Copies of what payments and requests say and never change, so that a merchant's
--- transfers can be searched in the order of their time.
+-- transfers can be searched in the order of their time. The program fills them in
+-- for what was there before, and for what older nodes add beside newer ones.
 ALTER TABLE transfers ADD COLUMN merchant TEXT NOT NULL DEFAULT '';
 ALTER TABLE transfers ADD COLUMN client_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE transfers ADD COLUMN payee TEXT NOT NULL DEFAULT ''; -- lower-case address
 ALTER TABLE transfers ADD COLUMN invoiced TEXT NOT NULL DEFAULT ''; -- asset of the request
 ALTER TABLE transfers ADD COLUMN reference TEXT NOT NULL DEFAULT ''; -- the merchant's own order number
-UPDATE transfers SET
-	merchant = (SELECT p.merchant FROM payments p WHERE p.id = transfers.payment),
-	client_id = (SELECT p.client_id FROM payments p WHERE p.id = transfers.payment),
-	reference = (SELECT p.reference FROM payments p WHERE p.id = transfers.payment),
-	payee = COALESCE((SELECT r.payee FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), ''),
-	invoiced = COALESCE((SELECT r.asset FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), '');
+CREATE INDEX transfers_uncopied ON transfers (key) WHERE merchant = '';
 CREATE INDEX transfers_search ON transfers (merchant, at, key) WHERE stage = 'final';
 CREATE INDEX transfers_search_client ON transfers (merchant, client_id, at, key) WHERE stage = 'final';
 CREATE INDEX transfers_search_payer ON transfers (merchant, payer, at, key) WHERE stage = 'final';
