@@ -94,6 +94,18 @@ func placeholders(from, n int) string {
 	return b.String()
 }
 
+// tuples writes n rows of so many parameters each: "($1,$2),($3,$4)".
+func tuples(n, width int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("(" + placeholders(i*width+1, width) + ")")
+	}
+	return b.String()
+}
+
 // plain makes outside text storable: PostgreSQL takes neither invalid UTF-8 nor
 // the zero character.
 func plain(text string) string {

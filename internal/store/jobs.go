@@ -10,16 +10,28 @@ import (
 	"quittance/internal/payment"
 )
 
-const insertJob = `INSERT INTO jobs (id, kind, args, state, run_at, leased_until, attempt, why, lane)
- VALUES ($1, $2, $3, 'ready', $4, 0, 0, '', $5)`
+const (
+	insertJobs = `INSERT INTO jobs (id, kind, args, lane, run_at, state, leased_until, attempt, why) VALUES `
+	jobWidth   = 9
+)
 
 // Enqueue implements job.Enqueuer: the job exists if and only if the
 // transaction commits.
-func (t *tx) Enqueue(ctx context.Context, j job.Job) error {
-	if j.ID == "" {
-		j.ID = payment.NewULID(time.Now())
+func (t *tx) Enqueue(ctx context.Context, j job.Job) error { return t.enqueueAll(ctx, []job.Job{j}) }
+
+// enqueueAll is Enqueue for several jobs in one statement.
+func (t *tx) enqueueAll(ctx context.Context, jobs []job.Job) error {
+	if len(jobs) == 0 {
+		return nil
 	}
-	if _, err := t.exec(ctx, insertJob, j.ID, j.Kind, j.Args, micros(j.RunAt), j.Lane); err != nil {
+	args := make([]any, 0, len(jobs)*jobWidth)
+	for _, j := range jobs {
+		if j.ID == "" {
+			j.ID = payment.NewULID(time.Now())
+		}
+		args = append(args, j.ID, j.Kind, j.Args, j.Lane, micros(j.RunAt), "ready", 0, 0, "")
+	}
+	if _, err := t.exec(ctx, insertJobs+tuples(len(jobs), jobWidth), args...); err != nil {
 		return err
 	}
 	t.enqueued = true

@@ -50,7 +50,7 @@ func TestOldNodesWorkOnBesideNewOnes(t *testing.T) {
 		run(oldInsertMerchant, "M", "Shop", 0, 1)
 		run(oldInsertPayment, "P", "M")
 		run(oldInsertEndpoint, "E", "M", "https://shop.example/", s.seal.Seal([]byte("whsec_x"), secretPlace("E")), "", true, 1)
-		run(insertDelivery, "D1", "EV", "P", "M", "E", "request", "payment.confirmed", []byte("{}"), false, "queued", 0, micros(now), 1, 0, 0, "", 0)
+		run(insertDeliveries+tuples(1, deliveryWidth), "D1", "EV", "P", "M", "E", "request", "payment.confirmed", []byte("{}"), false, "queued", 0, micros(now), 1, 0, 0, "", 0)
 		run(oldInsertJob, "J1", webhook.DeliverKind, "D1", micros(now))
 		run(oldInsertJob, "J2", webhook.RelayKind, "EV", micros(now))
 		if err := s.migrate(ctx, all); err != nil {

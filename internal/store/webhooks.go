@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,14 +14,11 @@ import (
 )
 
 const (
-	// insertDelivery leaves a delivery alone that is there already, by its id or
-	// as the same message of the same event to the same endpoint.
-	insertDelivery = `INSERT INTO deliveries (id, event_id, payment, merchant, endpoint, dialect, event, body, test, state,
- attempts, next_at, created_at, last_at, last_status, last_error, last_us)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`
-
 	deliveryColumns = `id, event_id, payment, merchant, endpoint, dialect, event, body, test, state,
  attempts, next_at, created_at, last_at, last_status, last_error, last_us`
+	deliveryWidth = 17
+
+	insertDeliveries = `INSERT INTO deliveries (` + deliveryColumns + `) VALUES `
 
 	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1`
 
@@ -51,25 +49,46 @@ func (t *tx) say(ctx context.Context, entries []webhook.Entry, ds []webhook.Deli
 	if err := t.publish(ctx, entries); err != nil {
 		return err
 	}
-	for _, d := range ds {
-		if err := t.saveDelivery(ctx, d); err != nil {
-			return fmt.Errorf("save delivery %s: %w", d.ID, err)
+	for some := range slices.Chunk(ds, saveBatch) {
+		if err := t.saveDeliveries(ctx, some); err != nil {
+			return fmt.Errorf("save %d deliveries: %w", len(some), err)
 		}
 	}
 	return nil
 }
 
-func (t *tx) saveDelivery(ctx context.Context, d webhook.Delivery) error {
-	body := d.Body
-	if body == nil {
-		body = []byte{} // nil would be NULL
+// saveBatch is how many deliveries one statement saves: an event goes to every
+// endpoint of its merchant, and a database across a network takes its time for
+// each statement.
+const saveBatch = 32
+
+// saveDeliveries leaves a delivery alone that is there already, by its id or as
+// the same message of the same event to the same endpoint.
+func (t *tx) saveDeliveries(ctx context.Context, ds []webhook.Delivery) error {
+	args := make([]any, 0, len(ds)*deliveryWidth)
+	for _, d := range ds {
+		body := d.Body
+		if body == nil {
+			body = []byte{} // nil would be NULL
+		}
+		args = append(args, d.ID, d.EventID, d.Payment, d.Merchant, d.Endpoint, d.Dialect, d.Event, body, d.Test, d.State,
+			d.Attempts, micros(d.NextAt), micros(d.CreatedAt), micros(d.Last.At), d.Last.Status, plain(d.Last.Error), d.Last.Took.Microseconds())
 	}
-	n, err := t.exec(ctx, insertDelivery, d.ID, d.EventID, d.Payment, d.Merchant, d.Endpoint, d.Dialect, d.Event, body, d.Test, d.State,
-		d.Attempts, micros(d.NextAt), micros(d.CreatedAt), micros(d.Last.At), d.Last.Status, plain(d.Last.Error), d.Last.Took.Microseconds())
-	if err != nil || n == 0 {
+	r, err := t.query(ctx, insertDeliveries+tuples(len(ds), deliveryWidth)+` ON CONFLICT DO NOTHING RETURNING id`, args...)
+	if err != nil {
 		return err
 	}
-	return t.Enqueue(ctx, job.Job{Kind: webhook.DeliverKind, Args: d.ID, Lane: d.Endpoint, RunAt: d.NextAt})
+	saved, err := collect(r, func() (id string, err error) { return id, r.Scan(&id) })
+	if err != nil {
+		return t.note(err)
+	}
+	var jobs []job.Job
+	for _, d := range ds {
+		if slices.Contains(saved, d.ID) {
+			jobs = append(jobs, job.Job{Kind: webhook.DeliverKind, Args: d.ID, Lane: d.Endpoint, RunAt: d.NextAt})
+		}
+	}
+	return t.enqueueAll(ctx, jobs)
 }
 
 // Delivery implements webhook.Store.
