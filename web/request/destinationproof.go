@@ -307,7 +307,7 @@ func (d *Dialect) addSigned(c echo.Context, who caller, body []byte) (effect, er
 	if err != nil {
 		return nil, err
 	}
-	put := d.putDestination(merchant.Destination{Merchant: who.Merchant, To: to, WalletType: kind}, false)
+	put := d.putDestination(who, merchant.Destination{Merchant: who.Merchant, To: to, WalletType: kind}, false)
 	return func(ctx context.Context) (reply, error) {
 		if err := d.mayAdd(ctx, who, to.Wallet); err != nil {
 			return reply{}, err
@@ -351,6 +351,6 @@ func (d *Dialect) removeSigned(c echo.Context, who caller, body []byte) (effect,
 		}
 		gone := *found
 		gone.Active = false
-		return reply{status: http.StatusOK, body: newPayee(gone)}, nil
+		return reply{status: http.StatusOK, body: newPayee(who, gone)}, nil
 	}, nil
 }

@@ -61,13 +61,15 @@ type payeeWire struct {
 	PendingWalletChange *struct{} `json:"pendingWalletChange"`
 }
 
-func newPayee(x merchant.Destination) payeeWire {
+// newPayee words a destination. Who may pay to it is not for those who only have
+// a client id, which is public.
+func newPayee(who caller, x merchant.Destination) payeeWire {
 	w := payeeWire{
 		ID: x.ID, DestinationID: x.To.String(), WalletAddress: x.To.Wallet.String(), WalletType: string(x.WalletType),
 		TokenAddress: x.To.Token.String(), ChainID: x.To.Chain, BinaryInteropAddress: asset.InteropBinary(x.To.Chain, x.To.Wallet),
 		HumanReadableInteropAddress: x.To.Interop(), Claimed: true, Active: x.Active, CreatedAt: timestamp(x.CreatedAt),
 	}
-	if x.Access != nil {
+	if x.Access != nil && who.clientID == "" {
 		policy := newAccess(*x.Access)
 		w.AccessPolicy = &policy
 	}
@@ -130,7 +132,7 @@ func (d *Dialect) showDestination(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, newPayee(*found))
+	return c.JSON(http.StatusOK, newPayee(who, *found))
 }
 
 // ownNamed finds one of the caller's destinations, active or not.
@@ -174,7 +176,7 @@ func (d *Dialect) activeOf(c echo.Context, who caller, wallet asset.Address) err
 	if found == nil {
 		return c.JSON(http.StatusOK, nil)
 	}
-	return c.JSON(http.StatusOK, newPayee(*found))
+	return c.JSON(http.StatusOK, newPayee(who, *found))
 }
 
 // addressQuery reads an account in the query.
@@ -289,12 +291,12 @@ func (d *Dialect) addOwn(c echo.Context, who caller, body []byte) (effect, error
 		return nil, err
 	}
 	made := merchant.Destination{Merchant: who.Merchant, To: to, WalletType: kind, Access: policy}
-	return d.putDestination(made, in.AccessPolicy.set), nil
+	return d.putDestination(who, made, in.AccessPolicy.set), nil
 }
 
 // putDestination stores a destination, or gives the active one that is the same
 // already the policy, if there was a word about it.
-func (d *Dialect) putDestination(made merchant.Destination, setPolicy bool) effect {
+func (d *Dialect) putDestination(who caller, made merchant.Destination, setPolicy bool) effect {
 	now := time.Now().UTC()
 	made.ID, made.Active, made.CreatedAt = payment.NewULID(now), true, now
 	return func(ctx context.Context) (reply, error) {
@@ -311,7 +313,7 @@ func (d *Dialect) putDestination(made merchant.Destination, setPolicy bool) effe
 			there.Access, there.WalletType = made.Access, made.WalletType
 			err = d.Accounts.MoveDestination(ctx, *there)
 		}
-		return reply{status: http.StatusCreated, body: newPayee(*there)}, err
+		return reply{status: http.StatusCreated, body: newPayee(who, *there)}, err
 	}
 }
 
@@ -362,7 +364,7 @@ func (d *Dialect) moveOwn(c echo.Context, who caller, body []byte) (effect, erro
 		if in.AccessPolicy.set {
 			moved.Access = policy
 		}
-		return reply{status: http.StatusOK, body: newPayee(*moved)}, d.Accounts.MoveDestination(ctx, *moved)
+		return reply{status: http.StatusOK, body: newPayee(who, *moved)}, d.Accounts.MoveDestination(ctx, *moved)
 	}, nil
 }
 
@@ -399,7 +401,7 @@ func (d *Dialect) lookupDestination(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, newPayee(*found))
+	return c.JSON(http.StatusOK, newPayee(who, *found))
 }
 
 // lookupWallet finds the active destination that the merchant has for a wallet,
