@@ -73,6 +73,8 @@ type Tx interface {
 	AppendEvent(ctx context.Context, e payment.Event) error
 	// PutScreening keeps what was said of a wallet, in place of an older answer.
 	PutScreening(ctx context.Context, id payment.ID, x Screening) error
+	// Events is Store.Events inside the transaction.
+	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
 	// PutAnswer stores an idempotent answer. Fault: Conflict if the key is taken.
 	PutAnswer(ctx context.Context, key IdempotencyKey, a Answer) error
 	// Answer is Store.Answer inside the transaction.

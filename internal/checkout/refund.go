@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"errors"
 	"math/big"
 	"strconv"
 	"strings"
@@ -32,32 +31,26 @@ type Refund struct {
 // with another receiver or amount.
 func (s *Service) Refunded(ctx context.Context, m payment.MerchantID, r Refund) (recorded bool, err error) {
 	r.Tx = strings.ToLower(r.Tx)
-	for n := 1; ; n++ {
-		recorded, err = s.refund(ctx, m, r)
-		if !errors.Is(err, ErrStale) || n == refundTries {
-			return recorded, err
-		}
-	}
+	err = s.store.Write(ctx, func(tx Tx) (err error) {
+		recorded, err = s.refund(ctx, tx, m, r)
+		return err
+	})
+	return recorded && err == nil, err
 }
 
-// refundTries bounds how often a refund is looked at again because the payment
-// was changed meanwhile.
-const refundTries = 10
-
-func (s *Service) refund(ctx context.Context, m payment.MerchantID, r Refund) (recorded bool, err error) {
-	p, err := s.store.Payment(ctx, r.Payment)
+func (s *Service) refund(ctx context.Context, tx Tx, m payment.MerchantID, r Refund) (recorded bool, err error) {
+	p, err := tx.Payment(ctx, r.Payment)
 	if err != nil {
 		return false, err
 	}
 	if p.Terms.Merchant != m {
 		return false, fault.New(fault.NotFound, "not_found", "There is no such payment.")
 	}
-	version := p.Version
-	known, err := s.store.Events(ctx, r.Payment)
-	if err != nil {
+	if err := r.sensible(p); err != nil {
 		return false, err
 	}
-	if err := r.sensible(p); err != nil {
+	known, err := tx.Events(ctx, r.Payment)
+	if err != nil {
 		return false, err
 	}
 	id := payment.NamedULID(string(r.Payment), "refunded", strconv.Itoa(r.Request), r.Tx)
@@ -81,22 +74,11 @@ func (s *Service) refund(ctx context.Context, m payment.MerchantID, r Refund) (r
 	if back.Add(back, r.Amount).Sign() > 0 {
 		return false, fault.Field("amount", "refund_too_large", "With earlier refunds this is more than has arrived for the request.")
 	}
-	now := s.now().UTC()
-	err = s.store.Write(ctx, func(tx Tx) error {
-		p, err := tx.Payment(ctx, r.Payment)
-		if err != nil {
-			return err
-		}
-		if p.Version != version {
-			return ErrStale // perhaps another refund: what is left must be counted again
-		}
-		_, err = s.change(ctx, tx, p, now, facts{events: []payment.Event{{
-			ID: id, Kind: payment.EventRefunded, Request: r.Request, Detail: r.Tx, Fields: map[string]string{
-				payment.FieldWallet: r.To.String(), payment.FieldAmount: r.Amount.String(), payment.FieldTx: r.Tx,
-			},
-		}}})
-		return err
-	})
+	_, err = s.change(ctx, tx, p, s.now().UTC(), facts{events: []payment.Event{{
+		ID: id, Kind: payment.EventRefunded, Request: r.Request, Detail: r.Tx, Fields: map[string]string{
+			payment.FieldWallet: r.To.String(), payment.FieldAmount: r.Amount.String(), payment.FieldTx: r.Tx,
+		},
+	}}})
 	return err == nil, err
 }
 

@@ -49,7 +49,17 @@ func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
 
 // Events implements checkout.Store.
 func (s *Store) Events(ctx context.Context, id payment.ID) ([]payment.Event, error) {
-	r, err := s.read.query(ctx, selectEvents, id)
+	return eventsOf(ctx, s.read, id)
+}
+
+// Events implements checkout.Tx.
+func (t *tx) Events(ctx context.Context, id payment.ID) ([]payment.Event, error) {
+	es, err := eventsOf(ctx, t, id)
+	return es, t.note(err)
+}
+
+func eventsOf(ctx context.Context, on session, id payment.ID) ([]payment.Event, error) {
+	r, err := on.query(ctx, selectEvents, id)
 	if err != nil {
 		return nil, err
 	}
