@@ -65,9 +65,11 @@ type arrivalWire struct {
 	Request                    arrivalOf    `json:"request"`
 
 	// Additions to the documented shape.
-	PayerAddress       *string `json:"payerAddress"`
-	PayeeAddress       string  `json:"payeeAddress"`
-	SecurePaymentToken string  `json:"securePaymentToken"`
+	PayerAddress *string `json:"payerAddress"`
+	PayeeAddress string  `json:"payeeAddress"`
+	// SecurePaymentToken opens the payment's page: it is left out for a client id,
+	// which is public.
+	SecurePaymentToken string `json:"securePaymentToken,omitempty"`
 }
 
 type arrivalFee struct {
@@ -145,6 +147,9 @@ func (d *Dialect) payments(c echo.Context) error {
 		row, err := d.arrival(ctx, a)
 		if err != nil {
 			return err
+		}
+		if who.clientID != "" {
+			row.SecurePaymentToken = ""
 		}
 		w.Payments = append(w.Payments, row)
 	}

@@ -111,6 +111,9 @@ func TestPaymentsSearch(t *testing.T) {
 	if own := search(t, w, "type=direct", mine...); len(own.Payments) != 1 || own.Payments[0]["sourceTxHash"] != second {
 		t.Errorf("of the client id: %+v", own)
 	}
+	if _, told := search(t, w, "type=direct", mine...).Payments[0]["securePaymentToken"]; told {
+		t.Error("a public client id gets what opens the page")
+	}
 	if own := search(t, w, "txHash="+first, mine...); len(own.Payments) != 0 || own.Pagination.Total != 0 {
 		t.Errorf("another's with the client id: %+v", own)
 	}
