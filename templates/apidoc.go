@@ -13,6 +13,7 @@ type APIDocPage struct {
 	Schemes []APIDocScheme
 	Groups  []APIDocGroup
 	Hooks   APIDocGroup
+	Signed  []APIDocField // headers of every delivery
 	Headers []APIDocField // of every answer
 }
 
@@ -76,7 +77,8 @@ type APIDocField struct {
 	Depth    int
 	In       string // of a parameter: "path", "query", "header"
 	Type     string
-	Required bool
+	Required bool // of what is sent
+	Absent   bool // may be, of what is answered
 	Rules    []string
 	Text     []APIDocSpan
 }

@@ -132,6 +132,9 @@ func TestPageShowsTheWholeDocument(t *testing.T) {
 	if got := page.Find("article.docs-operation").Length(); got != operations+len(doc.Hooks) {
 		t.Errorf("%d articles for %d operations and %d webhooks", got, operations, len(doc.Hooks))
 	}
+	if n := strings.Count(page.Text(), "Headers of every delivery"); n != 1 || !strings.Contains(page.Find("#webhooks").Parent().Text(), "x-request-network-retry-count") {
+		t.Errorf("the headers of deliveries are there %d times", n)
+	}
 	for name := range doc.Hooks {
 		if !strings.Contains(page.Find("#webhooks").Parent().Text(), name) {
 			t.Errorf("no webhook %s", name)

@@ -40,6 +40,7 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 	for _, name := range every {
 		p.Headers = append(p.Headers, s.header(name, s.Components.Headers.of[name]))
 	}
+	p.Headers = answered(p.Headers)
 	for _, tag := range s.Tags {
 		g := templates.APIDocGroup{ID: anchor(tag.Name), Title: tag.Name, Text: blocks(tag.Description)}
 		for _, path := range s.Paths.names {
@@ -63,6 +64,10 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("webhook %s: %w", name, err)
 		}
+		if p.Signed == nil {
+			p.Signed = answered(w.Parameters)
+		}
+		w.Parameters = nil // the same for all
 		p.Hooks.Operations = append(p.Hooks.Operations, w)
 	}
 	return p, nil
@@ -193,11 +198,12 @@ func (s *spec) answer(status string, r *response, every []string) (templates.API
 			w.Headers = append(w.Headers, s.header(name, r.Headers.of[name]))
 		}
 	}
+	w.Headers = answered(w.Headers)
 	m := r.Content.of["application/json"]
 	if shared || m == nil {
 		return w, nil
 	}
-	w.Fields = s.fields(m.Schema)
+	w.Fields = answered(s.fields(m.Schema))
 	var err error
 	w.Example, err = pretty(m.Example)
 	return w, err
@@ -210,10 +216,21 @@ func (s *spec) webhook(name string, item pathItem) (templates.APIDocOperation, e
 	}
 	w := templates.APIDocOperation{ID: "webhook-" + anchor(name), Method: http.MethodPost, Title: name, Text: blocks(op.Description)}
 	_, err := s.fillBody(&w, op)
+	w.Body = answered(w.Body)
 	for _, p := range s.parameters(item, op) {
 		w.Parameters = append(w.Parameters, s.field(p))
 	}
 	return w, err
+}
+
+// answered turns what may be left out of a request into what may be missing in an
+// answer.
+func answered(fields []templates.APIDocField) []templates.APIDocField {
+	for i := range fields {
+		f := &fields[i]
+		f.Absent, f.Required = !f.Required && !f.Heading, false
+	}
+	return fields
 }
 
 func pretty(raw json.RawMessage) (string, error) {

@@ -136,12 +136,18 @@ func (x *exchange) note(pair apidoctest.Pair, body []byte) {
 	defer x.mu.Unlock()
 	first := !x.seen[pair]
 	x.seen[pair] = true
-	name := x.contract.Example(pair)
-	if !first || name == "" || *examples == "" {
+	if name := x.contract.Example(pair); first && name != "" {
+		x.record(name, body, false)
+	}
+}
+
+// record keeps an answer or a delivery as an example, if examples are asked for.
+func (x *exchange) record(name string, body []byte, anew bool) {
+	if *examples == "" {
 		return
 	}
 	file := filepath.Join(*examples, name+".json")
-	if _, err := os.Stat(file); err == nil {
+	if _, err := os.Stat(file); err == nil && !anew {
 		return // another operation's answer of the same kind
 	}
 	var pretty bytes.Buffer

@@ -185,6 +185,7 @@ func (x *exchange) delivery(d webhooktest.Received) {
 		x.t.Errorf("a delivery: %v\n%s", err, d.Body)
 	}
 	x.heard[body.Event] = true
+	x.record("webhook-"+body.Event, d.Body, d.Header.Get("x-request-network-test") == "") // what happened rather than a sample
 	if err := x.contract.Webhook(body.Event, d.Header, d.Body); err != nil {
 		x.t.Error(err)
 	}

@@ -138,6 +138,15 @@ func complete(doc yaml.MapSlice, tree fs.FS, used map[string]bool) error {
 			return err
 		}
 	}
+	for _, hook := range get(doc, "webhooks") {
+		item, _ := hook.Value.(yaml.MapSlice)
+		post := get(item, "post")
+		body, err := illustrate(get(post, "requestBody"), fmt.Sprintf("webhook-%v", hook.Key), tree, used)
+		if err != nil {
+			return err
+		}
+		set(post, "requestBody", body) // it is there, so this changes it in place
+	}
 	for _, p := range get(doc, "paths") {
 		item, _ := p.Value.(yaml.MapSlice)
 		for _, op := range item {
@@ -167,23 +176,29 @@ func response(item *yaml.MapItem, name string, tree fs.FS, used map[string]bool)
 		headers = append(headers, yaml.MapItem{Key: h, Value: yaml.MapSlice{{Key: "$ref", Value: "#/components/headers/" + h}}})
 	}
 	r = set(r, "headers", headers)
+	r, err := illustrate(r, name, tree, used)
+	item.Value = r
+	return err
+}
+
+// illustrate puts the recorded example of a name into a body, if there is one.
+func illustrate(r yaml.MapSlice, name string, tree fs.FS, used map[string]bool) (yaml.MapSlice, error) {
 	media := get(r, "content", "application/json")
 	file := path.Join("examples", name+".json")
 	recorded, err := fs.ReadFile(tree, file)
-	if err == nil && media != nil {
-		used[file] = true
-		var example any
-		if err := yaml.UnmarshalWithOptions(recorded, &example, yaml.UseOrderedMap()); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		content := get(r, "content")
-		content = set(content, "application/json", set(media, "example", example))
-		r = set(r, "content", content)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && media == nil) {
+		return r, nil
 	}
-	item.Value = r
-	return nil
+	if err != nil {
+		return r, err
+	}
+	used[file] = true
+	var example any
+	if err := yaml.UnmarshalWithOptions(recorded, &example, yaml.UseOrderedMap()); err != nil {
+		return r, fmt.Errorf("%s: %w", file, err)
+	}
+	content := set(get(r, "content"), "application/json", set(media, "example", example))
+	return set(r, "content", content), nil
 }
 
 func set(m yaml.MapSlice, key string, value any) yaml.MapSlice {
