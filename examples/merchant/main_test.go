@@ -95,11 +95,13 @@ func TestOrderIsPaidOnce(t *testing.T) {
 		want int
 	}{
 		"another delivery of a paid order": {sign(secret, "another", body, now), http.StatusNoContent},
-		"another secret":                   {sign(webhook.NewSecret(), "forged", body, now), http.StatusUnauthorized},
-		"a time long past":                 {sign(secret, "old", body, now.Add(-time.Hour)), http.StatusUnauthorized},
-		"a time to come":                   {sign(secret, "early", body, now.Add(time.Hour)), http.StatusUnauthorized},
-		"no signature":                     {http.Header{}, http.StatusUnauthorized},
-		"one signature of two":             {without(sign(secret, "half", body, now), "X-Request-Network-Signature"), http.StatusUnauthorized},
+		"a secret that is being replaced": {with(with(sign(secret, "rotated", body, now), "X-Request-Network-Signature-Next",
+			sign(secret, "rotated", body, now).Get("X-Request-Network-Signature")), "X-Request-Network-Signature", "00"), http.StatusNoContent},
+		"another secret":       {sign(webhook.NewSecret(), "forged", body, now), http.StatusUnauthorized},
+		"a time long past":     {sign(secret, "old", body, now.Add(-time.Hour)), http.StatusUnauthorized},
+		"a time to come":       {sign(secret, "early", body, now.Add(time.Hour)), http.StatusUnauthorized},
+		"no signature":         {http.Header{}, http.StatusUnauthorized},
+		"one signature of two": {without(sign(secret, "half", body, now), "X-Request-Network-Signature"), http.StatusUnauthorized},
 		"a new time under an old signature": {with(sign(secret, "moved", body, now.Add(-time.Hour)), "Webhook-Timestamp",
 			strconv.FormatInt(now.Unix(), 10)), http.StatusUnauthorized},
 	} {
@@ -125,6 +127,22 @@ func TestOrderIsPaidOnce(t *testing.T) {
 	again := start(t, w, append(args, "-listen", open(t))...)
 	if got := linkToken.FindStringSubmatch(again.String())[1]; got != token {
 		t.Errorf("run again it made another payment: %s, then %s", token, got)
+	}
+}
+
+// The program can make its webhook itself, and then trusts what it is sent.
+func TestItRegistersItsWebhook(t *testing.T) {
+	w := webtest.New(t)
+	server := httptest.NewServer(w.App.Server)
+	t.Cleanup(server.Close)
+	at := open(t)
+	out := start(t, w, "-api", server.URL, "-key", w.APIKey, "-destination", destination(t, w), "-listen", at, "-register", "http://"+at+"/", "-secret", "")
+	token := linkToken.FindStringSubmatch(out.String())[1]
+	w.PayOnChain(w.Chain.Wallet, token, 10_000_000)
+	w.Chain.Mine(webtest.Confirmations + 1)
+	w.Await("the order to be paid", func() bool { return strings.Contains(out.String(), " is paid: 10 USDC") })
+	if text := out.String(); strings.Contains(text, "refused") || strings.Contains(text, "whsec_") {
+		t.Errorf("it refused what is genuine, or told its secret:\n%s", text)
 	}
 }
 
