@@ -20,7 +20,7 @@ const (
  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 
 	selectCredentialByHash = `SELECT ` + credentialColumns + ` FROM credentials WHERE kind = $1 AND hash = $2`
-	selectCredentials      = `SELECT ` + credentialColumns + ` FROM credentials WHERE merchant = $1 ORDER BY id`
+	selectCredentials      = `SELECT ` + credentialColumns + ` FROM credentials WHERE merchant = $1 ORDER BY created_at, id`
 	selectClient           = `SELECT ` + credentialColumns + ` FROM credentials WHERE merchant = $1 AND id = $2 AND kind = 'client_id'`
 
 	// lockClient reads a client id and keeps others from changing it until the
