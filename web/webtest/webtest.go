@@ -285,6 +285,9 @@ func (w *World) Do(method, path, body string, headers ...string) Response {
 func documented(t testing.TB, r *http.Request, sent string, rec *httptest.ResponseRecorder, body []byte) {
 	t.Helper()
 	method, path := r.Method, r.URL.Path
+	if _, measured := t.(*testing.B); measured {
+		return
+	}
 	if !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/v2/") {
 		return
 	}
