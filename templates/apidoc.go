@@ -75,7 +75,7 @@ type APIDocField struct {
 	Heading  bool
 	Name     string
 	Depth    int
-	In       string // of a parameter: "path", "query", "header"
+	In       string // of a parameter: "path", "query", "header"; "" where it goes without saying
 	Type     string
 	Required bool // of what is sent
 	Absent   bool // may be, of what is answered

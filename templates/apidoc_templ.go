@@ -1236,7 +1236,7 @@ func apiDocFields(what string, fields []APIDocField) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if f.In == "path" || f.In == "query" {
+				if f.In != "" {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 96, "<span class=\"docs-type\">in ")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

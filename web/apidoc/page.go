@@ -40,7 +40,7 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 	for _, name := range every {
 		p.Headers = append(p.Headers, s.header(name, s.Components.Headers.of[name]))
 	}
-	p.Headers = answered(p.Headers)
+	p.Headers = unplaced(answered(p.Headers))
 	for _, tag := range s.Tags {
 		g := templates.APIDocGroup{ID: anchor(tag.Name), Title: tag.Name, Text: blocks(tag.Description)}
 		for _, path := range s.Paths.names {
@@ -65,7 +65,7 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 			return nil, fmt.Errorf("webhook %s: %w", name, err)
 		}
 		if p.Signed == nil {
-			p.Signed = answered(w.Parameters)
+			p.Signed = unplaced(answered(w.Parameters))
 		}
 		w.Parameters = nil // the same for all
 		p.Hooks.Operations = append(p.Hooks.Operations, w)
@@ -229,6 +229,14 @@ func answered(fields []templates.APIDocField) []templates.APIDocField {
 	for i := range fields {
 		f := &fields[i]
 		f.Absent, f.Required = !f.Required && !f.Heading, false
+	}
+	return fields
+}
+
+// unplaced leaves out where fields are, for a list whose heading says so.
+func unplaced(fields []templates.APIDocField) []templates.APIDocField {
+	for i := range fields {
+		fields[i].In = ""
 	}
 	return fields
 }
