@@ -194,7 +194,7 @@ func scanRequest(r rows) (payment.Request, error) {
 // PaymentByRequest implements checkout.Store.
 func (s *Store) PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error) {
 	var id payment.ID
-	ok, err := found(s.read.row(ctx, `SELECT payment FROM requests WHERE id = $1`, []any{requestID}, &id))
+	ok, err := found(s.read.row(ctx, `SELECT payment FROM requests WHERE id = $1`, []any{plain(requestID)}, &id))
 	if err != nil {
 		return nil, fmt.Errorf("find request: %w", err)
 	}

@@ -83,6 +83,10 @@ var payments = map[string]func(*testing.T, *fixture){
 		refused(t, "an unknown payment", err, fault.NotFound, "payment_not_found")
 		_, err = f.PaymentByRequest(t.Context(), "01"+hash(1)[2:])
 		refused(t, "an unknown request", err, fault.NotFound, "request_not_found")
+		for _, text := range []string{"\x00", "\xff", "01" + hash(1)[2:] + "\x00"} {
+			_, err = f.PaymentByRequest(t.Context(), text)
+			refused(t, "a request's id that no database takes", err, fault.NotFound, "request_not_found")
+		}
 		err = f.Write(t.Context(), func(tx checkout.Tx) error {
 			_, err := tx.Payment(t.Context(), "01KE0000000000000000000000")
 			return err
