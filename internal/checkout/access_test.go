@@ -434,3 +434,23 @@ func TestManyWalletsForGood(t *testing.T) {
 		t.Error("a known payer is kept out")
 	}
 }
+
+// Strangers who have wallets looked at do not keep out who was let in before,
+// also once that answer is old.
+func TestManyWalletsKeepNoPayerOut(t *testing.T) {
+	w, j := newWorld(t), newJudge()
+	w.judged(j)
+	p := w.restricted(payment.Access{Screen: true}, payment.GetPaid)
+	if !w.admit(p, friend).Admitted() {
+		t.Fatal("not approved")
+	}
+	w.pass(24 * time.Hour)
+	for i := range 50 {
+		w.admit(p, asset.Address{18: 7, 19: byte(i)})
+	}
+	_, err := w.Admit(t.Context(), p, stranger)
+	refusedAs(t, "one more", err, fault.Limited, "too_many_wallets")
+	if a, err := w.Admit(t.Context(), p, friend); err != nil || !a.Admitted() || j.times(friend) != 2 {
+		t.Errorf("got %+v, %v, asked %d times", a, err, j.times(friend))
+	}
+}

@@ -102,11 +102,18 @@ func (s *Service) reusable(known []Screening, q Screening, now time.Time) (Scree
 	return old, now.Sub(old.At) < keep
 }
 
-// tooMany reports whether a payment has had too many other payers looked at.
+// tooMany reports whether a payment has had too many other payers looked at. Who
+// was approved before is looked at again once a day at most, and is not kept out
+// by what strangers do meanwhile.
 func tooMany(known []Screening, wallet asset.Address, now time.Time) bool {
 	all, lately := 0, 0
 	for _, k := range known {
-		if k.Role != PayerRole || k.Wallet == wallet {
+		switch {
+		case k.Role != PayerRole:
+			continue
+		case k.Wallet == wallet && k.Verdict == Approved:
+			return false
+		case k.Wallet == wallet:
 			continue
 		}
 		all++
