@@ -16,15 +16,21 @@ import (
 type walletWire struct {
 	Address   string             `json:"address"`
 	Merchant  payment.MerchantID `json:"merchant"`
+	Contract  asset.ChainID      `json:"contractOn,omitempty"`
 	CreatedAt time.Time          `json:"createdAt"`
 }
 
 // walletCommand manages the wallets whose sign-in acts for a merchant.
 func walletCommand(o *options) *cobra.Command {
 	var owner string
+	var contract uint64
 	show := func(c *cobra.Command, w merchant.Wallet) error {
-		return o.print(c.OutOrStdout(), walletWire{w.Address.String(), w.Merchant, w.CreatedAt}, func(out io.Writer) {
-			_, _ = fmt.Fprintf(out, "%s  %s\n", w.Address, w.Merchant)
+		return o.print(c.OutOrStdout(), walletWire{w.Address.String(), w.Merchant, w.Contract, w.CreatedAt}, func(out io.Writer) {
+			kind := "key"
+			if w.Contract != 0 {
+				kind = fmt.Sprintf("contract on chain %d", w.Contract)
+			}
+			_, _ = fmt.Fprintf(out, "%s  %s  %s\n", w.Address, w.Merchant, kind)
 		})
 	}
 	add := &cobra.Command{
@@ -35,7 +41,7 @@ func walletCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.admin(c, func(a *app.Admin) error {
-				w := merchant.Wallet{Address: wallet, Merchant: payment.MerchantID(owner), CreatedAt: time.Now().UTC()}
+				w := merchant.Wallet{Address: wallet, Merchant: payment.MerchantID(owner), Contract: asset.ChainID(contract), CreatedAt: time.Now().UTC()}
 				if _, err := a.Store.Merchant(c.Context(), w.Merchant); err != nil {
 					return err
 				}
@@ -46,6 +52,7 @@ func walletCommand(o *options) *cobra.Command {
 			})
 		},
 	}
+	add.Flags().Uint64Var(&contract, "contract-on", 0, "number of the chain on which the wallet is a contract that signs by EIP-1271; without it the wallet signs with its own key")
 	remove := &cobra.Command{
 		Use: "remove ADDRESS", Short: "Take that back and end the wallet's sessions", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -23,8 +23,12 @@ const NonceLife = 5 * time.Minute
 
 // Wallet is a wallet whose sign-in acts for a merchant.
 type Wallet struct {
-	Address   asset.Address
-	Merchant  payment.MerchantID
+	Address  asset.Address
+	Merchant payment.MerchantID
+	// Contract is the chain on which the wallet is a contract whose word counts
+	// (EIP-1271), 0 for an account that signs with its own key. The contract at
+	// the same address on another chain may be somebody else's.
+	Contract  asset.ChainID
 	CreatedAt time.Time
 }
 
@@ -40,8 +44,8 @@ type Accounts interface {
 	RemoveWallet(ctx context.Context, m payment.MerchantID, wallet asset.Address) error
 	// Wallets are a merchant's, in the order of their addresses.
 	Wallets(ctx context.Context, m payment.MerchantID) ([]Wallet, error)
-	// MerchantByWallet is whom a wallet acts for. Fault: NotFound "wallet_not_found".
-	MerchantByWallet(ctx context.Context, wallet asset.Address) (payment.MerchantID, error)
+	// Wallet is a wallet that acts for a merchant. Fault: NotFound "wallet_not_found".
+	Wallet(ctx context.Context, wallet asset.Address) (Wallet, error)
 
 	// InsertNonce keeps a number until it is used. Fault: Conflict "nonce_taken".
 	InsertNonce(ctx context.Context, n Nonce) error
@@ -109,31 +113,46 @@ func (s Session) Used(now time.Time) (Session, bool) {
 	return s, true
 }
 
+// Proof is that somebody holds a wallet.
+type Proof struct {
+	Wallet     asset.Address
+	Chain      asset.ChainID // that the signed message names
+	ByContract bool          // a contract on that chain said so, and not the wallet's own key
+}
+
 // SignIn opens a session for a wallet whose owner has proved that it is theirs,
-// and returns its secret. With openSignup a wallet that acts for nobody gets a
-// merchant of its own. It belongs into one transaction: ctx is of an effect.
+// and returns its secret. A contract's word counts on the chain that the wallet
+// is known to be a contract on, for whoever signs in names the chain. With
+// openSignup a wallet that acts for nobody gets a merchant of its own. It belongs
+// into one transaction: ctx is of an effect.
 //
-// Faults: Forbidden "wallet_unknown"; Conflict "wallet_taken" if the same wallet
-// signs in for the first time elsewhere, at the same moment.
+// Faults: Forbidden "wallet_unknown" and "contract_unknown"; Conflict
+// "wallet_taken" if the same wallet signs in for the first time elsewhere, at the
+// same moment.
 func SignIn(ctx context.Context, s interface {
 	Store
 	Accounts
-}, wallet asset.Address, chain asset.ChainID, openSignup bool, now time.Time) (Session, string, error) {
-	m, err := s.MerchantByWallet(ctx, wallet)
+}, p Proof, openSignup bool, now time.Time) (Session, string, error) {
+	w, err := s.Wallet(ctx, p.Wallet)
 	switch {
 	case fault.Is(err, fault.NotFound) && !openSignup:
 		return Session{}, "", fault.New(fault.Forbidden, "wallet_unknown", "This wallet does not belong to a merchant of this server.")
 	case fault.Is(err, fault.NotFound):
-		m = payment.MerchantID(payment.NewULID(now))
-		if err := s.InsertMerchant(ctx, Merchant{ID: m, Name: wallet.String(), CreatedAt: now}); err != nil {
+		w = Wallet{Address: p.Wallet, Merchant: payment.MerchantID(payment.NewULID(now)), CreatedAt: now}
+		if p.ByContract {
+			w.Contract = p.Chain
+		}
+		if err := s.InsertMerchant(ctx, Merchant{ID: w.Merchant, Name: p.Wallet.String(), CreatedAt: now}); err != nil {
 			return Session{}, "", err
 		}
-		if err := s.AddWallet(ctx, Wallet{Address: wallet, Merchant: m, CreatedAt: now}); err != nil {
+		if err := s.AddWallet(ctx, w); err != nil {
 			return Session{}, "", err
 		}
 	case err != nil:
 		return Session{}, "", err
+	case p.ByContract && w.Contract != p.Chain:
+		return Session{}, "", fault.New(fault.Forbidden, "contract_unknown", "This wallet is not known here as a contract on this chain.")
 	}
-	made, secret := NewSession(m, wallet, chain, now)
+	made, secret := NewSession(w.Merchant, p.Wallet, p.Chain, now)
 	return made, secret, s.InsertSession(ctx, made)
 }

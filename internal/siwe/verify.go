@@ -43,7 +43,7 @@ func (v *Verifier) Verify(ctx context.Context, id asset.ChainID, account asset.A
 	if account.IsZero() || len(signature) > MaxSignature {
 		return errSignature
 	}
-	if signer, ok := recoverSigner(digest, signature); ok && signer == account {
+	if ByKey(account, digest, signature) {
 		return nil
 	}
 	node, ok := v.nodes[id]
@@ -51,6 +51,13 @@ func (v *Verifier) Verify(ctx context.Context, id asset.ChainID, account asset.A
 		return errSignature // no chain of ours has a contract there
 	}
 	return ask(ctx, node, account, digest, signature)
+}
+
+// ByKey reports whether account signed digest with its own key, which is the same
+// on all chains. A contract's word is that of one chain.
+func ByKey(account asset.Address, digest [32]byte, signature []byte) bool {
+	signer, ok := recoverSigner(digest, signature)
+	return ok && signer == account && !account.IsZero()
 }
 
 var errSignature = fault.New(fault.Unauthorized, "invalid_signature", "The signature was not made by this wallet.")

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	insertWallet   = `INSERT INTO merchant_wallets (wallet, merchant, created_at) VALUES ($1, $2, $3)`
+	insertWallet   = `INSERT INTO merchant_wallets (wallet, merchant, contract, created_at) VALUES ($1, $2, $3, $4)`
 	deleteWallet   = `DELETE FROM merchant_wallets WHERE merchant = $1 AND wallet = $2`
 	endWallet      = `DELETE FROM wallet_sessions WHERE merchant = $1 AND wallet = $2`
-	selectWallets  = `SELECT wallet, merchant, created_at FROM merchant_wallets WHERE merchant = $1 ORDER BY wallet`
-	selectByWallet = `SELECT merchant FROM merchant_wallets WHERE wallet = $1`
+	selectWallets  = `SELECT wallet, merchant, contract, created_at FROM merchant_wallets WHERE merchant = $1 ORDER BY wallet`
+	selectByWallet = `SELECT merchant, contract, created_at FROM merchant_wallets WHERE wallet = $1`
 	insertNonce    = `INSERT INTO nonces (value, purpose, detail, expires_at) VALUES ($1, $2, $3, $4)`
 	selectNonce    = `SELECT detail, expires_at FROM nonces WHERE value = $1 AND purpose = $2`
 	useNonce       = `DELETE FROM nonces WHERE value = $1 AND purpose = $2 RETURNING detail, expires_at`
@@ -32,7 +32,7 @@ var _ merchant.Accounts = (*Store)(nil)
 
 // AddWallet implements merchant.Accounts.
 func (s *Store) AddWallet(ctx context.Context, w merchant.Wallet) error {
-	err := s.change(ctx, insertWallet, w.Address.Lower(), w.Merchant, micros(w.CreatedAt))
+	err := s.change(ctx, insertWallet, w.Address.Lower(), w.Merchant, int64(w.Contract), micros(w.CreatedAt))
 	return recode(err, fault.Conflict, "wallet_taken", "This wallet acts for a merchant already.")
 }
 
@@ -59,24 +59,29 @@ func (s *Store) Wallets(ctx context.Context, m payment.MerchantID) ([]merchant.W
 	}
 	return collect(r, func() (w merchant.Wallet, err error) {
 		var wallet string
-		var created int64
-		if err := r.Scan(&wallet, &w.Merchant, &created); err != nil {
+		var chain, created int64
+		if err := r.Scan(&wallet, &w.Merchant, &chain, &created); err != nil {
 			return w, err
 		}
-		w.CreatedAt = fromMicros(created)
+		w.Contract, w.CreatedAt = asset.ChainID(chain), fromMicros(created)
 		w.Address, err = parseAddress(wallet)
 		return w, err
 	})
 }
 
-// MerchantByWallet implements merchant.Accounts.
-func (s *Store) MerchantByWallet(ctx context.Context, wallet asset.Address) (payment.MerchantID, error) {
-	var m payment.MerchantID
-	ok, err := found(s.read.row(ctx, selectByWallet, []any{wallet.Lower()}, &m))
+// Wallet implements merchant.Accounts.
+func (s *Store) Wallet(ctx context.Context, wallet asset.Address) (merchant.Wallet, error) {
+	w := merchant.Wallet{Address: wallet}
+	var chain, created int64
+	ok, err := found(s.read.row(ctx, selectByWallet, []any{wallet.Lower()}, &w.Merchant, &chain, &created))
 	if err == nil && !ok {
 		err = notFound("wallet")
 	}
-	return m, err
+	if err != nil {
+		return merchant.Wallet{}, err
+	}
+	w.Contract, w.CreatedAt = asset.ChainID(chain), fromMicros(created)
+	return w, nil
 }
 
 // InsertNonce implements merchant.Accounts.

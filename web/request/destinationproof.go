@@ -157,7 +157,7 @@ func (d *Dialect) signingData(c echo.Context) error {
 	}
 	ctx := c.Request().Context()
 	if action == actionAdd {
-		err = d.mayAdd(ctx, who, to.Wallet)
+		err = d.mayAdd(ctx, who, to)
 	} else {
 		_, err = d.activeTo(ctx, who, to)
 	}
@@ -187,13 +187,14 @@ func (d *Dialect) signingData(c echo.Context) error {
 
 // mayAdd holds a client id to wallets that are the merchant's already: the id is
 // public, and whoever reads it off a page could sign for a wallet of their own
-// and be paid in the merchant's place.
-func (d *Dialect) mayAdd(ctx context.Context, who caller, wallet asset.Address) error {
+// and be paid in the merchant's place. A contract is the merchant's on one chain:
+// the one at the same address on another may be somebody else's.
+func (d *Dialect) mayAdd(ctx context.Context, who caller, to asset.Destination) error {
 	if who.clientID == "" {
 		return nil
 	}
-	m, err := d.Accounts.MerchantByWallet(ctx, wallet)
-	if err == nil && m == who.Merchant {
+	w, err := d.Accounts.Wallet(ctx, to.Wallet)
+	if err == nil && w.Merchant == who.Merchant && (w.Contract == 0 || w.Contract == to.Chain) {
 		return nil
 	}
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -203,7 +204,9 @@ func (d *Dialect) mayAdd(ctx context.Context, who caller, wallet asset.Address) 
 	if err != nil {
 		return err
 	}
-	if newest(active, func(x merchant.Destination) bool { return x.To.Wallet == wallet }) != nil {
+	if newest(active, func(x merchant.Destination) bool {
+		return x.To.Wallet == to.Wallet && (x.WalletType != merchant.Contract || x.To.Chain == to.Chain)
+	}) != nil {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "unknown_wallet",
@@ -309,7 +312,7 @@ func (d *Dialect) addSigned(c echo.Context, who caller, body []byte) (effect, er
 	}
 	put := d.putDestination(who, merchant.Destination{Merchant: who.Merchant, To: to, WalletType: kind}, false)
 	return func(ctx context.Context) (reply, error) {
-		if err := d.mayAdd(ctx, who, to.Wallet); err != nil {
+		if err := d.mayAdd(ctx, who, to); err != nil {
 			return reply{}, err
 		}
 		if err := d.spend(ctx, p); err != nil {

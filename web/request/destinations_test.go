@@ -354,6 +354,31 @@ func TestDestinationsOfClientIDs(t *testing.T) {
 	w.Do(http.MethodGet, destinationsV2+"?walletAddress="+payee, "").Want(http.StatusUnauthorized)
 }
 
+// The contract at the address of a merchant's contract may be somebody else's on
+// another chain.
+func TestClientIDsAddNoContractOfAnotherChain(t *testing.T) {
+	w := webtest.New(t)
+	as := []string{addClientID(t, w, shop), "Origin: " + shop}
+	p := proving{World: w, t: t, wallet: w.Chain.Wallet, as: as}
+	wallet, now := account(t, p.wallet.Address()), time.Now().UTC()
+	if err := w.App.Store.AddWallet(t.Context(), merchant.Wallet{Address: wallet, Merchant: w.Merchant, Contract: asset.Base, CreatedAt: now}); err != nil {
+		t.Fatal(err)
+	}
+	there := merchant.Destination{
+		ID: payment.NewULID(now), Merchant: w.Merchant, To: asset.Destination{Wallet: wallet, Chain: asset.Base, Token: wallet},
+		WalletType: merchant.Contract, Active: true, CreatedAt: now,
+	}
+	if err := w.App.Store.InsertDestination(t.Context(), there); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, "on another chain", p.ask("add", w.Chain.USDC()), http.StatusForbidden, "", "walletAddress")
+	there.WalletType, there.ID, there.To.Token = merchant.EOA, payment.NewULID(now), asset.Address{1}
+	if err := w.App.Store.InsertDestination(t.Context(), there); err != nil {
+		t.Fatal(err)
+	}
+	p.add(w.Chain.USDC()).Want(http.StatusCreated) // a key is the same on all chains
+}
+
 // magic is a contract that accepts every signature: it returns the answer that
 // EIP-1271 wants to whatever it is asked.
 var magic = []byte{0x63, 0x16, 0x26, 0xba, 0x7e, 0x60, 0xe0, 0x1b, 0x60, 0x00, 0x52, 0x60, 0x20, 0x60, 0x00, 0xf3}

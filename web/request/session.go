@@ -127,7 +127,8 @@ func newSession(s merchant.Session) sessionWire {
 //
 // Faults: Invalid "invalid_message", "invalid_signature_form"; Unauthorized for
 // each thing that may be wrong with a message (siwe.Message.Check), "nonce_unknown"
-// and "invalid_signature"; Forbidden "wallet_unknown"; Unavailable.
+// and "invalid_signature"; Forbidden "wallet_unknown" and "contract_unknown";
+// Unavailable.
 func (d *Dialect) prove(ctx context.Context, in signInBody) (merchant.Session, string, error) {
 	now := time.Now().UTC()
 	m, err := siwe.Parse(in.Message.value)
@@ -150,7 +151,8 @@ func (d *Dialect) prove(ctx context.Context, in signInBody) (merchant.Session, s
 	if err != nil {
 		return merchant.Session{}, "", err
 	}
-	err = d.Verifier.Verify(ctx, m.Chain, m.Address, siwe.MessageDigest(in.Message.value), signature)
+	digest := siwe.MessageDigest(in.Message.value)
+	err = d.Verifier.Verify(ctx, m.Chain, m.Address, digest, signature)
 	if fault.Is(err, fault.Unavailable) {
 		// Nothing was decided: the same message may come again.
 		if rerr := d.Accounts.InsertNonce(context.WithoutCancel(ctx), n); rerr != nil {
@@ -160,14 +162,14 @@ func (d *Dialect) prove(ctx context.Context, in signInBody) (merchant.Session, s
 	if err != nil {
 		return merchant.Session{}, "", err
 	}
-	return d.open(ctx, m, now)
+	return d.open(ctx, merchant.Proof{Wallet: m.Address, Chain: m.Chain, ByContract: !siwe.ByKey(m.Address, digest, signature)}, now)
 }
 
 // open makes the session, and the merchant where anybody may become one.
-func (d *Dialect) open(ctx context.Context, m siwe.Message, now time.Time) (made merchant.Session, secret string, err error) {
+func (d *Dialect) open(ctx context.Context, p merchant.Proof, now time.Time) (made merchant.Session, secret string, err error) {
 	for range 2 {
 		_, _, err = d.Ledger.Once(ctx, nil, now, func(ctx context.Context) (a checkout.Answer, err error) {
-			made, secret, err = merchant.SignIn(ctx, d.Accounts, m.Address, m.Chain, d.OpenSignup, now)
+			made, secret, err = merchant.SignIn(ctx, d.Accounts, p, d.OpenSignup, now)
 			return a, err
 		})
 		if !fault.Is(err, fault.Conflict) {

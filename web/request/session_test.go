@@ -297,7 +297,8 @@ func TestContractWalletSignsIn(t *testing.T) {
 	}
 	at := asset.Address{0xc0, 0xde}
 	w := webtest.NewWith(t, webtest.Options{Chain: chaintest.New(t, chaintest.WithID(uint64(sandboxChain)), chaintest.WithCode(at.Lower(), accepts, nil))})
-	if err := w.App.Store.AddWallet(t.Context(), merchant.Wallet{Address: at, Merchant: w.Merchant, CreatedAt: time.Now().UTC()}); err != nil {
+	known := merchant.Wallet{Address: at, Merchant: w.Merchant, Contract: sandboxChain, CreatedAt: time.Now().UTC()}
+	if err := w.App.Store.AddWallet(t.Context(), known); err != nil {
 		t.Fatal(err)
 	}
 	m := message(t, w, w.Chain.Wallet)
@@ -313,4 +314,52 @@ func TestContractWalletSignsIn(t *testing.T) {
 		}
 		return r.Want(http.StatusOK).JSON()["walletAddress"] == at.String()
 	})
+}
+
+// Whoever signs in names the chain, and the contract at an address on one chain
+// may be somebody else's than on another. Nor does a node's word that there is
+// a contract open the account of a key.
+func TestOnlyTheKnownContractSignsIn(t *testing.T) {
+	accepts, err := hex.DecodeString("7f1626ba7e0000000000000000000000000000000000000000000000000000000060005260206000f3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := asset.Address{0xc0, 0xde}
+	for name, contract := range map[string]asset.ChainID{"a contract on another chain": asset.Base, "an account with a key": 0} {
+		t.Run(name, func(t *testing.T) {
+			w := webtest.NewWith(t, webtest.Options{
+				OpenSignup: true, Chain: chaintest.New(t, chaintest.WithID(uint64(sandboxChain)), chaintest.WithCode(at.Lower(), accepts, nil)),
+			})
+			known := merchant.Wallet{Address: at, Merchant: w.Merchant, Contract: contract, CreatedAt: time.Now().UTC()}
+			if err := w.App.Store.AddWallet(t.Context(), known); err != nil {
+				t.Fatal(err)
+			}
+			m := message(t, w, w.Chain.Wallet)
+			m.Address = at
+			r := w.Do(http.MethodPost, "/v1/auth/verify", fmt.Sprintf(`{"message":%q,"signature":"0xc0ffee"}`, m.String())).Want(http.StatusForbidden)
+			if r.JSON()["code"] != "contract_unknown" || r.Header.Get("Set-Cookie") != "" {
+				t.Errorf("got %s, cookie %q", r.Body, r.Header.Get("Set-Cookie"))
+			}
+		})
+	}
+}
+
+// A contract that signs up signs in again on the chain it is on.
+func TestContractSignsUp(t *testing.T) {
+	accepts, err := hex.DecodeString("7f1626ba7e0000000000000000000000000000000000000000000000000000000060005260206000f3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := asset.Address{0xc0, 0xde}
+	w := webtest.NewWith(t, webtest.Options{
+		OpenSignup: true, Chain: chaintest.New(t, chaintest.WithID(uint64(sandboxChain)), chaintest.WithCode(at.Lower(), accepts, nil)),
+	})
+	for range 2 {
+		m := message(t, w, w.Chain.Wallet)
+		m.Address = at
+		w.Do(http.MethodPost, "/v1/auth/verify", fmt.Sprintf(`{"message":%q,"signature":"0xc0ffee"}`, m.String())).Want(http.StatusOK)
+	}
+	if got, err := w.App.Store.Wallet(t.Context(), at); err != nil || got.Contract != sandboxChain {
+		t.Errorf("kept as %+v, %v", got, err)
+	}
 }

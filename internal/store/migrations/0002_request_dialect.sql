@@ -35,6 +35,7 @@ ALTER TABLE merchants ADD COLUMN access TEXT NOT NULL DEFAULT ''; -- JSON of the
 CREATE TABLE merchant_wallets (
 	wallet     TEXT   NOT NULL PRIMARY KEY, -- lower-case address
 	merchant   TEXT   NOT NULL REFERENCES merchants (id),
+	contract   BIGINT NOT NULL, -- chain on which it is a contract that signs, 0 for an account with a key
 	created_at BIGINT NOT NULL
 );
 CREATE INDEX merchant_wallets_by_merchant ON merchant_wallets (merchant, wallet);

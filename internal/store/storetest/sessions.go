@@ -16,7 +16,7 @@ import (
 var sessions = map[string]func(*testing.T, *fixture){
 	"a wallet acts for one merchant": func(t *testing.T, f *fixture) {
 		m, other := f.merchant(t).ID, f.merchant(t).ID
-		w := merchant.Wallet{Address: address(1), Merchant: m, CreatedAt: start}
+		w := merchant.Wallet{Address: address(1), Merchant: m, Contract: 8453, CreatedAt: start}
 		must(t, f.AddWallet(t.Context(), w))
 		must(t, f.AddWallet(t.Context(), merchant.Wallet{Address: address(2), Merchant: m, CreatedAt: start.Add(1000)}))
 		refused(t, "again", f.AddWallet(t.Context(), w), fault.Conflict, "wallet_taken")
@@ -26,10 +26,10 @@ var sessions = map[string]func(*testing.T, *fixture){
 		all, err := f.Wallets(t.Context(), m)
 		must(t, err)
 		exact(t, "wallets", all, []merchant.Wallet{w, {Address: address(2), Merchant: m, CreatedAt: start.Add(1000)}})
-		if got, err := f.MerchantByWallet(t.Context(), address(1)); err != nil || got != m {
-			t.Errorf("acts for %s, %v", got, err)
+		if got, err := f.Wallet(t.Context(), address(1)); err != nil || got != w {
+			t.Errorf("acts for %+v, %v", got, err)
 		}
-		_, err = f.MerchantByWallet(t.Context(), address(3))
+		_, err = f.Wallet(t.Context(), address(3))
 		refused(t, "a stranger", err, fault.NotFound, "wallet_not_found")
 	},
 
@@ -210,7 +210,7 @@ var sessions = map[string]func(*testing.T, *fixture){
 	"signing in finds the merchant, or makes one where that is open": func(t *testing.T, f *fixture) {
 		m := f.merchant(t).ID
 		must(t, f.AddWallet(t.Context(), merchant.Wallet{Address: address(1), Merchant: m, CreatedAt: start}))
-		s, secret, err := merchant.SignIn(t.Context(), f.Store, address(1), chain, false, start)
+		s, secret, err := merchant.SignIn(t.Context(), f.Store, merchant.Proof{Wallet: address(1), Chain: chain}, false, start)
 		must(t, err)
 		if s.Merchant != m || s.Wallet != address(1) {
 			t.Errorf("signed in as %+v", s)
@@ -218,11 +218,13 @@ var sessions = map[string]func(*testing.T, *fixture){
 		if _, err := f.Session(t.Context(), merchant.HashSecret(secret), start); err != nil {
 			t.Error(err)
 		}
-		_, _, err = merchant.SignIn(t.Context(), f.Store, address(2), chain, false, start)
+		_, _, err = merchant.SignIn(t.Context(), f.Store, merchant.Proof{Wallet: address(1), Chain: chain, ByContract: true}, true, start)
+		refused(t, "a contract at the address of a key", err, fault.Forbidden, "contract_unknown")
+		_, _, err = merchant.SignIn(t.Context(), f.Store, merchant.Proof{Wallet: address(2), Chain: chain}, false, start)
 		refused(t, "a stranger", err, fault.Forbidden, "wallet_unknown")
-		first, _, err := merchant.SignIn(t.Context(), f.Store, address(2), chain, true, start)
+		first, _, err := merchant.SignIn(t.Context(), f.Store, merchant.Proof{Wallet: address(2), Chain: chain}, true, start)
 		must(t, err)
-		again, _, err := merchant.SignIn(t.Context(), f.Store, address(2), chain, false, start)
+		again, _, err := merchant.SignIn(t.Context(), f.Store, merchant.Proof{Wallet: address(2), Chain: chain}, false, start)
 		must(t, err)
 		if first.Merchant != again.Merchant || first.Merchant == m {
 			t.Errorf("signed in as %s and then %s", first.Merchant, again.Merchant)
