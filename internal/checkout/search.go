@@ -17,6 +17,7 @@ const SearchDepth = 10_000
 type Search struct {
 	Merchant  payment.MerchantID
 	ClientID  string        // of the payments' maker
+	Shown     bool          // only payments whose policy hides nothing
 	Tx        string        // 0x and 64 lower-case hex digits
 	Wallet    asset.Address // of payer or payee, zero for any
 	RequestID string

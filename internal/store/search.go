@@ -40,6 +40,10 @@ const (
 	// rather read all of the merchant's in the right order than sort those few.
 	elsewhere = `t.merchant || '' = `
 
+	// hidesNothing reads policies as encodeAccess writes them.
+	hidesNothing = `NOT EXISTS (SELECT 1 FROM payments h WHERE h.id = t.payment AND` +
+		` (h.access LIKE '%"hidePayee":true%' OR h.access LIKE '%"hideUntilApproved":true%'))`
+
 	inOrder = ` ORDER BY t.at DESC, t.key DESC`
 
 	selectArrivals = `SELECT t.payment, t.key, t.request, t.rail, t.asset, t.amount, t.credit, t.fee, t.stage, t.at,
@@ -172,6 +176,9 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 	}
 	if q.ClientID != "" {
 		and(`t.client_id = ` + x.put(q.ClientID))
+	}
+	if q.Shown {
+		and(hidesNothing)
 	}
 	if q.Tx != "" {
 		and(`t.tx = ` + x.put(q.Tx))

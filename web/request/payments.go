@@ -132,7 +132,8 @@ func (d *Dialect) payments(c echo.Context) error {
 			Error: http.StatusText(http.StatusBadRequest), Code: "invalid_search", Field: in.errors[0].Field,
 		})
 	}
-	q.Merchant, q.ClientID = who.Merchant, who.clientID
+	// Whoever reads a page's client id off it can search with it.
+	q.Merchant, q.ClientID, q.Shown = who.Merchant, who.clientID, len(who.Origins) > 0
 	w := arrivalsWire{Payments: []arrivalWire{}, Pagination: paginationWire{Limit: q.Limit, Offset: q.Offset}}
 	if in.nothing {
 		return c.JSON(http.StatusOK, w)

@@ -114,6 +114,21 @@ func TestPaymentsSearch(t *testing.T) {
 	if _, told := search(t, w, "type=direct", mine...).Payments[0]["securePaymentToken"]; told {
 		t.Error("a public client id gets what opens the page")
 	}
+	hidden := []string{`{"mode":"inherit","hidePayeeAddress":true}`, `{"hideUntilApproved":true,"allowedPayerAddresses":["` + w.Chain.Address() + `"]}`}
+	for _, policy := range hidden {
+		made := w.Do(http.MethodPost, route, `{"requests":[{"amount":"1"}],"accessPolicy":`+policy+`}`, mine...).Want(http.StatusCreated).JSON()
+		tx := settle(t, w, str(made["token"]), 1_000_000)
+		for _, query := range []string{"type=direct", "txHash=" + tx, "walletAddress=" + w.Chain.Address()} {
+			for _, x := range search(t, w, query, mine...).Payments {
+				if x["sourceTxHash"] == tx {
+					t.Errorf("%s with a page's client id finds a payment with the policy %s", query, policy)
+				}
+			}
+		}
+		if got := search(t, w, "txHash="+tx); len(got.Payments) != 1 {
+			t.Errorf("the merchant does not find its own: %+v", got)
+		}
+	}
 	if own := search(t, w, "txHash="+first, mine...); len(own.Payments) != 0 || own.Pagination.Total != 0 {
 		t.Errorf("another's with the client id: %+v", own)
 	}

@@ -30,6 +30,7 @@ func (f *fixture) stock(t testing.TB) *shelf {
 		p := f.draw(s.merchants[i%2], 1+i%3/2)
 		p.Terms.ClientID = []string{"", "cli_1", "cli_2"}[i%3]
 		p.Terms.Reference = []string{"", "order 1", "order 2"}[i%5/2]
+		p.Terms.Access = []payment.Access{{}, {Allowed: []payment.Address20{address(1)}, Screen: true}, {HidePayee: true}, {Screen: true, HideUntilApproved: true}}[i/2%4]
 		for j := range p.Terms.Requests {
 			p.Terms.Requests[j].Asset = assets[(i+j)%3]
 			p.Terms.Requests[j].Payee = address(500 + i%4)
@@ -65,7 +66,7 @@ func (f *fixture) stock(t testing.TB) *shelf {
 func (s *shelf) find(q checkout.Search) (found []checkout.Arrival, total int) {
 	for _, a := range s.all {
 		p, x := s.owner[a.Payment], a.Transfer
-		fits := p.Terms.Merchant == q.Merchant && (q.ClientID == "" || p.Terms.ClientID == q.ClientID) &&
+		fits := p.Terms.Merchant == q.Merchant && (!q.Shown || !p.Terms.Access.HidePayee && !p.Terms.Access.HideUntilApproved) && (q.ClientID == "" || p.Terms.ClientID == q.ClientID) &&
 			(q.Tx == "" || x.Evidence.Tx == q.Tx) && (q.RequestID == "" || a.RequestID == q.RequestID) &&
 			(q.Reference == "" || a.Reference == q.Reference) && (q.Order == "" || a.Order == q.Order) &&
 			(q.Invoiced == "" || a.Invoiced == q.Invoiced) && (q.Asset == "" || x.Asset == q.Asset) &&
@@ -95,6 +96,7 @@ func (s *shelf) draw(r *rand.Rand) checkout.Search {
 		}
 	}
 	maybe(func() { q.ClientID = "cli_1" })
+	maybe(func() { q.Shown = true })
 	maybe(func() { q.Tx = some.Transfer.Evidence.Tx })
 	maybe(func() { q.RequestID = some.RequestID })
 	maybe(func() { q.Reference = some.Reference })
