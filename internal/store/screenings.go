@@ -11,7 +11,8 @@ const (
 	putScreening = `INSERT INTO screenings (payment, role, wallet, status, reason, provider, reference, report, raw, at)
  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
  ON CONFLICT (payment, role, wallet) DO UPDATE SET status = excluded.status, reason = excluded.reason, provider = excluded.provider,
- reference = excluded.reference, report = excluded.report, raw = excluded.raw, at = excluded.at`
+ reference = excluded.reference, report = excluded.report, raw = excluded.raw, at = excluded.at
+ WHERE excluded.at >= screenings.at` // who asked earlier and was answered later knows less
 
 	selectScreenings = `SELECT role, wallet, status, reason, provider, reference, report, raw, at
  FROM screenings WHERE payment = $1 ORDER BY at, role, wallet`

@@ -34,6 +34,9 @@ var screenings = map[string]func(*testing.T, *fixture){
 		again := screening(checkout.PayerRole, 1, checkout.Rejected)
 		again.At, again.Raw, again.Provider, again.Report = start.Add(time.Minute), "", "list", ""
 		put(again)
+		late := screening(checkout.PayerRole, 1, checkout.Approved) // asked before, and answered after
+		late.At = again.At.Add(-time.Microsecond)
+		put(late)
 		got, err := f.Screenings(t.Context(), p.ID)
 		must(t, err)
 		exact(t, "oldest first", got, []checkout.Screening{payee, again})
