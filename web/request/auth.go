@@ -139,7 +139,7 @@ func (d *Dialect) byClientID(c echo.Context, id string, originRequired bool) (ca
 		return caller{}, fault.New(fault.Forbidden, "origin_required", "Origin header is required")
 	case len(origins) == 0:
 		return caller{Credential: who, clientID: id}, nil
-	case len(origins) > 1 || (len(who.Origins) > 0 && !slices.Contains(who.Origins, origins[0])):
+	case len(origins) > 1 || !visible(origins[0]) || len(origins[0]) > maxOrigin || (len(who.Origins) > 0 && !slices.Contains(who.Origins, origins[0])):
 		return caller{}, fault.New(fault.Forbidden, "origin_not_allowed", "This client id may not be used from this origin.")
 	}
 	if len(who.Origins) > 0 {
@@ -148,6 +148,10 @@ func (d *Dialect) byClientID(c echo.Context, id string, originRequired bool) (ca
 	}
 	return caller{Credential: who, clientID: id, origin: origins[0]}, nil
 }
+
+// maxOrigin bounds an origin, which a backend may choose: payments and webhooks
+// carry it.
+const maxOrigin = 300
 
 // exposed are the headers of an answer that pages of other origins may read.
 const exposed = "Idempotent-Replayed, Retry-After, X-Request-Id, " + web.RateLimitHeaders
