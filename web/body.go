@@ -38,6 +38,18 @@ func Body(c echo.Context, limit int64) ([]byte, error) {
 	return b, nil
 }
 
+// Read is Body and Decode for handlers that need the value alone.
+//
+// Faults: those of Body and Decode.
+func Read[T any](c echo.Context, limit int64) (v T, err error) {
+	body, err := Body(c, limit)
+	if err != nil {
+		return v, err
+	}
+	err = Decode(body, &v)
+	return v, err
+}
+
 // Decode reads one JSON value into v: strict about duplicate keys, trailing
 // data, invalid UTF-8, wrong types and control characters in strings; members
 // that v does not know are ignored.

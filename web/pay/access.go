@@ -75,12 +75,8 @@ func (p *Pages) access(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := web.Body(c, 1<<10)
+	in, err := web.Read[accessBody](c, 1<<10)
 	if err != nil {
-		return err
-	}
-	var in accessBody
-	if err := web.Decode(body, &in); err != nil {
 		return err
 	}
 	wallet, err := asset.ParseAddress(in.Wallet)

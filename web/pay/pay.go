@@ -216,12 +216,8 @@ func (p *Pages) intent(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := web.Body(c, 4<<10)
+	in, err := web.Read[intentBody](c, 4<<10)
 	if err != nil {
-		return err
-	}
-	var in intentBody
-	if err := web.Decode(body, &in); err != nil {
 		return err
 	}
 	wallet, err := asset.ParseAddress(in.Wallet)
@@ -284,12 +280,8 @@ func (p *Pages) telemetry(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := web.Body(c, 4<<10)
+	in, err := web.Read[telemetryBody](c, 4<<10)
 	if err != nil {
-		return err
-	}
-	var in telemetryBody
-	if err := web.Decode(body, &in); err != nil {
 		return err
 	}
 	if !telemetryEvents[in.Event] {

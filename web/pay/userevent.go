@@ -28,12 +28,8 @@ func (p *Pages) userEvent(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := web.Body(c, 1<<10)
+	in, err := web.Read[userEventBody](c, 1<<10)
 	if err != nil {
-		return err
-	}
-	var in userEventBody
-	if err := web.Decode(body, &in); err != nil {
 		return err
 	}
 	wallet, err := asset.ParseAddress(in.Wallet)

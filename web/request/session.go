@@ -96,12 +96,8 @@ func (d *Dialect) signIn(c echo.Context) error {
 	if err := d.mayStart(c); err != nil {
 		return err
 	}
-	body, err := web.Body(c, web.MaxBody)
+	in, err := web.Read[signInBody](c, web.MaxBody)
 	if err != nil {
-		return err
-	}
-	var in signInBody
-	if err := web.Decode(body, &in); err != nil {
 		return err
 	}
 	made, secret, err := d.prove(c.Request().Context(), in)
