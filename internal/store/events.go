@@ -123,7 +123,8 @@ func decodeFields(text string) (map[string]string, error) {
 		return nil, nil
 	}
 	var fields map[string]string
-	return fields, json.Unmarshal([]byte(text), &fields)
+	err := json.Unmarshal([]byte(text), &fields)
+	return fields, err
 }
 
 // storedTransfer is a transfer as an event keeps it: the names are part of the
