@@ -147,6 +147,10 @@ func TestAllowedPayers(t *testing.T) {
 		t.Errorf("an intent of nobody: %v", got)
 	}
 	intent(1, `,"payerAddress":"`+other+`"`).Want(http.StatusForbidden)
+	guess := fmt.Sprintf(`{"txHash":"0x%064x","chain":"BASE","token":"USDT","payerAddress":%q}`, 1, other)
+	if got := w.API(http.MethodPost, path+"/intent", guess).Want(http.StatusForbidden).JSON(); got["code"] != "wallet_not_allowed" {
+		t.Errorf("a stranger who guesses the asset: %v", got)
+	}
 	intent(1, `,"payerAddress":"`+friend+`","payerEoaAddress":"`+other+`"`).Want(http.StatusForbidden)
 	intent(1, `,"payerAddress":"`+friend+`"`).Want(http.StatusOK)
 	intent(2, `,"payerAddress":"`+other+`","payerEoaAddress":"`+friend+`"`).Want(http.StatusOK) // through a smart account

@@ -345,7 +345,7 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 	if err := over(p); err != nil {
 		return nil, err
 	}
-	chain, payer, err := d.intended(p, in)
+	chain, payer, err := d.intended(in)
 	if err != nil {
 		return nil, err
 	}
@@ -356,8 +356,12 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 	if err := admitted.Refusal(); err != nil {
 		return nil, err
 	}
+	// Only who may see the payment learns what it is due in.
+	if !d.payableWith(p, chain, in.Token) {
+		return nil, fault.Field("token", "unsupported_route", "This payment can be made from its own chain and asset only.")
+	}
 	return func(ctx context.Context) (reply, error) {
-		a, err := d.Checkout.Announce(ctx, p.ID, chain, in.TxHash, payer)
+		a, err := d.Checkout.Announce(ctx, p.ID, chain.ID, in.TxHash, payer)
 		if err != nil {
 			return reply{}, err
 		}

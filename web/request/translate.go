@@ -289,24 +289,21 @@ func expiry(v *string) (time.Time, error) {
 }
 
 // intended checks the body of an intent.
-func (d *Dialect) intended(p *payment.Payment, in intentBody) (asset.ChainID, rail.Payer, error) {
+func (d *Dialect) intended(in intentBody) (asset.Chain, rail.Payer, error) {
 	var payer rail.Payer
 	switch {
 	case in.TxHash != "" && in.SafeTxHash != "":
-		return 0, payer, fault.Field("txHash", "ambiguous_hash", "Exactly one of txHash and safeTxHash must be given.")
+		return asset.Chain{}, payer, fault.Field("txHash", "ambiguous_hash", "Exactly one of txHash and safeTxHash must be given.")
 	case in.SafeTxHash != "":
-		return 0, payer, fault.Field("safeTxHash", "unsupported_safe", "Paying from a Safe is not supported.")
+		return asset.Chain{}, payer, fault.Field("safeTxHash", "unsupported_safe", "Paying from a Safe is not supported.")
 	case in.SafePaymentDeadline != nil:
-		return 0, payer, fault.Field("safePaymentDeadline", "deadline_without_safe", "safePaymentDeadline can only be sent with safeTxHash.")
+		return asset.Chain{}, payer, fault.Field("safePaymentDeadline", "deadline_without_safe", "safePaymentDeadline can only be sent with safeTxHash.")
 	case in.TxHash == "":
-		return 0, payer, fault.Field("txHash", "missing_tx_hash", "txHash is required.")
+		return asset.Chain{}, payer, fault.Field("txHash", "missing_tx_hash", "txHash is required.")
 	}
 	chain, ok := d.Checkout.Book().Network(in.Chain)
 	if !ok || in.Chain != chain.Selector {
-		return 0, payer, fault.Field("chain", "unknown_chain", "chain is required and must be one of the supported chains, like BASE.")
-	}
-	if !d.payableWith(p, chain, in.Token) {
-		return 0, payer, fault.Field("token", "unsupported_route", "This payment can be made from its own chain and asset only.")
+		return asset.Chain{}, payer, fault.Field("chain", "unknown_chain", "chain is required and must be one of the supported chains, like BASE.")
 	}
 	// A restricted payment is for the account that holds the keys, not for the
 	// smart account it may act through.
@@ -319,11 +316,11 @@ func (d *Dialect) intended(p *payment.Payment, in intentBody) (asset.ChainID, ra
 		}
 		a, err := asset.ParseAddress(*x.text)
 		if err != nil {
-			return 0, payer, fault.Field(x.field, "invalid_wallet", x.field+" is "+err.Error()+".")
+			return asset.Chain{}, payer, fault.Field(x.field, "invalid_wallet", x.field+" is "+err.Error()+".")
 		}
 		payer.Wallet = a
 	}
-	return chain.ID, payer, nil
+	return chain, payer, nil
 }
 
 // payableWith reports whether a payment, or a part of it, is due in a token on a chain.
