@@ -9,11 +9,11 @@ import (
 	"quittance/internal/payment"
 )
 
-// What a payer's page may tell of. The words are the Request API's.
+// What a payer's page may tell of.
 const (
-	UserConnected = "wallet_connected"
-	UserSent      = "payment_sent_to_wallet"
-	UserApproved  = "payment_approved_in_wallet"
+	UserConnected = "connected" // a wallet to the page
+	UserSent      = "sent"      // the payment to the wallet
+	UserApproved  = "approved"  // the payment in the wallet
 )
 
 const (

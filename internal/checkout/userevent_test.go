@@ -37,7 +37,7 @@ func TestUserEvents(t *testing.T) {
 		}
 	}
 	want := []string{
-		"wallet_connected h1 2026-01-02T11:59:59.000Z", "payment_sent_to_wallet h1 2026-01-02T12:00:00.000Z", "wallet_connected h2 2026-01-02T12:00:00.000Z",
+		"connected h1 2026-01-02T11:59:59.000Z", "sent h1 2026-01-02T12:00:00.000Z", "connected h2 2026-01-02T12:00:00.000Z",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", got)

@@ -47,7 +47,7 @@ type Event struct {
 const (
 	FieldWallet   = "wallet"   // EIP-55: of a rejected payer, or where a refund went
 	FieldReason   = "reason"   // why a wallet was rejected: "wallet_not_allowed", "screening_rejected"
-	FieldAction   = "action"   // what the payer did: "wallet_connected", "payment_sent_to_wallet", "payment_approved_in_wallet"
+	FieldAction   = "action"   // what the payer did: "connected", "sent", "approved"
 	FieldHash     = "hash"     // a wallet's account, hashed, where it must not be told
 	FieldOccurred = "occurred" // the page's own time, RFC 3339
 	FieldAmount   = "amount"   // base units of the request's asset that were refunded

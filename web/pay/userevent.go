@@ -10,10 +10,16 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"quittance/internal/asset"
+	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/web"
 )
+
+// actions are the page's words for what it tells of.
+var actions = map[string]string{
+	"wallet_connected": checkout.UserConnected, "payment_sent_to_wallet": checkout.UserSent, "payment_approved_in_wallet": checkout.UserApproved,
+}
 
 type userEventBody struct {
 	Action     string `json:"action"`
@@ -40,7 +46,7 @@ func (p *Pages) userEvent(c echo.Context) error {
 	if err != nil {
 		occurred = time.Time{} // the server's own time then
 	}
-	if err := p.Checkout.UserEvent(c.Request().Context(), pm.ID, in.Action, p.walletHash(pm.ID, wallet), occurred); err != nil {
+	if err := p.Checkout.UserEvent(c.Request().Context(), pm.ID, actions[in.Action], p.walletHash(pm.ID, wallet), occurred); err != nil {
 		return err
 	}
 	return web.NoContent(c)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/checkout"
 	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
@@ -191,10 +192,15 @@ func (e Encoder) refunded(ev payment.Event, p *payment.Payment) ([]webhook.Messa
 	})
 }
 
+// userWords are the API's words for what a payer did.
+var userWords = map[string]string{
+	checkout.UserConnected: "wallet_connected", checkout.UserSent: "payment_sent_to_wallet", checkout.UserApproved: "payment_approved_in_wallet",
+}
+
 // user words what the payer's page told. A wallet's account is in it as a hash only.
 func (e Encoder) user(ev payment.Event, p *payment.Payment) ([]webhook.Message, error) {
 	w := userEvent{
-		Event: "secure_payment.user_event", UserEvent: ev.Fields[payment.FieldAction], SecurePaymentToken: string(p.ID), RequestIDs: requestIDs(p),
+		Event: "secure_payment.user_event", UserEvent: userWords[ev.Fields[payment.FieldAction]], SecurePaymentToken: string(p.ID), RequestIDs: requestIDs(p),
 		OccurredAt: ev.Fields[payment.FieldOccurred], Timestamp: timestamp(ev.At), Sequence: ev.Seq,
 		Properties: userProperties{
 			WalletProvider: ev.Fields[payment.FieldProvider], SubmissionID: ev.Fields[payment.FieldTx],

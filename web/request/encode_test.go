@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/checkout"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/webhook"
@@ -261,7 +262,7 @@ func TestUserEvent(t *testing.T) {
 	p, ev := told(1, payment.EventUser)
 	ev.Request, ev.Transfer = -1, nil
 	ev.Fields = map[string]string{
-		payment.FieldAction: "payment_approved_in_wallet", payment.FieldHash: "c0ffee", payment.FieldOccurred: "2026-01-02T11:59:59.500Z",
+		payment.FieldAction: checkout.UserApproved, payment.FieldHash: "c0ffee", payment.FieldOccurred: "2026-01-02T11:59:59.500Z",
 		payment.FieldProvider: "metamask", payment.FieldTx: paidTx,
 	}
 	body := has(t, "secure_payment.user_event", encode(t, p, ev)["secure_payment.user_event"].Body)
@@ -271,7 +272,7 @@ func TestUserEvent(t *testing.T) {
 		t.Errorf("got %v", body)
 	}
 	p, _ = told(2, payment.EventUser)
-	ev.Fields = map[string]string{payment.FieldAction: "wallet_connected"}
+	ev.Fields = map[string]string{payment.FieldAction: checkout.UserConnected}
 	m := encode(t, p, ev)["secure_payment.user_event"]
 	if strings.Contains(string(m.Body), `"requestId"`) || !strings.Contains(string(m.Body), `"payment_type":"batch"`) || strings.Contains(string(m.Body), "submission") {
 		t.Errorf("of a batch: %s", m.Body)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/checkout"
 	"quittance/internal/payment"
 	"quittance/internal/webhook"
 )
@@ -64,7 +65,7 @@ func (e Encoder) Sample(event string, now time.Time) (webhook.Message, error) {
 	case "secure_payment.user_event":
 		ev.Kind = payment.EventUser
 		ev.Fields = map[string]string{
-			payment.FieldAction: "payment_approved_in_wallet", payment.FieldHash: strings.Repeat("ab", 32), payment.FieldProvider: "metamask",
+			payment.FieldAction: checkout.UserApproved, payment.FieldHash: strings.Repeat("ab", 32), payment.FieldProvider: "metamask",
 			payment.FieldTx: sampleHash, payment.FieldOccurred: timestamp(now),
 		}
 		all, err = e.Encode(context.Background(), ev, p)
