@@ -278,20 +278,11 @@ func (d *Dialect) tokenOf(to asset.Destination, text string, chain asset.ChainID
 // one of the wallet on that chain; the same one stays, with the policy it is
 // given now.
 func (d *Dialect) addOwn(c echo.Context, who caller, body []byte) (effect, error) {
-	in, to, err := d.ownTarget(who, body)
+	made, setPolicy, err := d.ownTarget(c.Request().Context(), who, body)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := d.policy(c.Request().Context(), who, in.AccessPolicy)
-	if err != nil {
-		return nil, err
-	}
-	kind, err := d.walletType(c.Request().Context(), to.Chain, to.Wallet)
-	if err != nil {
-		return nil, err
-	}
-	made := merchant.Destination{Merchant: who.Merchant, To: to, WalletType: kind, Access: policy}
-	return d.putDestination(who, made, in.AccessPolicy.set), nil
+	return d.putDestination(who, made, setPolicy), nil
 }
 
 // putDestination stores a destination, or gives the active one that is the same
@@ -335,18 +326,11 @@ var errNoneActive = fault.New(fault.NotFound, "destination_not_found", "No activ
 // moveOwn gives the active destination of the wallet that signed in another token
 // or chain. It keeps its id, and client ids that are bound to it stay bound.
 func (d *Dialect) moveOwn(c echo.Context, who caller, body []byte) (effect, error) {
-	in, to, err := d.ownTarget(who, body)
+	want, setPolicy, err := d.ownTarget(c.Request().Context(), who, body)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := d.policy(c.Request().Context(), who, in.AccessPolicy)
-	if err != nil {
-		return nil, err
-	}
-	kind, err := d.walletType(c.Request().Context(), to.Chain, to.Wallet)
-	if err != nil {
-		return nil, err
-	}
+	to := want.To
 	return func(ctx context.Context) (reply, error) {
 		active, err := d.Accounts.ActiveDestinations(ctx, who.Merchant)
 		if err != nil {
@@ -360,21 +344,30 @@ func (d *Dialect) moveOwn(c echo.Context, who caller, body []byte) (effect, erro
 		if moved == nil {
 			return reply{}, errNoneActive
 		}
-		moved.To, moved.WalletType = to, kind
-		if in.AccessPolicy.set {
-			moved.Access = policy
+		moved.To, moved.WalletType = to, want.WalletType
+		if setPolicy {
+			moved.Access = want.Access
 		}
 		return reply{status: http.StatusOK, body: newPayee(who, *moved)}, d.Accounts.MoveDestination(ctx, *moved)
 	}, nil
 }
 
-func (d *Dialect) ownTarget(who caller, body []byte) (destinationBody, asset.Destination, error) {
+// ownTarget reads where the wallet that signed in wants to be paid. setPolicy
+// tells whether there was a word about the access policy.
+func (d *Dialect) ownTarget(ctx context.Context, who caller, body []byte) (want merchant.Destination, setPolicy bool, err error) {
 	var in destinationBody
 	if err := web.Decode(body, &in); err != nil {
-		return in, asset.Destination{}, err
+		return want, false, err
 	}
-	to, err := d.target(who, in)
-	return in, to, err
+	want.Merchant = who.Merchant
+	if want.To, err = d.target(who, in); err != nil {
+		return want, false, err
+	}
+	if want.Access, err = d.policy(ctx, who, in.AccessPolicy); err != nil {
+		return want, false, err
+	}
+	want.WalletType, err = d.walletType(ctx, want.To.Chain, want.To.Wallet)
+	return want, in.AccessPolicy.set, err
 }
 
 // ownDestinations answers with the active destination of the wallet that signed
