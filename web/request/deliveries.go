@@ -3,7 +3,6 @@ package request
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -168,17 +167,13 @@ func (in replayBody) selection() (r webhook.Range, err error) {
 	return r, nil
 }
 
-// rfc3339 is what time.Parse is too lenient about: digits are there in pairs, and
-// fractions follow a point, and no place is a day away.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
-
 func instant(name string, text *string) (time.Time, error) {
 	if text == nil {
 		return time.Time{}, nil
 	}
-	t, err := time.Parse(time.RFC3339, *text)
-	if err != nil || !rfc3339.MatchString(*text) || t.Year() < 1970 || t.Year() > 9999 {
+	t, ok := parseTime(*text)
+	if !ok {
 		return time.Time{}, fault.Field(name, "invalid_time", name+" must be a time like 2026-01-02T15:04:05Z.")
 	}
-	return t.UTC(), nil
+	return t, nil
 }

@@ -313,18 +313,17 @@ func (s *searchQuery) currency(name string) asset.ID {
 	return t.ID
 }
 
-// date reads a time in ISO 8601. Years that are out of reach of the database's
-// microseconds are refused.
+// date reads a time in ISO 8601.
 func (s *searchQuery) date(name string) time.Time {
 	text := s.text(name)
 	if text == "" {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil || at.Year() < 1970 || at.Year() > 9999 {
+	at, ok := parseTime(text)
+	if !ok {
 		s.fail(name, name+" must be an ISO 8601 date in UTC, like 2026-01-31T00:00:00.000Z")
 	}
-	return at.UTC()
+	return at
 }
 
 func (s *searchQuery) number(name string, otherwise, least, most int) int {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -277,12 +278,26 @@ func redirect(link, label *string) (string, string, error) {
 	return *link, words, nil
 }
 
+// rfc3339 is what time.Parse is too lenient about: digits are there in pairs, and
+// fractions follow a point, and no place is a day away.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// parseTime reads an RFC 3339 time. Years out of reach of the database's
+// microseconds are refused.
+func parseTime(text string) (at time.Time, ok bool) {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil || !rfc3339.MatchString(text) || at.Year() < 1970 || at.Year() > 9999 {
+		return time.Time{}, false
+	}
+	return at.UTC(), true
+}
+
 func expiry(v *string) (time.Time, error) {
 	if v == nil {
 		return time.Time{}, nil
 	}
-	at, err := time.Parse(time.RFC3339, *v)
-	if err != nil {
+	at, ok := parseTime(*v)
+	if !ok {
 		return time.Time{}, fault.Field("expiresAt", "invalid_expiry", "expiresAt must be a time like 2026-03-22T10:00:00Z.")
 	}
 	return at, nil
