@@ -136,6 +136,14 @@ func (p *PayPage) all() string {
 	return strings.Join(parts, " and ")
 }
 
+// allVerb agrees with all.
+func (p *PayPage) allVerb() string {
+	if len(p.Totals) > 1 {
+		return "are"
+	}
+	return "is"
+}
+
 // sumWords is what leaves the wallet, if that is more than the payees get.
 func (p *PayPage) sumWords() string {
 	parts, extra := make([]string, len(p.Totals)), false

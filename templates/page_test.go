@@ -335,7 +335,7 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		{"batch-200", "#count", "200 payments to 150 accounts, all in one transaction"},
 		{"batch", "#items-progress", ""},
 		{"batch-partial", "#items-progress", "1 of 4 paid"},
-		{"batch-partial", "#partial", "35.00 USDC has arrived. 40.00 USDC and 25.00 USDT is still to pay."},
+		{"batch-partial", "#partial", "35.00 USDC has arrived. 40.00 USDC and 25.00 USDT are still to pay."},
 		{"batch-partial", "[data-item='1'] .item-state", "10.00 of 25.00 USDC has arrived"},
 		{"batch-seen", "#items-progress", "12 of 12 on the way"},
 		{"batch", "head title", "Pay 75.00 USDC and 25.00 USDT: Acme Store"},

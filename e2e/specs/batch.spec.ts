@@ -93,7 +93,7 @@ test('one of them is paid by itself meanwhile: the page asks for the rest only',
   await checkout.expectGo('Allow 12.25 USDC');
   const reference = (await checkout.item(0).locator('.item-reference').textContent()) as `0x${string}`;
   await payByHand({ chain, privateKey, payee: made.payees[0]!, amount: dollars(10), reference, symbol: 'USDC' });
-  await expect(checkout.id('partial')).toHaveText('10.00 USDC has arrived. 7.50 USDT and 2.25 USDC is still to pay.', { useInnerText: true });
+  await expect(checkout.id('partial')).toHaveText('10.00 USDC has arrived. 7.50 USDT and 2.25 USDC are still to pay.', { useInnerText: true });
   await checkout.press('Allow 7.50 USDT');
   await checkout.press('Allow 2.25 USDC');
   await checkout.press('Pay 7.50 USDT + 2.25 USDC');

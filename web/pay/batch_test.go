@@ -87,7 +87,7 @@ func TestBatchOfWhichOneIsPaid(t *testing.T) {
 	w.Await("one of three to be paid", func() bool { return w.Load(token).Standing.Requests[0].State == payment.Paid })
 	d := page(t, w.Get("/?token="+token).Want(http.StatusOK))
 	for id, want := range map[string]string{
-		"items-progress": "1 of 3 paid", "partial": "1.25 USDC has arrived. 2.25 USDT and 3.25 USDC is still to pay.",
+		"items-progress": "1 of 3 paid", "partial": "1.25 USDC has arrived. 2.25 USDT and 3.25 USDC are still to pay.",
 	} {
 		if got := text(d, id); got != want {
 			t.Errorf("%s: got %q, want %q", id, got, want)
