@@ -54,7 +54,7 @@ func (n Network) check() error {
 	case len(n.Stables) == 0:
 		return errors.New("no asset")
 	case n.ReceiverStargate.IsZero() != (n.Endpoint == 0):
-		return errors.New("Stargate's receiver and endpoint go together")
+		return errors.New("one of receiver and endpoint for Stargate is missing")
 	case n.MaxNativeFee == nil || n.MaxNativeFee.Sign() < 0:
 		return errors.New("no limit for the bridge's fee")
 	}

@@ -36,7 +36,7 @@ type question struct {
 // answer into out. Errors are faults, but for a canceled context.
 func (c *Client) ask(ctx context.Context, q question, out any) (jsontext.Value, error) {
 	raw, err := c.attempt(ctx, q)
-	if repeatable(err) {
+	if repeatable(err) && c.Available() {
 		select {
 		case <-time.After(retryPause):
 			raw, err = c.attempt(ctx, q)
@@ -77,19 +77,24 @@ func (c *Client) attempt(ctx context.Context, q question) (jsontext.Value, error
 	defer c.limits.done(q.family)
 	tctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	start := c.now()
 	raw, err := c.exchange(tctx, q)
-	c.circuit.leave(c.now(), probe, judge(ctx, err))
+	c.circuit.leave(c.now(), probe, judge(ctx, err, c.now().Sub(start)))
 	return raw, err
 }
 
+// patience is how long even a caller in a hurry must wait before that counts
+// against the service.
+const patience = 5 * time.Second
+
 // judge tells what an exchange says about the service as a whole: refusing a
 // question is a sign of health.
-func judge(ctx context.Context, err error) verdict {
+func judge(ctx context.Context, err error, waited time.Duration) verdict {
 	var e *Error
 	switch {
 	case err == nil, errors.As(err, &e) && e.Status < 500:
 		return healthy
-	case ctx.Err() != nil: // the caller left, or gave it too little time
+	case errors.Is(ctx.Err(), context.Canceled), ctx.Err() != nil && waited < patience:
 		return neither
 	}
 	return failed

@@ -17,14 +17,14 @@ import (
 	"quittance/internal/asset"
 )
 
-// What the service says goes into logs and onto pages; it is cut and freed of
-// control characters here, once.
+// What the service says goes into logs and onto pages; it is cut, and freed of
+// what controls a terminal or turns text around, here, once.
 
 const maxText = 200
 
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r
