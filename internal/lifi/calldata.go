@@ -231,6 +231,33 @@ func (c *Call) Deposit() *big.Int {
 	return sum
 }
 
+// Fees is what the fee legs take of the deposit, in the payer's asset.
+func (c *Call) Fees() *big.Int {
+	sum := new(big.Int)
+	for _, s := range c.Swaps {
+		if fee, err := DecodeFeeCall(s.CallData); err == nil {
+			sum.Add(sum, fee.Total())
+		}
+	}
+	return sum
+}
+
+// Arrives is what is sure to arrive, in base units of to. bridged is the asset
+// that goes into the bridge, which BridgeData.SendingAsset names.
+func (c *Call) Arrives(bridged, to asset.Token) *big.Int {
+	switch {
+	case c.Selector == AcrossSwap:
+		// The facet puts what the swaps left, at least MinAmount, in place of OutputAmount.
+		out := new(big.Int).Mul(c.Bridge.MinAmount, c.Across.OutputMultiplier)
+		return out.Quo(out, one)
+	case c.Across != nil:
+		return new(big.Int).Set(c.Across.OutputAmount)
+	case c.Stargate != nil:
+		return rescale(c.Stargate.MinAmount, bridged.Decimals, to.Decimals)
+	}
+	return new(big.Int).Set(c.Swap.MinAmountOut)
+}
+
 // message is what the bridge carries to LI.FI's receiver on the destination.
 func (c *Call) message() []byte {
 	switch {

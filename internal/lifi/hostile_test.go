@@ -231,3 +231,31 @@ func TestSenselessIntentsPassNothing(t *testing.T) {
 		}
 	}
 }
+
+// What a page shows of a route comes from its calldata.
+func TestCallsSayWhatTheyCost(t *testing.T) {
+	r := newRig(t)
+	for _, s := range scenes {
+		in, step := r.ask(t, s)
+		call, err := lifi.DecodeCall(step.Transaction.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bridged := in.To
+		if call.Bridge != nil {
+			n, _ := r.table.Network(in.From.Chain)
+			bridged, _ = n.Stable(call.Bridge.SendingAsset)
+		}
+		sure := call.Arrives(bridged, in.To)
+		if over := new(big.Int).Sub(sure, in.Required()); over.Sign() < 0 || over.Cmp(new(big.Int).Quo(in.Required(), big.NewInt(100_000))) > 0 {
+			t.Errorf("%s: %v arrive for %v", s.name, sure, in.Required())
+		}
+		wantFee := new(big.Int)
+		if len(step.Fees) > 0 && step.Fees[0].Name == "LIFI Fixed Fee" {
+			wantFee = step.Fees[0].Amount
+		}
+		if call.Fees().Cmp(wantFee) != 0 || s.b.NoFeeLeg != (wantFee.Sign() == 0) {
+			t.Errorf("%s: fee legs take %v, announced are %v", s.name, call.Fees(), wantFee)
+		}
+	}
+}

@@ -60,13 +60,13 @@ func (in Intent) maxFee() money.BasisPoints {
 func (in Intent) check(t *Table) error {
 	from, known := t.Network(in.From.Chain)
 	to, ends := t.Network(in.To.Chain)
-	_, gives := from.Stable(in.From.Address)
-	_, takes := to.Stable(in.To.Address)
+	gives, has := from.Stable(in.From.Address)
+	takes, wants := to.Stable(in.To.Address)
 	p := in.Payment
 	switch {
 	case !known || !ends:
 		return fmt.Errorf("nothing is pinned for chain %d or %d", in.From.Chain, in.To.Chain)
-	case !gives || !takes:
+	case !has || !wants || gives.Decimals != in.From.Decimals || takes.Decimals != in.To.Decimals || gives.Symbol != in.From.Symbol || takes.Symbol != in.To.Symbol:
 		return fmt.Errorf("asset %s or %s is not pinned", in.From.ID, in.To.ID)
 	case !in.Crosses() && in.From.Address == in.To.Address:
 		return errors.New("nothing to exchange")

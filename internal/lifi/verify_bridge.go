@@ -49,6 +49,9 @@ func (v *verifier) bridge() {
 // bridged is the asset that goes into the bridge. If it is not known, bridge
 // has refused it.
 func (v *verifier) bridged() asset.Token {
+	if v.call.Bridge == nil {
+		return asset.Token{} // an exchange gives what it is asked for
+	}
 	s, _ := v.from.Stable(v.call.Bridge.SendingAsset)
 	return s
 }
@@ -77,19 +80,21 @@ func wordIs(v *verifier, check, field string, expected asset.Address, got [32]by
 func (v *verifier) acrossOutput(a *AcrossData) {
 	minAmount, bridged := v.call.Bridge.MinAmount, v.bridged()
 	par := rescale(minAmount, bridged.Decimals, v.in.To.Decimals)
-	sure := a.OutputAmount
 	if v.call.Selector == AcrossSwap {
-		// The facet puts what the swaps left, at least minAmount, in place of outputAmount.
-		sure = new(big.Int).Mul(minAmount, a.OutputMultiplier)
-		sure.Quo(sure, one)
 		if a.OutputMultiplier.Cmp(rescale(one, bridged.Decimals, v.in.To.Decimals)) > 0 {
 			v.set(CheckOutput, fmt.Sprintf("A multiplier of %v asks for more than goes in.", a.OutputMultiplier))
 		}
-	} else if sure.Cmp(par) > 0 {
-		v.set(CheckOutput, fmt.Sprintf("It asks for %v, more than the %v that go in.", sure, par))
+	} else if a.OutputAmount.Cmp(par) > 0 {
+		v.set(CheckOutput, fmt.Sprintf("It asks for %v, more than the %v that go in.", a.OutputAmount, par))
 	}
-	if needed := v.in.Required(); sure.Cmp(needed) < 0 {
-		v.set(CheckOutput, tooLittle(needed, sure))
+	v.covers()
+}
+
+// covers compares what is sure to arrive with what the payment takes.
+func (v *verifier) covers() {
+	needed, sure := v.in.Required(), v.call.Arrives(v.bridged(), v.in.To)
+	if sure.Cmp(needed) < 0 {
+		v.set(CheckOutput, fmt.Sprintf("The payment needs %v, and only %v is sure to arrive.", needed, sure))
 	}
 }
 
@@ -134,10 +139,7 @@ func (v *verifier) stargate(s *StargateData) {
 	if s.MinAmount.Cmp(v.call.Bridge.MinAmount) > 0 {
 		v.set(CheckOutput, fmt.Sprintf("It asks for %v, more than the %v that go in.", s.MinAmount, v.call.Bridge.MinAmount))
 	}
-	sure := rescale(s.MinAmount, v.bridged().Decimals, v.in.To.Decimals)
-	if needed := v.in.Required(); sure.Cmp(needed) < 0 {
-		v.set(CheckOutput, tooLittle(needed, sure))
-	}
+	v.covers()
 }
 
 // minComposeGas is below what LI.FI's receiver keeps back (100,000) and the two

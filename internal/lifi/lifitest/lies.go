@@ -25,9 +25,13 @@ const (
 	AcrossFee   Trait = "across after a fee leg only"
 	AcrossStart Trait = "across without source swaps"
 	Stargate    Trait = "stargate"
-	Swaps       Trait = "swaps on one chain"
-	FeeLegs     Trait = "routes with a fee leg"
-	DEXLegs     Trait = "routes with an exchange"
+
+	AcrossScaled   Trait = "across after source swaps, between different decimals"
+	StargateScaled Trait = "stargate between different decimals"
+
+	Swaps   Trait = "swaps on one chain"
+	FeeLegs Trait = "routes with a fee leg"
+	DEXLegs Trait = "routes with an exchange"
 )
 
 // Lie changes one thing in an honest route so that it costs the payer or the
@@ -61,6 +65,10 @@ func (l Lie) applies(d *draft) bool {
 		return d.bridge == lifi.BridgeAcross && !swaps
 	case Stargate:
 		return d.bridge == lifi.BridgeStargate
+	case AcrossScaled:
+		return d.bridge == lifi.BridgeAcross && swaps && d.bridged.Decimals != d.q.to.Decimals
+	case StargateScaled:
+		return d.bridge == lifi.BridgeStargate && d.bridged.Decimals != d.q.to.Decimals
 	case Swaps:
 		return d.bridge == ""
 	case FeeLegs:
@@ -180,6 +188,11 @@ func sourceLies() []Lie {
 		legs("feeLeg.approveTo", FeeLegs, func(c *lifi.Call) { c.Swaps[0].ApproveTo = Thief }),
 		legs("feeLeg.sendingAsset", FeeLegs, func(c *lifi.Call) { c.Swaps[0].SendingAsset = Thief }),
 		legs("feeLeg.receivingAsset", FeeLegs, func(c *lifi.Call) { c.Swaps[0].ReceivingAsset = Thief }),
+		legs("feeLeg.fromAmount double", FeeLegs, func(c *lifi.Call) { c.Swaps[0].FromAmount = times(c.Swaps[0].FromAmount, 2) }),
+		legs("feeLeg.fromAmount zero", FeeLegs, func(c *lifi.Call) { c.Swaps[0].FromAmount = new(big.Int) }),
+		legs("feeLeg.fromAmount huge", FeeLegs, func(c *lifi.Call) { c.Swaps[0].FromAmount = huge() }),
+		legs("feeLeg.requiresDeposit", FeeLegs, func(c *lifi.Call) { c.Swaps[0].RequiresDeposit = false }),
+		legs("bridge.minAmount double", AcrossStart, func(c *lifi.Call) { c.Bridge.MinAmount = times(c.Bridge.MinAmount, 2) }),
 		legs("feeLeg is a transfer", FeeLegs, func(c *lifi.Call) { c.Swaps[0].CallData = []byte{0xa9, 0x05, 0x9c, 0xbb} }),
 		legs("feeLeg twice", FeeLegs, func(c *lifi.Call) {
 			again := c.Swaps[0]
@@ -254,6 +267,7 @@ func acrossLies() []Lie {
 		at(AcrossStart, "across.outputAmount high", lifi.CheckOutput, func(a *lifi.AcrossData) { a.OutputAmount = times(a.OutputAmount, 2) }),
 		at(AcrossStart, "across.outputAmount zero", lifi.CheckOutput, func(a *lifi.AcrossData) { a.OutputAmount = new(big.Int) }),
 		at(AcrossStart, "across.outputAmount huge", lifi.CheckOutput, func(a *lifi.AcrossData) { a.OutputAmount = huge() }),
+		at(AcrossScaled, "across.outputAmountMultiplier of other decimals", lifi.CheckOutput, func(a *lifi.AcrossData) { a.OutputMultiplier = less(ether) }),
 		{Name: "bridge.minAmount low", About: AcrossSwap, Refuses: []string{lifi.CheckOutput}, Call: func(c *lifi.Call) { c.Bridge.MinAmount = half(c.Bridge.MinAmount) }},
 		{Name: "bridge.minAmount zero", About: AcrossSwap, Refuses: []string{lifi.CheckBridge, lifi.CheckOutput}, Call: func(c *lifi.Call) { c.Bridge.MinAmount = new(big.Int) }},
 		{Name: "bridge.minAmount more than is left", About: AcrossFee, Refuses: []string{lifi.CheckSource}, Call: func(c *lifi.Call) {
@@ -275,6 +289,13 @@ func stargateLies() []Lie {
 		lie("stargate.to", lifi.CheckReceiver, func(s *lifi.StargateData) { s.To = padded(Thief) }),
 		lie("stargate.to dirty", lifi.CheckReceiver, func(s *lifi.StargateData) { s.To[0] = 1 }),
 		lie("stargate.minAmountLD low", lifi.CheckOutput, func(s *lifi.StargateData) { s.MinAmount = less(s.MinAmount) }),
+		{Name: "stargate.minAmountLD in the destination's decimals", About: StargateScaled, Refuses: []string{lifi.CheckOutput},
+			Call: func(c *lifi.Call) {
+				m, err := lifi.DecodeMessage(c.Stargate.ComposeMsg)
+				if err == nil { // it says how much must arrive
+					c.Stargate.MinAmount = m.Swaps[0].FromAmount
+				}
+			}},
 		lie("stargate.minAmountLD zero", lifi.CheckOutput, func(s *lifi.StargateData) { s.MinAmount = new(big.Int) }),
 		lie("stargate.minAmountLD huge", lifi.CheckOutput, func(s *lifi.StargateData) { s.MinAmount = huge() }),
 		lie("stargate.oftCmd bus", lifi.CheckBridge, func(s *lifi.StargateData) { s.OFTCmd = []byte{1} }),
