@@ -43,6 +43,11 @@ type Config struct {
 }
 
 // Client asks the service. It is safe for concurrent use.
+//
+// Its errors are the faults NotFound "no_route" if nothing is offered, Limited
+// "routing_limited", Invalid "route_invalid" if the question will never be
+// taken, and Unavailable "routing_unavailable" for all the rest; an *Error is
+// their cause where the service answered. If ctx was canceled it is ctx's error.
 type Client struct {
 	base       *url.URL
 	key        string

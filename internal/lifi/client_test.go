@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,6 +135,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{404, `not json`, fault.NotFound, lifi.CodeNotFound, 1},
 		{403, ``, fault.Unavailable, lifi.CodeUnauthorized, 1},
 		{400, `{"code":4242,"message":"new"}`, fault.Unavailable, 4242, 1},
+		{400, ``, fault.Invalid, lifi.CodeValidation, 1},
+		{422, `[]`, fault.Invalid, lifi.CodeValidation, 1},
+		{429, ``, fault.Limited, lifi.CodeRateLimit, 1},
 		{302, ``, fault.Unavailable, 0, 1},
 	} {
 		asked := 0
@@ -189,7 +193,7 @@ func mangled(t *testing.T, change func(step map[string]any)) (lifi.Step, error) 
 	return client.Quote(t.Context(), intent(t, scenes[0].from, scenes[0].to))
 }
 
-func in(step map[string]any, path ...string) map[string]any {
+func part(step map[string]any, path ...string) map[string]any {
 	for _, p := range path {
 		step = step[p].(map[string]any)
 	}
@@ -200,13 +204,13 @@ func TestStepsAreReadStrictlyEnough(t *testing.T) {
 	for name, change := range map[string]func(map[string]any){
 		"unknown field":  func(s map[string]any) { s["new"] = map[string]any{"a": 1} },
 		"unknown kinds":  func(s map[string]any) { s["type"], s["tool"] = "teleport", "newBridge" },
-		"no estimate":    func(s map[string]any) { in(s, "estimate")["toAmount"] = nil; delete(in(s, "estimate"), "toAmountMin") },
-		"decimal value":  func(s map[string]any) { in(s, "transactionRequest")["value"] = "0" },
-		"no value":       func(s map[string]any) { delete(in(s, "transactionRequest"), "value") },
-		"lower case":     func(s map[string]any) { lower(in(s, "transactionRequest"), "to") },
-		"half a second":  func(s map[string]any) { in(s, "estimate")["executionDuration"] = 0.5 },
-		"odd prices":     func(s map[string]any) { in(s, "action", "fromToken")["priceUSD"] = "<b>1</b>" },
-		"no gas figures": func(s map[string]any) { delete(in(s, "estimate"), "gasCosts") },
+		"no estimate":    func(s map[string]any) { part(s, "estimate")["toAmount"] = nil; delete(part(s, "estimate"), "toAmountMin") },
+		"decimal value":  func(s map[string]any) { part(s, "transactionRequest")["value"] = "0" },
+		"no value":       func(s map[string]any) { delete(part(s, "transactionRequest"), "value") },
+		"lower case":     func(s map[string]any) { lower(part(s, "transactionRequest"), "to") },
+		"half a second":  func(s map[string]any) { part(s, "estimate")["executionDuration"] = 0.5 },
+		"odd prices":     func(s map[string]any) { part(s, "action", "fromToken")["priceUSD"] = "<b>1</b>" },
+		"no gas figures": func(s map[string]any) { delete(part(s, "estimate"), "gasCosts") },
 	} {
 		step, err := mangled(t, change)
 		if err != nil || step.Transaction.Value == nil || step.Transaction.Value.Sign() != 0 || step.FromAmount.Sign() <= 0 || len(step.Raw) == 0 {
@@ -218,30 +222,30 @@ func TestStepsAreReadStrictlyEnough(t *testing.T) {
 	}
 	for name, change := range map[string]func(map[string]any){
 		"no transaction":      func(s map[string]any) { delete(s, "transactionRequest") },
-		"no calldata":         func(s map[string]any) { in(s, "transactionRequest")["data"] = "0x" },
-		"calldata not hex":    func(s map[string]any) { in(s, "transactionRequest")["data"] = "0xzz" },
-		"calldata without 0x": func(s map[string]any) { in(s, "transactionRequest")["data"] = "aabb" },
-		"calldata too long":   func(s map[string]any) { in(s, "transactionRequest")["data"] = "0x" + strings.Repeat("00", 65<<10) },
-		"no target":           func(s map[string]any) { delete(in(s, "transactionRequest"), "to") },
-		"target no address":   func(s map[string]any) { in(s, "transactionRequest")["to"] = "0x1234" },
+		"no calldata":         func(s map[string]any) { part(s, "transactionRequest")["data"] = "0x" },
+		"calldata not hex":    func(s map[string]any) { part(s, "transactionRequest")["data"] = "0xzz" },
+		"calldata without 0x": func(s map[string]any) { part(s, "transactionRequest")["data"] = "aabb" },
+		"calldata too long":   func(s map[string]any) { part(s, "transactionRequest")["data"] = "0x" + strings.Repeat("00", 65<<10) },
+		"no target":           func(s map[string]any) { delete(part(s, "transactionRequest"), "to") },
+		"target no address":   func(s map[string]any) { part(s, "transactionRequest")["to"] = "0x1234" },
 		"target misspelt": func(s map[string]any) {
-			in(s, "transactionRequest")["to"] = "0x1231dEB6f5749EF6cE6943a275A1D3E7486F4EaE"
+			part(s, "transactionRequest")["to"] = "0x1231dEB6f5749EF6cE6943a275A1D3E7486F4EaE"
 		},
-		"no chain":            func(s map[string]any) { delete(in(s, "transactionRequest"), "chainId") },
-		"value negative":      func(s map[string]any) { in(s, "transactionRequest")["value"] = "-1" },
-		"value too long":      func(s map[string]any) { in(s, "transactionRequest")["value"] = "0x1" + strings.Repeat("0", 64) },
-		"value with sign":     func(s map[string]any) { in(s, "transactionRequest")["value"] = "0x-1" },
-		"value a number":      func(s map[string]any) { in(s, "transactionRequest")["value"] = 0 },
-		"amount fraction":     func(s map[string]any) { in(s, "action")["fromAmount"] = "1.5" },
-		"amount a number":     func(s map[string]any) { in(s, "action")["fromAmount"] = 15 },
-		"amount too long":     func(s map[string]any) { in(s, "action")["fromAmount"] = strings.Repeat("9", 79) },
-		"amount over a word":  func(s map[string]any) { in(s, "action")["fromAmount"] = strings.Repeat("9", 78) },
-		"no amount":           func(s map[string]any) { delete(in(s, "action"), "fromAmount") },
-		"other source chain":  func(s map[string]any) { in(s, "action")["fromChainId"] = 1 },
-		"other source token":  func(s map[string]any) { in(s, "action", "fromToken")["address"] = lifitest.Thief.String() },
-		"other target chain":  func(s map[string]any) { in(s, "action")["toChainId"] = 1 },
-		"other target token":  func(s map[string]any) { in(s, "action", "toToken")["address"] = lifitest.Thief.String() },
-		"approval no address": func(s map[string]any) { in(s, "estimate")["approvalAddress"] = "everyone" },
+		"no chain":            func(s map[string]any) { delete(part(s, "transactionRequest"), "chainId") },
+		"value negative":      func(s map[string]any) { part(s, "transactionRequest")["value"] = "-1" },
+		"value too long":      func(s map[string]any) { part(s, "transactionRequest")["value"] = "0x1" + strings.Repeat("0", 64) },
+		"value with sign":     func(s map[string]any) { part(s, "transactionRequest")["value"] = "0x-1" },
+		"value a number":      func(s map[string]any) { part(s, "transactionRequest")["value"] = 0 },
+		"amount fraction":     func(s map[string]any) { part(s, "action")["fromAmount"] = "1.5" },
+		"amount a number":     func(s map[string]any) { part(s, "action")["fromAmount"] = 15 },
+		"amount too long":     func(s map[string]any) { part(s, "action")["fromAmount"] = strings.Repeat("9", 79) },
+		"amount over a word":  func(s map[string]any) { part(s, "action")["fromAmount"] = strings.Repeat("9", 78) },
+		"no amount":           func(s map[string]any) { delete(part(s, "action"), "fromAmount") },
+		"other source chain":  func(s map[string]any) { part(s, "action")["fromChainId"] = 1 },
+		"other source token":  func(s map[string]any) { part(s, "action", "fromToken")["address"] = lifitest.Thief.String() },
+		"other target chain":  func(s map[string]any) { part(s, "action")["toChainId"] = 1 },
+		"other target token":  func(s map[string]any) { part(s, "action", "toToken")["address"] = lifitest.Thief.String() },
+		"approval no address": func(s map[string]any) { part(s, "estimate")["approvalAddress"] = "everyone" },
 	} {
 		if step, err := mangled(t, change); kindOfFault(err) != fault.Unavailable {
 			t.Errorf("%s: %+v, %v", name, step.Transaction, err)
@@ -315,6 +319,24 @@ func TestConfigurationIsChecked(t *testing.T) {
 		if _, err := lifi.NewClient(lifi.Config{BaseURL: base}); err != nil {
 			t.Errorf("%s: %v", base, err)
 		}
+	}
+}
+
+// toAmount may be what is guaranteed, or what is aimed at.
+func TestSwapsThatOnlyAimAreAskedForMore(t *testing.T) {
+	r := newRig(t)
+	s := scene{name: "aims", from: "USDT-matic", to: "USDCn-matic", b: lifitest.Behaviour{Aims: 50}}
+	in, step := r.ask(t, s)
+	if n := r.router.Asked(swapPath); n != 2 {
+		t.Errorf("%d questions", n)
+	}
+	if got := refusals(r.table.Verify(in, step.Transaction, approvals(t, in, step.FromAmount), now)); got != nil {
+		t.Errorf("refused by %v", got)
+	}
+	s.b.Aims = 200 // more than the slippage that was allowed
+	in, step = r.ask(t, s)
+	if got := refusals(r.table.Verify(in, step.Transaction, nil, now)); !slices.Equal(got, []string{lifi.CheckOutput}) || r.router.Asked(swapPath) != 4 {
+		t.Errorf("refused by %v after %d questions", got, r.router.Asked(swapPath))
 	}
 }
 

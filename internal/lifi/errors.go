@@ -75,11 +75,7 @@ func (e *Error) again() bool {
 // errAnswer is an answer that cannot be one.
 var errAnswer = errors.New("the routing service's answer makes no sense")
 
-// toFault says what a caller can do about an error.
-//
-// Faults: NotFound "no_route" if nothing is offered; Limited "routing_limited";
-// Invalid "route_invalid" if the service will never take the question;
-// Unavailable "routing_unavailable" for all the rest.
+// toFault says what a caller can do about an error, in the words of Client.
 func toFault(err error) error {
 	var e *Error
 	if errors.As(err, &e) {

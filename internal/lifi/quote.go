@@ -67,10 +67,11 @@ type wireCallsQuestion struct {
 
 // Quote asks for a route that does what the intent says: between two chains
 // POST /quote/contractCalls with the fee proxy's call as the only one, on one
-// chain GET /quote/toAmount to the payer. The answer is not verified.
+// chain GET /quote/toAmount to the payer, a second time if the first offer only
+// aims at the amount. The answer is not verified.
 //
-// Faults: those of toFault; Invalid "route_invalid" for an intent that nothing
-// is pinned for.
+// Faults: see Client; Invalid "route_invalid" also for an intent that nothing is
+// pinned for.
 func (c *Client) Quote(ctx context.Context, in Intent) (Step, error) {
 	if err := in.check(c.table); err != nil {
 		return Step{}, fault.New(fault.Invalid, "route_invalid", "This payment cannot be made this way.").Because(err)
@@ -84,9 +85,13 @@ func (c *Client) Quote(ctx context.Context, in Intent) (Step, error) {
 		}
 		q.body = body
 	} else {
-		q.query = c.swapQuestion(in)
+		q.query = c.swapQuestion(in, in.Required())
 	}
 	step, err := c.step(ctx, q)
+	if err == nil && !in.Crosses() && c.fallsShort(in, step) {
+		q.query = c.swapQuestion(in, c.aboveSlippage(in.Required()))
+		step, err = c.step(ctx, q)
+	}
 	if err != nil {
 		return Step{}, err
 	}
@@ -121,12 +126,27 @@ func (c *Client) callsQuestion(in Intent) ([]byte, error) {
 	return body, nil
 }
 
-func (c *Client) swapQuestion(in Intent) url.Values {
+// fallsShort reports whether an exchange aims at what is required instead of
+// guaranteeing it. LI.FI does not document which of the two toAmount means.
+func (c *Client) fallsShort(in Intent, step Step) bool {
+	call, err := DecodeCall(step.Transaction.Data)
+	return err == nil && call.Swap != nil && call.Swap.MinAmountOut.Cmp(in.Required()) < 0
+}
+
+// aboveSlippage is an amount that is still v after all the slippage allowed.
+func (c *Client) aboveSlippage(v *big.Int) *big.Int {
+	rest := big.NewInt(10_000 - int64(c.slippage))
+	up := new(big.Int).Mul(v, big.NewInt(10_000))
+	up.Add(up, rest).Sub(up, big.NewInt(1))
+	return up.Quo(up, rest)
+}
+
+func (c *Client) swapQuestion(in Intent, amount *big.Int) url.Values {
 	q := url.Values{
 		"fromChain": {id(in.From.Chain)}, "fromToken": {in.From.Address.String()},
 		"toChain": {id(in.To.Chain)}, "toToken": {in.To.Address.String()},
 		"fromAddress": {in.Payer.String()}, "toAddress": {in.Payer.String()},
-		"toAmount": {in.Required().String()}, "slippage": {c.slippageText()},
+		"toAmount": {amount.String()}, "slippage": {c.slippageText()},
 		"allowExchanges": c.exchanges,
 	}
 	if c.integrator != "" {
@@ -147,7 +167,7 @@ const maxRawStep = 512 << 10
 // and maybe other amounts, so the answer must be verified again. raw is a
 // Step's Raw, or what a caller kept of it.
 //
-// Faults: those of toFault.
+// Faults: see Client.
 func (c *Client) StepTransaction(ctx context.Context, raw []byte) (Step, error) {
 	if len(raw) > maxRawStep || jsontext.Value(raw).Kind() != '{' || !jsontext.Value(raw).IsValid() {
 		return Step{}, toFault(&Error{Code: CodeValidation, Message: "not a step"})

@@ -3,6 +3,9 @@ package lifi_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -188,6 +191,48 @@ func TestTooManyIsBelieved(t *testing.T) {
 			t.Errorf("a minute later: %v", err)
 		}
 	})
+}
+
+// What the headers say is how long to wait, in any of their spellings.
+func TestHeadersOfLimitsAreRead(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		header map[string]string
+		wait   time.Duration // until the next question is put; zero for at once
+	}{
+		{429, map[string]string{"ratelimit-reset": "90"}, 90 * time.Second},
+		{429, map[string]string{"retry-after": "30"}, 30 * time.Second},
+		{429, map[string]string{"ratelimit-reset": "90", "retry-after": "30"}, 90 * time.Second},
+		{429, map[string]string{"ratelimit-reset": "0"}, time.Second},
+		{429, map[string]string{"ratelimit-reset": "99999999"}, 2 * time.Hour}, // no window is longer
+		{429, map[string]string{"retry-after": "soon"}, time.Minute},
+		{429, map[string]string{"ratelimit-reset": strconv.FormatInt(now.Add(40*time.Second).Unix(), 10)}, 40 * time.Second},
+		{200, map[string]string{"ratelimit-remaining": "0", "ratelimit-reset": "7200"}, 2 * time.Hour},
+		{200, map[string]string{"ratelimit-remaining": "0"}, 0},
+		{200, map[string]string{"ratelimit-remaining": "-1", "ratelimit-reset": "10"}, 0},
+		{200, map[string]string{"ratelimit-remaining": "5", "ratelimit-reset": "10"}, 0},
+	} {
+		asked, at := 0, now
+		client := answers(t, lifi.Config{Now: func() time.Time { return at }}, func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			for name, value := range c.header {
+				w.Header().Set(name, value)
+			}
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, `{"status":"PENDING"}`)
+		})
+		_, _ = client.Status(t.Context(), sent)
+		at = at.Add(max(0, c.wait-time.Second))
+		_, err := client.Status(t.Context(), sent)
+		if c.wait > time.Second && (kindOfFault(err) != fault.Limited || asked != 1) {
+			t.Errorf("%d %v: %v, %d questions a second before", c.status, c.header, err, asked)
+		}
+		at = at.Add(time.Second)
+		before := asked
+		if _, _ = client.Status(t.Context(), sent); asked != before+1 {
+			t.Errorf("%d %v: not asked after %s", c.status, c.header, c.wait)
+		}
+	}
 }
 
 // Many at once use no more than there is.

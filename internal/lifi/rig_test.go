@@ -116,7 +116,7 @@ type rig struct {
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	clock := func() time.Time { return now }
-	r := &rig{router: lifitest.New(lifitest.Options{Now: clock}), table: lifi.Pinned()}
+	r := &rig{router: lifitest.New(lifitest.Options{Now: clock})}
 	server, err := lifitest.Serve(r.router)
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +130,7 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.client.Close)
+	r.table = r.client.Table()
 	return r
 }
 

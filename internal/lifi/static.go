@@ -59,7 +59,7 @@ func (t Tools) Connected(key string, from, to asset.ChainID) bool {
 }
 
 // Chains returns the EVM chains the service knows, kept for an hour.
-// Faults: those of toFault.
+// Faults: see Client.
 func (c *Client) Chains(ctx context.Context) ([]Chain, error) {
 	return c.chains.get(ctx, c.now, func(ctx context.Context) ([]Chain, error) {
 		var w struct {
@@ -87,7 +87,7 @@ func (c *Client) Chains(ctx context.Context) ([]Chain, error) {
 }
 
 // Tools returns the bridges and exchanges, kept for an hour.
-// Faults: those of toFault.
+// Faults: see Client.
 func (c *Client) Tools(ctx context.Context) (Tools, error) {
 	return c.tools.get(ctx, c.now, func(ctx context.Context) (Tools, error) {
 		var w struct {
@@ -137,7 +137,7 @@ const (
 )
 
 // Tokens returns what the service knows of one chain's tokens, kept for ten
-// minutes. Faults: those of toFault.
+// minutes. Faults: see Client.
 func (c *Client) Tokens(ctx context.Context, chain asset.ChainID) ([]Token, error) {
 	return c.tokensOf(chain).get(ctx, c.now, func(ctx context.Context) ([]Token, error) {
 		var w struct {
@@ -197,7 +197,7 @@ func (e *PinError) Error() string {
 // an error that is a *PinError must stop offering routes: a new contract may be
 // honest, but nobody here has read it.
 //
-// Faults beside that: those of toFault.
+// Faults beside that: see Client.
 func (c *Client) CheckPins(ctx context.Context) error {
 	chains, err := c.Chains(ctx)
 	if err != nil {

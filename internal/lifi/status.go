@@ -123,7 +123,7 @@ type StatusQuery struct {
 // Status asks how far a transfer is. A transfer that LI.FI does not know, as
 // for some seconds after it was sent, is StateNotFound and no error.
 //
-// Faults: those of toFault; Invalid "route_invalid" for a hash that is none.
+// Faults: see Client; Invalid "route_invalid" for a hash that is none.
 func (c *Client) Status(ctx context.Context, q StatusQuery) (Status, error) {
 	if !isHash(q.TxHash) {
 		return Status{}, toFault(&Error{Code: CodeValidation, Message: "not a transaction hash"})

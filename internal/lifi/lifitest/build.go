@@ -161,9 +161,10 @@ func (d *draft) compose() error {
 		return err
 	}
 	if d.bridge == "" {
+		least := new(big.Int).Sub(d.q.amount, d.b.Aims.Of(d.q.amount))
 		d.call = lifi.Call{Selector: lifi.SwapMultiple, Swaps: swaps, Swap: &lifi.GenericSwap{
 			TransactionID: d.txID, Integrator: "sandbox", Referrer: "0x0000000000000000000000000000000000000000",
-			Receiver: d.q.payer, MinAmountOut: d.q.amount,
+			Receiver: d.q.payer, MinAmountOut: least,
 		}}
 		if len(swaps) == 1 {
 			d.call.Selector = lifi.SwapSingle

@@ -218,7 +218,7 @@ func sourceLies() []Lie {
 		dex("dex.tokenOut", func(x *lifi.DEXCall) { x.TokenOut = Thief }),
 		{Name: "swap.receiver", About: Swaps, Refuses: []string{lifi.CheckReceiver}, Call: func(c *lifi.Call) { c.Swap.Receiver = Thief }},
 		{Name: "swap.minAmountOut", About: Swaps, Refuses: []string{lifi.CheckOutput}, Call: func(c *lifi.Call) {
-			c.Swap.MinAmountOut = less(c.Swap.MinAmountOut)
+			c.Swap.MinAmountOut = half(c.Swap.MinAmountOut)
 		}},
 		{Name: "swap.minAmountOut zero", About: Swaps, Refuses: []string{lifi.CheckOutput}, Call: func(c *lifi.Call) { c.Swap.MinAmountOut = new(big.Int) }},
 	}
