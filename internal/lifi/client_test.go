@@ -202,9 +202,12 @@ func part(step map[string]any, path ...string) map[string]any {
 
 func TestStepsAreReadStrictlyEnough(t *testing.T) {
 	for name, change := range map[string]func(map[string]any){
-		"unknown field":  func(s map[string]any) { s["new"] = map[string]any{"a": 1} },
-		"unknown kinds":  func(s map[string]any) { s["type"], s["tool"] = "teleport", "newBridge" },
-		"no estimate":    func(s map[string]any) { part(s, "estimate")["toAmount"] = nil; delete(part(s, "estimate"), "toAmountMin") },
+		"unknown field": func(s map[string]any) { s["new"] = map[string]any{"a": 1} },
+		"unknown kinds": func(s map[string]any) { s["type"], s["tool"] = "teleport", "newBridge" },
+		"no estimate": func(s map[string]any) {
+			part(s, "estimate")["toAmount"] = nil
+			delete(part(s, "estimate"), "toAmountMin")
+		},
 		"decimal value":  func(s map[string]any) { part(s, "transactionRequest")["value"] = "0" },
 		"no value":       func(s map[string]any) { delete(part(s, "transactionRequest"), "value") },
 		"lower case":     func(s map[string]any) { lower(part(s, "transactionRequest"), "to") },
