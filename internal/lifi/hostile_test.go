@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,9 @@ func TestEveryLieIsRefusedByItsOwnCheck(t *testing.T) {
 			checks := r.table.Verify(in, step.Transaction, approve, now)
 			if got := refusals(checks); !slices.Equal(got, lie.Refuses) {
 				t.Errorf("%s: %s: refused by %v, want %v: %v", s.name, lie.Name, got, lie.Refuses, checks)
+			}
+			if slices.Contains(lie.Refuses, lifi.CheckCalldata) && !strings.HasPrefix(why(checks, lifi.CheckCalldata), "Calldata: ") {
+				t.Errorf("%s: %s: %s", s.name, lie.Name, why(checks, lifi.CheckCalldata))
 			}
 		}
 		s.b.Lie = ""

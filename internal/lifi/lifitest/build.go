@@ -136,11 +136,14 @@ func (d *draft) price() {
 	}
 }
 
+// maxCost is half of what goes in: more is no price.
+const maxCost = 5000
+
 func (d *draft) cost() uint16 {
 	if d.b.Cost == 0 {
 		return 10
 	}
-	return uint16(d.b.Cost)
+	return min(uint16(d.b.Cost), maxCost)
 }
 
 // ceil is v*num/den, rounded up.

@@ -52,6 +52,9 @@ func (w wireBehaviour) parse() (Behaviour, error) {
 	if w.Lie != "" && !slices.ContainsFunc(Lies(), func(l Lie) bool { return l.Name == w.Lie }) {
 		return b, fmt.Errorf("no lie is called %q", w.Lie)
 	}
+	if w.Cost > maxCost || w.Aims > maxCost {
+		return b, fmt.Errorf("more than %d basis points", maxCost)
+	}
 	if f := b.Fail.Status; f != 0 && (f < 300 || f > 599) {
 		return b, fmt.Errorf("status %d is no failure", f)
 	}

@@ -46,7 +46,7 @@ func TestTheRouterObeys(t *testing.T) {
 	if w := command(t, control, "PUT", `{}`); w.Code != http.StatusNoContent || chains() != 200 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	for _, body := range []string{``, `[]`, `{"lie":"the moon"}`, `{"dely":"1s"}`, `{"delay":"soon"}`, `{"age":"-1s"}`, `{"diamond":"0x12"}`, `{"fail":{"status":200}}`} {
+	for _, body := range []string{``, `[]`, `{"lie":"the moon"}`, `{"dely":"1s"}`, `{"delay":"soon"}`, `{"age":"-1s"}`, `{"diamond":"0x12"}`, `{"fail":{"status":200}}`, `{"cost":5001}`} {
 		if w := command(t, control, "PUT", body); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: %d", body, w.Code)
 		}

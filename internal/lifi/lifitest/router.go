@@ -33,7 +33,7 @@ type Options struct {
 type Behaviour struct {
 	Delay    time.Duration     // before each answer
 	Bridge   string            // offered instead of the preferred one, if it is allowed
-	Cost     money.BasisPoints // what bridge or exchange takes; 10 if zero
+	Cost     money.BasisPoints // what the bridge takes; 10 if zero, at most 5000
 	Aims     money.BasisPoints // swaps guarantee that much less than was asked for
 	NoFeeLeg bool              // quotes without LI.FI's fee, by the functions without source swaps
 	Age      time.Duration     // quotes are that old when they are made
