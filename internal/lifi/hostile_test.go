@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"quittance/internal/asset"
 	"quittance/internal/lifi"
 	"quittance/internal/lifi/lifitest"
 	"quittance/internal/official"
@@ -260,6 +261,25 @@ func TestCallsSayWhatTheyCost(t *testing.T) {
 		}
 		if call.Fees().Cmp(wantFee) != 0 || s.b.NoFeeLeg != (wantFee.Sign() == 0) {
 			t.Errorf("%s: fee legs take %v, announced are %v", s.name, call.Fees(), wantFee)
+		}
+	}
+}
+
+// The right amount of the wrong dollar is not the payment.
+func TestAnotherKnownAssetIsNotTheAskedOne(t *testing.T) {
+	r := newRig(t)
+	for _, c := range []struct {
+		from, to, asked asset.ID
+		want            []string
+	}{
+		{"USDCn-optimism", "USDT-optimism", "USDT0-optimism", []string{lifi.CheckReceiver}},
+		{"USDC-arbitrum-one", "USDC-base", "USDT-base", []string{lifi.CheckReceiver, lifi.CheckPayment}},
+	} {
+		in, step := r.ask(t, scene{name: "another asset", from: c.from, to: c.to})
+		in.To = token(t, c.asked)
+		in.Payment.Token = in.To.Address
+		if got := refusals(r.table.Verify(in, step.Transaction, nil, now)); !slices.Equal(got, c.want) {
+			t.Errorf("%s instead of %s: refused by %v, want %v", c.to, c.asked, got, c.want)
 		}
 	}
 }
