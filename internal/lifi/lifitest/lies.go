@@ -29,9 +29,10 @@ const (
 	AcrossScaled   Trait = "across after source swaps, between different decimals"
 	StargateScaled Trait = "stargate between different decimals"
 
-	Swaps   Trait = "swaps on one chain"
-	FeeLegs Trait = "routes with a fee leg"
-	DEXLegs Trait = "routes with an exchange"
+	Swaps     Trait = "swaps on one chain"
+	FeeLegs   Trait = "routes with a fee leg"
+	DEXLegs   Trait = "routes with an exchange"
+	FeeAndDEX Trait = "routes with an exchange after a fee leg"
 )
 
 // Lie changes one thing in an honest route so that it costs the payer or the
@@ -75,6 +76,8 @@ func (l Lie) applies(d *draft) bool {
 		return !d.b.NoFeeLeg
 	case DEXLegs:
 		return d.exchanges()
+	case FeeAndDEX:
+		return d.exchanges() && !d.b.NoFeeLeg
 	}
 	return true
 }
@@ -212,6 +215,18 @@ func sourceLies() []Lie {
 				c.Selector = lifi.SwapMultiple
 			}
 		}),
+		legs("dex takes half", FeeAndDEX, func(c *lifi.Call) {
+			last(c).FromAmount = half(last(c).FromAmount)
+			exchange(last(c), func(x *lifi.DEXCall) { x.AmountIn = last(c).FromAmount })
+		}),
+		{Name: "dex gives an unknown asset", About: Swaps, Refuses: []string{lifi.CheckSource, lifi.CheckReceiver}, Call: func(c *lifi.Call) {
+			last(c).ReceivingAsset = Thief
+			exchange(last(c), func(x *lifi.DEXCall) { x.TokenOut = Thief })
+		}},
+		{Name: "dex gives what it takes", About: Swaps, Refuses: []string{lifi.CheckSource, lifi.CheckReceiver}, Call: func(c *lifi.Call) {
+			last(c).ReceivingAsset = last(c).SendingAsset
+			exchange(last(c), func(x *lifi.DEXCall) { x.TokenOut = x.TokenIn })
+		}},
 		dex("dex.to", func(x *lifi.DEXCall) { x.To = Thief }),
 		dex("dex.tokenIn", func(x *lifi.DEXCall) { x.TokenIn = Thief }),
 		dex("dex.amountIn", func(x *lifi.DEXCall) { x.AmountIn = half(x.AmountIn) }),
@@ -221,6 +236,18 @@ func sourceLies() []Lie {
 			c.Swap.MinAmountOut = half(c.Swap.MinAmountOut)
 		}},
 		{Name: "swap.minAmountOut zero", About: Swaps, Refuses: []string{lifi.CheckOutput}, Call: func(c *lifi.Call) { c.Swap.MinAmountOut = new(big.Int) }},
+	}
+}
+
+// exchange changes what an exchange's leg says to the DEX.
+func exchange(leg *lifi.SwapData, lie func(*lifi.DEXCall)) {
+	x, err := lifi.DecodeDEXCall(leg.CallData)
+	if err != nil {
+		return // the router built it: it can be read
+	}
+	lie(&x)
+	if data, err := x.Encode(); err == nil {
+		leg.CallData = data
 	}
 }
 
