@@ -77,6 +77,9 @@ func TestEveryLieIsRefusedByItsOwnCheck(t *testing.T) {
 			if got := refusals(checks); !slices.Equal(got, lie.Refuses) {
 				t.Errorf("%s: %s: refused by %v, want %v: %v", s.name, lie.Name, got, lie.Refuses, checks)
 			}
+			if word := paymentWords[lie.Name]; !strings.Contains(why(checks, lifi.CheckPayment), word) {
+				t.Errorf("%s: %s does not name the %s", lie.Name, why(checks, lifi.CheckPayment), word)
+			}
 			if slices.Contains(lie.Refuses, lifi.CheckCalldata) && !strings.HasPrefix(why(checks, lifi.CheckCalldata), "Calldata: ") {
 				t.Errorf("%s: %s: %s", s.name, lie.Name, why(checks, lifi.CheckCalldata))
 			}
@@ -92,6 +95,13 @@ func TestEveryLieIsRefusedByItsOwnCheck(t *testing.T) {
 		t.Errorf("only %d lies", len(told))
 	}
 	t.Logf("%d lies", len(told))
+}
+
+// paymentWords are in the reasons of lies about the payment itself: it is
+// compared as bytes, and people are told which field it is.
+var paymentWords = map[string]string{
+	"payment.token": "token of the payment", "payment.payee": "payee", "payment.amount": "amount differs", "payment.reference": "payment reference",
+	"payment.fee": "fee differs", "payment.feeAddress": "fee address",
 }
 
 func TestNamesOfLiesAreUnique(t *testing.T) {

@@ -217,5 +217,5 @@ func (v *verifier) payment(data []byte) {
 	same(v, CheckPayment, "payment reference", p.Reference, got.Reference)
 	sameAmount(v, CheckPayment, "fee", p.Fee, got.Fee)
 	same(v, CheckPayment, "fee address", p.FeePayee, got.FeePayee)
-	v.set(CheckPayment, "The payment on arrival is not the one agreed to.")
+	v.set(CheckPayment, "The payment on arrival is not the one agreed to.") // whatever it is that differs
 }

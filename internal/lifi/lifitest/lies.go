@@ -215,6 +215,8 @@ func sourceLies() []Lie {
 				c.Selector = lifi.SwapMultiple
 			}
 		}),
+		legs("dex is a transfer", DEXLegs, func(c *lifi.Call) { last(c).CallData = append([]byte{0xa9, 0x05, 0x9c, 0xbb}, last(c).CallData[4:]...) }),
+		legs("dex with trailing bytes", DEXLegs, func(c *lifi.Call) { last(c).CallData = append(bytes.Clone(last(c).CallData), 0) }),
 		legs("dex takes half", FeeAndDEX, func(c *lifi.Call) {
 			last(c).FromAmount = half(last(c).FromAmount)
 			exchange(last(c), func(x *lifi.DEXCall) { x.AmountIn = last(c).FromAmount })
@@ -332,6 +334,10 @@ func stargateLies() []Lie {
 			s.ExtraOptions = append(append([]byte{0, 3}, drop...), append(make([]byte, 12), Thief[:]...)...)
 		}),
 		lie("stargate.extraOptions without gas", lifi.CheckBridge, func(s *lifi.StargateData) { s.ExtraOptions = composeOptions(20_000) }),
+		lie("stargate.extraOptions for another worker", lifi.CheckBridge, func(s *lifi.StargateData) {
+			s.ExtraOptions = bytes.Clone(s.ExtraOptions)
+			s.ExtraOptions[2] = 2
+		}),
 		lie("stargate.extraOptions of type 1", lifi.CheckBridge, func(s *lifi.StargateData) { s.ExtraOptions = []byte{0, 1} }),
 		lie("stargate.extraOptions cut", lifi.CheckBridge, func(s *lifi.StargateData) { s.ExtraOptions = s.ExtraOptions[:9] }),
 		lie("stargate.nativeFee", lifi.CheckValue, func(s *lifi.StargateData) { s.NativeFee = times(s.NativeFee, 1000) }),
