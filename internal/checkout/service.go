@@ -20,8 +20,10 @@ type Config struct {
 	Rails []rail.Rail
 	// Screener answers for payments that ask for screening, nil if none is set up.
 	Screener Screener
-	Window   time.Duration // how long a payment may be paid unless the draft says otherwise
-	Grace    time.Duration // how much later a block may still be in time
+	// Wallets reads what wallets hold, for the ways a payer can choose among.
+	Wallets Wallets
+	Window  time.Duration // how long a payment may be paid unless the draft says otherwise
+	Grace   time.Duration // how much later a block may still be in time
 	// Nudge asks the watcher of a chain to look at once. It must not block.
 	Nudge func(chain asset.ChainID)
 	Log   *slog.Logger
@@ -34,6 +36,7 @@ type Service struct {
 	book     *asset.Book
 	rails    []rail.Rail
 	screener Screener
+	wallets  Wallets
 	window   time.Duration
 	grace    time.Duration
 	nudge    func(asset.ChainID)
@@ -44,7 +47,7 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	s := &Service{
-		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, window: c.Window, grace: c.Grace,
+		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, window: c.Window, grace: c.Grace,
 		nudge: c.Nudge, log: c.Log, now: c.Now,
 	}
 	if s.window == 0 {
@@ -130,7 +133,7 @@ func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, p
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := Payable(p); err != nil {
+	if err := s.Payable(p); err != nil {
 		return p, nil, err
 	}
 	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
@@ -144,8 +147,7 @@ func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, p
 	if i < 0 {
 		return p, nil, fault.New(fault.NotFound, "no_route", "There is no such way to pay this.").At("option")
 	}
-	r := s.rails[slices.IndexFunc(s.rails, func(r rail.Rail) bool { return r.ID() == options[i].Rail })]
-	in, err := r.Prepare(ctx, p, options[i].ID, payer)
+	in, err := s.railOf(options[i]).Prepare(ctx, p, options[i].ID, payer)
 	if f := fault.From(err); f != nil && f.Code == CodeUnsafe {
 		if rerr := s.Refused(ctx, p.ID, f.Field, "server", f.Public); rerr != nil {
 			s.log.ErrorContext(ctx, "refused safety check not recorded", "payment", p.ID, "err", rerr)
@@ -161,6 +163,20 @@ func (s *Service) letIn(ctx context.Context, p *payment.Payment, wallet asset.Ad
 		return err
 	}
 	return a.Refusal()
+}
+
+// Payable tells why a payment cannot be paid now, nil if it can.
+//
+// Faults: those of the function Payable; Conflict "bridging" while a proven
+// transfer over a bridge is on its way: paying again would pay twice.
+func (s *Service) Payable(p *payment.Payment) error {
+	if err := Payable(p); err != nil {
+		return err
+	}
+	if _, ok := p.UnderWay(s.now()); ok {
+		return fault.New(fault.Conflict, "bridging", "The money for this payment is on its way from another network.")
+	}
+	return nil
 }
 
 // CodeUnsafe is the code of the fault that a refused safety check raises.

@@ -173,10 +173,45 @@ func Pinned() *Table {
 	return t
 }
 
+// The stand-ins of internal/sandbox/contracts, the same on both of its chains.
+const (
+	sandboxDiamond      = "0x5a4db0000000000000000000000000000000d1a0"
+	sandboxPermit2Proxy = "0x5a4db00000000000000000000000000000002a0c"
+	sandboxFeeForwarder = "0x5a4db000000000000000000000000000000000fe"
+	sandboxExecutor     = "0x5a4db00000000000000000000000000000000e7c"
+	sandboxReceiver     = "0x5a4db00000000000000000000000000000000acc"
+	sandboxDEX          = "0x5a4db00000000000000000000000000000000de0"
+)
+
+// Sandbox returns the table of the demo's chains: Across alone, and one
+// exchange.
+func Sandbox() *Table {
+	chains, tokens := asset.Sandbox()
+	registry := official.Default()
+	var networks []Network
+	for _, c := range chains {
+		proxy, _ := registry.Contract(c.ID, official.ERC20FeeProxy)
+		networks = append(networks, Network{
+			Chain: c.ID, Diamond: addr(sandboxDiamond), Permit2Proxy: addr(sandboxPermit2Proxy), FeeForwarder: addr(sandboxFeeForwarder),
+			Executor: addr(sandboxExecutor), ReceiverAcross: addr(sandboxReceiver), FeeProxy: proxy.Address,
+			DEXes: []asset.Address{addr(sandboxDEX)}, Stables: stablesOf(tokens, c.ID), MaxNativeFee: new(big.Int),
+		})
+	}
+	t, err := NewTable(networks)
+	if err != nil {
+		panic("lifi: " + err.Error()) // source text, checked by a test
+	}
+	return t
+}
+
 // stables are the dollar tokens of a chain in the asset table.
 func stables(chain asset.ChainID) []asset.Token {
 	_, tokens := asset.Real()
-	return slices.DeleteFunc(tokens, func(t asset.Token) bool {
+	return stablesOf(tokens, chain)
+}
+
+func stablesOf(all []asset.Token, chain asset.ChainID) []asset.Token {
+	return slices.DeleteFunc(slices.Clone(all), func(t asset.Token) bool {
 		return t.Chain != chain || !slices.Contains([]string{"USDC", "USDT", "USDT0"}, t.Symbol)
 	})
 }

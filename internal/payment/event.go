@@ -18,6 +18,8 @@ const (
 	EventExpired   EventKind = "expired"
 	EventCanceled  EventKind = "canceled"
 	EventFailed    EventKind = "failed"
+	EventBridging  EventKind = "bridging" // a transfer over a bridge has left the payer
+	EventBroken    EventKind = "broken"   // an attempt came to nothing, the payment goes on: FieldReason says why
 	EventUnsafe    EventKind = "unsafe"   // a safety check refused
 	EventRefunded  EventKind = "refunded" // value went back to the payer
 	EventUser      EventKind = "user"     // the payer's page told what the payer did
@@ -46,7 +48,8 @@ type Event struct {
 // The names of further facts in Event.Fields.
 const (
 	FieldWallet   = "wallet"   // EIP-55: of a rejected payer, or where a refund went
-	FieldReason   = "reason"   // why a wallet was rejected: "wallet_not_allowed", "screening_rejected"
+	FieldReason   = "reason"   // why a wallet was rejected: "wallet_not_allowed", "screening_rejected"; why an attempt came to nothing: "destination_call_failed", "source_transaction_failed"
+	FieldAsset    = "asset"    // asset.ID of a refund where it is not the request's
 	FieldAction   = "action"   // what the payer did: "connected", "sent", "approved"
 	FieldHash     = "hash"     // a wallet's account, hashed, where it must not be told
 	FieldOccurred = "occurred" // the page's own time, RFC 3339
@@ -58,9 +61,9 @@ const (
 // Announced reports whether the merchant is told of this kind of event.
 func (k EventKind) Announced() bool {
 	switch k {
-	case EventPartial, EventPaid, EventSurplus, EventLate, EventFailed, EventUnsafe, EventRefunded, EventUser, EventRejected:
+	case EventPartial, EventPaid, EventSurplus, EventLate, EventFailed, EventBroken, EventUnsafe, EventRefunded, EventUser, EventRejected:
 		return true
-	case EventCreated, EventAnnounced, EventSeen, EventReorged, EventExpired, EventCanceled:
+	case EventCreated, EventAnnounced, EventBridging, EventSeen, EventReorged, EventExpired, EventCanceled:
 		return false
 	}
 	panic("payment: unknown event kind " + k)

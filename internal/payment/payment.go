@@ -160,6 +160,16 @@ type Evidence struct {
 	Tx        string
 	LogIndex  uint
 	Payer     string // EIP-55, "" if not known
+	Source    Source // zero for money that came directly
+}
+
+// Source says where money came from that a bridge brought.
+type Source struct {
+	Route  string // the bridge transfer's id, 0x and 64 hex digits
+	Chain  asset.ChainID
+	Tx     string   // on Chain; "" while nobody told us
+	Asset  asset.ID // what the payer gave; "" likewise
+	Amount *big.Int // base units of Asset; nil likewise
 }
 
 // AttemptStage says how an attempt stands.
@@ -168,6 +178,7 @@ type AttemptStage string
 // The stages of an attempt.
 const (
 	Announced AttemptStage = "announced" // the payer's side told us; nothing is proven
+	Proven    AttemptStage = "proven"    // its transaction is on its chain and pays this; the bridge acts
 	Executed  AttemptStage = "executed"  // it happened; the transfer is what counts
 	Abandoned AttemptStage = "abandoned" // it failed or can no longer happen
 )
@@ -186,4 +197,45 @@ type Attempt struct {
 	Reason  string    // why it was abandoned, for people and webhooks
 	Until   time.Time // deadline after which it can no longer happen, zero if none
 	At      time.Time
+	Route   *Route // what a bridge transfer carries, nil for others
+}
+
+// Route is a transfer over a bridge: what left the payer, and what the bridge
+// says of it, which is news and no evidence.
+type Route struct {
+	ID       string        `json:"id"` // 0x and 64 hex digits: names it on the destination; "" until proven
+	From     asset.ID      `json:"from"`
+	Amount   *big.Int      `json:"amount"` // base units of From that left the payer, nil until proven
+	To       asset.ChainID `json:"to"`
+	Tool     string        `json:"tool"` // "across", "stargateV2"
+	Expect   time.Duration `json:"expect"`
+	SentAt   time.Time     `json:"sentAt"` // the block's time, zero until proven
+	Progress Progress      `json:"progress"`
+	Tx       string        `json:"tx"` // of the arrival, recovery or refund, "" if not known
+}
+
+// Progress is how far a bridge transfer is. The words go over wires.
+type Progress string
+
+// The kinds of progress.
+const (
+	Sent      Progress = "sent"      // announced: its chain has not shown it yet
+	Bridging  Progress = "bridging"  // left the payer
+	Arrived   Progress = "arrived"   // the bridge says so; the payment's event is what counts
+	Refunding Progress = "refunding" // the bridge is giving it back
+	Refunded  Progress = "refunded"  // the payer has it again, where he sent it from
+	Recovered Progress = "recovered" // the payer has it on the payment's chain: the payment itself failed there
+	Broken    Progress = "broken"    // its transaction failed: nothing left the payer
+	Unknown   Progress = "unknown"   // no such transaction, or none that pays this
+)
+
+// UnderWay returns the newest transfer over a bridge that was proven and has not
+// ended, unless more time than until has passed: its money is on its way.
+func (p *Payment) UnderWay(now time.Time) (Attempt, bool) {
+	for i := len(p.Attempts) - 1; i >= 0; i-- {
+		if a := p.Attempts[i]; a.Stage == Proven && (a.Until.IsZero() || now.Before(a.Until)) {
+			return a, true
+		}
+	}
+	return Attempt{}, false
 }

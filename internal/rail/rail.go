@@ -53,12 +53,61 @@ type Naming interface {
 	Name(p *payment.Payment, r *payment.Request) error
 }
 
+// Pricer is implemented by rails whose ways have a price that has to be asked
+// for.
+type Pricer interface {
+	// Price returns the option with what it costs this payer now. What was offered
+	// is kept for Prepare, as long as it is fresh.
+	//
+	// Faults: as Rail.Prepare; NotFound "no_route" if nobody offers this way.
+	Price(ctx context.Context, p *payment.Payment, optionID string, payer Payer) (Option, error)
+}
+
+// Explainer is implemented by rails that may have to leave ways out which a
+// payer could expect.
+type Explainer interface {
+	// Missing says what is left out and why. It asks nobody.
+	Missing(ctx context.Context, p *payment.Payment) []Missing
+}
+
+// Missing is a way to pay that is not offered, or all of a rail.
+type Missing struct {
+	Chain asset.ChainID // 0 for all but the payment's own
+	Asset asset.ID      // "" for all of the chain
+	Code  string        // stable: "routing_unavailable", "routing_off", "amount_too_small", "no_bridge"
+	Why   string        // one sentence for the payer
+}
+
+// RouteType says what kind of way an option is. The words are the Request API's.
+type RouteType string
+
+// The types of ways.
+const (
+	SameChain  RouteType = "samechain"            // the payment's own asset on its own chain
+	Conversion RouteType = "samechain_conversion" // another asset of the payment's chain, exchanged first
+	Crosschain RouteType = "crosschain"           // from another chain, over a bridge
+)
+
 // Option is one concrete way to pay: a route the payer may choose.
 type Option struct {
-	ID    string // stable for the payment's life: "evmref:base:USDC-base", "evmref:base:batch"
+	ID    string // stable for the payment's life: "evmref:base:USDC-base", "evmref:base:batch", "crosschain:matic:USDT-matic"
 	Rail  ID
-	Chain asset.ChainID
-	Costs []Cost // what the payer gives, fees of the route included, gas not; one for each asset
+	Type  RouteType
+	Chain asset.ChainID // where the payer signs
+	Costs []Cost        // what the payer gives, fees of the route included, gas not; one for each asset
+
+	// Spender is the contract that pulls the first cost, zero for native currency.
+	Spender asset.Address
+	// Estimated tells that Costs is what the way takes at most, and that only a
+	// Pricer can tell more.
+	Estimated bool
+	// Least is what the payer must hold at the least for a price to be worth asking
+	// for, nil if Costs says it all.
+	Least *big.Int
+	// Fee is the part of the first cost that the way itself takes, nil for none.
+	Fee *big.Int
+	// Duration is how long the money is under way, 0 where the next block has it.
+	Duration time.Duration
 }
 
 // Cost is an amount of one asset.
@@ -77,6 +126,31 @@ type Calls struct {
 	Steps  []Call
 	Funds  Funds
 	Checks []Check
+	Route  *Route // nil for the payment's own asset on its own chain
+}
+
+// Route is what is known of calls that go over a bridge or an exchange.
+type Route struct {
+	Type           RouteType
+	Tool, ToolName string // the bridge or exchange: "across", "Across"
+	Give           Cost   // what leaves the payer
+	Arrives        Cost   // what is sure to arrive at the payment, by the calldata
+	Fee            *big.Int
+	// Fees are the parts of Fee that are known by name, for display.
+	Fees      []NamedCost
+	FetchedAt time.Time
+	// ExpiresAt is when the offer is stale and must be asked for anew.
+	ExpiresAt time.Time
+	// Deadline is when the contracts refuse the calldata, zero if they never do.
+	Deadline time.Time
+	Duration time.Duration // until the payee has it
+	Raw      []byte        // the routing service's step as JSON, for having it stamped anew
+}
+
+// NamedCost is a cost with its name.
+type NamedCost struct {
+	Name string
+	Cost
 }
 
 func (*Calls) instruction() {}
@@ -88,6 +162,7 @@ type CallKind string
 const (
 	Reset   CallKind = "reset"   // sets an allowance to zero, for tokens that demand it first
 	Approve CallKind = "approve" // allows the official contract exactly what is needed
+	Swap    CallKind = "swap"    // exchanges what the payer has for what is due, into the payer's own wallet
 	Pay     CallKind = "pay"     // moves the money
 )
 
@@ -175,4 +250,16 @@ type Sighting struct {
 	Contract asset.Address // who emitted the event
 	At       time.Time     // the block's time
 	Evidence payment.Evidence
+}
+
+// Recovery is evidence that a bridge delivered money whose payment on the
+// destination failed: To has it, and the payment does not.
+type Recovery struct {
+	Route  string // the transfer's id, 0x and 64 hex digits
+	Chain  asset.ChainID
+	Token  asset.Address
+	To     asset.Address
+	Amount *big.Int // base units
+	Tx     string
+	At     time.Time // the block's time
 }

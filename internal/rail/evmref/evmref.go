@@ -96,7 +96,12 @@ func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rai
 	for i, n := range d.needs {
 		costs[i] = rail.Cost{Asset: n.token.ID, Amount: n.Hold}
 	}
-	return []rail.Option{{ID: d.option, Rail: ID, Chain: d.chain, Costs: costs}}, nil
+	o := rail.Option{ID: d.option, Rail: ID, Type: rail.SameChain, Chain: d.chain, Costs: costs}
+	if !d.needs[0].token.Native {
+		target, _ := r.registry.Contract(d.chain, d.kinds[0]) // debt made sure of it
+		o.Spender = target.Address
+	}
+	return []rail.Option{o}, nil
 }
 
 // Guard proves the target before a wallet is connected: the calls are built,

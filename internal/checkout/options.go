@@ -1,0 +1,230 @@
+package checkout
+
+import (
+	"cmp"
+	"context"
+	"math/big"
+	"slices"
+	"sync"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+// Wallets reads what wallets hold.
+type Wallets interface {
+	// Holdings asks a chain once, in one round trip, for a wallet's native currency
+	// and, in the questions' order, for its balances and allowances.
+	Holdings(ctx context.Context, wallet asset.Address, chain asset.ChainID, questions []HoldingQuestion) (Holdings, error)
+}
+
+// HoldingQuestion is a token and the contract that would pull it.
+type HoldingQuestion struct {
+	Token   asset.Token
+	Spender asset.Address // zero if no allowance is asked for
+}
+
+// Holdings is what a wallet has on one chain, in base units.
+type Holdings struct {
+	Native *big.Int // wei
+	Tokens []TokenHolding
+}
+
+// TokenHolding is what a wallet has of one token; nil where the token does not
+// say.
+type TokenHolding struct{ Balance, Allowance *big.Int }
+
+// Options is what a payer can choose among.
+type Options struct {
+	Ways    []Way
+	Silent  []asset.ChainID // chains that did not answer in time: what is there is not known
+	Missing []rail.Missing  // ways that are not offered now
+}
+
+// Way is one option and what the payer has for it.
+type Way struct {
+	rail.Option
+	Token     asset.Token
+	Balance   *big.Int // base units, nil if not known
+	Allowance *big.Int // of the option's spender, nil if not known or none is needed
+	Native    *big.Int // wei on the option's chain, nil if not known
+}
+
+// Needed is what the way takes of its first asset, in base units.
+func (w Way) Needed() *big.Int { return w.Costs[0].Amount }
+
+// Enough reports whether the payer holds what the way takes, gas left aside.
+func (w Way) Enough() bool { return w.Balance != nil && w.Balance.Cmp(w.Needed()) >= 0 }
+
+const (
+	// chainPatience is how long a chain may take to say what a wallet holds. Those
+	// that take longer are left out.
+	chainPatience = 4 * time.Second
+	// pricePatience is how long prices are waited for, from when a chain answered.
+	// Ways without one keep the most they can cost.
+	pricePatience = 8 * time.Second
+)
+
+// Options returns the ways to pay with what the wallet holds for each, the
+// cheapest first and those it holds too little for last. Every chain is asked
+// once, all at the same time, and prices are asked for only where the wallet may
+// hold enough.
+//
+// Faults: Forbidden if the payment is over or the wallet is not let in; Conflict
+// if it is paid or enough is on its way; Invalid without a wallet.
+func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) (*payment.Payment, Options, error) {
+	p, err := s.Payment(ctx, id)
+	if err != nil {
+		return nil, Options{}, err
+	}
+	if payer.Wallet.IsZero() {
+		return p, Options{}, fault.Field("wallet", "missing_wallet", "wallet is required.")
+	}
+	if err := s.Payable(p); err != nil {
+		return p, Options{}, err
+	}
+	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
+		return p, Options{}, err
+	}
+	offered, err := s.Offers(ctx, p, payer)
+	if err != nil {
+		return p, Options{}, err
+	}
+	out := s.funded(ctx, p, payer, s.single(offered))
+	for _, r := range s.rails {
+		if e, ok := r.(rail.Explainer); ok {
+			out.Missing = append(out.Missing, e.Missing(ctx, p)...)
+		}
+	}
+	return p, out, nil
+}
+
+// single is the ways that take one asset: what a batch takes is no choice.
+func (s *Service) single(offered []rail.Option) (ways []Way) {
+	for _, o := range offered {
+		if token, ok := s.book.Token(o.Costs[0].Asset); ok && len(o.Costs) == 1 {
+			ways = append(ways, Way{Option: o, Token: token})
+		}
+	}
+	return ways
+}
+
+// funded asks every chain what the wallet holds, and for prices as soon as its
+// chain has answered.
+func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Payer, ways []Way) Options {
+	byChain := map[asset.ChainID][]int{}
+	for i, w := range ways {
+		byChain[w.Chain] = append(byChain[w.Chain], i)
+	}
+	var (
+		mu     sync.Mutex
+		silent []asset.ChainID
+		gone   = make([]bool, len(ways))
+		asking sync.WaitGroup
+	)
+	for chain, at := range byChain {
+		asking.Go(func() {
+			if err := s.hold(ctx, payer.Wallet, chain, ways, at); err != nil {
+				s.log.WarnContext(ctx, "a chain did not say what a wallet holds", "payment", p.ID, "chain", chain, "err", err)
+				mu.Lock()
+				defer mu.Unlock()
+				silent = append(silent, chain)
+				return
+			}
+			var pricing sync.WaitGroup
+			for _, i := range at {
+				pricing.Go(func() { gone[i] = !s.price(ctx, p, payer, &ways[i]) })
+			}
+			pricing.Wait()
+		})
+	}
+	asking.Wait()
+	slices.Sort(silent)
+	out := Options{Silent: silent}
+	for i, w := range ways {
+		if !gone[i] && !slices.Contains(silent, w.Chain) {
+			out.Ways = append(out.Ways, w)
+		}
+	}
+	slices.SortStableFunc(out.Ways, cheaper)
+	return out
+}
+
+// hold fills in what the wallet holds on one chain for the ways that start there.
+func (s *Service) hold(ctx context.Context, wallet asset.Address, chain asset.ChainID, ways []Way, at []int) error {
+	ctx, cancel := context.WithTimeout(ctx, chainPatience)
+	defer cancel()
+	var questions []HoldingQuestion
+	for _, i := range at {
+		if !ways[i].Token.Native {
+			questions = append(questions, HoldingQuestion{ways[i].Token, ways[i].Spender})
+		}
+	}
+	held, err := s.wallets.Holdings(ctx, wallet, chain, questions)
+	if err != nil {
+		return err
+	}
+	for _, i := range at {
+		w := &ways[i]
+		w.Native = held.Native
+		if w.Token.Native {
+			w.Balance = held.Native
+			continue
+		}
+		w.Balance, w.Allowance = held.Tokens[0].Balance, held.Tokens[0].Allowance
+		held.Tokens = held.Tokens[1:]
+	}
+	return nil
+}
+
+// price fills in what a way costs if only a service can tell, and if the wallet
+// may hold enough. It reports whether the way is there at all.
+func (s *Service) price(ctx context.Context, p *payment.Payment, payer rail.Payer, w *Way) bool {
+	if !w.Estimated || w.Balance == nil || w.Balance.Cmp(cmp.Or(w.Least, w.Needed())) < 0 {
+		return true
+	}
+	pricer, ok := s.railOf(w.Option).(rail.Pricer)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, pricePatience)
+	defer cancel()
+	o, err := pricer.Price(ctx, p, w.ID, payer)
+	switch {
+	case err == nil:
+		w.Option = o
+		return true
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Forbidden), fault.Is(err, fault.Invalid):
+		s.log.InfoContext(ctx, "a way to pay is not offered", "payment", p.ID, "option", w.ID, "err", err)
+		return false
+	default:
+		s.log.WarnContext(ctx, "a way to pay has no price", "payment", p.ID, "option", w.ID, "err", err)
+		return true
+	}
+}
+
+func (s *Service) railOf(o rail.Option) rail.Rail {
+	return s.rails[slices.IndexFunc(s.rails, func(r rail.Rail) bool { return r.ID() == o.Rail })]
+}
+
+// cheaper orders ways: those the payer can afford first, then by what they take.
+// Assets that can stand in for each other are all worth the same.
+func cheaper(a, b Way) int {
+	if a.Enough() != b.Enough() {
+		if a.Enough() {
+			return -1
+		}
+		return 1
+	}
+	return inWhole(a).Cmp(inWhole(b))
+}
+
+// inWhole is what a way takes, in units that all assets share.
+func inWhole(w Way) *big.Int {
+	const finest = 36 // no asset has more decimals
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(finest-w.Token.Decimals)), nil)
+	return scale.Mul(scale, w.Needed())
+}
