@@ -8,6 +8,7 @@ import {
 } from './calldata.ts';
 import { type Asset, type Hex, type Item, type Payment, fields, isAddress, sameHex } from './data.ts';
 import { BATCH_VERSION, FEE_PROXY_VERSION } from './registry.gen.ts';
+import type { RouteCheck } from './route-types.ts';
 import { display, maxUint256 } from './units.ts';
 
 export interface RegistryToken {
@@ -32,8 +33,8 @@ export interface RegistryChain {
 
 export type Registry = Readonly<Record<string, RegistryChain>>;
 
-/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. */
-export type PageCheck = 'page_registry' | 'page_calldata';
+/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. The others are route.js's. */
+export type PageCheck = 'page_registry' | 'page_calldata' | RouteCheck;
 
 /** Why something is refused: which check, which field, and what differs. */
 export class Refusal extends Error {
@@ -66,7 +67,7 @@ export interface Shown {
   }[];
 }
 
-export type StepKind = 'reset' | 'approve' | 'pay';
+export type StepKind = 'reset' | 'approve' | 'swap' | 'pay';
 
 /** One verified call. `to` and `data` are made here, from the registry and by re-encoding; nothing of the server's text is passed on. */
 export interface Call {

@@ -334,7 +334,7 @@ function stepItem(s: Step): HTMLElement | null {
   return item;
 }
 
-const callNames = { reset: 'Clear the old approval', approve: 'Approval', pay: 'Payment' };
+const callNames = { reset: 'Clear the old approval', approve: 'Approval', swap: 'Exchange', pay: 'Payment' };
 
 function callItem(c: Call): HTMLElement | null {
   const item = copy('call-item');

@@ -116,7 +116,7 @@ export interface Tx {
 
 /** The honest transactions of a payment of one: kinds in order. */
 export function transactions(p: Payment, kinds: readonly Call['kind'][]): Tx[] {
-  return kinds.map((kind) => (kind === 'pay' ? payTx(p) : allowTx(p, kind, 0)));
+  return kinds.map((kind) => (kind === 'reset' || kind === 'approve' ? allowTx(p, kind, 0) : payTx(p)));
 }
 
 /** The honest transactions of a batch: an approval for every token, with a reset where the token asks for one and there is an allowance, and the payment. */
