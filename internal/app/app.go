@@ -16,8 +16,10 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
+	"quittance/internal/holdings"
 	"quittance/internal/job"
 	"quittance/internal/lifecycle"
+	"quittance/internal/lifi"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/rail"
@@ -50,6 +52,7 @@ type Setup struct {
 	Placeholders   bool           // accept the wrong checksums of published examples
 	AllowLoopback  bool           // webhooks may go to this machine
 	Screening      ScreeningSetup // who is asked about wallets
+	Routing        *RoutingSetup  // nil for payments on their own chain only
 	Limits         web.Limits
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
@@ -95,6 +98,7 @@ type App struct {
 	heads     heads
 	nodes     map[asset.ChainID]*chain.Client
 	screening *screening.Service // nil if nobody is asked about wallets
+	routing   *lifi.Client       // nil without routes
 	worker    *job.Worker
 	log       *slog.Logger
 	scanners  []*chain.Scanner
@@ -156,7 +160,7 @@ func secrets(keys [][]byte) (*seal.Box, *web.Sessions, error) {
 
 // chains builds what reads chains: clients, the safety check's code watch, the
 // rail, the checkout and the scanners.
-func (a *App) chains(s Setup) error {
+func (a *App) chains(s Setup) (err error) {
 	batchers := map[asset.ChainID]chain.Batcher{}
 	var ids []asset.ChainID
 	for _, c := range s.Chains {
@@ -169,10 +173,13 @@ func (a *App) chains(s Setup) error {
 	a.reader = CodeReader(batchers)
 	a.codes = official.NewCodes(s.Registry, ids, a.reader, s.Log)
 	a.verifier = siwe.NewVerifier(batchers)
+	if a.routing, err = s.Routing.client(); err != nil {
+		return err
+	}
 	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
 	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
 	a.Checkout = checkout.New(checkout.Config{
-		Store: a.Store, Book: s.Book, Rails: []rail.Rail{direct}, Screener: a.screener(), Window: s.Window, Grace: s.Grace, Log: s.Log,
+		Store: a.Store, Book: s.Book, Rails: []rail.Rail{direct}, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Window: s.Window, Grace: s.Grace, Log: s.Log,
 		Nudge: func(id asset.ChainID) {
 			if sc, ok := a.heads.scanners[id]; ok {
 				sc.Nudge()
@@ -360,6 +367,9 @@ func (a *App) Close() error {
 	}
 	if a.screening != nil {
 		a.screening.Close()
+	}
+	if a.routing != nil {
+		a.routing.Close()
 	}
 	if a.Store == nil {
 		return nil

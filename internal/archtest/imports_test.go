@@ -38,6 +38,7 @@ var layers = []layer{
 	{"internal/checkout", []string{"internal/payment", "internal/rail", "internal/money", "internal/asset", "internal/fault"},
 		"use cases declare ports; stores, chains and jobs come in through them"},
 	{"internal/screening", []string{"internal/checkout", "internal/asset", "internal/fault"}, "it answers the checkout's question about wallets, and knows no payment"},
+	{"internal/holdings", []string{"internal/checkout", "internal/chain", "internal/official", "internal/asset"}, "it answers the checkout's question what wallets hold, and knows no payment"},
 	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault"}, "bodies come from encoders, rows from a port"},
 	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/merchant", "internal/payment",
 		"internal/asset", "internal/money", "internal/fault", "internal/seal"}, "it implements the ports of those who declare them"},

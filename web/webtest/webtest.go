@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,8 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/chain/chaintest"
+	"quittance/internal/lifi"
+	"quittance/internal/lifi/lifitest"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
@@ -40,10 +43,13 @@ const Confirmations = 3
 // Payee gets the money of payments made with CreatePayment.
 const Payee = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
 
-// World is a running server, its merchant and its chain.
+// World is a running server, its merchant and its chain, and with Options.Routing
+// another chain and the service that routes between the two.
 type World struct {
 	App      *app.App
 	Chain    *chaintest.Chain
+	Second   *chaintest.Chain // "arbitrum-one"; nil without Routing
+	Router   *lifitest.Router // nil without Routing
 	APIKey   string
 	Merchant payment.MerchantID
 
@@ -78,6 +84,11 @@ type Options struct {
 	Limits       web.Limits // none if empty
 	OpenSignup   bool
 	Proxies      []*net.IPNet
+
+	// Routing adds the sandbox's other chain, and a router in the same process
+	// over lifi.Sandbox.
+	Routing bool
+	Second  *chaintest.Chain // one that runs already; a new one if nil
 }
 
 // New starts a server on a fresh chain; the test's end stops it and fails the
@@ -97,10 +108,17 @@ func NewWith(t testing.TB, o Options) *World {
 		w.Chain = chaintest.New(t, options...)
 	}
 	w.Chain.Mine(1)
+	if o.Routing {
+		if w.Second = o.Second; w.Second == nil {
+			w.Second = chaintest.New(t, chaintest.WithID(uint64(asset.SandboxArbitrum)))
+		}
+		w.Second.Mine(1)
+		w.Router = lifitest.New(lifitest.Options{Table: lifi.Sandbox()})
+	}
 	if o.Database == "" {
 		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
 	}
-	a, err := app.New(t.Context(), setup(t, w.Chain, o))
+	a, err := app.New(t.Context(), w.setup(o))
 	if err != nil {
 		t.Fatalf("build server: %v", err)
 	}
@@ -125,25 +143,24 @@ func NewWith(t testing.TB, o Options) *World {
 	return w
 }
 
-func setup(t testing.TB, c *chaintest.Chain, o Options) app.Setup {
-	t.Helper()
+func (w *World) setup(o Options) app.Setup {
+	w.t.Helper()
 	chains, tokens := asset.Sandbox()
-	var mine []asset.Token
-	for _, x := range tokens {
-		if x.Chain == chains[0].ID {
-			mine = append(mine, x)
-		}
+	running := []*chaintest.Chain{w.Chain, w.Second}
+	if w.Second == nil {
+		chains, running = chains[:1], running[:1]
 	}
-	book, err := asset.NewBook(chains[:1], mine)
+	tokens = slices.DeleteFunc(tokens, func(x asset.Token) bool { return w.Second == nil && x.Chain != chains[0].ID })
+	book, err := asset.NewBook(chains, tokens)
 	if err != nil {
-		t.Fatalf("book: %v", err)
+		w.t.Fatalf("book: %v", err)
 	}
 	if o.Pins == nil {
-		o.Pins = pins(t, c, chains[0].ID)
+		o.Pins = pins(w.t, chains, running)
 	}
 	registry, err := official.Default().WithPins(o.Pins)
 	if err != nil {
-		t.Fatalf("pins: %v", err)
+		w.t.Fatalf("pins: %v", err)
 	}
 	if o.Keys == nil {
 		o.Keys = [][]byte{bytes.Repeat([]byte{7}, 32)}
@@ -151,29 +168,42 @@ func setup(t testing.TB, c *chaintest.Chain, o Options) app.Setup {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	endpoints := []chain.Endpoint{{URL: c.URL() + "/" + o.RPCKey}}
-	for _, u := range o.Endpoints {
-		endpoints = append(endpoints, chain.Endpoint{URL: u})
-	}
-	return app.Setup{
+	s := app.Setup{
 		BaseURL: BaseURL, Database: o.Database, Keys: o.Keys, Book: book, Registry: registry,
-		Chains: []app.ChainSetup{{
-			ID: chains[0].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
-			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
-		}},
 		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, Log: o.Log,
 	}
+	for i, c := range running {
+		endpoints := []chain.Endpoint{{URL: c.URL() + "/" + o.RPCKey}}
+		if i == 0 {
+			for _, u := range o.Endpoints {
+				endpoints = append(endpoints, chain.Endpoint{URL: u})
+			}
+		}
+		s.Chains = append(s.Chains, app.ChainSetup{
+			ID: chains[i].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
+			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
+		})
+	}
+	if w.Router != nil {
+		s.Routing = &app.RoutingSetup{Service: lifi.Config{Table: lifi.Sandbox(), Transport: lifitest.Transport{Router: w.Router}}}
+	}
+	return s
 }
 
-func pins(t testing.TB, c *chaintest.Chain, id asset.ChainID) official.Pins {
+func pins(t testing.TB, chains []asset.Chain, running []*chaintest.Chain) official.Pins {
 	t.Helper()
-	client, err := chain.NewClient(chain.Config{Chain: id, Endpoints: []chain.Endpoint{{URL: c.URL()}}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatalf("client: %v", err)
+	nodes, ids := map[asset.ChainID]chain.Batcher{}, []asset.ChainID{}
+	for i, c := range running {
+		id := chains[i].ID
+		client, err := chain.NewClient(chain.Config{Chain: id, Endpoints: []chain.Endpoint{{URL: c.URL()}}, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatalf("client: %v", err)
+		}
+		defer client.Close()
+		nodes[id], ids = client, append(ids, id)
 	}
-	defer client.Close()
-	read := app.CodeReader(map[asset.ChainID]chain.Batcher{id: client})
-	p, err := official.ReadPins(t.Context(), official.Default(), []asset.ChainID{id}, read, read)
+	read := app.CodeReader(nodes)
+	p, err := official.ReadPins(t.Context(), official.Default(), ids, read, read)
 	if err != nil {
 		t.Fatalf("read pins: %v", err)
 	}
