@@ -38,6 +38,7 @@ type CallsMetadata struct {
 	NeedsApproval             bool          `json:"needsApproval"`
 	ApprovalTransactionIndex  *int          `json:"approvalTransactionIndex,omitempty"`
 	ApprovalTransactionsCount int           `json:"approvalTransactionsCount"`
+	SwapTransactionIndex      *int          `json:"swapTransactionIndex,omitempty"` // where an exchange comes first
 	PaymentTransactionIndex   int           `json:"paymentTransactionIndex"`
 	ChainID                   asset.ChainID `json:"chainId"`
 
@@ -59,6 +60,9 @@ type CallsMetadata struct {
 	// Assets has one entry for each asset the transactions move; the members
 	// above tell of the first.
 	Assets []AssetFunds `json:"assets"`
+
+	RouteType rail.RouteType `json:"routeType"`
+	*RouteMetadata
 
 	PlatformFee *PlatformFee `json:"platformFee,omitempty"`
 }
@@ -135,7 +139,7 @@ type PlatformFee struct {
 // NewCalls words a rail's calls, with the tokens of the book the rail has.
 func NewCalls(in *rail.Calls, book *asset.Book) Calls {
 	w := Calls{Checks: NewChecks(in.Checks)}
-	w.Metadata = CallsMetadata{StepsRequired: len(in.Steps), ChainID: in.Chain}
+	w.Metadata = CallsMetadata{StepsRequired: len(in.Steps), ChainID: in.Chain, RouteType: rail.SameChain}
 	gas := new(big.Int)
 	for i, s := range in.Steps {
 		w.Transactions = append(w.Transactions, Transaction{
@@ -148,12 +152,17 @@ func NewCalls(in *rail.Calls, book *asset.Book) Calls {
 			if w.Metadata.ApprovalTransactionIndex == nil {
 				w.Metadata.ApprovalTransactionIndex = &i
 			}
+		case rail.Swap:
+			w.Metadata.SwapTransactionIndex = &i
 		case rail.Pay:
 			w.Metadata.PaymentTransactionIndex = i
 		}
 		gas.Add(gas, new(big.Int).SetUint64(s.Gas))
 	}
 	w.Metadata.funds(in, gas, book)
+	if in.Route != nil {
+		w.Metadata.RouteType, w.Metadata.RouteMetadata = in.Route.Type, newRoute(in, book)
+	}
 	return w
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/rail"
@@ -119,5 +120,96 @@ func TestBatchCallsWithoutApprovals(t *testing.T) {
 	body, err := json.Marshal(web.NewBatchCalls(c, book(t)))
 	if err != nil || !strings.Contains(string(body), `"ERC20ApprovalTransactions":[],"batchPaymentTransaction":{`) {
 		t.Errorf("got %s %v", body, err)
+	}
+}
+
+// crossing is 10 USDC on Base from 10.04 USDT on Arbitrum: a reset, an approval
+// and the call of the bridge.
+func crossing() *rail.Calls {
+	at := time.Unix(1_800_000_000, 0).UTC()
+	usdt := func(v int64) rail.Cost { return rail.Cost{Asset: "USDT-arbitrum-one", Amount: big.NewInt(v)} }
+	return &rail.Calls{
+		Chain: asset.SandboxArbitrum,
+		Steps: []rail.Call{
+			step(rail.Reset, 1, "USDT-arbitrum-one", 0, 30_000), step(rail.Approve, 1, "USDT-arbitrum-one", 0, 50_000), step(rail.Pay, 2, "", 7e12, 300_000),
+		},
+		Funds: rail.Funds{
+			Assets: []rail.Holding{{Asset: "USDT-arbitrum-one", Needed: big.NewInt(10_040_000), Balance: big.NewInt(11_000_000), Allowance: big.NewInt(0)}},
+			Native: big.NewInt(1e18), GasPrice: big.NewInt(1e9), NativeNeeded: big.NewInt(387e12),
+		},
+		Checks: []rail.Check{{Name: "route_target", Outcome: rail.Passed, Detail: "ok"}},
+		Route: &rail.Route{
+			Type: rail.Crosschain, Tool: "stargateV2", ToolName: "StargateV2", Give: usdt(10_040_000),
+			Arrives: rail.Cost{Asset: "USDC-base", Amount: big.NewInt(10_010_000)}, Fee: big.NewInt(40_000),
+			Fees:      []rail.NamedCost{{Name: "LIFI Fixed Fee", Cost: usdt(25_100)}},
+			FetchedAt: at, ExpiresAt: at.Add(45 * time.Second), Deadline: at.Add(time.Hour), Duration: 95 * time.Second,
+			Raw: []byte(`{"id":"x","type":"lifi"}`),
+		},
+	}
+}
+
+// The members' names are an agreement with the page and with integrators: they
+// are compared as they go out.
+func TestCallsOfARoute(t *testing.T) {
+	members := func(c *rail.Calls) map[string]any {
+		body, err := json.Marshal(web.NewCalls(c, book(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all struct {
+			Metadata map[string]any `json:"metadata"`
+		}
+		if err := json.Unmarshal(body, &all); err != nil {
+			t.Fatal(err)
+		}
+		return all.Metadata
+	}
+	direct := several()
+	if m := members(direct); m["routeType"] != "samechain" || m["rawStep"] != nil || m["quoteExpiresAt"] != nil || m["costBreakdown"] != nil {
+		t.Errorf("without a route: %v", m)
+	}
+	m := members(crossing())
+	type object = map[string]any
+	wanted := object{
+		"routeType": "crosschain", "bridgeTool": "stargate", "toolName": "StargateV2", "quoteFetchedAt": 1_800_000_000.0, "quoteExpiresAt": 1_800_000_045.0,
+		"executionDeadline": 1_800_003_600.0, "executionDeadlineBreakdown": object{"bridge": object{"deadline": 1_800_003_600.0, "source": "decoded"}},
+		"sourceAmount": "10.04", "sourceUnits": "10040000", "sourceCurrency": "USDT-arbitrum-one", "arrivesUnits": "10010000", "estimatedSeconds": 95.0,
+		"costBreakdown": object{
+			"approvalFee": "0.00008", "paymentGasFee": "0.0003", "totalGasFee": "0.00038", "bridgeFee": "0.04",
+			"fees":   []any{object{"name": "LIFI Fixed Fee", "amount": "0.0251", "currency": "USDT-arbitrum-one"}},
+			"totals": object{"source": "10.04", "sourceCurrency": "USDT-arbitrum-one", "native": "0.000387", "nativeCurrency": "ETH-arbitrum-one"},
+		},
+		"rawStep":                  object{"id": "x", "type": "lifi"},
+		"approvalTransactionIndex": 0.0, "approvalTransactionsCount": 2.0, "paymentTransactionIndex": 2.0, "stepsRequired": 3.0, "chainId": float64(asset.SandboxArbitrum),
+		"requiredAmount": "10.04", "hasEnoughBalance": true, "hasEnoughAllowance": false,
+	}
+	for name, want := range wanted {
+		if !reflect.DeepEqual(m[name], want) {
+			t.Errorf("%s: got %v, want %v", name, m[name], want)
+		}
+	}
+	if _, there := m["swapTransactionIndex"]; there {
+		t.Error("a bridge has the index of an exchange")
+	}
+
+	plain := crossing()
+	plain.Route.Deadline, plain.Funds.GasPrice, plain.Route.Fees = time.Time{}, nil, nil
+	m = members(plain)
+	costs, _ := m["costBreakdown"].(object)
+	if m["executionDeadline"] != nil || m["executionDeadlineBreakdown"] != nil || costs["totalGasFee"] != nil || !reflect.DeepEqual(costs["fees"], []any{}) {
+		t.Errorf("without deadline and gas price: %v", m)
+	}
+}
+
+func TestCallsOfAConversion(t *testing.T) {
+	c := crossing()
+	c.Route.Type, c.Route.Tool, c.Route.Deadline = rail.Conversion, "lifidexaggregator", time.Time{}
+	swap := c.Steps[2]
+	swap.Kind = rail.Swap
+	c.Steps = []rail.Call{c.Steps[1], swap, step(rail.Approve, 3, "USDC-arbitrum-one", 0, 50_000), step(rail.Pay, 4, "", 0, 80_000)}
+	m := web.NewCalls(c, book(t)).Metadata
+	if m.RouteType != rail.Conversion || m.BridgeTool != "" || m.SwapTransactionIndex == nil || *m.SwapTransactionIndex != 1 || m.PaymentTransactionIndex != 3 ||
+		*m.ApprovalTransactionIndex != 0 || m.ApprovalTransactionsCount != 2 || m.CostBreakdown.ApprovalFee != "0.0001" || m.CostBreakdown.PaymentGasFee != "0.00038" {
+		t.Errorf("got %+v, %+v", m, m.RouteMetadata)
 	}
 }
