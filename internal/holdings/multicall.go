@@ -98,16 +98,16 @@ func decode(data []byte, n int) ([]answer, error) {
 	r.exactly(word, "offset of the answers")
 	r.exactly(n, "number of answers")
 	at := n * word
-	starts := make([]int, 0, n)
-	for range n {
-		starts = append(starts, r.number("offset of an answer"))
-		if r.err != nil {
-			return nil, r.err
-		}
+	starts := make([]int, n)
+	for i := range starts {
+		starts[i] = r.number("offset of an answer")
+	}
+	if r.err != nil {
+		return nil, r.err
 	}
 	out := make([]answer, n)
 	for i := range out {
-		if r.err == nil && starts[i] != at {
+		if starts[i] != at {
 			return nil, fmt.Errorf("answer %d is not where it belongs", i)
 		}
 		flag := r.number("success")
