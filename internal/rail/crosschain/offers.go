@@ -1,0 +1,145 @@
+package crosschain
+
+import (
+	"context"
+	"math/big"
+	"sync"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/lifi"
+	"quittance/internal/payment"
+)
+
+// offer is a route that was asked for, read and found to do what it must.
+type offer struct {
+	way
+	step    lifi.Step
+	call    *lifi.Call
+	intent  lifi.Intent
+	deposit *big.Int // base units of the payer's asset that leave him
+	valid   lifi.Validity
+}
+
+// question is what offers are kept by: whoever asks the same gets the same.
+type question struct {
+	payment payment.ID
+	option  string
+	wallet  asset.Address
+	terms   string // amount and fee that are missing
+}
+
+// How much is kept. An offer has some 20 kB; what a service sends may be larger.
+const (
+	maxOffers     = 1000
+	maxOfferBytes = 32 << 20
+
+	// noneLife is how long "there is no route" holds: a page that is loaded again
+	// at once does not use up what may be asked.
+	noneLife = 20 * time.Second
+)
+
+// offers remembers what was asked. Whoever asks for what is being asked already
+// waits for that.
+type offers struct {
+	mu    sync.Mutex
+	by    map[question]*asked
+	order []question // of answers, oldest first
+	bytes int        // of answers
+}
+
+// asked is one question to the service. Its fields are set before done is
+// closed, and never after.
+type asked struct {
+	done  chan struct{}
+	offer *offer // nil with an error
+	err   error
+	gone  bool      // whoever asked did not wait for the answer
+	until time.Time // zero if the answer is not kept
+	size  int
+}
+
+func newOffers() *offers { return &offers{by: map[question]*asked{}} }
+
+// get returns the remembered answer if it is good at the given time, else a new one.
+func (o *offers) get(ctx context.Context, q question, now func() time.Time, left time.Duration, ask func(context.Context) (*offer, error)) (*offer, error) {
+	for {
+		a, mine := o.claim(q, now(), left)
+		if mine {
+			o.answer(ctx, q, a, now, ask)
+			return a.offer, a.err
+		}
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if !a.gone {
+			return a.offer, a.err
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// claim finds a question that was put and is still good, or puts it.
+func (o *offers) claim(q question, now time.Time, left time.Duration) (a *asked, mine bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a = o.by[q]; a != nil {
+		select {
+		case <-a.done:
+			if a.offer == nil {
+				left = 0
+			}
+			if now.Add(left).Before(a.until) {
+				return a, false
+			}
+			o.drop(q)
+		default:
+			return a, false
+		}
+	}
+	a = &asked{done: make(chan struct{})}
+	o.by[q] = a
+	return a, true
+}
+
+// answer puts the question and keeps what comes of it.
+func (o *offers) answer(ctx context.Context, q question, a *asked, now func() time.Time, ask func(context.Context) (*offer, error)) {
+	defer func() { // also if ask panics: others wait
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		close(a.done)
+		if a.until.IsZero() {
+			delete(o.by, q)
+			return
+		}
+		o.order, o.bytes = append(o.order, q), o.bytes+a.size
+		for len(o.order) > maxOffers || o.bytes > maxOfferBytes {
+			o.drop(o.order[0])
+		}
+	}()
+	a.gone = true
+	a.offer, a.err = ask(ctx)
+	switch a.gone = a.err != nil && ctx.Err() != nil; {
+	case a.err == nil:
+		a.until, a.size = a.offer.valid.Fresh, len(a.offer.step.Raw)+2*len(a.offer.step.Transaction.Data)
+	case fault.Is(a.err, fault.NotFound):
+		a.until = now().Add(noneLife)
+	}
+}
+
+// drop forgets an answer.
+func (o *offers) drop(q question) {
+	o.bytes -= o.by[q].size
+	delete(o.by, q)
+	for i := range o.order {
+		if o.order[i] == q {
+			o.order = append(o.order[:i], o.order[i+1:]...)
+			return
+		}
+	}
+}

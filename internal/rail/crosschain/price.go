@@ -1,0 +1,133 @@
+package crosschain
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/lifi"
+	"quittance/internal/official"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+// Price asks for a route and returns the option with exactly what it takes of
+// this payer. What was asked is remembered for payment, option, wallet and the
+// amount that is missing, as long as it is fresh: asking again, at the same time
+// or a moment later, asks nobody.
+//
+// Faults: as rail.Pricer; Invalid at "wallet" without one; Limited if the service
+// may not be asked so often; Forbidden "unsafe" if the route does something else
+// than pay this, with the refused check's name as its field.
+func (r *Rail) Price(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Option, error) {
+	d, w, err := r.chosen(p, optionID)
+	if err != nil {
+		return rail.Option{}, err
+	}
+	found, err := r.offer(ctx, p, d, w, payer.Wallet, 0)
+	if err != nil {
+		return rail.Option{}, err
+	}
+	o := r.option(d, w)
+	o.Costs[0].Amount, o.Least, o.Estimated = new(big.Int).Set(found.deposit), nil, false
+	o.Fee, o.Duration = found.fee(), found.step.Duration
+	return o, nil
+}
+
+// offer returns a proven route that is fresh for so much longer.
+func (r *Rail) offer(ctx context.Context, p *payment.Payment, d debt, w way, wallet asset.Address, left time.Duration) (*offer, error) {
+	if wallet.IsZero() {
+		return nil, fault.Field("wallet", "missing_wallet", "wallet is required.")
+	}
+	q := question{payment: p.ID, option: w.option, wallet: wallet, terms: d.order.Amount.String() + "+" + d.order.Fee.String()}
+	return r.offers.get(ctx, q, r.now, left, func(ctx context.Context) (*offer, error) {
+		return r.ask(ctx, w, r.intent(d, w, wallet))
+	})
+}
+
+// intent is what the payer agrees to. Refunds, and what is left on arrival, go
+// to his own account on either chain.
+func (r *Rail) intent(d debt, w way, wallet asset.Address) lifi.Intent {
+	return lifi.Intent{
+		Payer: wallet, From: w.from, MaxFrom: r.most(d, w), To: d.to, Payment: d.payment(),
+		Refund: wallet, Fallback: wallet, MaxFee: r.maxFee,
+	}
+}
+
+// payment is the order as a call of the ERC-20 fee proxy.
+func (d debt) payment() official.ERC20Payment {
+	return official.ERC20Payment{
+		Token: d.order.Token, Payee: d.order.Payee, Amount: d.order.Amount, Reference: d.order.Reference,
+		Fee: d.order.Fee, FeePayee: d.order.FeePayee,
+	}
+}
+
+// ask gets a route and proves it, with the approvals that would go before it.
+func (r *Rail) ask(ctx context.Context, w way, in lifi.Intent) (*offer, error) {
+	step, err := r.client.Quote(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return r.prove(w, in, step)
+}
+
+// prove reads a route. One that is honest and too dear is none.
+func (r *Rail) prove(w way, in lifi.Intent, step lifi.Step) (*offer, error) {
+	call, err := lifi.DecodeCall(step.Transaction.Data)
+	if err != nil {
+		return nil, unsafe(r.table.Verify(in, step.Transaction, nil, r.now()))
+	}
+	o := &offer{way: w, step: step, call: call, intent: in, deposit: call.Deposit(), valid: call.Validity(step.FetchedAt)}
+	approvals, err := o.approvals(nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := unsafe(r.table.Verify(in, step.Transaction, approvals, r.now())); err != nil {
+		if dear := in; o.deposit.Cmp(in.MaxFrom) > 0 {
+			dear.MaxFrom = o.deposit
+			if unsafe(r.table.Verify(dear, step.Transaction, approvals, r.now())) == nil {
+				return nil, fault.New(fault.NotFound, "no_route", "No route is offered for this payment right now.").Because(
+					fmt.Errorf("the route takes %v of %s, the limit is %v", o.deposit, in.From.ID, in.MaxFrom))
+			}
+		}
+		return nil, err
+	}
+	return o, nil
+}
+
+// unsafe is the fault of the first check that was refused, nil if there is none.
+func unsafe(checks []rail.Check) error {
+	if bad, failed := rail.Failed(checks); failed {
+		return fault.New(fault.Forbidden, "unsafe", bad.Detail).At(bad.Name)
+	}
+	return nil
+}
+
+// approvals are the calls that let the routing contract take the deposit; nil
+// for an allowance that is not known makes the longest sequence.
+func (o *offer) approvals(allowed *big.Int) ([]rail.Call, error) {
+	if allowed != nil && allowed.Cmp(o.deposit) >= 0 {
+		return nil, nil
+	}
+	var calls []rail.Call
+	amounts := []*big.Int{o.deposit}
+	if o.from.ResetAllowance && (allowed == nil || allowed.Sign() > 0) {
+		amounts = []*big.Int{new(big.Int), o.deposit}
+	}
+	for i, amount := range amounts {
+		// The target is the pinned contract: every route was proven to call it.
+		data, err := official.Approval{Spender: o.step.Transaction.To, Amount: amount}.Encode()
+		if err != nil {
+			return nil, fmt.Errorf("building the approve transaction: %w", err)
+		}
+		kind := rail.Approve
+		if i < len(amounts)-1 {
+			kind = rail.Reset
+		}
+		calls = append(calls, rail.Call{Kind: kind, To: o.from.Address, Data: data, Value: new(big.Int), Asset: o.from.ID})
+	}
+	return calls, nil
+}
