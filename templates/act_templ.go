@@ -58,7 +58,7 @@ func act(p *PayPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = withoutScript().Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = withoutScript(p).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -73,6 +73,12 @@ func act(p *PayPage) templ.Component {
 		templ_7745c5c3_Err = account().Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
+		}
+		if p.Data.Ways != "" {
+			templ_7745c5c3_Err = ways().Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 		}
 		templ_7745c5c3_Err = readiness(p).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
@@ -94,6 +100,12 @@ func act(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
+		if p.Data.Ways != "" {
+			templ_7745c5c3_Err = wayPatterns().Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		}
 		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "</section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -103,7 +115,7 @@ func act(p *PayPage) templ.Component {
 }
 
 // withoutScript is honest: a wallet can only be asked by script.
-func withoutScript() templ.Component {
+func withoutScript(p *PayPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -124,7 +136,30 @@ func withoutScript() templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<noscript><div id=\"noscript\" data-testid=\"noscript\" class=\"note note-info\"><p><strong>To pay from this page, your browser has to run its script.</strong> A wallet cannot be asked in any other way. The script comes from this site only.</p><p>Turn on JavaScript for this site and reload, or open this link on another device or in your wallet app's browser. Everything shown here is complete, so you can check it first.</p><p>Please do not send the amount to the address by hand: without the payment reference it cannot be matched to this payment.</p><p>Paid already on another device? <a href=\"\">Reload this page</a> to see it.</p></div></noscript>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<noscript><div id=\"noscript\" data-testid=\"noscript\" class=\"note note-info\"><p><strong>To pay from this page, your browser has to run its script.</strong> A wallet cannot be asked in any other way. The script comes from this site only.</p><p>Turn on JavaScript for this site and reload, or open this link on another device or in your wallet app's browser. Everything shown here is complete, so you can check it first.</p>")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		if len(p.Others) > 0 {
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<p id=\"others\" data-testid=\"others\">With its script, this page also takes ")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var3 string
+			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(joined(p.Others))
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 52, Col: 96}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, ", and exchanges or moves it on the way.</p>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<p>Please do not send the amount to the address by hand: without the payment reference it cannot be matched to this payment.</p><p>Paid already on another device? <a href=\"\">Reload this page</a> to see it.</p></div></noscript>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -148,12 +183,12 @@ func wallets() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var3 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var3 == nil {
-			templ_7745c5c3_Var3 = templ.NopComponent
+		templ_7745c5c3_Var4 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var4 == nil {
+			templ_7745c5c3_Var4 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<p id=\"wallet-searching\" data-testid=\"wallet-searching\" class=\"searching\" role=\"status\">Looking for wallets in this browser…</p><ul id=\"wallet-list\" data-testid=\"wallet-list\" class=\"wallets\" aria-label=\"Wallets found\"></ul><div id=\"wallet-none\" data-testid=\"wallet-none\" class=\"note note-info\" hidden><p><strong>No wallet was found in this browser.</strong></p><p>On a phone: open this link in the browser inside your wallet app.</p><p>On a computer: use the browser in which your wallet is installed. If you have none yet, well-known ones are MetaMask (metamask.io), Rabby (rabby.io) and Coinbase Wallet (coinbase.com/wallet). Type the address yourself, then reload this page.</p></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<p id=\"wallet-searching\" data-testid=\"wallet-searching\" class=\"searching\" role=\"status\">Looking for wallets in this browser…</p><ul id=\"wallet-list\" data-testid=\"wallet-list\" class=\"wallets\" aria-label=\"Wallets found\"></ul><div id=\"wallet-none\" data-testid=\"wallet-none\" class=\"note note-info\" hidden><p><strong>No wallet was found in this browser.</strong></p><p>On a phone: open this link in the browser inside your wallet app.</p><p>On a computer: use the browser in which your wallet is installed. If you have none yet, well-known ones are MetaMask (metamask.io), Rabby (rabby.io) and Coinbase Wallet (coinbase.com/wallet). Type the address yourself, then reload this page.</p></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -177,12 +212,12 @@ func account() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var4 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var4 == nil {
-			templ_7745c5c3_Var4 = templ.NopComponent
+		templ_7745c5c3_Var5 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var5 == nil {
+			templ_7745c5c3_Var5 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<div id=\"account\" data-testid=\"account\" class=\"account\" hidden><p><span id=\"account-wallet\" data-testid=\"account-wallet\" class=\"account-wallet\"></span> <code id=\"account-address\" data-testid=\"account-address\" translate=\"no\"></code></p><button id=\"account-change\" data-testid=\"account-change\" type=\"button\" class=\"small\">Change</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<div id=\"account\" data-testid=\"account\" class=\"account\" hidden><p><span id=\"account-wallet\" data-testid=\"account-wallet\" class=\"account-wallet\"></span> <code id=\"account-address\" data-testid=\"account-address\" translate=\"no\"></code></p><button id=\"account-change\" data-testid=\"account-change\" type=\"button\" class=\"small\">Change</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -207,38 +242,38 @@ func readiness(p *PayPage) templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var5 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var5 == nil {
-			templ_7745c5c3_Var5 = templ.NopComponent
+		templ_7745c5c3_Var6 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var6 == nil {
+			templ_7745c5c3_Var6 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<div id=\"wrong-chain\" data-testid=\"wrong-chain\" class=\"note note-warn\" hidden><p><strong>Your wallet is on another network.</strong> This payment is on ")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		var templ_7745c5c3_Var6 string
-		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(p.Network)
-		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 74, Col: 87}
-		}
-		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, ". Your wallet will ask you to confirm the switch.</p><button id=\"switch-chain\" data-testid=\"switch-chain\" type=\"button\" class=\"button\">Switch to ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<div id=\"wrong-chain\" data-testid=\"wrong-chain\" class=\"note note-warn\" hidden><p><strong>Your wallet is on another network.</strong> <span id=\"wrong-chain-text\">This payment is on ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var7 string
 		templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(p.Network)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 75, Col: 105}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 83, Col: 115}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "</button></div><div id=\"funds\" data-testid=\"funds\" class=\"funds\" hidden><dl class=\"rows\"><div class=\"row\"><dt>Your balance</dt><dd id=\"funds-balance\" data-testid=\"funds-balance\"></dd></div><div class=\"row\"><dt>Network fee (gas)</dt><dd id=\"funds-gas\" data-testid=\"funds-gas\"></dd></div></dl><p id=\"funds-missing\" data-testid=\"funds-missing\" class=\"note note-warn\" role=\"status\"></p><button id=\"funds-refresh\" data-testid=\"funds-refresh\" type=\"button\" class=\"button button-second\">Check again</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, ".</span> Your wallet will ask you to confirm the switch.</p><button id=\"switch-chain\" data-testid=\"switch-chain\" type=\"button\" class=\"button\">Switch to ")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		var templ_7745c5c3_Var8 string
+		templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(p.Network)
+		if templ_7745c5c3_Err != nil {
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `act.templ`, Line: 84, Col: 105}
+		}
+		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "</button></div><div id=\"funds\" data-testid=\"funds\" class=\"funds\" hidden><dl class=\"rows\"><div class=\"row\"><dt>Your balance</dt><dd id=\"funds-balance\" data-testid=\"funds-balance\"></dd></div><div class=\"row\"><dt>Network fee (gas)</dt><dd id=\"funds-gas\" data-testid=\"funds-gas\"></dd></div></dl><p id=\"funds-missing\" data-testid=\"funds-missing\" class=\"note note-warn\" role=\"status\"></p><button id=\"funds-refresh\" data-testid=\"funds-refresh\" type=\"button\" class=\"button button-second\">Check again</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -262,12 +297,12 @@ func notice() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var8 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var8 == nil {
-			templ_7745c5c3_Var8 = templ.NopComponent
+		templ_7745c5c3_Var9 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var9 == nil {
+			templ_7745c5c3_Var9 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<div id=\"notice\" data-testid=\"notice\" class=\"note notice\" role=\"alert\" data-kind=\"info\" hidden><p id=\"notice-title\" data-testid=\"notice-title\" class=\"notice-title\"></p><p id=\"notice-text\" data-testid=\"notice-text\"></p><button id=\"notice-retry\" data-testid=\"notice-retry\" type=\"button\" class=\"button button-second\">Try again</button></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<div id=\"notice\" data-testid=\"notice\" class=\"note notice\" role=\"alert\" data-kind=\"info\" hidden><p id=\"notice-title\" data-testid=\"notice-title\" class=\"notice-title\"></p><p id=\"notice-text\" data-testid=\"notice-text\"></p><button id=\"notice-retry\" data-testid=\"notice-retry\" type=\"button\" class=\"button button-second\">Try again</button></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -292,12 +327,12 @@ func patterns() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var9 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var9 == nil {
-			templ_7745c5c3_Var9 = templ.NopComponent
+		templ_7745c5c3_Var10 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var10 == nil {
+			templ_7745c5c3_Var10 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<template id=\"wallet-item\"><li><button type=\"button\" class=\"wallet\"><img class=\"wallet-icon\" alt=\"\" width=\"36\" height=\"36\"><span class=\"wallet-name\"></span></button></li></template><template id=\"step-item\"><li class=\"step\" data-step=\"pay\" data-status=\"todo\"><span class=\"step-title\"></span> <span class=\"step-text\"></span> <a class=\"step-link\" target=\"_blank\" rel=\"noopener noreferrer\" hidden></a></li></template><template id=\"call-item\"><li class=\"call\"><dl class=\"call-rows\"></dl></li></template><template id=\"call-row\"><div class=\"call-row\"><dt></dt><dd></dd></div></template>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 19, "<template id=\"wallet-item\"><li><button type=\"button\" class=\"wallet\"><img class=\"wallet-icon\" alt=\"\" width=\"36\" height=\"36\"><span class=\"wallet-name\"></span></button></li></template><template id=\"step-item\"><li class=\"step\" data-step=\"pay\" data-status=\"todo\"><span class=\"step-title\"></span> <span class=\"step-text\"></span> <a class=\"step-link\" target=\"_blank\" rel=\"noopener noreferrer\" hidden></a></li></template><template id=\"call-item\"><li class=\"call\"><dl class=\"call-rows\"></dl></li></template><template id=\"call-row\"><div class=\"call-row\"><dt></dt><dd></dd></div></template>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

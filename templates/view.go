@@ -5,7 +5,10 @@
 // import only static.
 package templates
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // The states a PayPage can be in: what main's data-state says. All but StateUnsafe
 // are also what the status stream reports.
@@ -66,6 +69,10 @@ type Assets struct {
 	Icon    string
 	Script  string // the page's own script, "" for none (storybook)
 	Sandbox string // the in-page sandbox wallet, "" outside the demo
+	// Fetched when they are needed.
+	Lock  string // the script of a LockedPage, instead of Script
+	Ways  string // ways to pay beside the payment's own
+	Route string // the proof of such a way
 }
 
 // PayPage is the page of one payment in any of its states. Amounts are decimal
@@ -113,6 +120,10 @@ type PayPage struct {
 	Excess   string // what arrived beyond what was asked
 	Reorged  bool   // a payment that was seen has been taken back by the network
 
+	// Others are the ways to pay beside the payment's own: "USDC on Arbitrum One".
+	Others []string
+	Route  Route // a transfer over a bridge that is under way, in the state seen
+
 	Tx            string // hash of the transaction that pays, 0x and 64 hex digits
 	TxURL         string // the same in an explorer
 	Payer         string // who paid, EIP-55
@@ -122,6 +133,13 @@ type PayPage struct {
 
 	RedirectURL   string // where the merchant's button leads, http or https only, "" if nowhere
 	RedirectLabel string // its words, "" for DefaultRedirect
+}
+
+// Route is a transfer over a bridge. Chain is "" if there is none.
+type Route struct {
+	Chain  string // where it comes from
+	Expect string // how long it should take: "about 2 minutes", "" if not known
+	TxURL  string // where it left, in an explorer; "" if there is none
 }
 
 // Moment is an instant as a page says it.
@@ -142,6 +160,18 @@ func At(t time.Time) Moment {
 		Text:    t.Format("2 January 2006 at 15:04 UTC"),
 		Clock:   t.Format("15:04 UTC"),
 	}
+}
+
+// About is a time for people who wait: "about 2 minutes".
+func About(seconds int) string {
+	if seconds < 50 {
+		return "less than a minute"
+	}
+	minutes := (seconds + 30) / 60
+	if minutes == 1 {
+		return "about a minute"
+	}
+	return "about " + strconv.Itoa(minutes) + " minutes"
 }
 
 // Safety is the result of the contract safety check as far as the server can
@@ -216,6 +246,9 @@ type Data struct {
 	Restricted    bool       `json:"restricted"` // only wallets that are let in may pay
 	Option        string     `json:"option"`     // which way to pay: "evmref:base:USDC-base"
 	Confirmations int        `json:"confirmations"`
+	// Scripts of this site for ways beside the payment's own, "" if there are none.
+	Ways  string `json:"ways"`
+	Route string `json:"route"`
 }
 
 // Chain is what a wallet needs to know of a chain.

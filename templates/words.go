@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,22 @@ var listed = [...]struct{ name, title, waiting string }{
 	{"page_calldata", "Instructions checked again in your browser", "Runs in your browser before your wallet is asked to sign."},
 }
 
+// routed are the checks of a way over a bridge or an exchange. They concern a page
+// once its payer has chosen one: the script adds their rows.
+var routed = map[string]string{
+	"route_target":   "LI.FI's own contract",
+	"route_value":    "No coins beyond the bridge's fee",
+	"route_calldata": "Route instructions read to the last byte",
+	"route_approval": "Approval for the exact amount only",
+	"route_source":   "Amount, fee and exchange on the way",
+	"route_bridge":   "Bridge, network and amount",
+	"route_receiver": "Who gets the money on the way",
+	"route_refund":   "You get it back if the bridge fails",
+	"route_output":   "Enough is sure to arrive",
+	"route_deadline": "The offer is fresh and ends soon",
+	"route_payment":  "The payment at the end is this one",
+}
+
 // CheckTitle is a check's name in words; a name that is not known is its own title.
 func CheckTitle(name string) string {
 	for _, l := range listed {
@@ -25,7 +42,7 @@ func CheckTitle(name string) string {
 			return l.title
 		}
 	}
-	return name
+	return cmp.Or(routed[name], name)
 }
 
 // checks is every check that concerns the page in the order of listed, then
@@ -114,6 +131,23 @@ func (p *PayPage) label() string {
 // become a link.
 func web(url string) bool {
 	return strings.HasPrefix(url, "https://") || strings.HasPrefix(url, "http://")
+}
+
+// progressURL is where a payment under way can be looked up.
+func (p *PayPage) progressURL() string {
+	if p.Route.Chain != "" {
+		return p.Route.TxURL
+	}
+	return p.TxURL
+}
+
+// joined puts a list into a sentence: "a, b or c".
+func joined(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	last := len(list) - 1
+	return strings.Join(list[:last], ", ") + " or " + list[last]
 }
 
 // required is at least one: a progress bar needs a length.

@@ -36,7 +36,7 @@ func costly(c echo.Context) bool {
 	if !strings.HasPrefix(c.Path(), "/checkout/") {
 		return false
 	}
-	return c.Request().Method == http.MethodPost || strings.HasSuffix(c.Path(), "/pay")
+	return c.Request().Method == http.MethodPost || strings.HasSuffix(c.Path(), "/pay") || strings.HasSuffix(c.Path(), "/options")
 }
 
 // keepHouse forgets what has served its time: idempotent answers past the time

@@ -75,6 +75,7 @@ func Mount(cfg Config) *Pages {
 	stream := []echo.MiddlewareFunc{cfg.Server.Faults(envelope), cfg.Server.SameOrigin}
 	call := append(stream, cfg.Server.Bounded)
 	api := e.Group("/checkout/:token")
+	api.GET("/options", p.options, call...)
 	api.GET("/pay", p.prepare, call...)
 	api.GET("/status", p.status, call...)
 	api.GET("/events", p.events, stream...)
@@ -208,6 +209,8 @@ type pageCalls struct {
 type intentBody struct {
 	TxHash string `json:"txHash"`
 	Wallet string `json:"wallet"`
+	// Chain is where the transaction is, 0 for the payment's own chain.
+	Chain asset.ChainID `json:"chain"`
 }
 
 // intent takes the payer's word that they sent a transaction.
@@ -224,11 +227,14 @@ func (p *Pages) intent(c echo.Context) error {
 	if err != nil {
 		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
 	}
-	chain, err := p.chainOf(pm)
-	if err != nil {
-		return err
+	if in.Chain == 0 {
+		chain, err := p.chainOf(pm)
+		if err != nil {
+			return err
+		}
+		in.Chain = chain.ID
 	}
-	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, chain.ID, in.TxHash, rail.Payer{Wallet: wallet})
+	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, in.Chain, in.TxHash, rail.Payer{Wallet: wallet})
 	if fault.Is(err, fault.Limited) {
 		// Others may have used up what a payment takes: this browser still knows
 		// what it sent.
@@ -271,6 +277,8 @@ var telemetryEvents = map[string]bool{"wallet_rejected": true, "tx_failed": true
 var pageChecks = map[string]bool{
 	"page_registry": true, "page_calldata": true, "contract_official": true, "calldata_matches": true,
 	"approval_exact": true, "code_pinned": true, "simulation_matches": true,
+	"route_target": true, "route_value": true, "route_calldata": true, "route_approval": true, "route_source": true, "route_bridge": true,
+	"route_receiver": true, "route_refund": true, "route_output": true, "route_deadline": true, "route_payment": true,
 }
 
 // telemetry takes best-effort events of the page. A refusal of the page's own

@@ -41,6 +41,9 @@ type status struct {
 	AnnouncedTx string `json:"announcedTx"`
 	SettledAt   string `json:"settledAt"`
 	Reorged     bool   `json:"reorged"`
+	// Route is the transfer over a bridge that this browser should know of, null
+	// for none.
+	Route *route `json:"route"`
 }
 
 // progress is where one request stands, and what it still needs.
@@ -68,9 +71,9 @@ func (p *Pages) statusOf(ctx context.Context, pm *payment.Payment, announced str
 		return status{}, err
 	}
 	s := status{
-		State: stateOf(pm), Oddity: string(pm.Standing.Oddity), Payable: pm.Standing.State == payment.Open,
+		State: stateOf(pm), Oddity: string(pm.Standing.Oddity), Payable: p.Checkout.Payable(pm) == nil,
 		Requests: make([]progress, len(pm.Terms.Requests)), ContractFees: []string{}, Received: "0", Missing: "0", Excess: "0",
-		Required: p.Chains.Required(chain.ID), AnnouncedTx: announced,
+		Required: p.Chains.Required(chain.ID), AnnouncedTx: announced, Route: p.routeOf(pm, announced),
 	}
 	for i, r := range pm.Terms.Requests {
 		st := pm.Standing.Requests[i]
@@ -107,7 +110,7 @@ func (p *Pages) contractFees(ctx context.Context, pm *payment.Payment) ([]string
 		return nil, err
 	}
 	fees := []string{}
-	for _, s := range bill(owed, options).sums {
+	for _, s := range bill(owed, direct(options)).sums {
 		fees = append(fees, s.contractFee.String())
 	}
 	return fees, nil

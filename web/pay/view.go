@@ -30,7 +30,8 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment) (*templates.PayPa
 	if err != nil {
 		return nil, err
 	}
-	b := bill(owed, options)
+	own := direct(options)
+	b := bill(owed, own)
 	v := &templates.PayPage{
 		Assets: p.Assets, State: stateOf(pm), Oddity: string(pm.Standing.Oddity), Sandbox: chain.Sandbox,
 		Merchant: m.Name, Payout: pm.Terms.Flow == payment.PayOut, Recipient: pm.Terms.RecipientIdentifier,
@@ -48,9 +49,16 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment) (*templates.PayPa
 		several(v, pm, b, chain)
 	}
 	p.evidence(v, pm, chain)
+	if a, ok := pm.UnderWay(p.Now()); ok && pm.Standing.State == payment.Open {
+		p.underWay(v, pm, a)
+		return v, nil
+	}
 	if pm.Standing.State == payment.Open {
-		if len(options) > 0 {
-			v.Data.Option = options[0].ID
+		if len(own) > 0 {
+			v.Data.Option = own[0].ID
+		}
+		if v.Others = p.others(options); len(owed) == 1 && (len(v.Others) > 0 || len(p.Checkout.Missing(ctx, pm)) > 0) {
+			v.Data.Ways, v.Data.Route = p.Assets.Ways, p.Assets.Route
 		}
 		v.Safety = templates.NewSafety(checks(p.Checkout.Guard(ctx, pm)))
 		if v.Safety.Outcome == templates.OutcomeRefused {
@@ -134,22 +142,11 @@ func (p *Pages) confirmations(x payment.Transfer) int {
 
 // data is what the page's script verifies calldata against: what is displayed.
 func (p *Pages) data(pm *payment.Payment, chain asset.Chain, b bills) templates.Data {
-	explorer := chain.Explorer
-	if explorer != "" && explorer[len(explorer)-1] != '/' {
-		explorer += "/"
-	}
-	rpc := p.PublicRPC[chain.ID]
-	if rpc == nil {
-		rpc = []string{}
-	}
 	d := templates.Data{
 		Token: string(pm.ID), State: stateOf(pm), Oddity: string(pm.Standing.Oddity),
 		Payable: pm.Standing.State == payment.Open, Sandbox: chain.Sandbox,
 		Now: p.Now().UTC().Format(time.RFC3339), ExpiresAt: pm.Terms.ExpiresAt.Format(time.RFC3339),
-		Chain: templates.Chain{
-			ID: uint64(chain.ID), Network: chain.Network, Name: chain.Name, RPCURLs: rpc, Explorer: explorer,
-			Native: templates.Native{Name: chain.Native.Name, Symbol: chain.Native.Symbol, Decimals: int(chain.Native.Decimals)},
-		},
+		Chain:    p.wireChain(chain),
 		FeePayee: asset.Address{}.String(), Batch: len(b.listed) > 1, Restricted: restricted(pm.Terms),
 		Confirmations: p.Chains.Required(chain.ID),
 	}

@@ -206,10 +206,11 @@ export function readData(json: string): Fields {
   return source;
 }
 
-/** The token and state of a page that shows nothing else yet, or null if it shows its payment. Throws DataError. */
-export function readLocked(source: Fields): Pick<Payment, 'token' | 'state'> | null {
+/** The token and state of a page that shows nothing else yet. Throws DataError. */
+export function readLocked(source: Fields): Pick<Payment, 'token' | 'state'> {
   const r = new Reader(source);
-  return source['locked'] === true ? { token: r.text('token', slug), state: r.one('state', isState) } : null;
+  r.one('locked', (v): v is true => v === true);
+  return { token: r.text('token', slug), state: r.one('state', isState) };
 }
 
 /** Reads a payment. Throws DataError naming the field that is wrong. */

@@ -1,20 +1,13 @@
 // The page's script: reads the data block and connects the parts.
-import { Api } from './api.ts';
-import { type Payment, readData, readLocked, readPayment } from './data.ts';
+import { apiFor, search, whenReady } from './boot.ts';
+import { type Payment, readPayment } from './data.ts';
 import { Flow } from './flow.ts';
-import { Lock } from './lock.ts';
 import { registry } from './registry.gen.ts';
 import { watchStatus } from './status.ts';
 import { Store } from './store.ts';
 import { Tabs } from './tabs.ts';
 import { View, readShown } from './view.ts';
 import { Wallets } from './wallets.ts';
-import { broken } from './words.ts';
-
-/** Wallets announce themselves at once; extensions that start late get this long. */
-const discovery = 600;
-
-const apiFor = (token: string): Api => new Api(token, (input, init) => fetch(input, init));
 
 function run(payment: Payment): void {
   const token = payment.token;
@@ -91,55 +84,4 @@ function run(payment: Payment): void {
   }
 }
 
-function search(wallets: Wallets, over: () => void): void {
-  wallets.start();
-  setTimeout(() => {
-    wallets.fallback();
-    over();
-  }, discovery);
-}
-
-/** The page of a payment that is shown to some wallets only: connects one, and loads the page anew once it is let in. */
-function unlock({ token, state }: Pick<Payment, 'token' | 'state'>): void {
-  const store = new Store(() => sessionStorage, token);
-  const wallets = new Wallets(window, (list) => lock.setWallets(list, true));
-  const view = new View({
-    connect: (id) => {
-      const wallet = wallets.get(id);
-      if (wallet) void lock.connect(wallet);
-    },
-    change: () => lock.change(),
-    switchChain: () => undefined,
-    refresh: () => undefined,
-    go: () => undefined,
-    retry: () => lock.retry(),
-  });
-  const lock = new Lock({ state, api: apiFor(token), store, render: (m) => view.render(m), reload: () => location.reload() });
-  search(wallets, () => lock.setWallets(wallets.all(), false));
-}
-
-/** Without its data the page can still be read; it only cannot be paid from. */
-function unusable(): void {
-  const set = (id: string, text: string): void => {
-    const el = document.getElementById(id);
-    if (el) el.textContent = text;
-  };
-  set('notice-title', broken.title);
-  set('notice-text', broken.text);
-  set('notice-retry', 'Reload');
-  document.getElementById('notice-retry')?.addEventListener('click', () => location.reload());
-  document.getElementById('notice')?.removeAttribute('hidden');
-  document.getElementById('wallet-searching')?.setAttribute('hidden', '');
-}
-
-const block = document.getElementById('payment');
-if (block) {
-  try {
-    const data = readData(block.textContent ?? '');
-    const locked = readLocked(data);
-    if (locked) unlock(locked);
-    else run(readPayment(data));
-  } catch {
-    unusable();
-  }
-}
+whenReady((data) => run(readPayment(data)));

@@ -92,8 +92,8 @@ test('several payments', () => {
 
 test('a locked page says a token and a state, and nothing else is read', () => {
   assert.deepEqual(readLocked(readData('{"token":"01KADEMO","state":"open","locked":true,"payee":"x"}')), { token: '01KADEMO', state: 'open' });
-  assert.equal(readLocked(readData(JSON.stringify(block))), null);
-  assert.equal(readLocked(readData(JSON.stringify({ ...block, locked: 'true' }))), null);
+  assert.throws(() => readLocked(readData(JSON.stringify(block))), DataError);
+  assert.throws(() => readLocked(readData(JSON.stringify({ ...block, locked: 'true' }))), DataError);
   assert.throws(() => readLocked(readData('{"token":"a/b","state":"open","locked":true}')), DataError);
 });
 
