@@ -94,12 +94,19 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 		return p, Options{}, err
 	}
 	out := s.funded(ctx, p, payer, s.single(offered))
+	out.Missing = s.Missing(ctx, p)
+	return p, out, nil
+}
+
+// Missing says which ways a payer could expect are not offered, and why. It asks
+// nobody.
+func (s *Service) Missing(ctx context.Context, p *payment.Payment) (missing []rail.Missing) {
 	for _, r := range s.rails {
 		if e, ok := r.(rail.Explainer); ok {
-			out.Missing = append(out.Missing, e.Missing(ctx, p)...)
+			missing = append(missing, e.Missing(ctx, p)...)
 		}
 	}
-	return p, out, nil
+	return missing
 }
 
 // single is the ways that take one asset: what a batch takes is no choice.
