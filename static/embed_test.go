@@ -17,7 +17,7 @@ func TestEveryAssetIsFoundByItsAddressOnly(t *testing.T) {
 	}
 	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg)$`)
 	types := map[string]string{
-		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
+		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
 		"favicon.svg": "image/svg+xml", "logo.svg": "image/svg+xml",
 	}
 	for name, kind := range types {
@@ -99,5 +99,17 @@ func TestLoadRefusesWhatItCannotServe(t *testing.T) {
 		if _, err := load(tree); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// What a payer on a slow network has to fetch before a way over a bridge can be
+// judged; the build fails over the same budget.
+func TestTheScriptOfRoutesIsSmall(t *testing.T) {
+	a, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if js, ok := a.Lookup(a.URL("route.js")); !ok || len(js.Gzip) == 0 || len(js.Gzip) > 15_000 {
+		t.Errorf("route.js is %d bytes compressed, its budget is 15000", len(js.Gzip))
 	}
 }

@@ -48,6 +48,7 @@ var layers = []layer{
 	{"internal/official/", []string{"internal/official", "internal/asset"}, "the generator of the page's copy"},
 	{"internal/official", []string{"internal/asset", "internal/fault", "internal/rail"},
 		"what contracts are and calldata says, wherever it came from; checks and kinds of calls are rail's words"},
+	{"internal/lifi/", []string{"internal/lifi", "internal/asset"}, "the generator of the page's copy"},
 	{"internal/lifi", []string{"internal/official", "internal/rail", "internal/money", "internal/asset", "internal/fault"},
 		"one service's protocol and what its calldata says; checks are rail's words, the payment in the end official's"},
 	{"internal/rail/", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official", "internal/lifi"},

@@ -19,3 +19,5 @@
 // names a pool, and a pool pulls its own token only; the inner route of a DEX
 // leg is bounded by what must come out of it.
 package lifi
+
+//go:generate go run ./gen ../../static/ts/src/routes.gen.ts
