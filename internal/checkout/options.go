@@ -3,6 +3,7 @@ package checkout
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math/big"
 	"slices"
 	"sync"
@@ -59,22 +60,30 @@ func (w Way) Needed() *big.Int { return w.Costs[0].Amount }
 // Enough reports whether the payer holds what the way takes, gas left aside.
 func (w Way) Enough() bool { return w.Balance != nil && w.Balance.Cmp(w.Needed()) >= 0 }
 
-const (
-	// chainPatience is how long a chain may take to say what a wallet holds. Those
-	// that take longer are left out.
-	chainPatience = 4 * time.Second
-	// pricePatience is how long prices are waited for, from when a chain answered.
-	// Ways without one keep the most they can cost.
-	pricePatience = 8 * time.Second
-)
+// Patience is how long a payer waits for the ways to pay, counted from when the
+// chains are asked. Zero values are the defaults.
+type Patience struct {
+	// Chain is for a chain to say what a wallet holds, 4 s if zero. One that takes
+	// longer is left out.
+	Chain time.Duration
+	// Price is for the prices of ways, 8 s if zero: whatever happens, nothing takes
+	// longer. A way without a price keeps the most it can cost.
+	Price time.Duration
+}
+
+func (p Patience) orDefault() Patience {
+	return Patience{Chain: cmp.Or(p.Chain, 4*time.Second), Price: cmp.Or(p.Price, 8*time.Second)}
+}
 
 // Options returns the ways to pay with what the wallet holds for each, the
 // cheapest first and those it holds too little for last. Every chain is asked
 // once, all at the same time, and prices are asked for only where the wallet may
-// hold enough.
+// hold enough. Chains that are late are left out, so that it takes no longer
+// than Config.Patience.
 //
 // Faults: Forbidden if the payment is over or the wallet is not let in; Conflict
-// if it is paid or enough is on its way; Invalid without a wallet.
+// if it is paid or enough is on its way; Invalid without a wallet. If ctx has
+// ended, its error.
 func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) (*payment.Payment, Options, error) {
 	p, err := s.Payment(ctx, id)
 	if err != nil {
@@ -94,6 +103,9 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 		return p, Options{}, err
 	}
 	out := s.funded(ctx, p, payer, s.single(offered))
+	if err := ctx.Err(); err != nil {
+		return p, Options{}, err // of a caller who left: what was not asked then is not silent
+	}
 	out.Missing = s.Missing(ctx, p)
 	return p, out, nil
 }
@@ -112,7 +124,10 @@ func (s *Service) Missing(ctx context.Context, p *payment.Payment) (missing []ra
 // single is the ways that take one asset: what a batch takes is no choice.
 func (s *Service) single(offered []rail.Option) (ways []Way) {
 	for _, o := range offered {
-		if token, ok := s.book.Token(o.Costs[0].Asset); ok && len(o.Costs) == 1 {
+		if len(o.Costs) != 1 {
+			continue
+		}
+		if token, ok := s.book.Token(o.Costs[0].Asset); ok {
 			ways = append(ways, Way{Option: o, Token: token})
 		}
 	}
@@ -132,10 +147,14 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 		gone   = make([]bool, len(ways))
 		asking sync.WaitGroup
 	)
+	prices, cancel := context.WithTimeout(ctx, s.patience.Price)
+	defer cancel()
 	for chain, at := range byChain {
 		asking.Go(func() {
 			if err := s.hold(ctx, payer.Wallet, chain, ways, at); err != nil {
-				s.log.WarnContext(ctx, "a chain did not say what a wallet holds", "payment", p.ID, "chain", chain, "err", err)
+				if ctx.Err() == nil {
+					s.log.WarnContext(ctx, "a chain did not say what a wallet holds", "payment", p.ID, "chain", chain, "err", err)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				silent = append(silent, chain)
@@ -143,7 +162,7 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 			}
 			var pricing sync.WaitGroup
 			for _, i := range at {
-				pricing.Go(func() { gone[i] = !s.price(ctx, p, payer, &ways[i]) })
+				pricing.Go(func() { gone[i] = !s.price(prices, p, payer, &ways[i]) })
 			}
 			pricing.Wait()
 		})
@@ -162,7 +181,7 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 
 // hold fills in what the wallet holds on one chain for the ways that start there.
 func (s *Service) hold(ctx context.Context, wallet asset.Address, chain asset.ChainID, ways []Way, at []int) error {
-	ctx, cancel := context.WithTimeout(ctx, chainPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.patience.Chain)
 	defer cancel()
 	var questions []HoldingQuestion
 	for _, i := range at {
@@ -173,6 +192,9 @@ func (s *Service) hold(ctx context.Context, wallet asset.Address, chain asset.Ch
 	held, err := s.wallets.Holdings(ctx, wallet, chain, questions)
 	if err != nil {
 		return err
+	}
+	if len(held.Tokens) != len(questions) || held.Native == nil {
+		return errors.New("not everything that was asked for was answered")
 	}
 	for _, i := range at {
 		w := &ways[i]
@@ -197,8 +219,6 @@ func (s *Service) price(ctx context.Context, p *payment.Payment, payer rail.Paye
 	if !ok {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, pricePatience)
-	defer cancel()
 	o, err := pricer.Price(ctx, p, w.ID, payer)
 	switch {
 	case err == nil:
@@ -208,7 +228,9 @@ func (s *Service) price(ctx context.Context, p *payment.Payment, payer rail.Paye
 		s.log.InfoContext(ctx, "a way to pay is not offered", "payment", p.ID, "option", w.ID, "err", err)
 		return false
 	default:
-		s.log.WarnContext(ctx, "a way to pay has no price", "payment", p.ID, "option", w.ID, "err", err)
+		if !errors.Is(err, context.Canceled) {
+			s.log.WarnContext(ctx, "a way to pay has no price", "payment", p.ID, "option", w.ID, "err", err)
+		}
 		return true
 	}
 }

@@ -21,9 +21,10 @@ type Config struct {
 	// Screener answers for payments that ask for screening, nil if none is set up.
 	Screener Screener
 	// Wallets reads what wallets hold, for the ways a payer can choose among.
-	Wallets Wallets
-	Window  time.Duration // how long a payment may be paid unless the draft says otherwise
-	Grace   time.Duration // how much later a block may still be in time
+	Wallets  Wallets
+	Patience Patience      // for what a payer waits for
+	Window   time.Duration // how long a payment may be paid unless the draft says otherwise
+	Grace    time.Duration // how much later a block may still be in time
 	// Nudge asks the watcher of a chain to look at once. It must not block.
 	Nudge func(chain asset.ChainID)
 	Log   *slog.Logger
@@ -37,6 +38,7 @@ type Service struct {
 	rails    []rail.Rail
 	screener Screener
 	wallets  Wallets
+	patience Patience
 	window   time.Duration
 	grace    time.Duration
 	nudge    func(asset.ChainID)
@@ -47,7 +49,7 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	s := &Service{
-		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, window: c.Window, grace: c.Grace,
+		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
 		nudge: c.Nudge, log: c.Log, now: c.Now,
 	}
 	if s.window == 0 {
