@@ -11,6 +11,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/payment"
+	"quittance/internal/rail"
 )
 
 // ErrStale is returned by a guarded write when someone else was faster.
@@ -59,10 +60,22 @@ type Tx interface {
 	// version still is p.Version, and counts it up in p. ErrStale otherwise.
 	SaveStanding(ctx context.Context, p *payment.Payment) error
 	// PutTransfer inserts a transfer or updates the stage and evidence of the
-	// one with its key. It reports whether anything changed. Final never goes back.
+	// one with its key. It reports whether anything changed. Final never goes back;
+	// where the money of a route came from is filled in even then, once.
 	PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer) (changed bool, err error)
-	// PutAttempt inserts or updates an attempt by its key.
+	// PutAttempt inserts or updates an attempt by its key. It never goes back: from
+	// announced it may become proven, from there executed or abandoned, and from one
+	// of these the other.
 	PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (changed bool, err error)
+	// PaymentsByRoute returns the payments that an attempt with this route's id
+	// belongs to, in order.
+	PaymentsByRoute(ctx context.Context, route string) ([]payment.ID, error)
+	// PutRecovery keeps a recovery, whoever's it is; a second time is a no-op.
+	PutRecovery(ctx context.Context, r Recovery) error
+	// Recoveries returns what was kept of a route.
+	Recoveries(ctx context.Context, route string) ([]Recovery, error)
+	// Follow enqueues the job that follows a transfer over a bridge.
+	Follow(ctx context.Context, f Follow) error
 	// Owners answers whose requests the handles of a rail name. Handles that
 	// nobody owns are missing from the answer.
 	Owners(ctx context.Context, rail string, handles []string) (map[string]Owner, error)
@@ -118,6 +131,21 @@ type Owner struct {
 type Owned struct {
 	Payment  payment.ID
 	Transfer payment.Transfer
+}
+
+// Recovery is rail.Recovery as it is kept, for those who prove only later that
+// the route was a payment's.
+type Recovery struct {
+	rail.Recovery
+	Forget time.Time // may be deleted after this
+}
+
+// Follow names a job of TrackKind.
+type Follow struct {
+	Payment payment.ID
+	Key     string        // of the attempt
+	Chain   asset.ChainID // where the transfer began
+	At      time.Time     // when it is due
 }
 
 // Orphan is evidence that could not be given to a payment.

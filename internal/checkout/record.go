@@ -18,7 +18,8 @@ import (
 type facts struct {
 	transfers []payment.Transfer
 	attempts  []payment.Attempt
-	events    []payment.Event // beside those that follow from the transfers
+	events    []payment.Event    // beside those that follow from the transfers
+	named     []payment.Transfer // known ones of which it became known where they came from
 	cancel    bool
 }
 
@@ -39,6 +40,15 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 			news = append(news, x)
 		}
 	}
+	moved := false
+	for _, x := range f.named {
+		named, err := tx.PutTransfer(ctx, p.ID, x)
+		if err != nil {
+			return false, fmt.Errorf("record the source of transfer %s: %w", x.Key, err)
+		}
+		p.Transfers = replaceTransfer(p.Transfers, x)
+		moved = moved || named
+	}
 	for _, a := range f.attempts {
 		changed, err := tx.PutAttempt(ctx, p.ID, a)
 		if err != nil {
@@ -46,6 +56,7 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 		}
 		if changed {
 			p.Attempts = replaceAttempt(p.Attempts, a)
+			moved = true
 		}
 	}
 	if f.cancel {
@@ -64,7 +75,7 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 			events = append(events, e)
 		}
 	}
-	if len(news) == 0 && len(f.attempts) == 0 && !f.cancel && len(events) == 0 &&
+	if len(news) == 0 && !moved && !f.cancel && len(events) == 0 &&
 		p.Standing.State == storedState && p.Standing.Oddity == storedOddity {
 		return false, nil
 	}
@@ -151,6 +162,8 @@ type Sweep struct {
 	To        Block  // the range's end, which becomes the cursor
 	Final     uint64 // blocks at or below are final
 	Sightings []rail.Sighting
+	// Recoveries are of anybody's transfers over bridges; their emitters were checked.
+	Recoveries []rail.Recovery
 }
 
 // RecordSweep stores what a watcher found and moves its cursor, in one
@@ -165,6 +178,15 @@ func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 		if err != nil {
 			return err
 		}
+		back, err := s.recoveries(ctx, tx, sw.Recoveries, now)
+		if err != nil {
+			return err
+		}
+		for id := range back {
+			if _, ok := mine[id]; !ok {
+				mine[id] = nil
+			}
+		}
 		for _, id := range inOrder(mine) {
 			p, err := tx.Payment(ctx, id)
 			if err != nil {
@@ -174,7 +196,9 @@ func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 			if err != nil {
 				return err
 			}
-			if _, err := s.change(ctx, tx, p, now, facts{transfers: xs, attempts: executed(p, xs)}); err != nil {
+			ended, events := s.recoverAll(p, back[id], xs)
+			f := facts{transfers: xs, attempts: append(executed(p, xs), ended...), events: events}
+			if _, err := s.change(ctx, tx, p, now, f); err != nil {
 				return err
 			}
 		}
@@ -186,16 +210,22 @@ func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 // everywhere: transactions that meet then wait for each other and never in a circle.
 func inOrder[V any](m map[payment.ID]V) []payment.ID { return slices.Sorted(maps.Keys(m)) }
 
-// executed marks announced transactions whose transfer has now been seen.
+// executed marks announced transactions and proven routes whose transfer has now
+// been seen. A route that somebody said had failed has arrived all the same.
 func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
 	var done []payment.Attempt
 	for _, a := range p.Attempts {
 		for _, x := range xs {
-			if a.Stage == payment.Announced && a.Kind == "tx" && a.Handle == x.Evidence.Tx {
+			switch {
+			case a.Stage == payment.Announced && a.Kind == "tx" && a.Handle == x.Evidence.Tx:
 				a.Stage = payment.Executed
-				done = append(done, a)
-				break
+			case brought(a, x) && (a.Stage != payment.Executed || p.TakenBack(a.Route.ID)):
+				a = arrive(a, x)
+			default:
+				continue
 			}
+			done = append(done, a)
+			break
 		}
 	}
 	return done
@@ -257,6 +287,7 @@ func (s *Service) accept(ctx context.Context, tx Tx, p *payment.Payment, claims 
 		known[x.Key] = true
 		xs = append(xs, x)
 	}
+	sourced(p, xs)
 	return xs, nil
 }
 

@@ -56,8 +56,8 @@ func (s *Service) refund(ctx context.Context, tx Tx, m payment.MerchantID, r Ref
 	id := payment.NamedULID(string(r.Payment), "refunded", strconv.Itoa(r.Request), r.Tx)
 	back := new(big.Int) // what went back, less what has arrived
 	for _, e := range known {
-		if e.Kind != payment.EventRefunded || e.Request != r.Request {
-			continue
+		if e.Kind != payment.EventRefunded || e.Request != r.Request || e.Fields[payment.FieldReason] == ReasonBridgeRefunded {
+			continue // what a bridge gave back never arrived
 		}
 		if e.ID == id {
 			return false, r.same(e)

@@ -16,9 +16,10 @@ const SearchDepth = 10_000
 // that may still go away is no payment yet.
 type Search struct {
 	Merchant  payment.MerchantID
-	ClientID  string        // of the payments' maker
-	Shown     bool          // only payments whose policy hides nothing
-	Tx        string        // 0x and 64 lower-case hex digits
+	ClientID  string // of the payments' maker
+	Shown     bool   // only payments whose policy hides nothing
+	Tx        string // 0x and 64 lower-case hex digits: of the arrival, or on the chain a bridge took it from
+	Came      Came
 	Wallet    asset.Address // of payer or payee, zero for any
 	RequestID string
 	Reference string   // of the request's contract call: 0x and 16 lower-case hex digits
@@ -29,6 +30,16 @@ type Search struct {
 	Limit     int // at least 1
 	Offset    int // 0 to SearchDepth
 }
+
+// Came is a way in which money came.
+type Came string
+
+// The ways.
+const (
+	AnyWay     Came = ""
+	Directly   Came = "direct"
+	OverBridge Came = "crosschain" // Transfer.Evidence.Source tells from where, as far as it is known
+)
 
 // Arrival is a transfer that was found, with what it paid for.
 type Arrival struct {

@@ -212,6 +212,12 @@ type Route struct {
 	SentAt   time.Time     `json:"sentAt"` // the block's time, zero until proven
 	Progress Progress      `json:"progress"`
 	Tx       string        `json:"tx"` // of the arrival, recovery or refund, "" if not known
+
+	Request  int       `json:"request"`         // index of the request it pays
+	Pays     *big.Int  `json:"pays"`            // base units of that request's asset that its payee gets on arrival, nil until proven
+	Fallback string    `json:"fallback"`        // EIP-55: who gets the money on the payment's chain if the payment fails there, "" until proven
+	Final    bool      `json:"final"`           // no reorganisation takes its transaction away any more
+	Missed   time.Time `json:"missed,omitzero"` // since when its chain has not shown the proven transaction, zero while it does
 }
 
 // Progress is how far a bridge transfer is. The words go over wires.
@@ -228,14 +234,3 @@ const (
 	Broken    Progress = "broken"    // its transaction failed: nothing left the payer
 	Unknown   Progress = "unknown"   // no such transaction, or none that pays this
 )
-
-// UnderWay returns the newest transfer over a bridge that was proven and has not
-// ended, unless more time than until has passed: its money is on its way.
-func (p *Payment) UnderWay(now time.Time) (Attempt, bool) {
-	for i := len(p.Attempts) - 1; i >= 0; i-- {
-		if a := p.Attempts[i]; a.Stage == Proven && (a.Until.IsZero() || now.Before(a.Until)) {
-			return a, true
-		}
-	}
-	return Attempt{}, false
-}

@@ -2,36 +2,57 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"quittance/internal/asset"
 	"quittance/internal/payment"
 )
 
 const (
-	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (payment, key) DO NOTHING`
+	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (payment, key) DO NOTHING`
 
 	countAttempt = `UPDATE payments SET attempts = attempts + 1 WHERE id = $1`
 
-	// updateAttempt changes nothing where the news are none, and never takes an
-	// outcome back because somebody announces the same attempt once more.
-	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7
- WHERE payment = $1 AND key = $2 AND (stage = 'announced' OR $8 = 1)
- AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6)`
+	// updateAttempt changes nothing where the news are none, and never goes back:
+	// neither to an announcement from a proof, nor to a proof from an outcome.
+	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11
+ WHERE payment = $1 AND key = $2 AND CASE stage WHEN 'announced' THEN 0 WHEN 'proven' THEN 1 ELSE 2 END <= $8
+ AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10)`
 
-	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at
+	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route
  FROM attempts WHERE payment = $1 ORDER BY at, key`
+
+	selectByRoute = `SELECT DISTINCT payment FROM attempts WHERE route_id = $1 AND route_id <> '' ORDER BY payment`
 )
 
-// PutAttempt implements checkout.Tx. A known attempt changes its stage, reason
-// and limit; when it was reported is no change of its own.
+// progress is how far an attempt is: it is only ever updated by one as far.
+func progress(s payment.AttemptStage) int {
+	switch s {
+	case payment.Announced:
+		return 0
+	case payment.Proven:
+		return 1
+	case payment.Executed, payment.Abandoned:
+		return 2
+	}
+	return 0
+}
+
+// PutAttempt implements checkout.Tx. A known attempt changes its stage, reason,
+// limit, payer and route; when it was reported is no change of its own.
 func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (bool, error) {
 	chain, err := number(uint64(a.Chain))
 	if err != nil {
 		return false, err
 	}
+	route, routeID, err := encodeRoute(a.Route)
+	if err != nil {
+		return false, fmt.Errorf("encode the attempt's route: %w", err)
+	}
 	n, err := t.exec(ctx, insertAttempt, id, a.Key, a.Rail, a.Kind, chain, a.Handle, a.Payer, a.Stage, a.Decides, a.Reason,
-		micros(a.Until), micros(a.At))
+		micros(a.Until), micros(a.At), route, routeID)
 	if err != nil {
 		return false, err
 	}
@@ -40,11 +61,8 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 		_, err := t.exec(ctx, countAttempt, id)
 		return true, err
 	}
-	outcome := 0
-	if a.Stage != payment.Announced {
-		outcome = 1
-	}
-	n, err = t.exec(ctx, updateAttempt, id, a.Key, a.Stage, a.Decides, a.Reason, micros(a.Until), micros(a.At), outcome)
+	n, err = t.exec(ctx, updateAttempt, id, a.Key, a.Stage, a.Decides, a.Reason, micros(a.Until), micros(a.At),
+		progress(a.Stage), a.Payer, route, routeID)
 	if err != nil {
 		return false, err
 	}
@@ -61,8 +79,47 @@ func loadAttempts(ctx context.Context, on session, id payment.ID) ([]payment.Att
 	}
 	return collect(r, func() (a payment.Attempt, err error) {
 		var chain, until, at int64
-		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at)
+		var route string
+		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route)
+		if err != nil {
+			return a, err
+		}
 		a.Chain, a.Until, a.At = asset.ChainID(chain), fromMicros(until), fromMicros(at)
+		a.Route, err = decodeRoute(route)
 		return a, err
 	})
+}
+
+// encodeRoute writes a bridge transfer and its id; none is "". Its texts come
+// from services outside.
+func encodeRoute(r *payment.Route) (text, id string, err error) {
+	if r == nil {
+		return "", "", nil
+	}
+	kept := *r
+	kept.ID, kept.Tool, kept.Tx = plain(r.ID), plain(r.Tool), plain(r.Tx)
+	b, err := json.Marshal(kept)
+	return string(b), kept.ID, err
+}
+
+// decodeRoute reads what encodeRoute wrote.
+func decodeRoute(text string) (*payment.Route, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var r payment.Route
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return nil, fmt.Errorf("decode an attempt's route: %w", err)
+	}
+	return &r, nil
+}
+
+// PaymentsByRoute implements checkout.Tx.
+func (t *tx) PaymentsByRoute(ctx context.Context, route string) ([]payment.ID, error) {
+	r, err := t.query(ctx, selectByRoute, plain(route))
+	if err != nil {
+		return nil, err
+	}
+	ids, err := collect(r, func() (id payment.ID, err error) { return id, r.Scan(&id) })
+	return ids, t.note(err)
 }

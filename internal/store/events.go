@@ -145,6 +145,12 @@ type storedTransfer struct {
 	Tx        string        `json:"tx,omitempty"`
 	LogIndex  uint          `json:"logIndex,omitempty"`
 	Payer     string        `json:"payer,omitempty"`
+	Route     string        `json:"route,omitempty"`
+
+	SourceChain  asset.ChainID `json:"sourceChain,omitempty"`
+	SourceTx     string        `json:"sourceTx,omitempty"`
+	SourceAsset  asset.ID      `json:"sourceAsset,omitempty"`
+	SourceAmount string        `json:"sourceAmount,omitempty"`
 }
 
 func encodeTransfer(x *payment.Transfer) (string, error) {
@@ -156,6 +162,7 @@ func encodeTransfer(x *payment.Transfer) (string, error) {
 		Key: x.Key, Request: x.Request, Rail: x.Rail, Asset: x.Asset,
 		Amount: units(x.Amount), Credit: units(x.Credit), Fee: units(x.Fee), Stage: x.Stage, At: micros(x.At),
 		Chain: e.Chain, Block: e.Block, BlockHash: e.BlockHash, Tx: e.Tx, LogIndex: e.LogIndex, Payer: e.Payer,
+		Route: e.Source.Route, SourceChain: e.Source.Chain, SourceTx: e.Source.Tx, SourceAsset: e.Source.Asset, SourceAmount: units(e.Source.Amount),
 	})
 	return string(b), err
 }
@@ -170,9 +177,12 @@ func decodeTransfer(text string) (*payment.Transfer, error) {
 	}
 	x := &payment.Transfer{
 		Key: s.Key, Request: s.Request, Rail: s.Rail, Asset: s.Asset, Stage: s.Stage, At: fromMicros(s.At),
-		Evidence: payment.Evidence{Chain: s.Chain, Block: s.Block, BlockHash: s.BlockHash, Tx: s.Tx, LogIndex: s.LogIndex, Payer: s.Payer},
+		Evidence: payment.Evidence{Chain: s.Chain, Block: s.Block, BlockHash: s.BlockHash, Tx: s.Tx, LogIndex: s.LogIndex, Payer: s.Payer,
+			Source: payment.Source{Route: s.Route, Chain: s.SourceChain, Tx: s.SourceTx, Asset: s.SourceAsset}},
 	}
-	return x, parseInto(map[**big.Int]string{&x.Amount: s.Amount, &x.Credit: s.Credit, &x.Fee: s.Fee})
+	return x, parseInto(map[**big.Int]string{
+		&x.Amount: s.Amount, &x.Credit: s.Credit, &x.Fee: s.Fee, &x.Evidence.Source.Amount: s.SourceAmount,
+	})
 }
 
 // storedStanding is a request's standing as an event keeps it.

@@ -47,7 +47,7 @@ const (
 	inOrder = ` ORDER BY t.at DESC, t.key DESC`
 
 	selectArrivals = `SELECT t.payment, t.key, t.request, t.rail, t.asset, t.amount, t.credit, t.fee, t.stage, t.at,
- t.chain, t.block, t.block_hash, t.tx, t.log_index, t.payer, p.state, p.reference, r.id, r.reference, r.asset, r.payee, r.fee_payee
+ t.chain, t.block, t.block_hash, t.tx, t.log_index, t.payer, t.route, t.source_chain, t.source_tx, t.source_asset, t.source_amount, p.state, p.reference, r.id, r.reference, r.asset, r.payee, r.fee_payee
  FROM transfers t JOIN requests r ON r.payment = t.payment AND r.idx = t.request JOIN payments p ON p.id = t.payment WHERE t.key IN (`
 )
 
@@ -181,10 +181,20 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 		and(hidesNothing)
 	}
 	if q.Tx != "" {
-		and(`t.tx = ` + x.put(q.Tx))
+		// Each by its own index, whatever the database makes of an OR.
+		hash := x.put(q.Tx)
+		and(`t.key IN (SELECT a.key FROM transfers a WHERE a.tx = ` + hash +
+			` UNION SELECT b.key FROM transfers b WHERE b.source_tx = ` + hash + ` AND b.source_tx <> '')`)
 	}
 	if named != nil {
 		and(`t.payment = ` + x.put(named.Payment) + ` AND t.request = ` + x.put(named.Request))
+	}
+	switch q.Came {
+	case checkout.OverBridge:
+		and(`t.route <> ''`)
+	case checkout.Directly:
+		and(`t.route = ''`)
+	case checkout.AnyWay:
 	}
 	if q.Order != "" {
 		and(`t.reference = ` + x.put(q.Order))

@@ -12,8 +12,9 @@ import (
 
 const (
 	insertTransfer = `INSERT INTO transfers (key, payment, request, rail, asset, amount, credit, fee, stage, at,
- chain, block, block_hash, tx, log_index, payer, merchant, client_id, reference, payee, invoiced)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+ chain, block, block_hash, tx, log_index, payer, route, source_chain, source_tx, source_asset, source_amount,
+ merchant, client_id, reference, payee, invoiced)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
  COALESCE((SELECT merchant FROM payments WHERE id = $2), ''), COALESCE((SELECT client_id FROM payments WHERE id = $2), ''),
  COALESCE((SELECT reference FROM payments WHERE id = $2), ''),
  COALESCE((SELECT payee FROM requests WHERE payment = $2 AND idx = $3), ''),
@@ -26,10 +27,17 @@ const (
 	// another event in the place of the first, and its credit goes with it;
 	// otherwise the credit stays what it was fixed at.
 	updateTransfer = `UPDATE transfers SET stage = $3, at = $4, chain = $5, block = $6, block_hash = $7, tx = $8, log_index = $9,
- payer = $10, amount = $11, fee = $13, credit = CASE WHEN amount = $11 THEN credit ELSE $12 END
+ payer = $10, amount = $11, fee = $13, credit = CASE WHEN amount = $11 THEN credit ELSE $12 END,
+ route = $14, source_chain = $15, source_tx = $16, source_asset = $17, source_amount = $18
  WHERE key = $1 AND payment = $2 AND stage <> 'final'
  AND (stage <> $3 OR at <> $4 OR chain <> $5 OR block <> $6 OR block_hash <> $7 OR tx <> $8 OR log_index <> $9
- OR payer <> $10 OR amount <> $11 OR fee <> $13)`
+ OR payer <> $10 OR amount <> $11 OR fee <> $13
+ OR route <> $14 OR source_chain <> $15 OR source_tx <> $16 OR source_asset <> $17 OR source_amount <> $18)`
+
+	// fillSource says of a final transfer where the money came from, once: that may
+	// become known only after it has arrived for good.
+	fillSource = `UPDATE transfers SET payer = $4, source_chain = $5, source_tx = $6, source_asset = $7, source_amount = $8
+ WHERE key = $1 AND payment = $2 AND stage = 'final' AND route = $3 AND route <> '' AND source_tx = '' AND $6 <> ''`
 
 	selectTransferOwner = `SELECT payment FROM transfers WHERE key = $1`
 )
@@ -47,8 +55,13 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 	if err != nil {
 		return false, err
 	}
+	from, err := number(uint64(e.Source.Chain))
+	if err != nil {
+		return false, err
+	}
+	gave := units(e.Source.Amount)
 	n, err := t.exec(ctx, insertTransfer, x.Key, id, x.Request, x.Rail, x.Asset, units(x.Amount), units(x.Credit), units(x.Fee),
-		x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex), e.Payer)
+		x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex), e.Payer, e.Source.Route, from, e.Source.Tx, e.Source.Asset, gave)
 	if err != nil {
 		return false, err
 	}
@@ -58,9 +71,14 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 		return true, err
 	}
 	n, err = t.exec(ctx, updateTransfer, x.Key, id, x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex),
-		e.Payer, units(x.Amount), units(x.Credit), units(x.Fee))
+		e.Payer, units(x.Amount), units(x.Credit), units(x.Fee), e.Source.Route, from, e.Source.Tx, e.Source.Asset, gave)
 	if err != nil {
 		return false, err
+	}
+	if n == 0 && e.Source.Tx != "" {
+		if n, err = t.exec(ctx, fillSource, x.Key, id, e.Source.Route, e.Payer, from, e.Source.Tx, e.Source.Asset, gave); err != nil {
+			return false, err
+		}
 	}
 	if n == 1 {
 		t.touch(id)
@@ -77,7 +95,8 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 }
 
 const (
-	transferColumns = `payment, key, request, rail, asset, amount, credit, fee, stage, at, chain, block, block_hash, tx, log_index, payer`
+	transferColumns = `payment, key, request, rail, asset, amount, credit, fee, stage, at, chain, block, block_hash, tx, log_index, payer,
+ route, source_chain, source_tx, source_asset, source_amount`
 
 	selectTransfers = `SELECT ` + transferColumns + ` FROM transfers WHERE payment = $1 ORDER BY at, key`
 
@@ -128,11 +147,13 @@ func queryTransfers(ctx context.Context, on session, query string, args ...any) 
 
 func scanTransfer(r rows) (checkout.Owned, error) {
 	var o checkout.Owned
-	var amount, credit, fee string
-	var at, chain, block, logIndex int64
+	var amount, credit, fee, gave string
+	var at, chain, block, logIndex, from int64
 	x := &o.Transfer
+	src := &x.Evidence.Source
 	err := r.Scan(&o.Payment, &x.Key, &x.Request, &x.Rail, &x.Asset, &amount, &credit, &fee, &x.Stage, &at,
-		&chain, &block, &x.Evidence.BlockHash, &x.Evidence.Tx, &logIndex, &x.Evidence.Payer)
+		&chain, &block, &x.Evidence.BlockHash, &x.Evidence.Tx, &logIndex, &x.Evidence.Payer,
+		&src.Route, &from, &src.Tx, &src.Asset, &gave)
 	if err != nil {
 		return o, err
 	}
@@ -145,6 +166,10 @@ func scanTransfer(r rows) (checkout.Owned, error) {
 	if x.Fee, err = parseUnits(fee); err != nil {
 		return o, err
 	}
+	if src.Amount, err = parseUnits(gave); err != nil {
+		return o, err
+	}
+	src.Chain = asset.ChainID(from)
 	x.At = fromMicros(at)
 	x.Evidence.Chain, x.Evidence.Block, x.Evidence.LogIndex = asset.ChainID(chain), uint64(block), uint(logIndex)
 	return o, nil
