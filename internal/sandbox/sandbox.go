@@ -99,7 +99,8 @@ func open(chain asset.Chain, keys keys, o Options) (*Chain, error) {
 		FinalityDepth: o.FinalityDepth,
 		Alloc: contracts.Genesis(address(keys.treasury), map[common.Address]contracts.Holding{
 			address(keys.payer):    {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
-			address(keys.treasury): {Native: coins(1_000_000_000)},
+			// It is the bridge's relayer, too.
+			address(keys.treasury): {Native: coins(1_000_000_000), USDC: units(1_000_000_000), USDT: units(1_000_000_000)},
 		}),
 	}
 	if cfg.FinalityDepth == 0 {

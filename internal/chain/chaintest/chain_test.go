@@ -18,6 +18,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"quittance/internal/chain/chaintest"
+	"quittance/internal/sandbox/contracts"
 )
 
 const (
@@ -246,5 +247,26 @@ func TestServesBatchesAndCounts(t *testing.T) {
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		chaintest.New(b)
+	}
+}
+
+func TestBridgesWhatAnotherChainPutIn(t *testing.T) {
+	from, to := chaintest.New(t, chaintest.WithID(900042161)), chaintest.New(t)
+	from.Mine(1) // what comes next is as new as its deadlines
+	to.Mine(1)
+	word := func(hex string) (w [32]byte) { copy(w[12:], common.FromHex(hex)); return w }
+	pool := contracts.Address(contracts.SpokePool).Hex()
+	from.Approve(from.USDT(), pool, big.NewInt(100))
+	now := uint32(time.Now().Unix())
+	tx := from.Send(pool, nil, contracts.Call(contracts.SpokePool, "deposit", word(from.Address()), word(payee), word(from.USDT()), word(to.USDT()),
+		big.NewInt(100), big.NewInt(99), new(big.Int).SetUint64(to.ID()), [32]byte{}, now, now+3600, uint32(0), []byte{}))
+	from.Mine(1)
+	arrival := to.Bridge(from, tx, false)
+	to.Mine(1)
+	if r := to.Receipt(arrival); r.Status != 1 || to.Balance(to.USDT(), payee).Cmp(big.NewInt(99)) != 0 {
+		t.Errorf("delivered with status %d, the payee has %v", r.Status, to.Balance(to.USDT(), payee))
+	}
+	if held := from.Balance(from.USDT(), pool); held.Cmp(big.NewInt(100)) != 0 {
+		t.Errorf("the bridge holds %v", held)
 	}
 }

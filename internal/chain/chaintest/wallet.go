@@ -115,3 +115,38 @@ func orZero(x *big.Int) *big.Int {
 	}
 	return x
 }
+
+// Bridge delivers on this wallet's chain what a transaction on another put into Across' SpokePool, the
+// call on arrival included, and returns the hash of the delivery. The wallet pays: it must hold what
+// arrives. With cutShort the call on arrival fails, so that the money goes to the fallback address.
+func (w *Wallet) Bridge(from *Chain, depositTx string, cutShort bool) (txHash string) {
+	w.chain.t.Helper()
+	t := w.chain.t
+	r := from.Receipt(depositTx)
+	if r == nil {
+		t.Fatalf("chaintest: %s is not in a block", depositTx)
+	}
+	for _, l := range r.Logs {
+		d, ok := contracts.ReadDeposit(from.id, l)
+		if !ok {
+			continue
+		}
+		if d.Destination != w.chain.id {
+			t.Fatalf("chaintest: %s goes to chain %d, not %d", depositTx, d.Destination, w.chain.id)
+		}
+		if cutShort {
+			var err error
+			if d, err = d.CutShort(); err != nil {
+				t.Fatalf("chaintest: %v", err)
+			}
+		}
+		token, amount := d.Output()
+		spokePool := contracts.Address(contracts.SpokePool).Hex()
+		if w.chain.Allowance(token.Hex(), w.Address(), spokePool).Cmp(amount) < 0 {
+			w.Approve(token.Hex(), spokePool, amount)
+		}
+		return w.Send(spokePool, nil, d.Fill())
+	}
+	t.Fatalf("chaintest: %s put nothing into the bridge", depositTx)
+	return ""
+}

@@ -20,21 +20,31 @@ const settings = {
   evmVersion: 'cancun',
   optimizer: { enabled: true, runs: 200 },
   metadata: { bytecodeHash: 'none', appendCBOR: false },
-  outputSelection: {
-    '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object', 'storageLayout'] },
-  },
 };
-const output = JSON.parse(solc.compile(JSON.stringify({ language: 'Solidity', sources, settings })));
-if (output.errors?.length) {
-  for (const e of output.errors) console.error(e.formattedMessage);
-  process.exit(1);
-}
+const compile = (files, viaIR) => {
+  const outputs = ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object', 'storageLayout'];
+  const outputSelection = Object.fromEntries(files.map((f) => [f, { '*': outputs }]));
+  const input = { language: 'Solidity', sources, settings: { ...settings, viaIR, outputSelection } };
+  const output = JSON.parse(solc.compile(JSON.stringify(input)));
+  if (output.errors?.length) {
+    for (const e of output.errors) console.error(e.formattedMessage);
+    process.exit(1);
+  }
+  return output.contracts;
+};
+// The structures of bridges hold more values than the older code generator can keep on the stack.
+const wide = (f) => /^(Across|Lifi)/.test(f);
+const compiled = {
+  ...compile(names.filter((f) => !wide(f)), false),
+  ...compile(names.filter(wide), true),
+};
 
 const contracts = {};
 for (const file of names) {
   const name = file.replace(/\.sol$/, '');
-  const c = output.contracts[file][name];
-  if (!c.abi.length) continue; // an internal library is part of its users' code
+  const c = compiled[file][name];
+  // An internal library or a base is part of its users' code.
+  if (!c.evm.deployedBytecode.object || !c.abi.some((e) => e.type === 'function')) continue;
   const runtime = c.evm.deployedBytecode.object;
   contracts[name] = {
     abi: c.abi,

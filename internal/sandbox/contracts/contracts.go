@@ -3,7 +3,8 @@
 // bytecode and storage layout; it must not know how a chain is run, who pays or what a payment is.
 //
 // The sources are written for this project from the public interfaces of the official contracts; a
-// test runs the same payments on both and compares effects. Compiling needs Node (npm ci once);
+// test runs the same payments on both and compares effects. Those of LI.FI and Across are stand-ins for
+// the demo and for tests: their interfaces and refusals are the published ones, their insides are not. Compiling needs Node (npm ci once);
 // using the package does not.
 package contracts
 
@@ -30,6 +31,14 @@ const (
 	Multicall3       = "Multicall3"
 	USDC             = "SandboxUSDC"
 	USDT             = "SandboxUSDT"
+
+	// The stand-ins for LI.FI and, behind it, Across.
+	Diamond        = "LifiDiamond"
+	FeeForwarder   = "LifiFeeForwarder"
+	Exchange       = "LifiExchange"
+	SpokePool      = "AcrossSpokePool"
+	ReceiverAcross = "LifiReceiverAcross"
+	Executor       = "LifiExecutor"
 )
 
 // TokenDecimals is the number of decimals of both sandbox tokens.
@@ -45,6 +54,12 @@ var addresses = map[string]common.Address{
 	Multicall3:       common.HexToAddress("0xcA11bde05977b3631167028862bE2a173976CA11"),
 	USDC:             common.HexToAddress("0x5a4db000000000000000000000000000000005dc"),
 	USDT:             common.HexToAddress("0x5a4db000000000000000000000000000000005d7"),
+	Diamond:          common.HexToAddress("0x5a4db0000000000000000000000000000000d1a0"),
+	FeeForwarder:     common.HexToAddress("0x5a4db000000000000000000000000000000000fe"),
+	Exchange:         common.HexToAddress("0x5a4db00000000000000000000000000000000de0"),
+	SpokePool:        common.HexToAddress("0x5a4db0000000000000000000000000000005b00e"),
+	ReceiverAcross:   common.HexToAddress("0x5a4db00000000000000000000000000000000acc"),
+	Executor:         common.HexToAddress("0x5a4db00000000000000000000000000000000e7c"),
 }
 
 // Artifact is one compiled contract.
@@ -122,7 +137,10 @@ func Address(name string) common.Address {
 
 // Names returns all contract names, tokens included, in a fixed order.
 func Names() []string {
-	return []string{ERC20FeeProxy, EthereumFeeProxy, BatchPayments, Multicall3, USDC, USDT}
+	return []string{
+		ERC20FeeProxy, EthereumFeeProxy, BatchPayments, Multicall3, USDC, USDT,
+		Diamond, FeeForwarder, Exchange, SpokePool, ReceiverAcross, Executor,
+	}
 }
 
 // Call encodes a call of a contract's method. It panics if the arguments do not fit the ABI: they

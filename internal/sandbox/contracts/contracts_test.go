@@ -127,12 +127,37 @@ func TestSelectorsAreThePublishedOnes(t *testing.T) {
 		{contracts.USDC, "permit", "0xd505accf"},
 		{contracts.USDC, "approve", "0x095ea7b3"},
 		{contracts.USDT, "transfer", "0xa9059cbb"},
+		{contracts.Diamond, "startBridgeTokensViaAcrossV4", "0xa1f1ce43"},
+		{contracts.Diamond, "swapAndStartBridgeTokensViaAcrossV4", "0x1794958f"},
+		{contracts.Diamond, "swapTokensSingleV3ERC20ToERC20", "0x4666fc80"},
+		{contracts.Diamond, "swapTokensMultipleV3ERC20ToERC20", "0x5fd9ae2e"},
+		{contracts.FeeForwarder, "forwardERC20Fees", "0x332d746b"},
+		{contracts.Exchange, "processRoute", "0x2646478b"},
+		{contracts.SpokePool, "deposit", "0xad5425c6"},
+		{contracts.SpokePool, "fillRelay", "0xdeff4b24"},
+		{contracts.ReceiverAcross, "handleV3AcrossMessage", "0x3a5be8cb"},
+		{contracts.Executor, "swapAndCompleteBridgeTokens", "0x4f91bc2b"},
 	} {
 		if got := hexutil.Encode(contracts.Get(tt.name).ABI.Methods[tt.method].ID); got != tt.selector {
 			t.Errorf("%s.%s: %s, want %s", tt.name, tt.method, got, tt.selector)
 		}
 	}
-	if names := contracts.Names(); len(slices.Compact(slices.Sorted(slices.Values(names)))) != 6 {
+	for _, tt := range []struct{ name, event, topic string }{
+		{contracts.ERC20FeeProxy, "TransferWithReferenceAndFee", "0x9f16cbcc523c67a60c450e5ffe4f3b7b6dbe772e7abcadb2686ce029a9a0a2b6"},
+		{contracts.Diamond, "LiFiTransferStarted", "0xcba69f43792f9f399347222505213b55af8e0b0b54b893085c2e27ecbe1644f1"},
+		{contracts.Diamond, "LiFiGenericSwapCompleted", "0x38eee76fd911eabac79da7af16053e809be0e12c8637f156e77e1af309b99537"},
+		{contracts.Diamond, "AssetSwapped", "0x7bfdfdb5e3a3776976e53cb0607060f54c5312701c8cba1155cc4d5394440b38"},
+		{contracts.Executor, "AssetSwapped", "0x7bfdfdb5e3a3776976e53cb0607060f54c5312701c8cba1155cc4d5394440b38"},
+		{contracts.Executor, "LiFiTransferCompleted", "0xb8c86983f929c6b770461983d1bbde1870408120f07123e9c12d49f35a0b4c4b"},
+		{contracts.ReceiverAcross, "LiFiTransferRecovered", "0x1fbfa988fd46deed0de12c94c7b5dcb537d51b804246d0083f245f7a8997d170"},
+		{contracts.SpokePool, "FundsDeposited", "0x32ed1a409ef04c7b0227189c3a103dc5ac10e775a15b785dcc510201f7c25ad3"},
+		{contracts.SpokePool, "FilledRelay", "0x44b559f101f8fbcc8a0ea43fa91a05a729a5ea6e14a7c75aa750374690137208"},
+	} {
+		if got := contracts.Get(tt.name).ABI.Events[tt.event].ID.Hex(); got != tt.topic {
+			t.Errorf("%s.%s: %s, want %s", tt.name, tt.event, got, tt.topic)
+		}
+	}
+	if names := contracts.Names(); len(slices.Compact(slices.Sorted(slices.Values(names)))) != 12 {
 		t.Errorf("names %v", names)
 	}
 }

@@ -1,6 +1,7 @@
 package contracts
 
 import (
+	"maps"
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -14,9 +15,14 @@ type Holding struct {
 	Native, USDC, USDT *big.Int
 }
 
+// ExchangeStock is how much of each token the exchange holds in the genesis block, in base units: a
+// billion whole ones, which nobody here can use up.
+const ExchangeStock = 1e15
+
 // Genesis returns the genesis accounts of a sandbox chain: every contract at its address, with owner
 // as the tokens' and the batch contract's owner, and the given holdings. The token supply is the sum
-// of what is held.
+// of what is held, the exchange's stock included. The owner is also the SpokePool's, which lets it
+// repay and refund, and may fill without approving first.
 func Genesis(owner common.Address, holdings map[common.Address]Holding) types.GenesisAlloc {
 	alloc := types.GenesisAlloc{}
 	for _, name := range Names() {
@@ -26,8 +32,12 @@ func Genesis(owner common.Address, holdings map[common.Address]Holding) types.Ge
 		}
 	}
 	usdc, usdt := new(big.Int), new(big.Int)
+	holdings = maps.Clone(holdings)
+	holdings[Address(Exchange)] = Holding{USDC: big.NewInt(ExchangeStock), USDT: big.NewInt(ExchangeStock)}
 	for account, h := range holdings {
-		alloc[account] = types.Account{Balance: amount(h.Native)}
+		if _, contract := alloc[account]; !contract {
+			alloc[account] = types.Account{Balance: amount(h.Native)}
+		}
 		put(alloc, USDC, mapping(USDC, "balanceOf", account), amount(h.USDC))
 		put(alloc, USDT, mapping(USDT, "balanceOf", account), amount(h.USDT))
 		usdc.Add(usdc, amount(h.USDC))
@@ -36,7 +46,9 @@ func Genesis(owner common.Address, holdings map[common.Address]Holding) types.Ge
 	for name, supply := range map[string]*big.Int{USDC: usdc, USDT: usdt} {
 		put(alloc, name, variable(name, "owner"), owner.Big())
 		put(alloc, name, variable(name, "totalSupply"), supply)
+		put(alloc, name, allowance(name, owner, Address(SpokePool)), MaxUint256())
 	}
+	put(alloc, SpokePool, variable(SpokePool, "owner"), owner.Big())
 	put(alloc, BatchPayments, variable(BatchPayments, "owner"), owner.Big())
 	put(alloc, BatchPayments, variable(BatchPayments, "paymentErc20Proxy"), Address(ERC20FeeProxy).Big())
 	put(alloc, BatchPayments, variable(BatchPayments, "paymentNativeProxy"), Address(EthereumFeeProxy).Big())
@@ -67,6 +79,12 @@ func variable(name, label string) place {
 func mapping(name, label string, key common.Address) place {
 	base := variable(name, label)
 	return place{crypto.Keccak256Hash(common.LeftPadBytes(key[:], 32), base.key[:]), 0}
+}
+
+// allowance finds the entry of a mapping(address => mapping(address => uint256)).
+func allowance(name string, owner, spender common.Address) place {
+	outer := mapping(name, "allowance", owner)
+	return place{crypto.Keccak256Hash(common.LeftPadBytes(spender[:], 32), outer.key[:]), 0}
 }
 
 func amount(x *big.Int) *big.Int {
