@@ -19,10 +19,10 @@ import (
 	"quittance/internal/holdings"
 	"quittance/internal/job"
 	"quittance/internal/lifecycle"
-	"quittance/internal/lifi"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/rail"
+	"quittance/internal/rail/crosschain"
 	"quittance/internal/rail/evmref"
 	"quittance/internal/screening"
 	"quittance/internal/seal"
@@ -98,7 +98,7 @@ type App struct {
 	heads     heads
 	nodes     map[asset.ChainID]*chain.Client
 	screening *screening.Service // nil if nobody is asked about wallets
-	routing   *lifi.Client       // nil without routes
+	routing   *routing           // nil without routes
 	worker    *job.Worker
 	log       *slog.Logger
 	scanners  []*chain.Scanner
@@ -173,13 +173,23 @@ func (a *App) chains(s Setup) (err error) {
 	a.reader = CodeReader(batchers)
 	a.codes = official.NewCodes(s.Registry, ids, a.reader, s.Log)
 	a.verifier = siwe.NewVerifier(batchers)
-	if a.routing, err = s.Routing.client(); err != nil {
+	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
+	rails := []rail.Rail{direct}
+	a.routing, err = s.Routing.build(crosschain.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers, Log: s.Log})
+	if err != nil {
 		return err
 	}
-	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
+	if a.routing != nil {
+		rails = append(rails, a.routing.rail)
+	}
 	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
+	var follow checkout.Tracker
+	var over bridges
+	if t := a.routing.tracker(s, batchers); t != nil {
+		follow, over = t, t
+	}
 	a.Checkout = checkout.New(checkout.Config{
-		Store: a.Store, Book: s.Book, Rails: []rail.Rail{direct}, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Window: s.Window, Grace: s.Grace, Log: s.Log,
+		Store: a.Store, Book: s.Book, Rails: rails, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Tracker: follow, Window: s.Window, Grace: s.Grace, Log: s.Log,
 		Nudge: func(id asset.ChainID) {
 			if sc, ok := a.heads.scanners[id]; ok {
 				sc.Nudge()
@@ -188,8 +198,8 @@ func (a *App) chains(s Setup) (err error) {
 	})
 	for _, c := range s.Chains {
 		sc, err := chain.NewScanner(chain.ScannerConfig{
-			Client: a.nodes[c.ID], Filter: func() chain.Filter { return direct.Filter(c.ID) },
-			Sink:     &sink{checkout: a.Checkout, rail: direct, node: a.nodes[c.ID], book: s.Book, log: s.Log},
+			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(direct, over, c.ID) },
+			Sink:     &sink{checkout: a.Checkout, rail: direct, bridges: over, node: a.nodes[c.ID], book: s.Book, log: s.Log},
 			Finality: c.finality(),
 			Agree:    c.Agree, StartBlock: c.StartBlock, MaxRange: c.MaxRange, Interval: c.Interval, Log: s.Log,
 		})
@@ -233,7 +243,9 @@ func (a *App) background(s Setup) error {
 	a.Webhooks = webhook.New(webhook.Config{Store: a.Store, Guard: a.Guard, Log: s.Log, Encoders: map[string]webhook.Encoder{
 		request.Name: request.Encoder{Book: s.Book, BaseURL: s.BaseURL},
 	}})
-	a.worker = job.NewWorker(workerConfig(a.Store, a.Webhooks.Handlers(), s.Log))
+	handlers := a.Webhooks.Handlers()
+	handlers[checkout.TrackKind] = track(a.Checkout)
+	a.worker = job.NewWorker(workerConfig(a.Store, handlers, s.Log))
 	return nil
 }
 
@@ -332,6 +344,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	if a.screening != nil && a.screening.List() != nil {
 		parts = append(parts, lifecycle.Part{Name: "sanctions list", Run: a.screening.List().Run})
 	}
+	parts = append(parts, a.routing.parts()...)
 	for _, sc := range a.scanners {
 		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
 	}
@@ -372,7 +385,7 @@ func (a *App) Close() error {
 		a.screening.Close()
 	}
 	if a.routing != nil {
-		a.routing.Close()
+		a.routing.client.Close()
 	}
 	if a.Store == nil {
 		return nil

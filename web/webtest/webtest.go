@@ -30,6 +30,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
+	"quittance/internal/rail"
 	"quittance/web"
 	"quittance/web/apidoc/apidoctest"
 )
@@ -86,8 +87,9 @@ type Options struct {
 	Proxies      []*net.IPNet
 
 	// Routing adds the sandbox's other chain, and a router in the same process
-	// over lifi.Sandbox.
+	// over lifi.Sandbox. New waits until it offers routes, unless Router is set.
 	Routing bool
+	Router  *lifitest.Router // one that is set up already, such as to be down
 	Second  *chaintest.Chain // one that runs already; a new one if nil
 }
 
@@ -113,7 +115,9 @@ func NewWith(t testing.TB, o Options) *World {
 			w.Second = chaintest.New(t, chaintest.WithID(uint64(asset.SandboxArbitrum)))
 		}
 		w.Second.Mine(1)
-		w.Router = lifitest.New(lifitest.Options{Table: lifi.Sandbox()})
+		if w.Router = o.Router; w.Router == nil {
+			w.Router = lifitest.New(lifitest.Options{Table: lifi.Sandbox()})
+		}
 	}
 	if o.Database == "" {
 		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
@@ -140,7 +144,29 @@ func NewWith(t testing.TB, o Options) *World {
 	w.Await("the chain to be read", func() bool {
 		return a.CaughtUp() && w.Get("/readyz").Status == http.StatusOK
 	})
+	if o.Routing && o.Router == nil {
+		w.AwaitRoutes()
+	}
 	return w
+}
+
+// AwaitRoutes polls until the server offers routes from all tokens of both
+// chains. It makes no payment for that.
+func (w *World) AwaitRoutes() {
+	w.t.Helper()
+	payee, err := asset.ParseAddress(Payee)
+	if err != nil {
+		w.t.Fatalf("payee: %v", err)
+	}
+	now := time.Now().UTC()
+	p := &payment.Payment{Terms: payment.Terms{CreatedAt: now, ExpiresAt: now.Add(time.Hour), Requests: []payment.Request{
+		{Asset: "USDC-base", Due: big.NewInt(5_000_000), Payee: payee, Reference: "0x0123456789abcdef"},
+	}}}
+	p.Standing = payment.Assess(p.Terms, nil, nil, now)
+	w.Await("routes to be offered", func() bool {
+		ways, err := w.App.Checkout.Offers(w.t.Context(), p, rail.Payer{})
+		return err == nil && len(ways) == 4 && len(w.App.Checkout.Missing(w.t.Context(), p)) == 0
+	})
 }
 
 func (w *World) setup(o Options) app.Setup {
