@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type Config struct {
 	Screener Screener
 	// Wallets reads what wallets hold, for the ways a payer can choose among.
 	Wallets  Wallets
+	Tracker  Tracker       // follows transfers over bridges, nil if none are offered
 	Patience Patience      // for what a payer waits for
 	Window   time.Duration // how long a payment may be paid unless the draft says otherwise
 	Grace    time.Duration // how much later a block may still be in time
@@ -38,6 +40,7 @@ type Service struct {
 	rails    []rail.Rail
 	screener Screener
 	wallets  Wallets
+	tracker  Tracker
 	patience Patience
 	window   time.Duration
 	grace    time.Duration
@@ -49,7 +52,7 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	s := &Service{
-		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
+		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, tracker: c.Tracker, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
 		nudge: c.Nudge, log: c.Log, now: c.Now,
 	}
 	if s.window == 0 {
@@ -227,7 +230,9 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 // Announce records the payer's word that they sent a transaction; whether they
 // may was asked before. claimedTx is 0x and 64 hex digits. It makes the watcher
 // look at once and lets pages show that something is on its way; it never changes
-// a payment by itself. Announcing the same hash again is a no-op.
+// a payment by itself. Announcing the same hash again is a no-op. A transaction on
+// another chain than the payment's is a transfer over a bridge, which is followed
+// from then on.
 //
 // Faults: NotFound; Invalid; Limited after too many different hashes.
 func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
@@ -258,6 +263,12 @@ func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.Chain
 		}
 		if len(p.Attempts) >= maxAnnounced {
 			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
+		}
+		if home, ok := s.book.Token(p.Terms.Requests[0].Asset); ok && home.Chain != chain && s.tracker != nil {
+			a.Kind, a.Route = "bridge", &payment.Route{To: home.Chain, Progress: payment.Sent}
+			if err := tx.Follow(ctx, Follow{Payment: id, Key: a.Key, Chain: chain, At: now}); err != nil {
+				return fmt.Errorf("follow a transfer over a bridge: %w", err)
+			}
 		}
 		_, err = s.change(ctx, tx, p, now, facts{attempts: []payment.Attempt{a}, events: []payment.Event{
 			{Kind: payment.EventAnnounced, Request: -1, Detail: hash},

@@ -67,8 +67,11 @@ func (s *Service) Track(ctx context.Context, args string) (again time.Time, err 
 	}
 	now := s.now().UTC()
 	a := attemptOf(p, key)
-	if a == nil || s.tracker == nil || !followed(p, *a, now) {
+	switch {
+	case a == nil || !followed(p, *a, now):
 		return time.Time{}, nil
+	case s.tracker == nil: // until routes are switched on again
+		return now.Add(time.Hour), nil
 	}
 	troubled := false
 	if !a.Route.Final {
