@@ -18,10 +18,19 @@ type decoder interface {
 	Decode(asset.ChainID, chain.Log) (rail.Sighting, error)
 }
 
+// bridges reads evidence of transfers over bridges off a chain's logs.
+type bridges interface {
+	Filter(asset.ChainID) chain.Filter
+	Recovery(asset.ChainID, chain.Log) (rail.Recovery, error)
+	Executor(asset.ChainID, asset.Address) bool
+	Brought(id asset.ChainID, logs []chain.Log, index uint) string
+}
+
 // sink carries what a scanner finds into the checkout.
 type sink struct {
 	checkout *checkout.Service
 	rail     decoder
+	bridges  bridges // nil if no bridges are known
 	node     chain.Batcher
 	book     *asset.Book
 	log      *slog.Logger
@@ -48,6 +57,12 @@ func (s *sink) Cursor(ctx context.Context, id asset.ChainID) (chain.Cursor, erro
 func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
 	out := checkout.Sweep{Chain: sw.Chain, From: sw.From, To: block(sw.To), Final: sw.Final}
 	for _, l := range sw.Logs {
+		if s.bridges != nil {
+			if r, err := s.bridges.Recovery(sw.Chain, l); err == nil {
+				out.Recoveries = append(out.Recoveries, r)
+				continue
+			}
+		}
 		x, err := s.rail.Decode(sw.Chain, l)
 		if err != nil {
 			s.log.DebugContext(ctx, "log passed over", "chain", sw.Chain, "tx", l.Tx, "err", err)
@@ -100,7 +115,7 @@ func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) erro
 			if err != nil || r == nil {
 				continue
 			}
-			name(xs, at[tx], r)
+			s.name(xs, at[tx], r)
 		}
 	}
 	return nil
@@ -129,14 +144,20 @@ func byTransaction(xs []rail.Sighting, some []int) (txs []string, at map[string]
 	return txs, at
 }
 
-// name writes down who paid, by one receipt.
-func name(xs []rail.Sighting, some []int, r *chain.Receipt) {
+// name writes down who paid, by one receipt. Where a bridge's contract did, it
+// is which transfer brought the money: the payer signed on another chain.
+func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt) {
 	for _, i := range some {
-		if r.Block.Hash != xs[i].Evidence.BlockHash {
+		x := &xs[i]
+		if r.Block.Hash != x.Evidence.BlockHash {
 			continue
 		}
-		if who := payer(xs[i], r); !who.IsZero() {
-			xs[i].Evidence.Payer = who.String()
+		switch who := payer(*x, r); {
+		case who.IsZero():
+		case s.bridges != nil && s.bridges.Executor(x.Chain, who):
+			x.Evidence.Source.Route = s.bridges.Brought(x.Chain, r.Logs, x.Evidence.LogIndex)
+		default:
+			x.Evidence.Payer = who.String()
 		}
 	}
 }
