@@ -43,6 +43,12 @@ func (f *fixture) stock(t testing.TB) *shelf {
 			r := p.Terms.Requests[x.Request]
 			x.Asset, x.Stage = r.Asset, []payment.Stage{payment.Final, payment.Final, payment.Pending, payment.Dropped}[(i+j)%4]
 			x.Evidence.Payer = address(600 + i%3).String()
+			if i%4 == 1 {
+				x.Evidence.Source = payment.Source{Route: hash(i)}
+				if i%8 == 1 {
+					x.Evidence.Source = payment.Source{Route: hash(i), Chain: 137, Tx: hash(8000 + i/16), Asset: "USDT-matic", Amount: big256()}
+				}
+			}
 			if i%7 == 0 {
 				x.Evidence.Payer = r.Payee.String() // who pays itself is found once
 			}
@@ -67,7 +73,8 @@ func (s *shelf) find(q checkout.Search) (found []checkout.Arrival, total int) {
 	for _, a := range s.all {
 		p, x := s.owner[a.Payment], a.Transfer
 		fits := p.Terms.Merchant == q.Merchant && (!q.Shown || !p.Terms.Access.HidePayee && !p.Terms.Access.HideUntilApproved) && (q.ClientID == "" || p.Terms.ClientID == q.ClientID) &&
-			(q.Tx == "" || x.Evidence.Tx == q.Tx) && (q.RequestID == "" || a.RequestID == q.RequestID) &&
+			(q.Tx == "" || x.Evidence.Tx == q.Tx || x.Evidence.Source.Tx == q.Tx) &&
+			(q.Came == checkout.AnyWay || (q.Came == checkout.OverBridge) == (x.Evidence.Source.Route != "")) && (q.RequestID == "" || a.RequestID == q.RequestID) &&
 			(q.Reference == "" || a.Reference == q.Reference) && (q.Order == "" || a.Order == q.Order) &&
 			(q.Invoiced == "" || a.Invoiced == q.Invoiced) && (q.Asset == "" || x.Asset == q.Asset) &&
 			(q.Wallet.IsZero() || x.Evidence.Payer == q.Wallet.String() || a.Payee == q.Wallet) &&
@@ -98,6 +105,13 @@ func (s *shelf) draw(r *rand.Rand) checkout.Search {
 	maybe(func() { q.ClientID = "cli_1" })
 	maybe(func() { q.Shown = true })
 	maybe(func() { q.Tx = some.Transfer.Evidence.Tx })
+	maybe(func() {
+		if tx := some.Transfer.Evidence.Source.Tx; tx != "" {
+			q.Tx = tx
+		}
+	})
+	maybe(func() { q.Came = checkout.OverBridge })
+	maybe(func() { q.Came = checkout.Directly })
 	maybe(func() { q.RequestID = some.RequestID })
 	maybe(func() { q.Reference = some.Reference })
 	maybe(func() { q.Order = "order 1" })
