@@ -27,7 +27,7 @@ type question struct {
 	payment payment.ID
 	option  string
 	wallet  asset.Address
-	terms   string // amount and fee that are missing
+	terms   string // everything that the payment's call says
 }
 
 // How much is kept. An offer has some 20 kB; what a service sends may be larger.

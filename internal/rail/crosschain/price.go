@@ -42,9 +42,14 @@ func (r *Rail) offer(ctx context.Context, p *payment.Payment, d debt, w way, wal
 	if wallet.IsZero() {
 		return nil, fault.Field("wallet", "missing_wallet", "wallet is required.")
 	}
-	q := question{payment: p.ID, option: w.option, wallet: wallet, terms: d.order.Amount.String() + "+" + d.order.Fee.String()}
+	in := r.intent(d, w, wallet)
+	terms, err := in.Payment.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("encoding the payment: %w", err)
+	}
+	q := question{payment: p.ID, option: w.option, wallet: wallet, terms: string(d.to.ID) + string(terms)}
 	return r.offers.get(ctx, q, r.now, left, func(ctx context.Context) (*offer, error) {
-		return r.ask(ctx, w, r.intent(d, w, wallet))
+		return r.ask(ctx, w, in)
 	})
 }
 
