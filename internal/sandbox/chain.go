@@ -33,6 +33,8 @@ type Chain struct {
 	// Wallet serves the payer's wallet, which signs whatever it is asked to, to pages of the same
 	// origin: demo only.
 	Wallet http.Handler
+	// Line is how the server reads the chain; it can be told to be out of order.
+	Line *Line
 
 	node     *devchain.Node
 	client   *ethclient.Client
@@ -63,6 +65,7 @@ func newChain(table asset.Chain, node *devchain.Node, keys keys) *Chain {
 			BatchPayments: at(contracts.BatchPayments), Multicall3: at(contracts.Multicall3),
 		},
 		RPC:    node.Handler(),
+		Line:   newLine(node.Client()),
 		node:   node,
 		client: ethclient.NewClient(node.Client()),
 	}

@@ -2,8 +2,8 @@
 
 // Package sandbox is the world `quittance demo` plays in: two chains inside the process with this
 // project's own copies of the payment contracts, tokens worth nothing, a payer's wallet that pages may
-// use, and a treasury that gives money away. It knows chains and accounts; it must not know payments,
-// merchants or the database. Production builds leave it out with the build tag nosandbox.
+// use, a treasury that gives money away, and a bridge between the chains with a router that quotes for
+// it. It knows chains and accounts; it must not know payments, merchants or the database. Production builds leave it out with the build tag nosandbox.
 package sandbox
 
 import (
@@ -98,7 +98,7 @@ func open(chain asset.Chain, keys keys, o Options) (*Chain, error) {
 		ChainID:       uint64(chain.ID),
 		FinalityDepth: o.FinalityDepth,
 		Alloc: contracts.Genesis(address(keys.treasury), map[common.Address]contracts.Holding{
-			address(keys.payer):    {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
+			address(keys.payer): {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
 			// It is the bridge's relayer, too.
 			address(keys.treasury): {Native: coins(1_000_000_000), USDC: units(1_000_000_000), USDT: units(1_000_000_000)},
 		}),
