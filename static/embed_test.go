@@ -17,7 +17,7 @@ func TestEveryAssetIsFoundByItsAddressOnly(t *testing.T) {
 	}
 	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg)$`)
 	types := map[string]string{
-		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
+		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
 		"favicon.svg": "image/svg+xml", "logo.svg": "image/svg+xml",
 	}
 	for name, kind := range types {

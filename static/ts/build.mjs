@@ -19,6 +19,7 @@ const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 const entries = [
   { out: 'pay.js', source: join(here, 'src/pay.ts'), required: true, budget: 25_000 },
   { out: 'lock.js', source: join(here, 'src/lock-page.ts'), required: true, budget: 15_000 },
+  { out: 'ways.js', source: join(here, 'src/ways-page.ts'), required: true, budget: 15_000 },
   { out: 'route.js', source: join(here, 'src/route.ts'), required: true, budget: 15_000 },
   { out: 'sandbox-wallet.js', source: join(here, 'src/sandbox-wallet.ts'), required: false, budget: Infinity },
 ];

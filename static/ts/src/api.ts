@@ -35,6 +35,8 @@ export interface Funds {
 export interface PayReply {
   readonly transactions: unknown;
   readonly chainId: unknown;
+  /** All that is told of the transactions, as it came. */
+  readonly metadata: Readonly<Record<string, unknown>>;
   readonly funds: Funds;
   readonly checks: readonly Check[];
   /** Opens the hashes of shortened payees, or "". */
@@ -70,6 +72,8 @@ export interface Status {
   readonly payer: Hex | '';
   readonly announcedTx: Hex | '';
   readonly reorged: boolean;
+  /** Of a transfer over a bridge, as it came: ways.js reads it. */
+  readonly route: Readonly<Record<string, unknown>> | null;
 }
 
 const text = (v: unknown, max = 300): string => (typeof v === 'string' ? v.slice(0, max) : '');
@@ -115,6 +119,7 @@ export function readStatus(value: unknown): Status | null {
     payer: isAddress(f['payer']) ? f['payer'] : '',
     announcedTx: isHash(f['announcedTx']) ? f['announcedTx'] : '',
     reorged: f['reorged'] === true,
+    route: fields(f['route']),
   };
 }
 
@@ -124,6 +129,7 @@ function readPay(value: unknown): PayReply {
   return {
     transactions: f['transactions'],
     chainId: m['chainId'],
+    metadata: m,
     funds: {
       assets: new Map(
         (Array.isArray(m['assets']) ? m['assets'].slice(0, 20) : []).map((a: unknown) => {
@@ -168,9 +174,14 @@ export class Api {
     return status;
   }
 
-  /** Tells the server where to look. Throws ApiError. */
-  async intent(txHash: Hex, wallet: Hex): Promise<void> {
-    await this.json('intent', { txHash, wallet });
+  /** What the wallet may choose among, as it comes. Throws ApiError. */
+  options(wallet: Hex): Promise<unknown> {
+    return this.json(`options?wallet=${wallet}`);
+  }
+
+  /** Tells the server where to look; chain 0 is the payment's own. Throws ApiError. */
+  async intent(txHash: Hex, wallet: Hex, chain: number): Promise<void> {
+    await this.json('intent', { txHash, wallet, chain });
   }
 
   /** Asks whether this wallet is let in. Throws ApiError. */

@@ -61,7 +61,7 @@ export class Checking {
         f.busy = 'checking';
         a.show();
       }
-      const reply = await a.api.pay(account, f.payment.option);
+      const reply = await a.api.pay(account, (f.other ?? f.payment).option);
       if (epoch === this.epoch) await this.accept(reply, account, epoch);
     } catch (err) {
       if (epoch === this.epoch) await this.prepareFailed(err);
@@ -79,17 +79,20 @@ export class Checking {
     let calls: readonly Call[];
     try {
       f.payeeSecret = reply.payeeSecret;
-      calls = verifyPlan(this.known, f.revealed(), reply.transactions, reply.chainId);
+      const plan = f.other ? await f.other.verify(reply, account) : verifyPlan(this.known, f.revealed(), reply.transactions, reply.chainId);
+      if (!plan || epoch !== this.epoch) return;
+      calls = plan;
     } catch (err) {
       // Part of the amount may have arrived since the page was made: then it is the page that is out of date.
       const status = err instanceof Refusal ? await a.api.status().catch(() => null) : null;
       if (epoch !== this.epoch || (status && f.stale(status) && this.a.reloadFor(status))) return;
       throw err;
     }
-    if (calls.some((c) => stepKey(c.kind, c.asset) === f.awaited) && this.lag++ < patienceWithNodes) {
-      // The wallet's node has mined the approval, the server's has not: nobody should approve twice for that.
+    const behind = calls.some((c) => stepKey(c.kind, c.asset) === f.awaited) || (f.awaited?.startsWith('swap') && !reply.funds.enoughBalance);
+    if (behind && this.lag++ < patienceWithNodes) {
+      // The wallet's node has mined the step, the server's has not: nobody should take it twice for that.
       await a.sleep(1_500);
-      const again = epoch === this.epoch ? await a.api.pay(account, f.payment.option) : null;
+      const again = epoch === this.epoch ? await a.api.pay(account, (f.other ?? f.payment).option) : null;
       if (again && epoch === this.epoch) await this.accept(again, account, epoch);
       return;
     }
@@ -102,7 +105,7 @@ export class Checking {
     ];
     f.calls = calls;
     for (const c of calls) f.done.delete(stepKey(c.kind, c.asset));
-    f.funds = fundsWords(f.payment, reply.funds);
+    f.funds = fundsWords(f.other?.leaving ?? f.payment, reply.funds);
     f.notice = null;
     if (!f.funds.missing && reply.checks.some((c) => c.outcome !== 'passed')) {
       f.calls = [];
@@ -124,7 +127,7 @@ export class Checking {
       const status = await this.a.api.status().catch(() => null);
       if (status && !status.payable) return this.a.onStatus(status);
     }
-    this.a.tell(say.apiWords(err), () => void this.prepare());
+    this.a.tell(this.f.other?.failed(err) ?? say.apiWords(err), () => void this.prepare());
   }
 
   /** The page itself: registry, asset, and that it displays what its data says. */

@@ -20,7 +20,8 @@ export class Connection {
   private readonly listener = (): void => void this.refresh().catch(() => undefined);
 
   constructor(
-    private readonly chain: Chain,
+    /** Where the payer is to sign. */
+    public chain: Chain,
     /** Called after account, chain or wallet became different. */
     private readonly changed: () => void,
   ) {}

@@ -74,6 +74,9 @@ export interface Payment {
   /** Which way to pay; "" on a page that cannot be paid. */
   readonly option: string;
   readonly confirmations: number;
+  /** This site's scripts for other ways to pay and for their proof; "" where there are none. */
+  readonly ways: string;
+  readonly route: string;
 }
 
 /** A field of outside data that is not what it must be. */
@@ -104,7 +107,7 @@ export function webUrl(value: unknown): string {
   return typeof value === 'string' && value.length <= 2048 && /^https?:\/\/[^\s"<>\\]+$/.test(value) ? value : '';
 }
 
-class Reader {
+export class Reader {
   constructor(
     private readonly source: Fields,
     private readonly path = '',
@@ -162,9 +165,23 @@ class Reader {
 }
 
 // Letters, digits and what tickers and network names use; no control or bidi characters.
-const symbol = /^[\p{L}\p{N}.$₮_-]{1,20}$/u;
+export const symbol = /^[\p{L}\p{N}.$₮_-]{1,20}$/u;
 const words = /^[\p{L}\p{N} .,()₮$_/+-]{1,60}$/u;
-const slug = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
+/** A script of this site, by the name of its bytes; or none. */
+const module = /^(\/static\/[a-z]+-[0-9a-f]{12}\.js)?$/;
+export const slug = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
+
+export const readChain = (chain: Reader): Chain => {
+  const native = chain.inner('native');
+  return {
+    id: chain.integer('id', 1, Number.MAX_SAFE_INTEGER),
+    network: chain.text('network', slug),
+    name: chain.text('name', words),
+    rpcUrls: chain.urls('rpcUrls'),
+    explorer: webUrl(chain.one('explorer', (v): v is string => v === '' || webUrl(v) !== '')),
+    native: { name: native.text('name', words), symbol: native.text('symbol', symbol), decimals: native.integer('decimals', 0, 36) },
+  };
+};
 
 /** As many assets as a chain's table may have, and as many requests as a payment. */
 const maxAssets = 20;
@@ -216,8 +233,6 @@ export function readLocked(source: Fields): Pick<Payment, 'token' | 'state'> {
 /** Reads a payment. Throws DataError naming the field that is wrong. */
 export function readPayment(source: Fields): Payment {
   const r = new Reader(source);
-  const chain = r.inner('chain');
-  const native = chain.inner('native');
   const assets = r.list('assets', maxAssets, readAsset);
   const items = r.list('items', maxItems, (i) => readItem(i, assets.length));
   const batch = r.flag('batch');
@@ -230,14 +245,7 @@ export function readPayment(source: Fields): Payment {
     sandbox: r.flag('sandbox'),
     now: r.instant('now'),
     expiresAt: r.instant('expiresAt'),
-    chain: {
-      id: chain.integer('id', 1, Number.MAX_SAFE_INTEGER),
-      network: chain.text('network', slug),
-      name: chain.text('name', words),
-      rpcUrls: chain.urls('rpcUrls'),
-      explorer: webUrl(chain.one('explorer', (v): v is string => v === '' || webUrl(v) !== '')),
-      native: { name: native.text('name', words), symbol: native.text('symbol', symbol), decimals: native.integer('decimals', 0, 36) },
-    },
+    chain: readChain(r.inner('chain')),
     assets,
     items,
     feePayee: r.one('feePayee', isAddress),
@@ -246,5 +254,7 @@ export function readPayment(source: Fields): Payment {
     payeeSecret: '',
     option: r.text('option', /^[A-Za-z0-9:._-]{0,200}$/),
     confirmations: r.integer('confirmations', 0, 10_000),
+    ways: r.text('ways', module),
+    route: r.text('route', module),
   };
 }

@@ -4,6 +4,7 @@ import type { Admission, Check, Status } from './api.ts';
 import type { Connection } from './connection.ts';
 import type { Hex, Payment, State } from './data.ts';
 import type { Model, Notice } from './model.ts';
+import type { Other } from './ways-types.ts';
 import type { StepOf } from './stepper.ts';
 import type { Sent, Store } from './store.ts';
 import type { Call } from './verify.ts';
@@ -47,6 +48,9 @@ export class Facts {
   /** Steps that are done, with an explorer link or "". */
   readonly done = new Map<string, string>();
 
+  /** The chosen way, null for the payment's own. */
+  other: Other | null = null;
+
   /** What opens the hashes of shortened payees; it came with the calls. */
   payeeSecret = '';
 
@@ -64,6 +68,8 @@ export class Facts {
     const server = this.status?.state ?? this.payment.state;
     if (this.unsafe || this.payment.state === 'unsafe') return 'unsafe';
     if (server === 'paid' || server === 'seen') return server;
+    // Nothing but money on a bridge keeps an open payment from being paid.
+    if (server === 'open' && this.status?.payable === false) return 'seen';
     if (this.sent?.kind === 'pay' && !this.stranded && !(this.sent.mined && server !== 'open')) return 'seen';
     return server === 'open' && this.expired ? 'expired' : server;
   }
@@ -121,6 +127,12 @@ export class Facts {
     return !p.payable || s.requests.some((r, index) => r.missing !== due(index)) || s.contractFees.some((fee, i) => fee !== charged(i));
   }
 
+  /** The wallet is there and on the chain that something was sent on. */
+  reaches(sent: Sent): boolean {
+    const { account, chainId } = this.connection;
+    return account !== null && chainId === (sent.chain || this.payment.chain.id);
+  }
+
   /** Nothing that a reload would tear apart is under way. */
   idle(): boolean {
     return this.busy !== 'signing' && this.busy !== 'mining' && (!this.sent || this.sent.mined);
@@ -128,7 +140,7 @@ export class Facts {
 
   /** A transaction in the chain's explorer, or "". */
   explorer(hash: string): string {
-    const base = this.payment.chain.explorer;
+    const base = (this.other ?? this.payment).chain.explorer;
     return base && hash ? `${base.replace(/\/+$/, '')}/tx/${hash}` : '';
   }
 }

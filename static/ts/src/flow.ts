@@ -2,23 +2,26 @@
 // may happen next and what is refused. It knows no DOM: it gets its
 // surroundings as Deps and hands out a Model.
 import type { Api, Status } from './api.ts';
+import { checksum } from './calldata.ts';
 import { Checking } from './checking.ts';
 import { Connection } from './connection.ts';
 import type { Payment } from './data.ts';
 import { Facts } from './facts.ts';
 import type { Model } from './model.ts';
+import type { Other, Ways, WaysModule } from './ways-types.ts';
 import { present } from './present.ts';
+import type { RouteModule } from './route-types.ts';
 import { type WalletFault, faultOf } from './rpc.ts';
 import { type Around, Sending } from './sending.ts';
 import type { Sent, Store } from './store.ts';
-import type { Registry, Shown } from './verify.ts';
+import { type Registry, Refusal, type Shown, verifyCall, verifyPlan } from './verify.ts';
 import type { Wallet } from './wallets.ts';
 import * as say from './words.ts';
 
 export interface Deps {
   readonly payment: Payment;
   readonly registry: Registry;
-  readonly api: Pick<Api, 'access' | 'pay' | 'status' | 'intent' | 'event' | 'telemetry'>;
+  readonly api: Pick<Api, 'access' | 'options' | 'pay' | 'status' | 'intent' | 'event' | 'telemetry'>;
   readonly store: Store;
   readonly tabs: Around['tabs'];
   /** Reads back what the page displays. */
@@ -28,12 +31,17 @@ export interface Deps {
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly reload: () => void;
+  /** Fetch the scripts for other ways to pay. */
+  readonly ways: () => Promise<WaysModule>;
+  readonly route: () => Promise<RouteModule>;
 }
 
 export class Flow {
   private readonly f: Facts;
   private readonly sending: Sending;
   private readonly checking: Checking;
+  private ways: Ways | null = null;
+  private extending = false;
 
   constructor(private readonly d: Deps) {
     const connection = new Connection(d.payment.chain, () => this.moved());
@@ -68,6 +76,7 @@ export class Flow {
     const { f, d } = this;
     if (d.payment.payable && !this.checking.checkPage()) return;
     if (f.sent) void this.sending.watch(f.sent);
+    if (f.sent?.chain) void this.extend();
     this.tick();
   }
 
@@ -107,6 +116,8 @@ export class Flow {
   onStatus(s: Status): void {
     const { f, d } = this;
     f.status = s;
+    if (s.route) void this.extend();
+    this.ways?.onStatus(s);
     if (s.state === 'paid') d.store.sent = f.sent = null;
     if (s.state === 'paid' || s.state === 'seen') d.store.asking = f.askedBefore = false;
     else if (s.reorged && f.sent?.mined) {
@@ -199,10 +210,12 @@ export class Flow {
   /** Signs and sends the next step. Calling it twice does it once. */
   async go(): Promise<void> {
     const { f } = this;
+    const asked = f.calls[0];
+    if (f.mayGo() && f.other?.fresh === false) await this.checking.prepare();
     const call = f.calls[0];
     const from = f.connection.account;
-    if (!f.mayGo() || !call || !from) {
-      if (f.busy === 'no' && !f.calls.length) void this.checking.prepare();
+    if (!f.mayGo() || !call || call.kind !== asked?.kind || !from) {
+      if (f.busy === 'no' && !f.calls.length && !f.notice) void this.checking.prepare();
       return;
     }
     if (this.checking.checkPage() && this.checking.known) await this.sending.start(this.checking.known, call, from);
@@ -217,9 +230,40 @@ export class Flow {
 
   // Small things.
 
-  /** The wallet's account or chain became different: whatever was prepared was for another. */
+  /** Fetches what is needed for other ways to pay, once. */
+  private async extend(): Promise<void> {
+    const { d } = this;
+    if (!d.payment.ways || this.extending) return;
+    this.extending = true;
+    try {
+      const { start } = await d.ways();
+      this.ways = start({
+        f: this.f, api: d.api, store: d.store, route: d.route, now: d.now,
+        tools: { Refusal, registry: d.registry, checksum, verifyCall, verifyPlan },
+        show: () => this.show(),
+        tell: (words, run, retry) => this.tell(words, run, retry),
+        choose: (other) => this.choose(other),
+        prepare: () => void this.checking.prepare(),
+        go: () => void this.go(),
+        intend: (sent) => void this.sending.intend(sent),
+      });
+      this.show();
+    } catch {
+      this.extending = false;
+    }
+  }
+
+  private choose(other: Other | null): void {
+    this.f.other = other;
+    this.f.connection.chain = (other ?? this.d.payment).chain;
+    this.moved();
+  }
+
+  /** The wallet's account or chain, or where to pay from, became different: whatever was prepared was for another. */
   private moved(): void {
     const { f } = this;
+    if (f.connection.account) void this.extend();
+    this.ways?.moved();
     this.checking.invalidate();
     f.calls = [];
     f.funds = null;
@@ -256,6 +300,9 @@ export class Flow {
   }
 
   private show(): void {
-    this.d.render(present(this.f, this.d.now()));
+    const shown = present(this.f, this.d.now());
+    const m = this.ways?.present(shown) ?? shown;
+    this.d.render(m);
+    this.ways?.draw(m);
   }
 }

@@ -1,7 +1,7 @@
 // The page's script: reads the data block and connects the parts.
 import { apiFor, search, whenReady } from './boot.ts';
 import { type Payment, readPayment } from './data.ts';
-import { Flow } from './flow.ts';
+import { type Deps, Flow } from './flow.ts';
 import { registry } from './registry.gen.ts';
 import { watchStatus } from './status.ts';
 import { Store } from './store.ts';
@@ -48,6 +48,8 @@ function run(payment: Payment): void {
     now: () => Date.now() + offset,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     reload: () => location.reload(),
+    ways: () => import(payment.ways) as ReturnType<Deps['ways']>,
+    route: () => import(payment.route) as ReturnType<Deps['route']>,
   });
   // Wallets run scripts in this page too, and their mishaps must not stop a payment.
   const own = (trace: unknown): boolean => String(trace).includes(import.meta.url);

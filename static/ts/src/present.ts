@@ -36,7 +36,7 @@ export function present(f: Facts, now: number): Model {
   };
 }
 
-function marks(f: Facts): Marks {
+export function marks(f: Facts): Marks {
   const status = new Map<string, StepStatus>();
   const links = new Map(f.done);
   for (const key of f.done.keys()) status.set(key, 'done');
@@ -59,7 +59,7 @@ function button(f: Facts): Model['go'] {
   if (f.busy === 'signing') text = 'Confirm in your wallet…';
   else if (f.busy === 'mining') text = 'Waiting for the network…';
   else if (!f.connection.account) text = 'Choose a wallet to continue';
-  else if (f.letIn() && !f.connection.ready) text = `Switch to ${f.payment.chain.name} to continue`;
+  else if (f.letIn() && !f.connection.ready) text = `Switch to ${f.connection.chain.name} to continue`;
   else if (f.busy === 'checking') text = 'Checking…';
   return { text, enabled: f.mayGo(), busy: f.busy !== 'no' };
 }

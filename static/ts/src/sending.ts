@@ -6,7 +6,7 @@ import { type Outcome, follow } from './follow.ts';
 import { type WalletFault, faultOf } from './rpc.ts';
 import { Moved, sign } from './signing.ts';
 import type { Sent } from './store.ts';
-import { type Call, Refusal, type RegistryChain, stepKey } from './verify.ts';
+import { type Call, Refusal, type RegistryChain, stepKey, verifyCall } from './verify.ts';
 import * as say from './words.ts';
 
 /** A wallet that shows nothing by then has hung, or its window is hidden. */
@@ -58,7 +58,9 @@ export class Sending {
   private async send(known: RegistryChain, call: Call, from: Hex): Promise<void> {
     const { f, a } = this;
     const pay = call.kind === 'pay';
-    const attempt = sign(f.connection, known, f.revealed(), call, from, () => {
+    const { other } = f;
+    const verify = (request: object): Pick<Call, 'kind' | 'asset'> => (other ? other.again(request, call) : verifyCall(known, f.revealed(), request));
+    const attempt = sign(f.connection, verify, call, from, () => {
       if (a.now() >= f.payment.expiresAt) throw new Moved();
       if (!pay) return;
       f.store.asking = true;
@@ -119,23 +121,23 @@ export class Sending {
   /** Remembers what was sent and follows it; resolves when that has come to an end. */
   private wentOut(call: Call, from: Hex, hash: Hex): Promise<void> {
     const { f, a } = this;
-    const sent: Sent = { kind: call.kind, asset: call.asset, hash, wallet: from, to: call.to, data: call.data, at: a.now(), mined: false };
+    const sent: Sent = { kind: call.kind, asset: call.asset, hash, wallet: from, to: call.to, data: call.data, at: a.now(), mined: false, chain: f.other?.chain.id ?? 0 };
     f.store.sent = sent;
     f.calls = [];
     f.signing = null;
     f.sentBefore = false;
     if (call.kind === 'pay') {
       a.tabs.announce(sent);
-      void this.intend(hash, from);
+      void this.intend(sent);
     }
     return this.watch(sent);
   }
 
   /** Tells the server where to look. It finds the payment without this too, only later. */
-  private async intend(hash: Hex, wallet: Hex): Promise<void> {
+  async intend({ hash, wallet, chain }: Sent): Promise<void> {
     for (let wait = 1_000; wait < 10_000; wait *= 2) {
       try {
-        return await this.a.api.intent(hash, wallet);
+        return await this.a.api.intent(hash, wallet, chain);
       } catch {
         await this.a.sleep(wait);
       }
@@ -154,16 +156,16 @@ export class Sending {
     const began = a.now();
     const outcome = await follow(sent, {
       ask: (method, params) => f.connection.read(method, params),
-      onChain: async () => (await f.connection.refresh()) && f.connection.ready,
+      onChain: async () => (await f.connection.refresh()) && f.reaches(sent),
       sleep: async (ms) => {
-        this.strand(pay && !f.connection.ready && a.now() - began > unseenFor);
+        this.strand(pay && !f.reaches(sent) && a.now() - began > unseenFor);
         await a.sleep(ms);
       },
       now: a.now,
       stopped: () => f.sent?.at !== sent.at || f.status?.state === 'paid',
       repriced: (hash) => {
         f.store.sent = f.sent = { ...sent, hash };
-        if (pay) void this.intend(hash, sent.wallet);
+        if (pay) void this.intend({ ...sent, hash });
       },
     });
     if (outcome !== 'stopped') this.ended(f.sent ?? sent, outcome);
@@ -182,6 +184,7 @@ export class Sending {
     if (outcome === 'mined') {
       f.awaited = stepKey(sent.kind, sent.asset);
       f.done.set(f.awaited, f.explorer(sent.hash));
+      if (sent.kind === 'swap') f.other?.exchanged();
       // What is left to do is the chain's to say.
       return a.prepare();
     }

@@ -1,9 +1,9 @@
 // Hands one verified call to the wallet. The object that goes out is made here,
 // frozen, and verified once more in the same breath.
-import { type Hex, type Payment, fields, isHash } from './data.ts';
+import { type Hex, fields, isHash } from './data.ts';
 import type { Connection } from './connection.ts';
 import { WalletError, faultOf, quantity } from './rpc.ts';
-import { type Call, Refusal, type RegistryChain, verifyCall } from './verify.ts';
+import { type Call, Refusal } from './verify.ts';
 
 /** The wallet's account or chain is not the one the calls were made for. */
 export class Moved extends Error {}
@@ -11,21 +11,23 @@ export class Moved extends Error {}
 /**
  * Asks the wallet to sign and send the call. Returns its hash, or null if the
  * wallet did not give one. Throws Refusal, Moved or WalletError; never waits
- * less than the wallet does. `asking` is called when the wallet is about to be asked.
+ * less than the wallet does. `verify` throws Refusal of what must not be signed;
+ * `asking` is called when the wallet is about to be asked.
  */
-export async function sign(connection: Connection, known: RegistryChain, p: Payment, call: Call, from: Hex, asking: () => void): Promise<Hex | null> {
+export async function sign(connection: Connection, verify: (request: object) => Pick<Call, 'kind' | 'asset'>, call: Call, from: Hex, asking: () => void): Promise<Hex | null> {
+  const chain = connection.chain.id;
   await connection.refresh();
-  if (connection.account !== from || connection.chainId !== p.chain.id) throw new Moved();
+  if (connection.account !== from || connection.chainId !== chain) throw new Moved();
   const provider = connection.provider();
   const request = Object.freeze({
     from,
     to: call.to,
     data: call.data,
     value: quantity(call.value),
-    chainId: quantity(p.chain.id),
+    chainId: quantity(chain),
   });
   // Gas and nonce are the wallet's business.
-  const again = verifyCall(known, p, request);
+  const again = verify(request);
   if (again.kind !== call.kind || again.asset !== call.asset) throw new Refusal('page_calldata', 'step', call.kind, again.kind);
   asking();
   let answer: unknown;

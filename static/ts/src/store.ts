@@ -16,18 +16,21 @@ export interface Sent {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly mined: boolean;
+  /** Where it was sent, 0 for the payment's own chain. */
+  readonly chain: number;
 }
 
-const kinds: readonly unknown[] = ['reset', 'approve', 'pay'];
+const kinds: readonly unknown[] = ['reset', 'approve', 'swap', 'pay'];
+const whole = (v: unknown): number => (Number.isSafeInteger(v) ? (v as number) : 0);
 
 /** Checks a record read from storage or another tab; null if it is none. */
 export function readSent(value: unknown): Sent | null {
   const f = fields(value);
   if (!f) return null;
-  const { kind, asset, hash, wallet, to, data, at, mined } = f;
+  const { kind, asset, hash, wallet, to, data, at, mined, chain } = f;
   if (!kinds.includes(kind) || !isHash(hash) || !isAddress(wallet) || !isAddress(to)) return null;
   if (typeof data !== 'string' || !/^0x[0-9a-f]*$/.test(data) || !Number.isSafeInteger(at)) return null;
-  return { kind: kind as StepKind, asset: Number.isSafeInteger(asset) ? (asset as number) : 0, hash, wallet, to, data: data as Hex, at: at as number, mined: mined === true };
+  return { kind: kind as StepKind, asset: whole(asset), hash, wallet, to, data: data as Hex, at: at as number, mined: mined === true, chain: whole(chain) };
 }
 
 export class Store {
@@ -61,6 +64,14 @@ export class Store {
   }
   set reloadedFor(value: string | null) {
     this.write(`${this.token}:rest`, value);
+  }
+
+  /** The way that the payer chose. */
+  get way(): string | null {
+    return this.read(`${this.token}:way`);
+  }
+  set way(value: string | null) {
+    this.write(`${this.token}:way`, value);
   }
 
   get wallet(): string | null {

@@ -1,7 +1,8 @@
 // Writes the Model into the page, by the ids the templates promise. Only text,
 // attributes and copies of <template>s: nothing here can become markup or script.
 import type { Check, Progress } from './api.ts';
-import { type Payment, type State, webUrl } from './data.ts';
+import type { Payment, State } from './data.ts';
+import { attr, byId, copy, link, shown, text } from './dom.ts';
 import type { Model, Step } from './model.ts';
 import type { Call, Shown } from './verify.ts';
 import type { Wallet } from './wallets.ts';
@@ -15,32 +16,6 @@ export interface Actions {
   refresh(): void;
   go(): void;
   retry(): void;
-}
-
-const byId = (id: string): HTMLElement | null => document.getElementById(id);
-
-function text(el: Element | null, value: string): void {
-  if (el && el.textContent !== value) el.textContent = value;
-}
-function attr(el: Element | null, name: string, value: string | null): void {
-  if (!el || el.getAttribute(name) === value) return;
-  if (value === null) el.removeAttribute(name);
-  else el.setAttribute(name, value);
-}
-function shown(el: HTMLElement | null, visible: boolean): void {
-  if (el && el.hidden === visible) el.hidden = !visible;
-}
-function link(el: HTMLElement | null, url: string, words = ''): void {
-  const safe = webUrl(url);
-  attr(el, 'href', safe || null);
-  if (words) text(el, words);
-  shown(el, safe !== '' || words !== '');
-}
-/** A copy of a template's first element. */
-function copy(id: string): HTMLElement | null {
-  const template = byId(id);
-  const first = template instanceof HTMLTemplateElement ? template.content.firstElementChild : null;
-  return first ? (first.cloneNode(true) as HTMLElement) : null;
 }
 
 const stages: Readonly<Record<State, string>> = {
@@ -215,6 +190,7 @@ export class View {
     // One thing to do at a time: the switch comes first, or another wallet.
     shown(byId('go')?.parentElement ?? null, !m.wrongChain && !m.barred);
     shown(byId('access'), choosing);
+    shown(byId('ways'), !choosing && !m.barred);
     const toggle = byId('switch-chain') as HTMLButtonElement | null;
     if (toggle) toggle.disabled = m.switching;
     attr(toggle, 'aria-busy', m.switching ? 'true' : null);

@@ -135,7 +135,7 @@ export function endWords(kind: StepKind, outcome: 'failed' | 'replaced' | 'dropp
   const pay = kind === 'pay';
   if (outcome === 'failed') {
     return error(
-      pay ? 'The payment did not go through' : 'The approval did not go through',
+      `The ${pay ? 'payment' : kind === 'swap' ? 'exchange' : 'approval'} did not go through`,
       'The network refused the transaction. Nothing was paid, only a network fee was spent. You can try again.',
     );
   }

@@ -53,6 +53,8 @@ export function paymentIn(chainId: number, tokenId: string, change: Change = {})
     payeeSecret: '',
     option: 'evmref:base:USDC-base',
     confirmations: 3,
+    ways: '',
+    route: '',
     ...more,
   };
 }

@@ -331,7 +331,7 @@ test('another tab is paying', async () => {
   assert.equal(w.model.notice?.title, 'You are paying in another tab');
   await w.go();
   assert.equal(w.wallet.sends().length, 0);
-  w.flow.adopt({ kind: 'pay', asset: 0, hash: `0x${'e'.repeat(64)}`, wallet: account, to: account, data: '0x', at: w.now, mined: false });
+  w.flow.adopt({ kind: 'pay', asset: 0, hash: `0x${'e'.repeat(64)}`, wallet: account, to: account, data: '0x', at: w.now, mined: false, chain: 0 });
   w.flow.setElsewhere(false);
   await w.settle();
   assert.equal(w.model.state, 'seen');

@@ -15,7 +15,7 @@ const block = {
   assets: [{ id: 'USDC-base', symbol: 'USDC', decimals: 6, address: '0x5A4dB000000000000000000000000000000005Dc', native: false, resetAllowance: false, contractFee: '0' }],
   items: [{ index: 0, asset: 0, payee: '0xf17f52151EbEF6C7334FAD080c5704D77216b732', payeeHash: '', amount: '10000000', fee: '0', reference: '0x5e954907253f2931' }],
   feePayee: '0x0000000000000000000000000000000000000000', batch: false, restricted: false,
-  option: 'evmref:base:USDC-base', confirmations: 3,
+  option: 'evmref:base:USDC-base', confirmations: 3, ways: '/static/ways-0123456789ab.js', route: '',
 };
 
 const read = (value: unknown) => readPayment(readData(JSON.stringify(value)));
@@ -57,6 +57,8 @@ test('every field of the data block is checked', () => {
     'items.0.payeeHash': ['0x', `0x${'g'.repeat(64)}`, null],
     'items.0.amount': [10_000_000, '-1', '1.5', '1e7', '0x10', '', null, '9'.repeat(80)],
     'items.0.fee': ['-1', 0],
+    ways: ['https://evil.example/x.js', '//evil.example/x.js', '/static/../x-0123456789ab.js', '/static/ways.js', 'data:text/javascript,1', null],
+    route: ['/static/route-0123456789AB.js', 'blob:x', 1],
     feePayee: ['0x0', null],
     batch: ['true', null],
     restricted: [0, null],
@@ -233,11 +235,11 @@ test('the server’s answers', async () => {
   assert.deepEqual(await admitted('{"status":"approved","reasonCode":""}'), { verdict: 'approved', reason: '' });
   assert.deepEqual(await admitted('{"status":"rejected","reasonCode":"wallet_not_allowed"}'), { verdict: 'rejected', reason: 'wallet_not_allowed' });
   for (const body of ['{}', 'null', '[]', '{"status":"fine"}', '{"status":true}']) assert.equal((await admitted(body)).verdict, 'error', body);
-  await answering(204, '').intent(`0x${'a'.repeat(64)}`, '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359').catch(() => assert.fail('no content is an answer'));
+  await answering(204, '').intent(`0x${'a'.repeat(64)}`, '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', 0).catch(() => assert.fail('no content is an answer'));
 });
 
 test('what was sent, in storage', () => {
-  const sent = { kind: 'pay', asset: 1, hash: `0x${'a'.repeat(64)}`, wallet: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', to: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', data: '0x', at: 1, mined: false };
+  const sent = { kind: 'pay', asset: 1, hash: `0x${'a'.repeat(64)}`, wallet: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', to: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', data: '0x', at: 1, mined: false, chain: 42161 };
   assert.deepEqual(readSent(sent), sent);
   for (const bad of [null, 7, {}, { ...sent, kind: 'steal' }, { ...sent, hash: '0x1' }, { ...sent, at: 'x' }, { ...sent, data: 'zz' }, { ...sent, to: null }]) assert.equal(readSent(bad), null);
   const blocked = new Store(() => { throw new Error('blocked'); }, 't');

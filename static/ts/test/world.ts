@@ -10,6 +10,8 @@ import type { Provider } from '../src/rpc.ts';
 import { type Sent, Store } from '../src/store.ts';
 import { type Shown, type StepKind, total } from '../src/verify.ts';
 import type { Wallet } from '../src/wallets.ts';
+import type { RouteNetwork, VerifyRoute } from '../src/route-types.ts';
+import { OtherWays, type WaysModel } from '../src/ways.ts';
 import { type Tx, account, shownFor, transactions } from './fixtures.ts';
 
 interface MinedTx {
@@ -112,6 +114,19 @@ export class World {
   readonly asked: string[] = [];
   door: (wallet: string) => Admission | ApiError | Promise<Admission> = () => ({ verdict: 'approved', reason: '' });
   readonly intents: string[] = [];
+  /** Where they were said to be, beside them. */
+  readonly chains: number[] = [];
+  /** What the server says of other ways, and what the page makes of it. */
+  found: () => unknown = () => new ApiError(503, '', '', '');
+  looked = 0;
+  ways: OtherWays | null = null;
+  choice: WaysModel | null = null;
+  waysFail = false;
+  /** The other script, played. */
+  routesLoaded = 0;
+  routeFails = false;
+  networks: RouteNetwork[] = [];
+  proof: VerifyRoute = () => assert.fail('no proof was expected');
   readonly announced: Sent[] = [];
   reloads = 0;
   now: number;
@@ -139,7 +154,7 @@ export class World {
     this.status = {
       state: payment.state, oddity: 'none', payable: payment.payable, excess: 0n,
       requests: payment.items.map((i) => ({ state: 'open', missing: i.amount })), contractFees: [],
-      confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false,
+      confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false, route: null,
     };
     const storage = {
       getItem: (k: string) => this.storage.get(k) ?? null,
@@ -156,7 +171,16 @@ export class World {
           return this.tamper(this.reply());
         },
         status: async () => this.status,
-        intent: async (hash) => void this.intents.push(hash),
+        options: async () => {
+          this.looked++;
+          const found = await this.found();
+          if (found instanceof Error) throw found;
+          return found;
+        },
+        intent: async (hash, _wallet, chain) => {
+          this.intents.push(hash);
+          this.chains.push(chain);
+        },
         access: async (wallet) => {
           this.asked.push(wallet);
           const verdict = await this.door(wallet);
@@ -172,6 +196,20 @@ export class World {
       now: () => this.now,
       sleep: (ms) => new Promise((wake) => this.sleepers.push({ until: this.now + ms, wake })),
       reload: () => void this.reloads++,
+      ways: async () => {
+        if (this.waysFail) throw new Error('offline');
+        return {
+          start: (host) => {
+            this.ways = new OtherWays(host, { draw: (w) => void (this.choice = w) });
+            return this.ways;
+          },
+        };
+      },
+      route: async () => {
+        this.routesLoaded++;
+        if (this.routeFails) throw new Error('offline');
+        return { verifyRoute: this.proof, networks: this.networks };
+      },
     });
   }
 
@@ -189,6 +227,7 @@ export class World {
     return {
       transactions: this.txs ?? transactions(p, this.kinds),
       chainId: p.chain.id,
+      metadata: {},
       funds: { assets: new Map(held), native: 10n ** 18n, nativeRequired: 10n ** 15n, enoughBalance: !this.short, enoughGas: true },
       checks: this.checks,
       payeeSecret: this.payeeSecret,

@@ -1,0 +1,146 @@
+// Writes the choice of ways to pay, the chosen route and money on a bridge into
+// the page, by the ids the templates promise.
+import type { Check } from './api.ts';
+import { attr, byId, copy, link, shown, text } from './dom.ts';
+import type { Model } from './model.ts';
+import type { Option } from './ways-data.ts';
+import type { Drawing, WaysModel } from './ways.ts';
+import * as say from './ways-words.ts';
+
+/** What the payer can do. */
+export interface Actions {
+  select(id: string): void;
+  look(): void;
+}
+
+export class WaysView implements Drawing {
+  private readonly drawn = new Map<string, string>();
+  private opened = false;
+  private readonly wrongChain = byId('wrong-chain-text')?.textContent ?? '';
+  private readonly switchWords = byId('switch-chain')?.textContent ?? '';
+
+  constructor(actions: Actions) {
+    for (const id of ['ways-enough', 'ways-short']) {
+      byId(id)?.addEventListener('change', (e) => e.target instanceof HTMLInputElement && actions.select(e.target.value));
+    }
+    // Whoever has added money wants to see it.
+    byId('funds-refresh')?.addEventListener('click', () => actions.look());
+  }
+
+  draw(w: WaysModel, m: Model): void {
+    this.choice(w);
+    this.list('route', w.route, () => w.route.map(routeRow));
+    shown(byId('route'), w.route.length > 0 && m.state === 'open');
+    this.switching(w.switchTo);
+    this.end(w.ended);
+    this.bridge(w.bridging, m);
+    this.checks(m.checks);
+  }
+
+  private choice(w: WaysModel): void {
+    text(byId('ways-chosen'), `${w.chosen.token.symbol} on ${w.chosen.chain.name}`);
+    text(byId('ways-count'), w.count);
+    text(byId('way-words'), w.words);
+    const many = w.enough.length > 1;
+    this.list('ways-enough', [w.enough, w.chosen.id, w.busy], () => w.enough.map((o) => wayItem(o, o.id === w.chosen.id, w.busy, many)));
+    this.list('ways-short', w.short, () => w.short.map((o) => wayItem(o, false, true, false)));
+    shown(byId('ways-none'), w.enough.length === 0);
+    text(byId('ways-none'), say.noneEnough);
+    text(byId('ways-less-title'), `Not enough in this wallet (${w.short.length})`);
+    shown(byId('ways-less'), w.short.length > 0);
+    this.list('ways-notes', w.notes, () => w.notes.map((words) => filled('way-note', words)));
+    shown(byId('ways-notes'), w.notes.length > 0);
+    if (w.open && !this.opened) {
+      this.opened = true;
+      attr(byId('ways-more'), 'open', '');
+    }
+  }
+
+  /** Draws a list anew only when what it shows is different, and gives its chosen item the focus back that it had. */
+  private list(id: string, key: unknown, items: () => (HTMLElement | null)[]): void {
+    const el = byId(id);
+    const now = JSON.stringify(key, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v));
+    if (!el || this.drawn.get(id) === now) return;
+    this.drawn.set(id, now);
+    const focused = el.contains(document.activeElement) ? (document.activeElement as HTMLInputElement).value : null;
+    el.replaceChildren(...items().filter((i) => i !== null));
+    if (focused === null) return;
+    [...el.querySelectorAll('input')].find((i) => i.value === focused)?.focus({ preventScroll: true });
+  }
+
+  private switching(to: string): void {
+    text(byId('wrong-chain-text'), to ? `You have chosen to pay from ${to}.` : this.wrongChain);
+    text(byId('switch-chain'), to ? `Switch to ${to}` : this.switchWords);
+  }
+
+  private end(e: WaysModel['ended']): void {
+    shown(byId('route-ended'), e !== null);
+    text(byId('route-ended-title'), e?.title ?? '');
+    text(byId('route-ended-text'), e?.text ?? '');
+    link(byId('route-ended-link'), e?.url ?? '', e?.url ? e.link : '');
+  }
+
+  private bridge(b: WaysModel['bridging'], m: Model): void {
+    const counts = m.state !== 'seen' || (b === null && m.progress === null);
+    shown(byId('bridging'), b !== null);
+    shown(byId('bridging-text'), b !== null);
+    shown(byId('confirmations'), b === null && counts);
+    shown(byId('confirmations-text'), b === null && counts);
+    if (!b) return;
+    attr(byId('bridging'), 'max', b.max ? String(b.max) : null);
+    attr(byId('bridging'), 'value', b.max ? String(Math.round(b.value)) : null);
+    text(byId('bridging-text'), b.text);
+  }
+
+  /** The page has rows for what every payment is checked for: a route's come with it. */
+  private checks(checks: readonly Check[]): void {
+    const list = byId('safety-checks');
+    const own = checks.filter((c) => say.routeTitles[c.name]);
+    for (const row of list?.querySelectorAll('[data-check^="route_"]') ?? []) {
+      if (!own.some((c) => c.name === row.getAttribute('data-check'))) row.remove();
+    }
+    for (const c of own) {
+      let row = list?.querySelector(`[data-check="${c.name}"]`) ?? null;
+      if (!row) {
+        row = copy('check-item');
+        attr(row, 'data-check', c.name);
+        if (row) list?.append(row);
+      }
+      attr(row, 'data-outcome', c.outcome);
+      text(row?.querySelector('.check-title') ?? null, say.routeTitles[c.name] ?? '');
+      text(row?.querySelector('.detail') ?? null, c.detail);
+    }
+  }
+}
+
+function filled(template: string, words: string): HTMLElement | null {
+  const item = copy(template);
+  text(item, words);
+  return item;
+}
+
+function routeRow([name, value]: readonly [string, string]): HTMLElement | null {
+  const row = copy('route-row');
+  text(row?.querySelector('dt') ?? null, name);
+  text(row?.querySelector('dd') ?? null, value);
+  return row;
+}
+
+function wayItem(o: Option, chosen: boolean, disabled: boolean, choice: boolean): HTMLElement | null {
+  const item = copy('way-item');
+  const input = item?.querySelector('input');
+  if (!item || !input) return null;
+  const part = (name: string, words: string): void => text(item.querySelector(`.way-${name}`), words);
+  input.value = o.id;
+  input.checked = chosen;
+  input.disabled = disabled;
+  // What is no choice is only told.
+  input.hidden = !choice;
+  part('name', o.token.symbol);
+  part('chain', o.chain.name);
+  part('needed', `${o.estimated ? 'up to ' : ''}${say.amount(o.needed, o.token)}`);
+  part('time', o.type === 'samechain' ? 'seconds' : o.seconds ? say.about(o.seconds) : o.type === 'crosschain' ? 'a few minutes' : 'seconds');
+  part('balance', o.balance === null ? '' : `You have ${say.held(o.balance, o.token)}`);
+  part('fee', o.fee > 0n ? `Fee ${say.amount(o.fee, o.token)}` : o.type === 'samechain' ? 'No fee' : '');
+  return item;
+}
