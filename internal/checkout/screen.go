@@ -72,6 +72,13 @@ func (s *Service) screen(ctx context.Context, p *payment.Payment, wallet asset.A
 	if err := s.keep(ctx, p, asked, news, now); err != nil {
 		return Admission{}, err
 	}
+	if a.Reason == ReasonPayee { // which failed the payment, now or when somebody else asked
+		fresh, err := s.Payment(context.WithoutCancel(ctx), p.ID)
+		if err != nil {
+			return a, err
+		}
+		*p = *fresh
+	}
 	if a.Reason == ReasonScreening {
 		return a, s.rejected(ctx, p.ID, wallet, a.Reason)
 	}
@@ -183,7 +190,7 @@ func admission(asked []Screening) Admission {
 }
 
 // keep stores new answers. A refused payee fails the payment, in the same
-// transaction; p is then loaded anew.
+// transaction.
 func (s *Service) keep(ctx context.Context, p *payment.Payment, asked []Screening, news []int, now time.Time) error {
 	if len(news) == 0 {
 		return nil
@@ -199,7 +206,7 @@ func (s *Service) keep(ctx context.Context, p *payment.Payment, asked []Screenin
 			})
 		}
 	}
-	err := s.store.Write(ctx, func(tx Tx) error {
+	return s.store.Write(ctx, func(tx Tx) error {
 		for _, i := range news {
 			if err := tx.PutScreening(ctx, p.ID, asked[i]); err != nil {
 				return fmt.Errorf("keep a screening: %w", err)
@@ -215,12 +222,4 @@ func (s *Service) keep(ctx context.Context, p *payment.Payment, asked []Screenin
 		_, err = s.change(ctx, tx, stored, now, facts{attempts: failed})
 		return err
 	})
-	if err != nil || len(failed) == 0 {
-		return err
-	}
-	fresh, err := s.Payment(ctx, p.ID)
-	if err == nil {
-		*p = *fresh
-	}
-	return err
 }
