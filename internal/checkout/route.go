@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ func (s *Service) learnRoute(ctx context.Context, id payment.ID, key string, tak
 			t = take(p, t.attempt)
 		}
 		f, err := s.shown(ctx, tx, p, t)
-		if err != nil {
+		if err != nil || len(f.events) == 0 && len(f.named) == 0 && reflect.DeepEqual(f.attempts[0], *a) {
 			return err
 		}
 		_, err = s.change(ctx, tx, p, now, f)

@@ -40,6 +40,7 @@ type world struct {
 	dsn   string
 	usdc  asset.Token
 	fail  func(ctx context.Context, write func() error) error // nil for no trouble
+	span  *span                                               // nil if no bridges are known
 
 	mu  sync.Mutex
 	at  time.Time
@@ -72,9 +73,13 @@ func (w *world) open() {
 	book, err := asset.NewBook(chains, tokens)
 	must(w.t, err)
 	w.usdc, _ = book.Token("USDC-base")
-	w.Service = checkout.New(checkout.Config{
+	c := checkout.Config{
 		Store: troubled{w.store, w}, Book: book, Rails: []rail.Rail{labels{w}}, Window: window, Grace: grace, Now: w.now,
-	})
+	}
+	if w.span != nil {
+		c.Tracker = w.span
+	}
+	w.Service = checkout.New(c)
 }
 
 func (w *world) restart() {

@@ -1,0 +1,739 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/job"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+const (
+	arbitrum = asset.ChainID(900042161)
+	sent     = 7000 // the number of the source transaction
+	arrives  = 8000
+)
+
+var (
+	signer   = asset.Address{19: 0x51}
+	fallback = asset.Address{19: 0x52}
+)
+
+// span is a chain with a bridge, as a Tracker shows them: what each says is set
+// by the test.
+type span struct {
+	mu    sync.Mutex
+	proof rail.Proof
+	news  rail.News
+	fail  error
+	asked struct{ proofs, news int }
+}
+
+func (s *span) Prove(context.Context, *payment.Payment, payment.Attempt) (rail.Proof, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked.proofs++
+	return s.proof, s.fail
+}
+
+func (s *span) News(context.Context, payment.Attempt) (rail.News, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked.news++
+	return s.news, s.fail
+}
+
+func (s *span) set(f func(*span)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s)
+}
+
+func (s *span) shows(p rail.Proof) { s.set(func(s *span) { s.proof = p }) }
+func (s *span) says(how payment.Progress, tx ...string) {
+	s.set(func(s *span) { s.news = rail.News{Progress: how, Tx: slices.Concat(tx, []string{""})[0]} })
+}
+
+// proven is a route that pays so many units of a payment made at the beginning.
+func proven(pays int64) rail.Proof {
+	return rail.Proof{
+		Route: payment.Route{
+			ID: hash(0xabc), From: "USDT-arbitrum-one", Amount: big.NewInt(pays + 3), To: base, Tool: "across", Expect: 2 * time.Minute,
+			SentAt: begin.Add(20 * time.Second), Progress: payment.Bridging, Pays: big.NewInt(pays), Fallback: fallback.String(), Final: true,
+		},
+		Payer: signer.String(), Until: begin.Add(2 * time.Hour),
+	}
+}
+
+func seeing(how payment.Progress) rail.Proof {
+	return rail.Proof{Route: payment.Route{Progress: how, To: base}}
+}
+
+// bridgeWorld is a world with a bridge that knows of nothing yet.
+func bridgeWorld(t testing.TB) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.span = &span{proof: seeing(payment.Sent), news: rail.News{Progress: payment.Sent}}
+	w.restart()
+	must(t, w.sweep(1, block(1, 0)))
+	return w
+}
+
+// announce tells of the source transaction and returns the job's arguments.
+func (w *world) announce(p *payment.Payment) string {
+	w.t.Helper()
+	a, err := w.Report(w.t.Context(), p.ID, arbitrum, hash(sent), rail.Payer{Wallet: signer})
+	must(w.t, err)
+	return checkout.Follow{Payment: p.ID, Key: a.Key}.Args()
+}
+
+func (w *world) track(args string) time.Time {
+	w.t.Helper()
+	again, err := w.Track(w.t.Context(), args)
+	must(w.t, err)
+	return again
+}
+
+// bridged is a payment whose money is on its way.
+func bridged(t testing.TB, units int64) (*world, *payment.Payment, string) {
+	t.Helper()
+	w := bridgeWorld(t)
+	p := w.create(units)
+	args := w.announce(p)
+	w.span.shows(proven(units))
+	w.span.says(payment.Bridging)
+	w.track(args)
+	w.wants(p, payment.Proven, payment.Bridging, true)
+	return w, p, args
+}
+
+// arrival is the payment's event, in a block of the payment's chain, as the
+// bridge's contracts make it.
+func (w *world) arrival(p *payment.Payment, units int64, b checkout.Block) rail.Sighting {
+	x := w.sighting(p, arrives, 2, units, b)
+	x.Evidence.Payer, x.Evidence.Source = "", payment.Source{Route: hash(0xabc)}
+	return x
+}
+
+// recovery is the receiver's event: the money came, the payment's call failed.
+func (w *world) recovery(units int64) rail.Recovery {
+	return rail.Recovery{
+		Route: hash(0xabc), Chain: base, Token: w.usdc.Address, To: fallback, Amount: big.NewInt(units), Tx: hash(9000), At: begin,
+	}
+}
+
+func (w *world) recovers(from int, to checkout.Block, rs ...rail.Recovery) {
+	w.t.Helper()
+	must(w.t, w.RecordSweep(w.t.Context(), checkout.Sweep{Chain: base, From: uint64(from), To: to, Recoveries: rs}))
+}
+
+func (w *world) attempt(p *payment.Payment) payment.Attempt {
+	w.t.Helper()
+	as := w.load(p.ID).Attempts
+	if len(as) != 1 {
+		w.t.Fatalf("%d attempts", len(as))
+	}
+	return as[0]
+}
+
+// wants checks the only attempt, and whether it keeps the payment from being
+// paid otherwise.
+func (w *world) wants(p *payment.Payment, stage payment.AttemptStage, how payment.Progress, held bool) {
+	w.t.Helper()
+	a := w.attempt(p)
+	if a.Stage != stage || a.Route.Progress != how {
+		w.t.Errorf("the attempt is %s/%s, want %s/%s", a.Stage, a.Route.Progress, stage, how)
+	}
+	got := w.load(p.ID)
+	if _, under := got.UnderWay(w.now()); under != held {
+		w.t.Errorf("the payment is held: %t, want %t", under, held)
+	}
+	err := w.Payable(got)
+	if f := fault.From(err); held && got.Standing.State == payment.Open && (f == nil || f.Code != "bridging") {
+		w.t.Errorf("payable: %v, want bridging", err)
+	}
+}
+
+// told is the kinds of a payment's log that came after its making.
+func (w *world) told(p *payment.Payment, want ...payment.EventKind) {
+	w.t.Helper()
+	if got := w.kinds(p.ID)[1:]; !slices.Equal(got, want) {
+		w.t.Errorf("log: %v, want %v", got, want)
+	}
+}
+
+func (w *world) last(p *payment.Payment) payment.Event {
+	w.t.Helper()
+	events := w.events(p.ID)
+	return events[len(events)-1]
+}
+
+func TestAnnouncedBridgeTransferArrives(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	args := w.announce(p)
+	jobs, err := w.store.Claim(t.Context(), w.now(), time.Minute, job.Room{Free: 9, Laned: 9, PerLane: 9})
+	must(t, err)
+	if len(jobs) != 1 || jobs[0].Kind != checkout.TrackKind || jobs[0].Args != args {
+		t.Fatalf("jobs %+v, want one that follows %q", jobs, args)
+	}
+	w.wants(p, payment.Announced, payment.Sent, false)
+	if a := w.attempt(p); a.Kind != "bridge" || a.Chain != arbitrum || a.Route.To != base || a.Decides {
+		t.Errorf("announced %+v", a)
+	}
+	if again := w.track(args); !again.Equal(begin.Add(5 * time.Second)) {
+		t.Errorf("looked at again at %v", again)
+	}
+	w.span.shows(proven(100))
+	w.span.says(payment.Bridging)
+	w.track(args)
+	w.wants(p, payment.Proven, payment.Bridging, true)
+	a := w.attempt(p)
+	if a.Payer != signer.String() || !a.Until.Equal(begin.Add(2*time.Hour)) || a.Route.ID != hash(0xabc) || a.Route.Amount.Int64() != 103 {
+		t.Errorf("proven %+v, %+v", a, a.Route)
+	}
+	w.span.says(payment.Arrived, hash(arrives))
+	w.track(args)
+	w.wants(p, payment.Proven, payment.Arrived, true) // the bridge's word pays nothing
+	must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+	w.wants(p, payment.Executed, payment.Arrived, false)
+	x := w.load(p.ID).Transfers[0]
+	want := payment.Source{Route: hash(0xabc), Chain: arbitrum, Tx: hash(sent), Asset: "USDT-arbitrum-one", Amount: big.NewInt(103)}
+	if s := x.Evidence.Source; x.Evidence.Payer != signer.String() || s.Route != want.Route || s.Chain != want.Chain || s.Tx != want.Tx || s.Asset != want.Asset || s.Amount.Cmp(want.Amount) != 0 {
+		t.Errorf("the transfer came from %s, %+v", x.Evidence.Payer, s)
+	}
+	if again := w.track(args); again.IsZero() {
+		t.Error("not followed any more before the arrival is final")
+	}
+	must(t, w.Finalize(t.Context(), base, []checkout.Block{block(2, 0)}))
+	if again := w.track(args); !again.IsZero() {
+		t.Errorf("followed after its end, at %v", again)
+	}
+	w.told(p, "announced", "bridging", "seen", "paid")
+	if e := w.last(p); e.Transfer.Evidence.Payer != signer.String() || e.Transfer.Evidence.Source.Tx != hash(sent) {
+		t.Errorf("announced with %+v", e.Transfer.Evidence)
+	}
+}
+
+func TestTheSameChainNeedsNoFollowing(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	a, err := w.Report(t.Context(), p.ID, base, hash(sent), rail.Payer{})
+	must(t, err)
+	if a.Kind != "tx" || a.Route != nil {
+		t.Errorf("announced %+v", a)
+	}
+	jobs, err := w.store.Claim(t.Context(), w.now(), time.Minute, job.Room{Free: 9, Laned: 9, PerLane: 9})
+	must(t, err)
+	if len(jobs) != 0 {
+		t.Errorf("jobs %+v", jobs)
+	}
+	w.span = nil // no bridges are known
+	w.restart()
+	q := w.create(100)
+	if a, err = w.Report(t.Context(), q.ID, arbitrum, hash(sent), rail.Payer{}); err != nil || a.Kind != "tx" || a.Route != nil {
+		t.Errorf("announced %+v, %v", a, err)
+	}
+}
+
+// Everything that can end a transfer, and what is told of it.
+func TestEndsOfTransfers(t *testing.T) {
+	broken := seeing(payment.Broken)
+	broken.Route.ID, broken.Route.Final = hash(0xabc), true
+	foreign := broken
+	foreign.Route.ID = ""
+	pending := seeing(payment.Sent)
+	pending.Route.ID = hash(0xabc)
+	for name, c := range map[string]struct {
+		proof  rail.Proof
+		after  time.Duration
+		stage  payment.AttemptStage
+		how    payment.Progress
+		over   bool
+		told   []payment.EventKind
+		reason string
+	}{
+		"not seen yet":         {proof: seeing(payment.Sent), after: 10 * time.Minute, stage: payment.Announced, how: payment.Sent},
+		"never seen":           {proof: seeing(payment.Sent), after: 10*time.Minute + 1, stage: payment.Abandoned, how: payment.Unknown, over: true},
+		"waiting for a block":  {proof: pending, after: 23 * time.Hour, stage: payment.Announced, how: payment.Sent},
+		"waiting for ever":     {proof: pending, after: 24*time.Hour + 1, stage: payment.Abandoned, how: payment.Unknown, over: true, told: []payment.EventKind{"expired"}},
+		"another's":            {proof: seeing(payment.Unknown), stage: payment.Abandoned, how: payment.Unknown, over: true},
+		"failed":               {proof: broken, stage: payment.Abandoned, how: payment.Broken, over: true, told: []payment.EventKind{"broken"}, reason: "source_transaction_failed"},
+		"failed, of another":   {proof: foreign, stage: payment.Abandoned, how: payment.Broken, over: true},
+		"failed, maybe not":    {proof: unsure(broken), after: time.Minute, stage: payment.Announced, how: payment.Sent},
+		"failed for some time": {proof: unsure(broken), after: 2 * time.Minute, stage: payment.Abandoned, how: payment.Broken, over: true, told: []payment.EventKind{"broken"}, reason: "source_transaction_failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := bridgeWorld(t)
+			p := w.create(100)
+			args := w.announce(p)
+			w.span.shows(c.proof)
+			w.pass(c.after)
+			for range 3 {
+				if again := w.track(args); again.IsZero() != c.over {
+					t.Errorf("again at %v", again)
+				}
+			}
+			w.wants(p, c.stage, c.how, false)
+			w.told(p, append([]payment.EventKind{"announced"}, c.told...)...)
+			if e := w.last(p); c.reason != "" && (e.Fields[payment.FieldReason] != c.reason || e.Fields[payment.FieldTx] != hash(sent)) {
+				t.Errorf("told %+v", e.Fields)
+			}
+			if w.span.asked.news != 0 {
+				t.Error("the bridge was asked of what is not proven")
+			}
+		})
+	}
+}
+
+func unsure(p rail.Proof) rail.Proof {
+	p.Route.Final = false
+	return p
+}
+
+// What the bridge says, and what is made of it.
+func TestTheBridgesWord(t *testing.T) {
+	for how, c := range map[payment.Progress]struct {
+		stage  payment.AttemptStage
+		shown  payment.Progress
+		held   bool
+		told   payment.EventKind
+		reason string
+	}{
+		payment.Sent:      {payment.Proven, payment.Bridging, true, "", ""},
+		payment.Unknown:   {payment.Proven, payment.Bridging, true, "", ""},
+		payment.Bridging:  {payment.Proven, payment.Bridging, true, "", ""},
+		payment.Arrived:   {payment.Proven, payment.Arrived, true, "", ""},
+		payment.Refunding: {payment.Proven, payment.Refunding, true, "", ""},
+		payment.Refunded:  {payment.Abandoned, payment.Refunded, false, "refunded", "bridge_refunded"},
+		payment.Recovered: {payment.Abandoned, payment.Recovered, false, "broken", "destination_call_failed"},
+		payment.Broken:    {payment.Abandoned, payment.Broken, false, "broken", "source_transaction_failed"},
+	} {
+		t.Run(string(how), func(t *testing.T) {
+			w, p, args := bridged(t, 100)
+			w.span.says(how, hash(9))
+			for range 3 {
+				w.track(args)
+			}
+			w.wants(p, c.stage, c.shown, c.held)
+			want := []payment.EventKind{"announced", "bridging"}
+			if c.told == "" {
+				w.told(p, want...)
+				return
+			}
+			w.told(p, append(want, c.told)...)
+			if e := w.last(p); e.Fields[payment.FieldReason] != c.reason || e.Request != 0 || w.attempt(p).Reason != c.reason {
+				t.Errorf("told %+v", e)
+			}
+			// The payer may pay again, and that is another story.
+			must(t, w.sweep(2, block(2, 0), w.sighting(p, 5, 0, 100, block(2, 0))))
+			w.wants(p, c.stage, c.shown, false)
+		})
+	}
+}
+
+func TestWhatABridgeGaveBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		news          rail.News
+		asset, amount string
+		tx            string
+	}{
+		"all it says":  {rail.News{Progress: payment.Refunded, Tx: hash(9), Asset: "USDC-arbitrum-one", Amount: big.NewInt(90)}, "USDC-arbitrum-one", "90", hash(9)},
+		"nothing more": {rail.News{Progress: payment.Refunded}, "USDT-arbitrum-one", "103", hash(sent)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, p, args := bridged(t, 100)
+			w.span.set(func(s *span) { s.news = c.news })
+			w.track(args)
+			f := w.last(p).Fields
+			if f[payment.FieldWallet] != signer.String() || f[payment.FieldAsset] != c.asset || f[payment.FieldAmount] != c.amount || f[payment.FieldTx] != c.tx {
+				t.Errorf("told %v", f)
+			}
+			// It is no refund of what arrives later.
+			must(t, w.sweep(2, block(2, 0), w.sighting(p, 5, 0, 100, block(2, 0))))
+			must(t, w.Finalize(t.Context(), base, []checkout.Block{block(2, 0)}))
+			recorded, err := w.Refunded(t.Context(), owner, checkout.Refund{Payment: p.ID, Tx: hash(77), To: signer, Amount: big.NewInt(100)})
+			if err != nil || !recorded {
+				t.Errorf("the merchant's own refund: %t, %v", recorded, err)
+			}
+		})
+	}
+}
+
+// The payment's event wins over whatever was said of the transfer.
+func TestTheEventWins(t *testing.T) {
+	for _, how := range []payment.Progress{payment.Refunded, payment.Recovered, payment.Broken, payment.Refunding, payment.Arrived} {
+		t.Run(string(how), func(t *testing.T) {
+			w, p, args := bridged(t, 100)
+			w.span.says(how, hash(9))
+			w.track(args)
+			must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+			must(t, w.Finalize(t.Context(), base, []checkout.Block{block(2, 0)}))
+			w.wants(p, payment.Executed, payment.Arrived, false)
+			if a := w.attempt(p); a.Reason != "" || a.Route.Tx != hash(arrives) {
+				t.Errorf("the attempt says %q, %s", a.Reason, a.Route.Tx)
+			}
+			got := w.load(p.ID)
+			if got.Standing.State != payment.Paid || got.Transfers[0].Evidence.Payer != signer.String() {
+				t.Errorf("%s by %s", got.Standing.State, got.Transfers[0].Evidence.Payer)
+			}
+			before := w.span.asked.news
+			if again := w.track(args); !again.IsZero() || w.span.asked.news != before {
+				t.Errorf("followed on at %v", again)
+			}
+		})
+	}
+}
+
+// Arrival first, proof later: the payer is filled in, and nothing is told twice.
+func TestArrivalBeforeProofAndBeforeAnnouncement(t *testing.T) {
+	for _, final := range []bool{false, true} {
+		w := bridgeWorld(t)
+		p := w.create(100)
+		must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+		if final {
+			must(t, w.Finalize(t.Context(), base, []checkout.Block{block(2, 0)}))
+		}
+		if x := w.load(p.ID).Transfers[0]; x.Evidence.Payer != "" || x.Evidence.Source.Route == "" {
+			t.Fatalf("evidence %+v", x.Evidence)
+		}
+		before := w.kinds(p.ID)
+		args := w.announce(p)
+		w.span.shows(proven(100))
+		w.track(args)
+		w.track(args)
+		w.wants(p, payment.Executed, payment.Arrived, false)
+		if x := w.load(p.ID).Transfers[0]; x.Evidence.Payer != signer.String() || x.Evidence.Source.Tx != hash(sent) {
+			t.Errorf("final %t: from %+v", final, x.Evidence)
+		}
+		if got := w.kinds(p.ID)[len(before):]; !slices.Equal(got, []payment.EventKind{"announced", "bridging"}) {
+			t.Errorf("final %t: then %v", final, got)
+		}
+		if w.span.asked.news != 0 {
+			t.Error("the bridge was asked of what had arrived")
+		}
+		// The scanner comes by once more, and knows less than is known.
+		must(t, w.Rewind(t.Context(), base, block(1, 0)))
+		must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+		if x := w.load(p.ID).Transfers[0]; x.Evidence.Payer != signer.String() {
+			t.Errorf("final %t: the payer was forgotten: %+v", final, x.Evidence)
+		}
+	}
+}
+
+func TestLostIntent(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+	must(t, w.Finalize(t.Context(), base, []checkout.Block{block(2, 0)}))
+	got := w.load(p.ID)
+	if x := got.Transfers[0]; got.Standing.State != payment.Paid || x.Evidence.Payer != "" || x.Evidence.Source.Route != hash(0xabc) {
+		t.Errorf("%s by %+v", got.Standing.State, x.Evidence)
+	}
+	w.told(p, "seen", "paid")
+}
+
+func TestRecoveryOnThePaymentsChain(t *testing.T) {
+	foreign := func(change func(*rail.Recovery)) func(*world) rail.Recovery {
+		return func(w *world) rail.Recovery {
+			r := w.recovery(100)
+			change(&r)
+			return r
+		}
+	}
+	t.Run("ends the transfer", func(t *testing.T) {
+		w, p, args := bridged(t, 100)
+		w.recovers(2, block(2, 0), w.recovery(101)) // relayers may give more
+		w.recovers(3, block(3, 0), w.recovery(101))
+		w.wants(p, payment.Abandoned, payment.Recovered, false)
+		w.told(p, "announced", "bridging", "broken")
+		if e := w.last(p); e.Fields[payment.FieldReason] != "destination_call_failed" || w.attempt(p).Route.Tx != hash(9000) {
+			t.Errorf("told %+v", e.Fields)
+		}
+		if again := w.track(args); !again.IsZero() {
+			t.Errorf("followed on at %v", again)
+		}
+		// A reorganisation, and the call does not fail this time.
+		must(t, w.Rewind(t.Context(), base, block(1, 0)))
+		must(t, w.sweep(2, block(2, 1), w.arrival(p, 100, block(2, 1))))
+		w.wants(p, payment.Executed, payment.Arrived, false)
+	})
+	t.Run("before the proof", func(t *testing.T) {
+		w := bridgeWorld(t)
+		p := w.create(100)
+		w.recovers(2, block(2, 0), w.recovery(100))
+		args := w.announce(p)
+		w.span.shows(proven(100))
+		w.track(args)
+		w.track(args)
+		w.wants(p, payment.Abandoned, payment.Recovered, false)
+		w.told(p, "announced", "bridging", "broken")
+	})
+	t.Run("while a payment of it arrives", func(t *testing.T) {
+		w, p, _ := bridged(t, 100)
+		must(t, w.RecordSweep(t.Context(), checkout.Sweep{
+			Chain: base, From: 2, To: block(2, 0), Recoveries: []rail.Recovery{w.recovery(100)}, Sightings: []rail.Sighting{w.arrival(p, 100, block(2, 0))},
+		}))
+		w.wants(p, payment.Executed, payment.Arrived, false)
+	})
+	for name, r := range map[string]func(*world) rail.Recovery{
+		"of another transfer": foreign(func(r *rail.Recovery) { r.Route = hash(0xabd) }),
+		"on another chain":    foreign(func(r *rail.Recovery) { r.Chain = arbitrum }),
+		"of another asset":    foreign(func(r *rail.Recovery) { r.Token = asset.Address{19: 9} }),
+		"of too little":       foreign(func(r *rail.Recovery) { r.Amount = big.NewInt(99) }),
+		"to another account":  foreign(func(r *rail.Recovery) { r.To = asset.Address{19: 9} }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, p, args := bridged(t, 100)
+			w.recovers(2, block(2, 0), r(w))
+			w.track(args)
+			w.wants(p, payment.Proven, payment.Bridging, true)
+			w.told(p, "announced", "bridging")
+		})
+	}
+}
+
+// Somebody has the executor name a transfer that is not theirs.
+func TestAStrangersMoneyIsNotTheRoutes(t *testing.T) {
+	w, p, _ := bridged(t, 100)
+	must(t, w.sweep(2, block(2, 0), w.arrival(p, 1, block(2, 0))))
+	w.wants(p, payment.Proven, payment.Bridging, true)
+	if x := w.load(p.ID).Transfers[0]; x.Evidence.Payer != "" || x.Evidence.Source.Tx != "" {
+		t.Errorf("a stranger's money has a payer: %+v", x.Evidence)
+	}
+}
+
+// A reorganisation of the source chain takes a proven transaction away.
+func TestSourceReorg(t *testing.T) {
+	start := func(t *testing.T) (*world, *payment.Payment, string) {
+		w := bridgeWorld(t)
+		p := w.create(100)
+		args := w.announce(p)
+		w.span.shows(unsure(proven(100)))
+		w.span.says(payment.Refunding)
+		w.track(args)
+		w.wants(p, payment.Proven, payment.Refunding, true)
+		w.span.shows(seeing(payment.Sent))
+		w.track(args)
+		w.wants(p, payment.Proven, payment.Refunding, true) // one node may lag behind
+		return w, p, args
+	}
+	t.Run("for good", func(t *testing.T) {
+		w, p, args := start(t)
+		w.span.says(payment.Sent)
+		w.pass(2*time.Minute + 1)
+		w.track(args)
+		w.wants(p, payment.Proven, payment.Sent, false)
+		w.pass(8 * time.Minute)
+		if again := w.track(args); !again.IsZero() {
+			t.Errorf("followed on at %v", again)
+		}
+		w.wants(p, payment.Abandoned, payment.Unknown, false)
+		w.told(p, "announced", "bridging")
+	})
+	t.Run("and it is mined again", func(t *testing.T) {
+		w, p, args := start(t)
+		w.span.says(payment.Sent)
+		w.pass(3 * time.Minute)
+		w.track(args)
+		moved := proven(100)
+		moved.Route.SentAt = begin.Add(4 * time.Minute)
+		w.span.shows(moved)
+		w.track(args)
+		w.wants(p, payment.Proven, payment.Bridging, true)
+		if a := w.attempt(p); !a.Route.SentAt.Equal(moved.Route.SentAt) || !a.Route.Missed.IsZero() || !a.Route.Final {
+			t.Errorf("proven again as %+v", a.Route)
+		}
+		before := w.span.asked.proofs
+		w.track(args)
+		if w.span.asked.proofs != before {
+			t.Error("what is there for good was proven once more")
+		}
+		w.told(p, "announced", "bridging")
+	})
+	t.Run("and it fails this time", func(t *testing.T) {
+		w, p, args := start(t)
+		failed := proven(100)
+		failed.Route.Progress = payment.Broken
+		w.span.shows(failed)
+		w.track(args)
+		w.wants(p, payment.Abandoned, payment.Broken, false)
+		w.told(p, "announced", "bridging", "broken")
+	})
+}
+
+// The arrival is reorganised away: the money is on its way again.
+func TestDestinationReorg(t *testing.T) {
+	w, p, args := bridged(t, 100)
+	must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+	w.wants(p, payment.Executed, payment.Arrived, false)
+	must(t, w.Rewind(t.Context(), base, block(1, 0)))
+	w.wants(p, payment.Executed, payment.Arrived, true)
+	before := w.span.asked.news
+	w.track(args)
+	if w.span.asked.news == before {
+		t.Error("the bridge was not asked again")
+	}
+	w.recovers(2, block(2, 1), w.recovery(100)) // mined again, and the call fails
+	w.wants(p, payment.Abandoned, payment.Recovered, false)
+}
+
+func TestHowLongAPaymentIsHeld(t *testing.T) {
+	t.Run("until its time", func(t *testing.T) {
+		w, p, args := bridged(t, 100)
+		w.pass(time.Hour - 1)
+		w.wants(p, payment.Proven, payment.Bridging, true)
+		w.pass(time.Hour)
+		w.wants(p, payment.Proven, payment.Bridging, true)
+		w.pass(1)
+		w.wants(p, payment.Proven, payment.Bridging, false)
+		if again := w.track(args); again.IsZero() {
+			t.Error("not followed any more")
+		}
+		w.pass(24*time.Hour + 1)
+		if again := w.track(args); !again.IsZero() {
+			t.Errorf("followed for ever: %v", again)
+		}
+	})
+	t.Run("not by a part", func(t *testing.T) {
+		w := bridgeWorld(t)
+		p := w.create(100)
+		args := w.announce(p)
+		w.span.shows(proven(60))
+		w.track(args)
+		w.wants(p, payment.Proven, payment.Bridging, false)
+		must(t, w.sweep(2, block(2, 0), w.sighting(p, 5, 0, 40, block(2, 0))))
+		if _, held := w.load(p.ID).UnderWay(w.now()); !held {
+			t.Error("not held although nothing will be missing")
+		}
+		must(t, w.Rewind(t.Context(), base, block(1, 0)))
+		if _, held := w.load(p.ID).UnderWay(w.now()); held {
+			t.Error("held although the other part is gone")
+		}
+	})
+	t.Run("by the first three only", func(t *testing.T) {
+		w := bridgeWorld(t)
+		p := w.create(100)
+		for i := range 5 {
+			w.pass(time.Second)
+			a, err := w.Report(t.Context(), p.ID, arbitrum, hash(sent+i), rail.Payer{})
+			must(t, err)
+			proof := proven(100)
+			proof.Route.ID = hash(0xf00 + i)
+			w.span.shows(proof)
+			w.span.says(payment.Bridging)
+			args := checkout.Follow{Payment: p.ID, Key: a.Key}.Args()
+			w.track(args)
+			if _, held := w.load(p.ID).UnderWay(w.now()); held != (i < 3) {
+				t.Errorf("route %d: held %t", i, held)
+			}
+			w.span.says(payment.Refunded)
+			w.track(args)
+		}
+	})
+}
+
+// Merchant and clock do what they like meanwhile; the money counts as late money.
+func TestOverMeanwhile(t *testing.T) {
+	for name, end := range map[string]func(*world, *payment.Payment){
+		"expired": func(w *world, _ *payment.Payment) {
+			w.pass(window + time.Second)
+			_, err := w.ExpireOverdue(w.t.Context())
+			must(w.t, err)
+		},
+		"cancelled": func(w *world, p *payment.Payment) { must(w.t, w.Cancel(w.t.Context(), owner, p.ID)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, p, args := bridged(t, 100)
+			end(w, p)
+			w.span.says(payment.Refunding)
+			if again := w.track(args); again.IsZero() {
+				t.Error("not followed any more")
+			}
+			b := block(9, 0)
+			b.Time = begin.Add(window + grace + time.Minute)
+			must(t, w.sweep(2, b, w.arrival(p, 100, b)))
+			must(t, w.Finalize(t.Context(), base, []checkout.Block{b}))
+			w.wants(p, payment.Executed, payment.Arrived, false)
+			if e := w.last(p); e.Kind != payment.EventLate || e.Transfer.Evidence.Payer != signer.String() {
+				t.Errorf("told %s of %+v", e.Kind, e.Transfer)
+			}
+		})
+	}
+}
+
+// A route that fails after the payment was made in another way is nobody's
+// business: the merchant would take it for the payment's own failure.
+func TestFailureOfASecondWay(t *testing.T) {
+	for _, how := range []payment.Progress{payment.Refunded, payment.Recovered, payment.Broken} {
+		w, p, args := bridged(t, 100)
+		must(t, w.sweep(2, block(2, 0), w.sighting(p, 5, 0, 100, block(2, 0))))
+		w.span.says(how)
+		w.track(args)
+		w.wants(p, payment.Abandoned, how, false)
+		w.told(p, "announced", "bridging", "seen")
+	}
+}
+
+func TestTroubleIsNoNews(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	args := w.announce(p)
+	w.span.set(func(s *span) { s.fail = errors.New("no answer") })
+	w.pass(time.Hour)
+	if again := w.track(args); again.Before(w.now().Add(30 * time.Second)) {
+		t.Errorf("hurried on at %v", again)
+	}
+	w.wants(p, payment.Announced, payment.Sent, false)
+	w.span.set(func(s *span) { s.fail = nil })
+	w.span.shows(unsure(proven(100)))
+	w.track(args)
+	w.span.set(func(s *span) { s.fail = errors.New("no answer") })
+	w.track(args)
+	w.wants(p, payment.Proven, payment.Bridging, true)
+	w.pass(48 * time.Hour)
+	if again := w.track(args); !again.IsZero() {
+		t.Errorf("followed for ever: %v", again)
+	}
+}
+
+func TestPausesGrow(t *testing.T) {
+	w, _, args := bridged(t, 100)
+	var pauses []time.Duration
+	for again := w.track(args); !again.IsZero(); again = w.track(args) {
+		pause := again.Sub(w.now())
+		pauses = append(pauses, pause)
+		w.pass(pause)
+	}
+	if !slices.IsSorted(pauses) || pauses[0] != 5*time.Second || pauses[len(pauses)-1] != 30*time.Minute || len(pauses) > 220 {
+		t.Errorf("%d pauses: %v", len(pauses), pauses)
+	}
+}
+
+func TestTrackNothing(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	for args, kind := range map[string]fault.Kind{"": fault.Invalid, "x": fault.Invalid, "x tx:1": fault.NotFound} {
+		if _, err := w.Track(t.Context(), args); !fault.Is(err, kind) {
+			t.Errorf("%q: %v, want %s", args, err, kind)
+		}
+	}
+	if again := w.track(checkout.Follow{Payment: p.ID, Key: "tx:" + hash(1)}.Args()); !again.IsZero() {
+		t.Errorf("an attempt that is not there is followed on at %v", again)
+	}
+	args := w.announce(p)
+	w.span = nil
+	w.restart()
+	if again := w.track(args); !again.Equal(w.now().Add(time.Hour)) {
+		t.Errorf("without bridges: again at %v", again)
+	}
+}
