@@ -279,6 +279,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	request.Mount(request.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, Arrivals: a.Store, Codes: a.reader, Accounts: a.Store, Sessions: sessions,
 		Verifier: a.verifier, Limits: limiter, OpenSignup: s.OpenSignup, Webhooks: a.Webhooks, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
+		Restamp: a.routing.restamper(),
 	})
 	apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")})
 	if s.Mount != nil {

@@ -32,7 +32,7 @@ func (x *exchange) payments() {
 		return fmt.Sprintf(`{"txHash":%q,"chain":"BASE","token":"USDC","payerAddress":%q}`, hash, x.Chain.Wallet.Address())
 	}
 	x.once(http.StatusOK, http.MethodPost, at+"/intent", intent(hash), intent("0x"+strings.Repeat("cd", 32)), at+"/intent", intent(hash), x.key())
-	for _, bad := range []string{"?isSafe=maybe", "?isSafe=true", "?wallet=0x12", "?chain=BASE", "?token=USDC", "?chain=MARS&token=USDC", "?chain=BASE&token=USDT", "?eoaWallet=0x12"} {
+	for _, bad := range []string{"?isSafe=maybe", "?isSafe=true", "?wallet=0x12", "?chain=BASE", "?token=USDC", "?chain=MARS&token=USDC", "?chain=TRON&token=USDT", "?chain=BASE&token=EURC", "?eoaWallet=0x12"} {
 		x.api(http.StatusBadRequest, http.MethodGet, at+bad, "")
 		x.api(http.StatusBadRequest, http.MethodGet, at+"/pay"+bad, "")
 	}
@@ -46,10 +46,12 @@ func (x *exchange) payments() {
 	x.AwaitState(token, payment.Seen)
 	x.api(http.StatusOK, http.MethodGet, at, "")
 	x.api(http.StatusLocked, http.MethodGet, at+"/pay", "")
+	x.api(http.StatusLocked, http.MethodPost, at+refreshPath, refreshStep)
 	x.Chain.Mine(webtest.Confirmations)
 	x.AwaitState(token, payment.Paid)
 	x.api(http.StatusConflict, http.MethodGet, at, "")
 	x.api(http.StatusConflict, http.MethodGet, at+"/pay", "")
+	x.api(http.StatusConflict, http.MethodPost, at+refreshPath, refreshStep)
 	x.api(http.StatusConflict, http.MethodPost, at+"/intent", fmt.Sprintf(`{"txHash":%q,"chain":"BASE","token":"USDC"}`, hash))
 	x.api(http.StatusOK, http.MethodGet, route+"?requestId="+request, "")
 
@@ -60,6 +62,7 @@ func (x *exchange) payments() {
 	at = route + "/" + token
 	x.api(http.StatusForbidden, http.MethodGet, at, "")
 	x.api(http.StatusForbidden, http.MethodGet, at+"/pay", "")
+	x.api(http.StatusForbidden, http.MethodPost, at+refreshPath, refreshStep)
 	x.api(http.StatusForbidden, http.MethodPost, at+"/intent", fmt.Sprintf(`{"txHash":%q,"chain":"BASE","token":"USDC"}`, hash))
 	x.api(http.StatusOK, http.MethodGet, route+"?requestId="+request, "")
 

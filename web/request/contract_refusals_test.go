@@ -28,6 +28,7 @@ func (x *exchange) sampleCalls() []call {
 		{http.MethodGet, unknown, ""},
 		{http.MethodGet, unknown + "/pay", ""},
 		{http.MethodPost, unknown + "/intent", intent},
+		{http.MethodPost, unknown + refreshPath, refreshStep},
 		{http.MethodGet, "/v2/currencies", ""},
 		{http.MethodPost, hookRoute, `{"url":"https://shop.example.com/hooks"}`},
 		{http.MethodGet, hookRoute, ""},

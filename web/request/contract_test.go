@@ -184,6 +184,7 @@ func (a answer) text(name string) string {
 func TestContract(t *testing.T) {
 	x := newExchange(t)
 	x.payments()
+	x.routes()
 	x.creations()
 	x.policies()
 	x.currencies()

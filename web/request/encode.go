@@ -1,12 +1,14 @@
 package request
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +44,9 @@ func (e Encoder) Encode(_ context.Context, ev payment.Event, p *payment.Payment)
 	case payment.EventSurplus:
 		return e.moved("payment.overpaid", false, ev, p)
 	case payment.EventFailed:
-		return e.failed(ev, p)
+		return e.failed(ev, p, statusOf(p))
+	case payment.EventBroken:
+		return e.failed(ev, p, statusWord(payment.Open))
 	case payment.EventRefunded:
 		return e.refunded(ev, p)
 	case payment.EventUser:
@@ -58,7 +62,7 @@ func (e Encoder) Encode(_ context.Context, ev payment.Event, p *payment.Payment)
 			Event: "secure_payment.unsafe", RequestID: p.Terms.Requests[0].ID, SecurePaymentToken: string(p.ID),
 			Detail: ev.Detail, Timestamp: second(ev.At), Sequence: ev.Seq,
 		})
-	case payment.EventCreated, payment.EventAnnounced, payment.EventSeen, payment.EventReorged, payment.EventExpired, payment.EventCanceled:
+	case payment.EventCreated, payment.EventAnnounced, payment.EventBridging, payment.EventSeen, payment.EventReorged, payment.EventExpired, payment.EventCanceled:
 		return nil, nil
 	}
 	return nil, fmt.Errorf("no webhook for event kind %q", ev.Kind)
@@ -135,22 +139,31 @@ func (e Encoder) body(ev payment.Event, p *payment.Payment) (paymentEvent, error
 	if x.Fee != nil && x.Fee.Sign() > 0 {
 		b.Fees = append(b.Fees, eventFee{Type: "platform", Amount: human(x.Fee), Currency: token.Symbol})
 	}
+	if from := x.Evidence.Source; from.Route != "" {
+		source, _ := e.Book.Chain(from.Chain)
+		b.SourceNetwork, b.SourceTxHash = source.Network, from.Tx
+	}
 	if excess := ev.Standing.Excess(r.Due); excess.Sign() > 0 {
 		b.ExcessAmount = human(excess)
 	}
 	return b, nil
 }
 
-// failures are our words for the reasons that payments fail for.
+// failures are our words for the reasons that payments, or attempts at them, fail
+// for.
 var failures = map[string]string{
+	checkout.ReasonCallFailed:   "The money arrived over a bridge and the payment with it failed: the payer has the money, on the payment's network.",
+	checkout.ReasonSourceFailed: "The transaction that was to send the money over a bridge failed.",
+
 	"compliance_failed":     "A compliance check refused the recipient's wallet.",
 	"safe_execution_failed": "The Safe's transaction was executed and failed.",
 	"safe_deadline_passed":  "The Safe's transaction was not executed in time.",
 }
 
-// failed words the end of a payment that can no longer be made. It fails as a
-// whole; the documented body has room for one request, so the others are beside it.
-func (e Encoder) failed(ev payment.Event, p *payment.Payment) ([]webhook.Message, error) {
+// failed words the end of a payment that can no longer be made, or of an attempt
+// at one that can; status tells. It fails as a whole; the documented body has room
+// for one request, so the others are beside it.
+func (e Encoder) failed(ev payment.Event, p *payment.Payment, status string) ([]webhook.Message, error) {
 	r := p.Terms.Requests[max(ev.Request, 0)]
 	token, ok := e.Book.Token(r.Asset)
 	if !ok {
@@ -166,29 +179,47 @@ func (e Encoder) failed(ev payment.Event, p *payment.Payment) ([]webhook.Message
 	if !known {
 		why = "The payment failed."
 	}
-	due := money.Format(r.Due, token.Decimals)
+	due, from := money.Format(r.Due, token.Decimals), ""
+	if a, ok := attemptOf(p, ev.Fields[payment.FieldTx]); ok {
+		chain, _ := e.Book.Chain(a.Chain)
+		from = chain.Network
+	}
 	return one("payment.failed", failedEvent{
 		Event: "payment.failed", RequestID: r.ID, RequestIDUpper: r.ID, PaymentReference: r.Reference, SubStatus: ev.Detail,
 		PaymentProcessor: processor, Amount: due, TotalAmountPaid: money.Format(paid, token.Decimals), ExpectedAmount: due,
 		Timestamp: second(ev.At), PaymentCurrency: token.Symbol, FailureReason: why,
 		SecurePaymentToken: string(p.ID), RequestIDs: requestIDs(p), Reference: p.Terms.Reference, Sequence: ev.Seq,
+		Status: status, SourceNetwork: from, SourceTxHash: ev.Fields[payment.FieldTx],
 	})
 }
 
+// attemptOf finds the attempt of a transaction.
+func attemptOf(p *payment.Payment, tx string) (payment.Attempt, bool) {
+	i := slices.IndexFunc(p.Attempts, func(a payment.Attempt) bool { return tx != "" && a.Handle == tx })
+	if i < 0 {
+		return payment.Attempt{}, false
+	}
+	return p.Attempts[i], true
+}
+
+// refunded words value that went back: what the merchant recorded, in the
+// request's asset, or what a bridge gave back, in the asset and on the network
+// that the payer sent it from.
 func (e Encoder) refunded(ev payment.Event, p *payment.Payment) ([]webhook.Message, error) {
 	if ev.Request < 0 || ev.Request >= len(p.Terms.Requests) {
 		return nil, fmt.Errorf("event %s of kind %s names no request", ev.ID, ev.Kind)
 	}
 	r := p.Terms.Requests[ev.Request]
-	token, ok := e.Book.Token(r.Asset)
+	id := cmp.Or(asset.ID(ev.Fields[payment.FieldAsset]), r.Asset)
+	token, ok := e.Book.Token(id)
 	amount, valid := new(big.Int).SetString(ev.Fields[payment.FieldAmount], 10)
 	if !ok || !valid {
-		return nil, fmt.Errorf("event %s refunds %q of asset %s", ev.ID, ev.Fields[payment.FieldAmount], r.Asset)
+		return nil, fmt.Errorf("event %s refunds %q of asset %s", ev.ID, ev.Fields[payment.FieldAmount], id)
 	}
 	return one("payment.refunded", refundedEvent{
 		Event: "payment.refunded", RequestID: r.ID, RequestIDUpper: r.ID, PaymentReference: r.Reference, RefundedTo: ev.Fields[payment.FieldWallet],
 		RefundAmount: money.Format(amount, token.Decimals), Currency: token.Symbol, Timestamp: timestamp(ev.At), PaymentProcessor: processor,
-		TxHash: ev.Fields[payment.FieldTx], Network: token.Network, SecurePaymentToken: string(p.ID), Reference: p.Terms.Reference, Sequence: ev.Seq,
+		TxHash: ev.Fields[payment.FieldTx], Network: token.Network, Reason: ev.Fields[payment.FieldReason], SecurePaymentToken: string(p.ID), Reference: p.Terms.Reference, Sequence: ev.Seq,
 	})
 }
 
@@ -216,9 +247,13 @@ func (e Encoder) user(ev payment.Event, p *payment.Payment) ([]webhook.Message, 
 	if w.Properties.SubmissionID != "" {
 		w.Properties.SubmissionIDType = "evm_tx_hash"
 	}
-	// Payers pay on the payment's own chain until there is another way.
+	// Another chain than the payment's own is known once its transaction was announced.
 	if token, ok := e.Book.Token(p.Terms.Requests[0].Asset); ok {
 		w.Properties.SelectedSourceChain = token.Network
+	}
+	if a, ok := attemptOf(p, w.Properties.SubmissionID); ok {
+		chain, _ := e.Book.Chain(a.Chain)
+		w.Properties.SelectedSourceChain = chain.Network
 	}
 	return one(w.Event, w)
 }

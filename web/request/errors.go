@@ -54,8 +54,8 @@ func over(p *payment.Payment) error {
 }
 
 // ended answers for a payment that cannot be paid any more (409, 403) or whose
-// money is on its way (423), with the documented bodies; other faults pass. a is
-// how far the caller was let in.
+// money is on its way (423), be it still on a bridge, with the documented bodies;
+// other faults pass. a is how far the caller was let in.
 func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission, err error) error {
 	f := fault.From(err)
 	var status int
@@ -65,7 +65,7 @@ func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission
 		return err
 	case f.Code == "completed":
 		status, message = http.StatusConflict, "Secure payment has already been completed"
-	case f.Code == "in_progress":
+	case f.Code == "in_progress", f.Code == "bridging":
 		status, message = http.StatusLocked, "Secure payment is in progress"
 	case f.Code == "expired" || f.Code == "canceled" || f.Code == "failed" || f.Code == checkout.ComplianceFailed:
 		status, message = http.StatusForbidden, "Secure payment token expired or invalid status"

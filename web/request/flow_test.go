@@ -53,7 +53,7 @@ func TestPayWithWallet(t *testing.T) {
 		t.Errorf("metadata of an empty wallet: %v", meta)
 	}
 	for query, field := range map[string]string{
-		"wallet=0x12": "wallet", "chain=BASE": "token", "token=USDC": "chain", "chain=base&token=USDC": "chain", "chain=BASE&token=USDT": "token",
+		"wallet=0x12": "wallet", "chain=BASE": "token", "token=USDC": "chain", "chain=base&token=USDC": "chain", "chain=BASE&token=EURC": "token",
 		"isSafe=true": "isSafe", "isSafe=yes": "isSafe", "eoaWallet=0x1": "eoaWallet",
 	} {
 		bad := w.API(http.MethodGet, route+"/"+token+"/pay?"+query, "").Want(http.StatusBadRequest).JSON()
@@ -61,6 +61,9 @@ func TestPayWithWallet(t *testing.T) {
 			t.Errorf("%s: got field %v", query, bad["field"])
 		}
 	}
+	// A server without routes says that there could be one.
+	off := w.API(http.MethodGet, route+"/"+token+"/pay?chain=BASE&token=USDT&wallet="+w.Chain.Wallet.Address(), "")
+	refuses(t, "a route", off, http.StatusServiceUnavailable, "Paying from another network or with another token is switched off on this server.", "")
 }
 
 // receiver starts a webhook receiver and registers it; the test's end fails on
@@ -353,4 +356,19 @@ func TestChainDown(t *testing.T) {
 	// Everything that needs no chain goes on.
 	w.API(http.MethodGet, route+"/"+token, "").Want(http.StatusOK)
 	w.CreatePayment("11")
+}
+
+// heard is the body of the first delivery of an event, nil if there is none.
+func heard(t *testing.T, all []webhooktest.Received, event string) map[string]any {
+	t.Helper()
+	for _, d := range all {
+		var body map[string]any
+		if err := json.Unmarshal(d.Body, &body); err != nil {
+			t.Fatalf("body: %v", err)
+		}
+		if body["event"] == event {
+			return body
+		}
+	}
+	return nil
 }

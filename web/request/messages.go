@@ -30,6 +30,8 @@ type paymentEvent struct {
 	PayerIdentifier     string `json:"payerIdentifier,omitempty"`
 	RecipientIdentifier string `json:"recipientIdentifier,omitempty"`
 	ExcessAmount        string `json:"excessAmount,omitempty"`
+	SourceNetwork       string `json:"sourceNetwork,omitempty"` // where a bridge took the money from
+	SourceTxHash        string `json:"sourceTxHash,omitempty"`
 	ClientID            string `json:"clientId,omitempty"`
 	Origin              string `json:"origin,omitempty"`
 }
@@ -60,6 +62,11 @@ type failedEvent struct {
 	RequestIDs         []string `json:"requestIds"`
 	Reference          string   `json:"reference,omitempty"`
 	Sequence           int64    `json:"sequence"`
+	// Status is the payment's own: what came to nothing may have been one of
+	// several attempts, and "pending" is still to be paid.
+	Status        string `json:"status"`
+	SourceNetwork string `json:"sourceNetwork,omitempty"`
+	SourceTxHash  string `json:"sourceTxHash,omitempty"`
 }
 
 // refundedEvent has no documented sample; its members are those of an
@@ -76,6 +83,7 @@ type refundedEvent struct {
 	PaymentProcessor   string `json:"paymentProcessor"`
 	TxHash             string `json:"txHash"`
 	Network            string `json:"network"`
+	Reason             string `json:"reason,omitempty"` // "bridge_refunded"; absent where the merchant recorded it
 	SecurePaymentToken string `json:"securePaymentToken"`
 	Reference          string `json:"reference,omitempty"`
 	Sequence           int64  `json:"sequence"`

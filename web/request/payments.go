@@ -3,7 +3,9 @@ package request
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,8 +44,8 @@ type paginationWire struct {
 }
 
 // arrivalWire is one transfer. The members about conversion, recurrence and
-// rates are documented and always null: every payment is made in the asset it is
-// counted in.
+// rates are documented and always null: what arrives is in the asset that the
+// request is counted in.
 type arrivalWire struct {
 	ID                         string       `json:"id"`
 	Amount                     string       `json:"amount"`
@@ -78,7 +80,7 @@ type arrivalFee struct {
 	Amount          string   `json:"amount"`
 	AmountInUSD     *string  `json:"amountInUSD"`
 	Currency        asset.ID `json:"currency"`
-	ReceiverAddress string   `json:"receiverAddress"`
+	ReceiverAddress *string  `json:"receiverAddress"` // null where several get it
 	Network         string   `json:"network"`
 }
 
@@ -170,17 +172,56 @@ func (d *Dialect) arrival(ctx context.Context, a checkout.Arrival) (arrivalWire,
 	w := arrivalWire{
 		ID: payment.NamedULID("transfer", x.Key), Amount: money.Format(x.Amount, token.Decimals),
 		SourceNetwork: token.Network, DestinationNetwork: token.Network, SourceTxHash: optional(x.Evidence.Tx), DestinationTxHash: optional(x.Evidence.Tx),
-		Timestamp: timestamp(x.At), Type: typeDirect, Currency: a.Invoiced, PaymentCurrency: token.ID,
+		Timestamp: timestamp(x.At), Type: string(checkout.Directly), Currency: a.Invoiced, PaymentCurrency: token.ID,
 		Request:      arrivalOf{RequestID: a.RequestID, PaymentReference: a.Reference, HasBeenPaid: paid, Reference: optional(a.Order)},
 		PayerAddress: optional(x.Evidence.Payer), PayeeAddress: a.Payee.String(), SecurePaymentToken: string(a.Payment),
 	}
 	if x.Fee != nil && x.Fee.Sign() > 0 {
 		w.Fees = []arrivalFee{{
 			Type: "platform", Provider: processor, Amount: money.Format(x.Fee, token.Decimals), Currency: token.ID,
-			ReceiverAddress: a.FeePayee.String(), Network: token.Network,
+			ReceiverAddress: optional(a.FeePayee.String()), Network: token.Network,
 		}}
 	}
+	d.cameFrom(&w, x, token)
 	return w, nil
+}
+
+// cameFrom tells where money came from that a bridge brought, as far as it is
+// known: who sees the arrival alone knows the chain at most.
+func (d *Dialect) cameFrom(w *arrivalWire, x payment.Transfer, arrived asset.Token) {
+	from := x.Evidence.Source
+	if from.Route == "" {
+		return
+	}
+	w.Type, w.SourceTxHash = string(checkout.OverBridge), optional(from.Tx)
+	if chain, ok := d.Checkout.Book().Chain(from.Chain); ok {
+		w.SourceNetwork = chain.Network
+	}
+	source, ok := d.Checkout.Book().Token(from.Asset)
+	if !ok || from.Amount == nil {
+		return
+	}
+	w.PaymentCurrency = source.ID
+	// Routes go between dollars only: what left the payer and did not arrive is
+	// what the way took.
+	took := arrivedIn(source, arrived, x)
+	if took.Sub(from.Amount, took).Sign() > 0 {
+		w.Fees = append(w.Fees, arrivalFee{
+			Type: "crosschain", Provider: "lifi", Amount: money.Format(took, source.Decimals), Currency: source.ID, Network: source.Network,
+		})
+	}
+}
+
+// arrivedIn is all that a transfer brought, its fee included, in base units of a
+// token that is worth the same.
+func arrivedIn(of, arrived asset.Token, x payment.Transfer) *big.Int {
+	total := new(big.Int).Set(x.Amount)
+	if x.Fee != nil {
+		total.Add(total, x.Fee)
+	}
+	ten := big.NewInt(10)
+	total.Mul(total, new(big.Int).Exp(ten, big.NewInt(int64(of.Decimals)), nil))
+	return total.Quo(total, new(big.Int).Exp(ten, big.NewInt(int64(arrived.Decimals)), nil))
 }
 
 // requestPaid tells whether the request a transfer was for is paid. Where the
@@ -196,11 +237,8 @@ func (d *Dialect) requestPaid(ctx context.Context, a checkout.Arrival) (bool, er
 	return p.Standing.Requests[a.Transfer.Request].State == payment.Paid, nil
 }
 
-// The types of payments. There are direct ones only.
-const (
-	typeDirect = "direct"
-	typesOther = "conversion crosschain recurring"
-)
+// typesNever are documented types of payments that there are none of.
+var typesNever = []string{"conversion", "recurring"}
 
 // searchQuery reads the query of a search. Errors are collected: the documented
 // answer lists them all.
@@ -258,25 +296,18 @@ func (s *searchQuery) read() checkout.Search {
 		}
 		s.nothing = s.nothing || q.Wallet.IsZero()
 	}
-	if text := s.text("type"); text != "" && text != typeDirect {
+	switch text := s.text("type"); {
+	case text == string(checkout.Directly), text == string(checkout.OverBridge):
+		q.Came = checkout.Came(text)
+	case slices.Contains(typesNever, text):
 		s.nothing = true
-		if !contains(typesOther, text) {
-			s.fail("type", "type must be one of direct, conversion, crosschain, recurring")
-		}
+	case text != "":
+		s.fail("type", "type must be one of direct, conversion, crosschain, recurring")
 	}
 	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
 		s.fail("toDate", "toDate must be after or equal to fromDate")
 	}
 	return q
-}
-
-func contains(words, word string) bool {
-	for _, w := range strings.Fields(words) {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 // hex reads 0x and the digits of a number of bytes.

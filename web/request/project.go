@@ -2,6 +2,7 @@ package request
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"quittance/internal/asset"
@@ -61,13 +62,16 @@ func requestStatuses(p *payment.Payment, masked bool) []requestStatus {
 			out[i].TxHash = x.Evidence.Tx
 		}
 	}
+	if a, ok := p.UnderWay(time.Now()); ok && !masked && !out[a.Route.Request].HasBeenPaid {
+		out[a.Route.Request].TxHash, out[a.Route.Request].ChainID = a.Handle, a.Chain
+	}
 	return out
 }
 
 var errAsset = fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more.")
 
 // shown words a payment for display, as single, batch or masked.
-func (d *Dialect) shown(p *payment.Payment, a checkout.Admission) (any, error) {
+func (d *Dialect) shown(p *payment.Payment, a checkout.Admission, ways *choice) (any, error) {
 	if hidden(p, a) {
 		return maskedWire{PaymentType: typeOf(p), Status: statusOf(p), AccessDecision: decide(p, a)}, nil
 	}
@@ -79,6 +83,7 @@ func (d *Dialect) shown(p *payment.Payment, a checkout.Admission) (any, error) {
 		PaymentType: typeOf(p), Status: statusOf(p), RedirectURL: optional(p.Terms.RedirectURL), RedirectLabel: optional(p.Terms.RedirectLabel),
 		Network: token.Network, Reference: optional(p.Terms.Reference), FeePlan: d.feePlan(p),
 		IsPayeeAddressMasked: p.Terms.Access.HidePayee, AccessDecision: decide(p, a), ExpiresAt: timestamp(p.Terms.ExpiresAt),
+		choice: ways,
 	}
 	for _, r := range p.Terms.Requests {
 		common.RequestIDs = append(common.RequestIDs, r.ID)
@@ -150,7 +155,7 @@ func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) found
 		CreatedAt: timestamp(p.Terms.CreatedAt), ExpiresAt: timestamp(p.Terms.ExpiresAt),
 		RedirectURL: optional(p.Terms.RedirectURL), RedirectLabel: optional(p.Terms.RedirectLabel),
 		PayerKYTResults: kytResults(screened, checkout.PayerRole), PayeeKYTResults: kytResults(screened, checkout.PayeeRole),
-		FeePlan: d.feePlan(p), ExecutionKind: optional("evm_same_chain"), IdentityMode: "manual_dashboard", ClientID: optional(p.Terms.ClientID),
+		FeePlan: d.feePlan(p), ExecutionKind: optional(executionKind(p)), IdentityMode: "manual_dashboard", ClientID: optional(p.Terms.ClientID),
 		Branding: foundBranding{Source: "request_network"}, BlockReason: optional(blockReason(p)),
 		Flow: p.Terms.Flow, Reference: optional(p.Terms.Reference), PayerIdentifier: optional(p.Terms.PayerIdentifier),
 		RecipientIdentifier: optional(p.Terms.RecipientIdentifier), AccessPolicy: newAccess(p.Terms.Access),
@@ -181,6 +186,17 @@ func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) found
 		w.PayerAddress = optional(x.Evidence.Payer)
 	}
 	return w
+}
+
+// executionKind tells whether a payment was made over a bridge, or is being made
+// over one.
+func executionKind(p *payment.Payment) string {
+	over := slices.ContainsFunc(p.Transfers, func(x payment.Transfer) bool { return x.Stage != payment.Dropped && x.Evidence.Source.Route != "" })
+	trying := slices.ContainsFunc(p.Attempts, func(a payment.Attempt) bool { return a.Route != nil && a.Stage != payment.Abandoned })
+	if over || (trying && p.Standing.State != payment.Paid) {
+		return executesCross
+	}
+	return executesSame
 }
 
 // blockReason says in the vendor's words why a payment could not be a part of a

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -35,7 +34,8 @@ type Config struct {
 	Verifier  *siwe.Verifier
 	Limits    *web.Limiter
 	Webhooks  *webhook.Service
-	BaseURL   string // public origin, no trailing slash
+	Restamp   Restamper // nil where there are no routes
+	BaseURL   string    // public origin, no trailing slash
 	// OpenSignup makes a merchant of a wallet that signs in for the first time.
 	OpenSignup bool
 	// Codes reads the code of accounts, which tells contracts from accounts.
@@ -61,6 +61,7 @@ func Mount(cfg Config) *Dialect {
 	d.route(http.MethodGet, "/v2/secure-payments/:token", d.show)
 	d.route(http.MethodGet, "/v2/secure-payments/:token/pay", d.pay)
 	d.route(http.MethodPost, "/v2/secure-payments/:token/intent", d.intent)
+	d.route(http.MethodPost, "/v2/secure-payments/:token/refresh-step-transaction", d.restamp)
 	d.route(http.MethodGet, "/v2/currencies", d.currencies)
 	d.route(http.MethodGet, "/v2/currencies/:currencyId/conversion-routes", d.conversionRoutes)
 	d.route(http.MethodGet, "/v2/payments", d.payments)
@@ -209,21 +210,33 @@ func (d *Dialect) show(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	payer, err := d.payer(c, p)
+	payer, from, err := d.payer(c)
 	if err != nil {
 		return err
 	}
 	if err := over(p); err != nil {
 		return d.ended(c, p, checkout.Admission{}, err)
 	}
-	admitted, err := d.Checkout.Admit(c.Request().Context(), p, payer.Wallet)
+	ctx := c.Request().Context()
+	admitted, err := d.Checkout.Admit(ctx, p, payer.Wallet)
 	if err != nil {
 		return err
 	}
 	if err := over(p); err != nil { // a refused payee has ended it just now
 		return d.ended(c, p, admitted, err)
 	}
-	w, err := d.shown(p, admitted)
+	var ways *choice
+	if admitted.Admitted() && d.Checkout.Payable(p) == nil {
+		if from != nil {
+			if _, err := d.way(ctx, p, payer, *from); err != nil {
+				return err
+			}
+		}
+		if ways, err = d.choice(ctx, p, payer); err != nil {
+			return err
+		}
+	}
+	w, err := d.shown(p, admitted, ways)
 	if err != nil {
 		return err
 	}
@@ -234,23 +247,28 @@ func (d *Dialect) show(c echo.Context) error {
 	return web.JSON(c, http.StatusOK, body)
 }
 
-// pay answers with the calldata for a wallet.
+// pay answers with the calldata for a wallet, from the payment's own chain or
+// from another source.
 func (d *Dialect) pay(c echo.Context) error {
 	p, err := d.load(c)
 	if err != nil {
 		return err
 	}
-	payer, err := d.payer(c, p)
+	payer, from, err := d.payer(c)
 	if err != nil {
 		return err
 	}
-	p, in, err := d.Checkout.Prepare(c.Request().Context(), p.ID, "", payer)
+	option, err := d.chosen(c.Request().Context(), p, payer, from)
 	if err != nil {
 		return d.ended(c, p, checkout.Admission{}, err)
 	}
+	p, in, err := d.Checkout.Prepare(c.Request().Context(), p.ID, option, payer)
+	if err != nil {
+		return d.ended(c, p, checkout.Admission{}, unrouted(from, err))
+	}
 	calls, ok := in.(*rail.Calls)
 	if !ok {
-		return fault.New(fault.Invalid, "invalid_calldata_request", "Invalid secure payment calldata request")
+		return fault.New(fault.Invalid, "invalid_calldata_request", invalidCalldata)
 	}
 	var fee *web.PlatformFee
 	if f := p.Terms.Requests[0].Fee; f != nil {
@@ -264,116 +282,4 @@ func (d *Dialect) pay(c echo.Context) error {
 	w := payWire{PaymentType: typeSingle, Calls: web.NewCalls(calls, d.Checkout.Book())}
 	w.Metadata.PlatformFee = fee
 	return c.JSON(http.StatusOK, w)
-}
-
-// payer reads the query of a look at a payment. Sources other than the payment's
-// own chain and asset come with the crosschain rail.
-func (d *Dialect) payer(c echo.Context, p *payment.Payment) (rail.Payer, error) {
-	safe := c.QueryParam("isSafe")
-	switch {
-	case safe == "" || strings.EqualFold(safe, "false"):
-	case !strings.EqualFold(safe, "true"):
-		return rail.Payer{}, fault.Field("isSafe", "invalid_is_safe", "isSafe must be true or false.")
-	default:
-		return rail.Payer{}, fault.Field("isSafe", "unsupported_safe", "Paying from a Safe is not supported.")
-	}
-	if c.QueryParam("eoaWallet") != "" {
-		return rail.Payer{}, fault.Field("eoaWallet", "unsupported_route", "eoaWallet is not supported: this payment is made by the wallet itself.")
-	}
-	if err := d.source(p, c.QueryParam("chain"), c.QueryParam("token")); err != nil {
-		return rail.Payer{}, err
-	}
-	text := c.QueryParam("wallet")
-	if text == "" {
-		return rail.Payer{}, nil
-	}
-	wallet, err := asset.ParseAddress(text)
-	if err != nil {
-		return rail.Payer{}, fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address: "+err.Error()+".")
-	}
-	return rail.Payer{Wallet: wallet}, nil
-}
-
-// source accepts no other source of a payment than its own chain and asset.
-func (d *Dialect) source(p *payment.Payment, selector, symbol string) error {
-	switch {
-	case selector == "" && symbol == "":
-		return nil
-	case selector == "":
-		return fault.Field("chain", "missing_chain", "chain and token can only be given together.")
-	case symbol == "":
-		return fault.Field("token", "missing_token", "chain and token can only be given together.")
-	}
-	chain, ok := d.Checkout.Book().Network(selector)
-	if !ok || selector != chain.Selector {
-		return fault.Field("chain", "unknown_chain", "chain must be one of the supported chains, like BASE.")
-	}
-	if !d.payableWith(p, chain, symbol) {
-		return fault.Field("token", "unsupported_route", "This payment can be made from its own chain and asset only.")
-	}
-	return nil
-}
-
-// asked is where a request keeps the payment that it is about.
-const asked = "payment"
-
-// intent takes the caller's word that a transaction was sent: a hint that makes
-// us look at once, never evidence. The same hash again is no news, and with an
-// Idempotency-Key the first answer comes back even when the payment is over.
-func (d *Dialect) intent(c echo.Context) error {
-	err := d.once(d.authenticate, d.intend)(c)
-	p, _ := c.Get(asked).(*payment.Payment)
-	if err == nil || p == nil {
-		return err
-	}
-	return d.ended(c, p, checkout.Admission{}, err)
-}
-
-// intend checks an intent. Whether the wallet may pay is asked before the effect:
-// a provider takes its time.
-func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error) {
-	var in intentBody
-	if err := web.Decode(body, &in); err != nil {
-		return nil, err
-	}
-	ctx := c.Request().Context()
-	p, err := d.owned(ctx, who, c.Param("token"))
-	if err != nil {
-		return nil, err
-	}
-	c.Set(asked, p)
-	if err := over(p); err != nil {
-		return nil, err
-	}
-	chain, payer, err := d.intended(in)
-	if err != nil {
-		return nil, err
-	}
-	admitted, err := d.Checkout.Admit(ctx, p, payer.Wallet)
-	if err != nil {
-		return nil, err
-	}
-	if err := admitted.Refusal(); err != nil {
-		return nil, err
-	}
-	// Only who may see the payment learns what it is due in.
-	if !d.payableWith(p, chain, in.Token) {
-		return nil, fault.Field("token", "unsupported_route", "This payment can be made from its own chain and asset only.")
-	}
-	return func(ctx context.Context) (reply, error) {
-		a, err := d.Checkout.Announce(ctx, p.ID, chain.ID, in.TxHash, payer)
-		if err != nil {
-			return reply{}, err
-		}
-		w := intentWire{
-			IntentID: string(p.ID) + ":" + a.Handle, PaymentReference: p.Terms.Requests[0].Reference,
-			TxHash: a.Handle, IsListening: true, PayerAddress: in.PayerAddress,
-		}
-		if len(p.Terms.Requests) > 1 {
-			for _, r := range p.Terms.Requests {
-				w.PaymentReferences = append(w.PaymentReferences, r.Reference)
-			}
-		}
-		return reply{status: http.StatusOK, body: w}, nil
-	}, nil
 }

@@ -50,12 +50,17 @@ func (e Encoder) Sample(event string, now time.Time) (webhook.Message, error) {
 		ev.Standing.Settled = ev.Transfer.Amount
 		all, err = e.Encode(context.Background(), ev, p)
 	case "payment.failed":
-		ev.Kind, ev.Detail, p.Transfers = payment.EventFailed, "safe_execution_failed", nil
+		ev.Kind, ev.Detail, p.Transfers = payment.EventBroken, checkout.ReasonCallFailed, nil
+		ev.Fields = map[string]string{payment.FieldReason: ev.Detail, payment.FieldTx: sampleHash}
+		p.Attempts = []payment.Attempt{{Kind: "bridge", Chain: e.sampleSource(tokens[i]).Chain, Handle: sampleHash}}
 		all, err = e.Encode(context.Background(), ev, p)
 	case "payment.refunded":
-		ev.Kind = payment.EventRefunded
+		ev.Kind, p.Transfers = payment.EventRefunded, nil
+		from := e.sampleSource(tokens[i])
+		back := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(from.Decimals)+2), nil)
 		ev.Fields = map[string]string{
-			payment.FieldWallet: sampleWallet.String(), payment.FieldAmount: ev.Transfer.Amount.String(), payment.FieldTx: sampleHash,
+			payment.FieldWallet: sampleWallet.String(), payment.FieldAmount: back.String(), payment.FieldAsset: string(from.ID),
+			payment.FieldTx: sampleHash, payment.FieldReason: checkout.ReasonBridgeRefunded,
 		}
 		all, err = e.Encode(context.Background(), ev, p)
 	case "secure_payment.access_rejected":
@@ -79,6 +84,17 @@ func (e Encoder) Sample(event string, now time.Time) (webhook.Message, error) {
 		return webhook.Message{}, fmt.Errorf("sample of %s: there is none", event)
 	}
 	return all[0], nil // the plain one; its variants differ by their name
+}
+
+// sampleSource is a token of another chain than that of a sample's, or the same
+// one where there is no other.
+func (e Encoder) sampleSource(due asset.Token) asset.Token {
+	for _, t := range e.Book.Tokens() {
+		if t.Chain != due.Chain && dollar(t) {
+			return t
+		}
+	}
+	return due
 }
 
 // samplePayment is a payment of 100 units and the event of its transfer.

@@ -17,8 +17,6 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/money"
-	"quittance/internal/payment"
-	"quittance/internal/rail"
 )
 
 // draft turns a creation body into what the checkout needs.
@@ -301,50 +299,4 @@ func expiry(v *string) (time.Time, error) {
 		return time.Time{}, fault.Field("expiresAt", "invalid_expiry", "expiresAt must be a time like 2026-03-22T10:00:00Z.")
 	}
 	return at, nil
-}
-
-// intended checks the body of an intent.
-func (d *Dialect) intended(in intentBody) (asset.Chain, rail.Payer, error) {
-	var payer rail.Payer
-	switch {
-	case in.TxHash != "" && in.SafeTxHash != "":
-		return asset.Chain{}, payer, fault.Field("txHash", "ambiguous_hash", "Exactly one of txHash and safeTxHash must be given.")
-	case in.SafeTxHash != "":
-		return asset.Chain{}, payer, fault.Field("safeTxHash", "unsupported_safe", "Paying from a Safe is not supported.")
-	case in.SafePaymentDeadline != nil:
-		return asset.Chain{}, payer, fault.Field("safePaymentDeadline", "deadline_without_safe", "safePaymentDeadline can only be sent with safeTxHash.")
-	case in.TxHash == "":
-		return asset.Chain{}, payer, fault.Field("txHash", "missing_tx_hash", "txHash is required.")
-	}
-	chain, ok := d.Checkout.Book().Network(in.Chain)
-	if !ok || in.Chain != chain.Selector {
-		return asset.Chain{}, payer, fault.Field("chain", "unknown_chain", "chain is required and must be one of the supported chains, like BASE.")
-	}
-	// A restricted payment is for the account that holds the keys, not for the
-	// smart account it may act through.
-	for _, x := range []struct {
-		field string
-		text  *string
-	}{{"payerAddress", in.PayerAddress}, {"payerEoaAddress", in.PayerEOAAddress}} {
-		if x.text == nil {
-			continue
-		}
-		a, err := asset.ParseAddress(*x.text)
-		if err != nil {
-			return asset.Chain{}, payer, fault.Field(x.field, "invalid_wallet", x.field+" is "+err.Error()+".")
-		}
-		payer.Wallet = a
-	}
-	return chain, payer, nil
-}
-
-// payableWith reports whether a payment, or a part of it, is due in a token on a chain.
-func (d *Dialect) payableWith(p *payment.Payment, chain asset.Chain, symbol string) bool {
-	for _, r := range p.Terms.Requests {
-		token, ok := d.Checkout.Book().Token(r.Asset)
-		if ok && token.Chain == chain.ID && strings.EqualFold(symbol, token.Symbol) {
-			return true
-		}
-	}
-	return false
 }

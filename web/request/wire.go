@@ -1,6 +1,7 @@
 package request
 
 import (
+	"quittance/internal/asset"
 	"quittance/internal/payment"
 	"quittance/web"
 )
@@ -75,6 +76,8 @@ type shownWire struct {
 
 	// Additions to the documented shape.
 	ExpiresAt string `json:"expiresAt"`
+
+	*choice
 }
 
 type singleWire struct {
@@ -161,6 +164,8 @@ type requestStatus struct {
 	RequestID   string `json:"requestId"`
 	HasBeenPaid bool   `json:"hasBeenPaid"`
 	TxHash      string `json:"txHash,omitempty"`
+	// ChainID is where the transaction is, of money that is under way from there.
+	ChainID asset.ChainID `json:"chainId,omitempty"`
 }
 
 // endedWire is the body of a payment that cannot be paid any more, or not now.
@@ -201,6 +206,13 @@ type intentBody struct {
 	Token               string  `json:"token"`
 	PayerAddress        *string `json:"payerAddress"`
 	PayerEOAAddress     *string `json:"payerEoaAddress"`
+
+	ExecutionKind *string `json:"executionKind"`
+	SourceNetwork *string `json:"sourceNetwork"`
+	SourceToken   *string `json:"sourceToken"`
+	SourceAmount  *string `json:"sourceAmount"`
+	RouteKind     *string `json:"routeKind"`
+	BridgeTool    *string `json:"bridgeTool"`
 }
 
 type intentWire struct {

@@ -1,0 +1,195 @@
+package request
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/money"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+	"quittance/web"
+)
+
+// Stamped is a route's transaction with fresh deadlines, proven to pay the
+// payment it was asked for.
+type Stamped struct {
+	Chain     asset.ChainID
+	From      asset.Address
+	Call      rail.Call
+	Give      rail.Cost // what leaves the payer now
+	ExpiresAt time.Time // when it is stale
+	Deadline  time.Time // when the contracts refuse it, zero if they never do
+	Raw       []byte    // the step as JSON, for the next time
+}
+
+// Restamper has the step of a route stamped anew and proves what comes back.
+//
+// Faults: Invalid if the step makes no sense for the payment or the route is
+// gone; Forbidden "unsafe" if what comes back does something else; Unavailable
+// and Limited as the routing service is.
+type Restamper func(ctx context.Context, p *payment.Payment, step []byte) (Stamped, error)
+
+// maxStep is the largest body with a step: LI.FI's own are a few kilobytes.
+const maxStep = 64 << 10
+
+type restampBody struct {
+	Step jsontext.Value `json:"step"`
+}
+
+// stepBody is what must be in a step; all else passes through.
+type stepBody struct {
+	ID     string `json:"id"`
+	Type   string `json:"type"`
+	Tool   string `json:"tool"`
+	Action struct {
+		ToChainID   *uint64 `json:"toChainId"`
+		ToAddress   string  `json:"toAddress"`
+		FromAddress string  `json:"fromAddress"`
+	} `json:"action"`
+}
+
+type restampWire struct {
+	TransactionRequest transactionWire `json:"transactionRequest"`
+
+	// Additions: the documentation names no members at all.
+	SourceAmount      string          `json:"sourceAmount"`
+	SourceUnits       string          `json:"sourceUnits"`
+	SourceCurrency    asset.ID        `json:"sourceCurrency"`
+	QuoteExpiresAt    int64           `json:"quoteExpiresAt"`
+	ExecutionDeadline int64           `json:"executionDeadline,omitempty"`
+	RawStep           json.RawMessage `json:"rawStep"`
+}
+
+// transactionWire is a transaction as LI.FI writes it.
+type transactionWire struct {
+	To       string        `json:"to"`
+	From     string        `json:"from"`
+	Data     string        `json:"data"`
+	Value    string        `json:"value"`
+	ChainID  asset.ChainID `json:"chainId"`
+	GasLimit string        `json:"gasLimit,omitempty"` // absent where nobody suggests one
+}
+
+// restamp answers with a route's transaction with fresh deadlines. It changes
+// nothing and is never answered from memory: an old answer would be a stale one.
+func (d *Dialect) restamp(c echo.Context) error {
+	who, err := d.authenticate(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	p, err := d.owned(ctx, who, c.Param("token"))
+	if err != nil {
+		return err
+	}
+	in, err := web.Read[restampBody](c, maxStep)
+	if err != nil {
+		return err
+	}
+	wallet, err := stepWallet(in.Step)
+	if err != nil {
+		return err
+	}
+	stamped, err := d.stamp(ctx, p, wallet, in.Step)
+	if err != nil {
+		return d.ended(c, p, checkout.Admission{}, err)
+	}
+	token, ok := d.Checkout.Book().Token(stamped.Give.Asset)
+	if !ok {
+		return errAsset
+	}
+	w := restampWire{
+		TransactionRequest: transactionWire{
+			To: stamped.Call.To.String(), From: stamped.From.String(), Data: "0x" + hex.EncodeToString(stamped.Call.Data),
+			Value: "0x" + stamped.Call.Value.Text(16), ChainID: stamped.Chain,
+		},
+		SourceAmount: money.Format(stamped.Give.Amount, token.Decimals), SourceUnits: stamped.Give.Amount.String(), SourceCurrency: token.ID,
+		QuoteExpiresAt: stamped.ExpiresAt.Unix(), RawStep: stamped.Raw,
+	}
+	if stamped.Call.Gas > 0 {
+		w.TransactionRequest.GasLimit = "0x" + strconv.FormatUint(stamped.Call.Gas, 16)
+	}
+	if !stamped.Deadline.IsZero() {
+		w.ExecutionDeadline = stamped.Deadline.Unix()
+	}
+	return c.JSON(http.StatusOK, w)
+}
+
+// stamp has a step stamped anew for a wallet that may pay. A refused safety check
+// is told to the merchant, like one of calldata.
+func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, wallet asset.Address, step []byte) (Stamped, error) {
+	if err := d.Checkout.Payable(p); err != nil {
+		return Stamped{}, err
+	}
+	admitted, err := d.Checkout.Admit(ctx, p, wallet)
+	if err != nil {
+		return Stamped{}, err
+	}
+	if err := admitted.Refusal(); err != nil {
+		return Stamped{}, err
+	}
+	if d.Restamp == nil {
+		return Stamped{}, errRoutingOff
+	}
+	stamped, err := d.Restamp(ctx, p, step)
+	if f := fault.From(err); f != nil {
+		if f.Code == checkout.CodeUnsafe {
+			if rerr := d.Checkout.Refused(ctx, p.ID, f.Field, "server", f.Public); rerr != nil {
+				return Stamped{}, fmt.Errorf("record a refused check: %w", rerr)
+			}
+		}
+		return Stamped{}, err
+	}
+	return stamped, nil
+}
+
+var errRoutingOff = fault.New(fault.Unavailable, "routing_off", "Paying from another network or with another token is switched off on this server.")
+
+// stepWallet checks that a step has what a step must have, and returns who it is
+// for; zero if it does not say.
+func stepWallet(step []byte) (asset.Address, error) {
+	bad := func(field string, cause error) error {
+		return fault.Field(field, "invalid_step", "Route no longer available or invalid step").Because(cause)
+	}
+	if len(step) == 0 || string(step) == "null" {
+		return asset.Address{}, bad("step", nil)
+	}
+	var s stepBody
+	if err := web.Decode(step, &s); err != nil {
+		at := "step"
+		if f := fault.From(err); f.Field != "" {
+			at += "." + f.Field
+		}
+		return asset.Address{}, bad(at, err)
+	}
+	for _, x := range []struct{ field, text string }{{"step.id", s.ID}, {"step.type", s.Type}, {"step.tool", s.Tool}} {
+		if x.text == "" {
+			return asset.Address{}, bad(x.field, nil)
+		}
+	}
+	if s.Action.ToChainID == nil {
+		return asset.Address{}, bad("step.action.toChainId", nil)
+	}
+	if _, err := asset.ParseAddress(s.Action.ToAddress); err != nil {
+		return asset.Address{}, bad("step.action.toAddress", err)
+	}
+	if s.Action.FromAddress == "" {
+		return asset.Address{}, nil
+	}
+	wallet, err := asset.ParseAddress(s.Action.FromAddress)
+	if err != nil {
+		return asset.Address{}, bad("step.action.fromAddress", err)
+	}
+	return wallet, nil
+}
