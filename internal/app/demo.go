@@ -11,21 +11,18 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
-	"net/http"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
+	"quittance/internal/lifi"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/sandbox"
 	"quittance/templates"
-	"quittance/web"
 	"quittance/web/request"
 )
 
@@ -59,12 +56,17 @@ func Demo(ctx context.Context, cfg DemoConfig) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	closers = append(closers, kept.stopped)
-	chains, err := sandbox.Start(ctx, sandbox.Options{DataDir: kept.chainDir(), FinalityDepth: demoConfirmations, Logger: cfg.Log})
+	chains, err := demoChains(ctx, cfg, kept)
 	if err != nil {
 		return errors.Join(fmt.Errorf("start sandbox: %w", err), l.Close())
 	}
 	closers = append(closers, chains.Close)
-	s, err := demoSetup(cfg, kept, chains, "http://"+l.Addr().String())
+	routing, err := chains.StartRouting(sandbox.RoutingOptions{Behaviour: sandbox.BridgeBehaviour{Delay: sandbox.DefaultDelay}, Logger: cfg.Log})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	closers = append(closers, routing.Close)
+	s, err := demoSetup(cfg, kept, chains, routing, "http://"+l.Addr().String())
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -84,7 +86,21 @@ func Demo(ctx context.Context, cfg DemoConfig) (err error) {
 	return <-done
 }
 
-func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL string) (Setup, error) {
+// demoChains starts the sandbox. Chains that another version of the demo has
+// kept cannot be opened, and what happened on them is of no use to anybody.
+func demoChains(ctx context.Context, cfg DemoConfig, kept *kept) (*sandbox.Chains, error) {
+	o := sandbox.Options{DataDir: kept.chainDir(), FinalityDepth: demoConfirmations, Logger: cfg.Log}
+	chains, err := sandbox.Start(ctx, o)
+	if !errors.Is(err, sandbox.ErrGenesis) {
+		return chains, err
+	}
+	if err := kept.forget(); err != nil {
+		return nil, err
+	}
+	return sandbox.Start(ctx, o)
+}
+
+func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, routing *sandbox.Routing, baseURL string) (Setup, error) {
 	table, tokens := asset.Sandbox()
 	for i := range table {
 		table[i].Explorer = baseURL + "/sandbox/explorer/" + table[i].Network
@@ -108,7 +124,7 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL strin
 			}
 		}
 		reads = append(reads, ChainSetup{
-			ID: id, Endpoints: []chain.Endpoint{{Transport: c.Client(), Name: "sandbox " + c.Network}},
+			ID: id, Endpoints: []chain.Endpoint{{Transport: c.Line, Name: "sandbox " + c.Network}},
 			PublicRPC: []string{baseURL + "/sandbox/rpc/" + c.Network}, Confirmations: demoConfirmations, Agree: 1,
 			StartBlock: 1, Interval: 250 * time.Millisecond,
 		})
@@ -123,38 +139,10 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL strin
 	}
 	return Setup{
 		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
-		Chains: reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
-		Mount: func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, kept) },
+		Routing: &RoutingSetup{Service: lifi.Config{BaseURL: routing.URL, Table: routing.Table, Bridges: []string{lifi.BridgeAcross}}},
+		Chains:  reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
+		Mount: func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, routing, kept) },
 	}, nil
-}
-
-// mountSandbox serves the chains' RPC, the in-page wallet, what was sent to the
-// merchant, and the storybook.
-func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, kept *kept) {
-	s := a.Server
-	s.Storybook(assets)
-	sandboxExplorer(a, assets)
-	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
-	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()), ownHost)
-	s.Echo.POST("/sandbox/webhooks", func(c echo.Context) error {
-		// The demo's own merchant: it accepts everything. What it got is listed below.
-		_, _ = io.Copy(io.Discard, http.MaxBytesReader(c.Response(), c.Request().Body, web.MaxBody))
-		return c.NoContent(http.StatusNoContent)
-	})
-	s.Echo.GET("/sandbox/webhooks", func(c echo.Context) error { return sandboxWebhooks(c, a, assets, kept.MerchantID) })
-}
-
-// ownHost refuses requests that name another host: the wallet signs for pages of
-// its own origin, and a name that was pointed at this machine afterwards (DNS
-// rebinding) must not be one.
-func ownHost(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		host, _, err := net.SplitHostPort(c.Request().Host)
-		if ip := net.ParseIP(host); err != nil || (host != "localhost" && ip == nil) {
-			return fault.New(fault.Forbidden, "foreign_host", "The sandbox wallet is used by address, or as localhost.")
-		}
-		return next(c)
-	}
 }
 
 // demoReady seeds the merchant, waits until everything is read, and prints
@@ -183,6 +171,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	}
 	d := describe(kept, chains, baseURL, link)
 	d.Samples, d.RefusedWallet = samples, demoRefused.String()
+	d.Sandbox = demoControls{RouterURL: baseURL + routerPath, BridgeURL: baseURL + bridgePath, ChainsURL: baseURL + chainsPath}
 	if cfg.JSON {
 		b, err := json.Marshal(d)
 		if err != nil {
@@ -191,7 +180,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 		_, err = fmt.Fprintf(cfg.Out, "%s\n", b)
 		return err
 	}
-	_, err = fmt.Fprintf(cfg.Out, demoText, link, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, baseURL)
+	_, err = fmt.Fprintf(cfg.Out, demoText, link, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
 	return err
 }
 
@@ -200,6 +189,8 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
 
   Pay this:       %s
                   (choose "Sandbox wallet" on the page; no wallet has to be installed)
+  From elsewhere: %s
+                  (due in USDC on Base: the sandbox wallet also holds USDT and USDC on Arbitrum)
   A batch:        %s
   A private one:  %s
   A payout:       %s
@@ -210,6 +201,7 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
   Payer's key:    %s
   Webhooks sent:  %s/sandbox/webhooks
   Page states:    %s/storybook
+  What goes wrong between chains is up to you: PUT %s (see docs/integrating.md)
 
   Create another payment:
 
@@ -304,6 +296,14 @@ type demoLine struct {
 	SecurePaymentURL string       `json:"securePaymentUrl"`
 	Samples          demoSamples  `json:"samples"`
 	RefusedWallet    string       `json:"refusedWallet"` // the one that the demo's screening refuses
+	Sandbox          demoControls `json:"sandbox"`
+}
+
+// demoControls are where the demo's world is told how to behave: PUT and GET.
+type demoControls struct {
+	RouterURL string `json:"routerUrl"` // what the routing service answers
+	BridgeURL string `json:"bridgeUrl"` // what becomes of money between the chains
+	ChainsURL string `json:"chainsUrl"` // followed by "/" and a network: the server's line to it, and its blocks
 }
 
 type demoMerchant struct {

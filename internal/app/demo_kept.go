@@ -98,20 +98,29 @@ const runningMark = "running"
 func (k *kept) forgetIfKilled() error {
 	_, err := os.Stat(k.path(runningMark))
 	if err == nil {
-		for _, pattern := range []string{"quittance.db*", filepath.Join("chains", "base"), filepath.Join("chains", "arbitrum-one")} {
-			found, err := filepath.Glob(k.path(pattern))
-			if err != nil {
-				return fmt.Errorf("look for what the last run left: %w", err)
-			}
-			for _, f := range found {
-				if err := os.RemoveAll(f); err != nil {
-					return fmt.Errorf("remove what the last run left: %w", err)
-				}
-			}
+		if err := k.forget(); err != nil {
+			return err
 		}
 	}
 	if err := os.WriteFile(k.path(runningMark), nil, 0o600); err != nil {
 		return fmt.Errorf("mark the data directory as in use: %w", err)
+	}
+	return nil
+}
+
+// forget throws the chains and the database away: one is of no use without the
+// other.
+func (k *kept) forget() error {
+	for _, pattern := range []string{"quittance.db*", filepath.Join("chains", "base"), filepath.Join("chains", "arbitrum-one")} {
+		found, err := filepath.Glob(k.path(pattern))
+		if err != nil {
+			return fmt.Errorf("look for what the last run left: %w", err)
+		}
+		for _, f := range found {
+			if err := os.RemoveAll(f); err != nil {
+				return fmt.Errorf("remove what the last run left: %w", err)
+			}
+		}
 	}
 	return nil
 }

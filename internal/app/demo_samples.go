@@ -30,9 +30,10 @@ func demoList(kept *kept) (string, error) {
 
 // demoSamples are payments to look at, by what is special about them.
 type demoSamples struct {
-	Batch   string `json:"batch"`   // three amounts in two tokens
-	Private string `json:"private"` // hidden from all wallets but the demo payer's
-	Payout  string `json:"payout"`  // the merchant pays somebody
+	Batch      string `json:"batch"`      // three amounts in two tokens
+	Private    string `json:"private"`    // hidden from all wallets but the demo payer's
+	Payout     string `json:"payout"`     // the merchant pays somebody
+	Crosschain string `json:"crosschain"` // in USDC on Base, for a payer who would rather give USDT on Arbitrum
 }
 
 // makeSamples makes the sample payments of the demo and returns their links.
@@ -62,6 +63,7 @@ func makeSamples(ctx context.Context, a *App, kept *kept, payer, baseURL string)
 		{&s.Payout, checkout.Draft{Reference: "REFUND-12", Requests: []checkout.DraftRequest{to(4, usdc, 2_000_000)},
 			Flow: payment.PayOut, RecipientIdentifier: "Lena, tasting of June", Creator: wallet,
 		}},
+		{&s.Crosschain, checkout.Draft{Reference: "ORDER-1003", Requests: []checkout.DraftRequest{to(0, usdc, 32_000_000)}}},
 	} {
 		sample.draft.Merchant, sample.draft.Dialect = kept.MerchantID, request.Name
 		if *sample.link, err = demoLink(ctx, a, sample.draft, baseURL); err != nil {

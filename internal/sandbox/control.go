@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (r *Routing) BridgeControl() http.Handler {
 		out := struct {
 			wireBridge
 			Transfers []wireTransfer `json:"transfers"`
-		}{wireBridge{Delay: b.Delay.String(), Outcome: b.Outcome}, r.Bridge.list()}
+		}{wireBridge{Delay: b.Delay.String(), Outcome: cmp.Or(b.Outcome, Deliver)}, r.Bridge.list()}
 		if b.Says.State != "" {
 			out.Says = &wireClaim{b.Says.State, b.Says.Substate}
 		}

@@ -63,8 +63,12 @@ type Chains struct {
 	closeErr error
 }
 
+// ErrGenesis is a directory with chains that began otherwise: made by another version, or with other
+// keys. Nobody but their owner can say that they may go.
+var ErrGenesis = devchain.ErrGenesis
+
 // Start starts both chains; it takes a fraction of a second. ctx bounds the start only: call Close to
-// stop what was started.
+// stop what was started. Errors: ErrGenesis.
 func Start(ctx context.Context, o Options) (*Chains, error) {
 	log := o.Logger
 	if log == nil {

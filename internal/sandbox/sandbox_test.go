@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -370,5 +371,23 @@ func BenchmarkStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+func TestChainsOfOtherKeysDoNotOpen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sandbox")
+	o := sandbox.Options{DataDir: dir, BlockPeriod: sandbox.MineOnTransaction}
+	first, err := sandbox.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sandbox.Start(t.Context(), o); !errors.Is(err, sandbox.ErrGenesis) {
+		t.Errorf("opened with new keys: %v", err)
 	}
 }

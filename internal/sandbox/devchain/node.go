@@ -59,8 +59,11 @@ type Node struct {
 	heading sync.RWMutex // held for writing while the head changes
 }
 
+// ErrGenesis is a kept chain that began otherwise than Config says: with other accounts or contracts.
+var ErrGenesis = errors.New("the kept chain has another genesis block")
+
 // Start opens or creates the chain. A new one has an empty block 1, a second after genesis. It
-// produces no more blocks by itself: call Mine, or run Produce.
+// produces no more blocks by itself: call Mine, or run Produce. Errors: ErrGenesis.
 func Start(cfg Config) (*Node, error) {
 	nc := node.DefaultConfig
 	nc.Name = "chain"
@@ -71,6 +74,9 @@ func Start(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("opening the chain's directory: %w", err)
 	}
 	backend, err := eth.New(stack, ethConfig(cfg))
+	if _, other := errors.AsType[*core.GenesisMismatchError](err); other {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrGenesis, err), stack.Close())
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the chain: %w", err), stack.Close())
 	}

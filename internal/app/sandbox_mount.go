@@ -1,0 +1,55 @@
+//go:build !nosandbox
+
+package app
+
+import (
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/fault"
+	"quittance/internal/sandbox"
+	"quittance/templates"
+	"quittance/web"
+)
+
+// Where the demo's world is told how to behave. Whoever reaches these may play.
+const (
+	routerPath = "/sandbox/router"
+	bridgePath = "/sandbox/bridge"
+	chainsPath = "/sandbox/chains"
+)
+
+// mountSandbox serves the chains' RPC, the in-page wallet, what was sent to the
+// merchant, the controls of the demo's world, and the storybook.
+func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, routing *sandbox.Routing, kept *kept) {
+	s := a.Server
+	s.Storybook(assets)
+	sandboxExplorer(a, assets)
+	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
+	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()), ownHost)
+	s.Echo.Any(routerPath, echo.WrapHandler(routing.RouterControl()), ownHost)
+	s.Echo.Any(bridgePath, echo.WrapHandler(routing.BridgeControl()), ownHost)
+	s.Echo.Any(chainsPath+"/:network", echo.WrapHandler(chains.ChainControl()), ownHost)
+	s.Echo.POST("/sandbox/webhooks", func(c echo.Context) error {
+		// The demo's own merchant: it accepts everything. What it got is listed below.
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(c.Response(), c.Request().Body, web.MaxBody))
+		return c.NoContent(http.StatusNoContent)
+	})
+	s.Echo.GET("/sandbox/webhooks", func(c echo.Context) error { return sandboxWebhooks(c, a, assets, kept.MerchantID) })
+}
+
+// ownHost refuses requests that name another host: the wallet signs for pages of
+// its own origin, the controls obey them, and a name that was pointed at this machine afterwards (DNS
+// rebinding) must not be one.
+func ownHost(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		host, _, err := net.SplitHostPort(c.Request().Host)
+		if ip := net.ParseIP(host); err != nil || (host != "localhost" && ip == nil) {
+			return fault.New(fault.Forbidden, "foreign_host", "The sandbox is used by address, or as localhost.")
+		}
+		return next(c)
+	}
+}
