@@ -11,6 +11,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/chain/chaintest"
+	"quittance/internal/lifi"
 	"quittance/internal/payment"
 	"quittance/web/webtest"
 )
@@ -154,4 +155,104 @@ func TestBridgeThatComesToNothing(t *testing.T) {
 	w.PayOnChain(w.Chain.Wallet, token, 10_000_000)
 	w.Chain.Mine(webtest.Confirmations + 1)
 	w.AwaitState(token, payment.Paid)
+}
+
+// What an intent tells of its route must be about its chain and token, and about
+// a way that this payment could have been made in.
+func TestIntentsOverRoutes(t *testing.T) {
+	w := routed(t)
+	token := w.CreatePayment("10")
+	item := fmt.Sprintf(`{"payee":%q,"paymentCurrency":"USDC-base","amount":"5"}`, payee)
+	batch := w.Create(`{"requests":[` + item + `,` + item + `]}`)
+	native := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"ETH-base","amount":"0.1"}]}`, payee))
+	post := func(token, members string, n int) webtest.Response {
+		return w.API(http.MethodPost, route+"/"+token+"/intent", fmt.Sprintf(`{"txHash":"0x%064x",%s}`, n, members))
+	}
+	for i, members := range []string{
+		`"chain":"ARBITRUM","token":"USDT"`,
+		`"chain":"ARBITRUM","token":"usdc","executionKind":null,"sourceNetwork":null,"sourceToken":null,"sourceAmount":null,"routeKind":null,"bridgeTool":null`,
+		`"chain":"ARBITRUM","token":"USDC","executionKind":"evm_cross_chain","sourceNetwork":"ARBITRUM","sourceToken":"USDC-arbitrum-one","sourceAmount":"10.02","routeKind":"crosschain","bridgeTool":"stargate"`,
+		fmt.Sprintf(`"chain":"ARBITRUM","token":"USDC","sourceToken":%q`, w.Second.USDC()),
+		`"chain":"BASE","token":"USDT","executionKind":"evm_same_chain","routeKind":"same_chain_conversion"`,
+		`"chain":"BASE","token":"USDC","executionKind":"evm_same_chain","routeKind":"same_chain","bridgeTool":null`,
+	} {
+		got := post(token, members, i+1)
+		if got.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", members, got.Status, got.Body)
+		}
+	}
+	attempts := map[string]asset.ChainID{}
+	for _, a := range w.Load(token).Attempts {
+		attempts[a.Kind] = a.Chain
+	}
+	if len(w.Load(token).Attempts) != 6 || attempts["bridge"] != asset.SandboxArbitrum || attempts["tx"] != asset.SandboxBase {
+		t.Errorf("attempts: %+v", w.Load(token).Attempts)
+	}
+
+	const unsupported = "Invalid or unsupported crosschain execution payload"
+	for _, c := range []struct{ token, members, field, message string }{
+		{token, `"chain":"ARBITRUM","token":"USDC","executionKind":"evm_same_chain"`, "executionKind", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","executionKind":"tron_batch"`, "executionKind", unsupported},
+		{token, `"chain":"BASE","token":"USDC","executionKind":"evm_cross_chain"`, "executionKind", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","routeKind":"same_chain"`, "routeKind", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","routeKind":"teleport"`, "routeKind", unsupported},
+		{token, `"chain":"BASE","token":"USDT","routeKind":"same_chain"`, "routeKind", unsupported},
+		{token, `"chain":"BASE","token":"USDC","routeKind":"same_chain_conversion"`, "routeKind", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","bridgeTool":"wormhole"`, "bridgeTool", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","bridgeTool":""`, "bridgeTool", unsupported},
+		{token, `"chain":"BASE","token":"USDC","bridgeTool":"across"`, "bridgeTool", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceNetwork":"base"`, "sourceNetwork", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceNetwork":"mars"`, "sourceNetwork", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceToken":"USDT"`, "sourceToken", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceToken":"USDC-base"`, "sourceToken", unsupported},
+		{token, fmt.Sprintf(`"chain":"ARBITRUM","token":"USDC","sourceToken":%q`, payee), "sourceToken", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceAmount":"0"`, "sourceAmount", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceAmount":"-1"`, "sourceAmount", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceAmount":"1.0000001"`, "sourceAmount", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","sourceAmount":10`, "sourceAmount", ""},
+		{token, `"chain":"ARBITRUM","token":"EURC"`, "token", ""},
+		{token, `"chain":"ARBITRUM"`, "token", ""},
+		{token, `"chain":"TRON","token":"USDT"`, "chain", ""},
+		{token, `"chain":"ARBITRUM","token":"ETH"`, "token", unsupported},
+		{token, `"chain":"ARBITRUM","token":"USDC","payerAddress":"0x12"`, "payerAddress", ""},
+		{token, `"chain":"ARBITRUM","token":"USDC","safePaymentDeadline":1749760800`, "safePaymentDeadline", ""},
+		{native, `"chain":"ARBITRUM","token":"USDC"`, "token", unsupported},
+		{batch, `"chain":"ARBITRUM","token":"USDC"`, "token", unsupported},
+		{batch, `"chain":"BASE","token":"USDT"`, "token", unsupported},
+	} {
+		refuses(t, c.members, post(c.token, c.members, 99), http.StatusBadRequest, c.message, c.field)
+	}
+	if n := len(w.Load(token).Attempts) + len(w.Load(batch).Attempts) + len(w.Load(native).Attempts); n != 6 {
+		t.Errorf("refused intents left %d attempts", n-6)
+	}
+
+	// A server without routes takes no transaction of one.
+	off := webtest.New(t)
+	refuses(t, "without routes", off.API(http.MethodPost, route+"/"+off.CreatePayment("10")+"/intent", `{"txHash":"0x`+strings.Repeat("ab", 32)+`","chain":"BASE","token":"USDT"}`),
+		http.StatusBadRequest, unsupported, "token")
+}
+
+// A bridge that gives the money back: the payer may pay again, and the merchant
+// hears what went back where.
+func TestBridgeRefunds(t *testing.T) {
+	w := routed(t)
+	hooks := receiver(t, w)
+	token := w.CreatePayment("10")
+	at, wallet := route+"/"+token, w.Chain.Wallet.Address()
+	calls := w.API(http.MethodGet, at+"/pay?chain=ARBITRUM&token=USDT&wallet="+wallet, "").Want(http.StatusOK).JSON()
+	sent := send(w.Second.Wallet, calls)
+	w.Router.Transfer(sent, lifi.Status{State: lifi.StateDone, Substate: lifi.SubstateRefunded})
+	w.Second.Mine(1)
+	w.API(http.MethodPost, at+"/intent", intentOf(sent, calls, wallet)).Want(http.StatusOK)
+	w.Second.Mine(webtest.Confirmations)
+	refunded := object(nil)
+	w.Await("the webhook", func() bool {
+		refunded = heard(t, hooks.Received(), "payment.refunded")
+		return refunded != nil
+	})
+	holds(t, "webhook", refunded, map[string]any{
+		"currency": "USDT", "network": "arbitrum-one", "refundedTo": wallet, "refundAmount": object(calls["metadata"])["sourceAmount"], "reason": "bridge_refunded",
+		"securePaymentToken": token, "paymentProcessor": "request-network",
+	})
+	w.Await("another try", func() bool { return w.API(http.MethodGet, at+"/pay?wallet="+wallet, "").Status == http.StatusOK })
 }

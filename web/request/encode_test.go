@@ -258,6 +258,77 @@ func TestRefunded(t *testing.T) {
 	}
 }
 
+// sentTx is a transaction on another chain.
+var sentTx = "0x" + strings.Repeat("5e", 32)
+
+// An attempt over a bridge that came to nothing is told of like a failure, and
+// says that the payment goes on.
+func TestBrokenAttempt(t *testing.T) {
+	p, ev := told(2, payment.EventBroken)
+	p.Transfers, ev.Transfer = nil, nil
+	p.Attempts = []payment.Attempt{{Kind: "tx", Chain: 1, Handle: paidTx}, {Kind: "bridge", Chain: 42161, Handle: sentTx}}
+	for reason, words := range map[string]string{checkout.ReasonCallFailed: "over a bridge and the payment", checkout.ReasonSourceFailed: "transaction that was to send", "news": "The payment failed."} {
+		ev.Detail, ev.Fields = reason, map[string]string{payment.FieldReason: reason, payment.FieldTx: sentTx}
+		all := encode(t, p, ev)
+		body := has(t, "payment.failed", all["payment.failed"].Body)
+		has(t, "payment.failed, an integrator's", all["payment.failed"].Body)
+		holds(t, reason, body, map[string]any{
+			"subStatus": reason, "status": "pending", "requestId": p.Terms.Requests[1].ID, "sourceNetwork": "arbitrum-one", "sourceTxHash": sentTx,
+			"totalAmountPaid": "0", "expectedAmount": "100", "timestamp": "2026-01-02T12:00:00Z", "paymentProcessor": "request-network",
+		})
+		if len(all) != 1 || !strings.Contains(str(body["failureReason"]), words) {
+			t.Errorf("%s: %v %v", reason, names(all), body["failureReason"])
+		}
+	}
+	failed, whole := told(1, payment.EventFailed)
+	if body := has(t, "payment.failed", encode(t, failed, whole)["payment.failed"].Body); body["sourceNetwork"] != nil || body["sourceTxHash"] != nil {
+		t.Errorf("a payment that failed has a source: %v", body)
+	}
+}
+
+// What a bridge gives back is in the asset, and on the network, it was sent from.
+func TestBridgeRefund(t *testing.T) {
+	p, ev := told(1, payment.EventRefunded)
+	to := asset.Address{0x74, 19: 0x2d}.String()
+	ev.Transfer, ev.Fields = nil, map[string]string{
+		payment.FieldWallet: to, payment.FieldAmount: "1500000000000000000", payment.FieldAsset: "USDT-bsc", payment.FieldTx: sentTx,
+		payment.FieldReason: checkout.ReasonBridgeRefunded,
+	}
+	body := has(t, "payment.refunded", encode(t, p, ev)["payment.refunded"].Body)
+	holds(t, "refund", body, map[string]any{
+		"refundAmount": "1.5", "currency": "USDT", "network": "bsc", "refundedTo": to, "txHash": sentTx, "reason": "bridge_refunded",
+	})
+	ev.Fields[payment.FieldAsset] = "NOPE-bsc"
+	if _, err := encoder(t).Encode(t.Context(), ev, p); err == nil {
+		t.Error("a refund in an unknown asset was worded")
+	}
+}
+
+// Money that a bridge brought says where it was taken from; what is not known yet
+// is left out.
+func TestPaidOverABridgeInWords(t *testing.T) {
+	p, ev := told(1, payment.EventPaid)
+	ev.Transfer.Evidence.Source = payment.Source{Route: "0x" + strings.Repeat("77", 32), Chain: 42161, Tx: sentTx, Asset: "USDT-arbitrum-one", Amount: big.NewInt(100_300_000)}
+	body := has(t, "payment.confirmed", encode(t, p, ev)["payment.confirmed"].Body)
+	holds(t, "confirmed", body, map[string]any{
+		"sourceNetwork": "arbitrum-one", "sourceTxHash": sentTx, "network": "base", "txHash": paidTx, "currency": "USDC", "paymentCurrency": "USDC",
+		"amount": "100", "paymentProcessor": "request-network", "payerAddress": asset.Address{0x92, 19: 1}.String(),
+	})
+	ev.Transfer.Evidence.Source = payment.Source{Route: "0x" + strings.Repeat("77", 32), Chain: 42161}
+	ev.Transfer.Evidence.Payer = ""
+	body = nil
+	if err := json.Unmarshal(encode(t, p, ev)["payment.confirmed"].Body, &body); err != nil {
+		t.Fatal(err)
+	}
+	if body["sourceNetwork"] != "arbitrum-one" || body["sourceTxHash"] != nil || body["payerAddress"] != nil {
+		t.Errorf("without an intent: %v", body)
+	}
+	direct, plain := told(1, payment.EventPaid)
+	if body := has(t, "payment.confirmed", encode(t, direct, plain)["payment.confirmed"].Body); body["sourceNetwork"] != nil {
+		t.Errorf("without a bridge: %v", body)
+	}
+}
+
 func TestUserEvent(t *testing.T) {
 	p, ev := told(1, payment.EventUser)
 	ev.Request, ev.Transfer = -1, nil
@@ -295,7 +366,7 @@ func TestEveryAnnouncedKindHasWords(t *testing.T) {
 	for _, kind := range []payment.EventKind{
 		payment.EventCreated, payment.EventAnnounced, payment.EventSeen, payment.EventPartial, payment.EventPaid, payment.EventSurplus,
 		payment.EventLate, payment.EventReorged, payment.EventExpired, payment.EventCanceled, payment.EventFailed, payment.EventUnsafe,
-		payment.EventRefunded, payment.EventUser, payment.EventRejected,
+		payment.EventRefunded, payment.EventUser, payment.EventRejected, payment.EventBridging, payment.EventBroken,
 	} {
 		p, ev := told(1, kind)
 		ev.Fields = map[string]string{payment.FieldAmount: "1"}

@@ -116,12 +116,12 @@ func FuzzRecipient(f *testing.F) {
 // FuzzLook asks about payments with whatever query: what is not understood is
 // the caller's fault, and a restricted payment gives nothing away.
 func FuzzLook(f *testing.F) {
-	w := webtest.New(f)
+	w := webtest.NewWith(f, webtest.Options{Routing: true})
 	open := w.CreatePayment("10")
 	restricted := w.Create(withPolicy(`{"allowedPayerAddresses":["` + otherPayee + `"],"hideUntilApproved":true}`))
 	for _, seed := range []string{
 		"", "wallet=" + payee, "wallet=0x12", "wallet=" + payee + "&wallet=x", "isSafe=TRUE", "isSafe=1", "isSafe=false&eoaWallet=", "eoaWallet=" + payee,
-		"chain=BASE&token=USDC", "chain=base&token=usdc", "chain=BASE", "token=%00", "wallet=%ff", "%zz", "a;b", "chain=BASE&token=usdc&wallet=" + payee,
+		"chain=BASE&token=USDC", "chain=ARBITRUM&token=USDT&wallet=" + payee, "chain=BASE&token=USDT0", "chain=base&token=usdc", "chain=BASE", "token=%00", "wallet=%ff", "%zz", "a;b", "chain=BASE&token=usdc&wallet=" + payee,
 	} {
 		f.Add(seed)
 	}
@@ -146,6 +146,38 @@ func FuzzLook(f *testing.F) {
 					t.Fatalf("%q: status %d: %s", query, got.Status, got.Body)
 				}
 			}
+		}
+	})
+}
+
+// FuzzRefreshStep sends back whatever for a step: what makes no sense is the
+// caller's fault, and nothing but a proven transaction is ever answered.
+func FuzzRefreshStep(f *testing.F) {
+	w := webtest.NewWith(f, webtest.Options{Routing: true})
+	at := route + "/" + w.CreatePayment("10")
+	calls := w.API(http.MethodGet, at+"/pay?chain=ARBITRUM&token=USDC&wallet="+w.Chain.Wallet.Address(), "").Want(http.StatusOK).JSON()
+	honest := stepOf(f, calls)
+	for _, seed := range []string{
+		honest, refreshStep, `{}`, `{"step":null}`, `{"step":{"action":{}}}`, strings.Replace(honest, "900042161", "900008453", -1), strings.Replace(honest, `"fromAmount":"1`, `"fromAmount":"-1`, 1),
+		strings.Replace(honest, w.Chain.Wallet.Address(), payee, -1), strings.Replace(honest, `"step":{`, `"step":{"action":7,`, 1), `[`, ``, `"`,
+	} {
+		f.Add(seed)
+	}
+	to := object(items(calls["transactions"])[len(items(calls["transactions"]))-1])["to"]
+	f.Fuzz(func(t *testing.T, body string) {
+		got := w.For(t).API(http.MethodPost, at+refreshPath, body, "Content-Type: application/json")
+		switch got.Status {
+		case http.StatusOK:
+			if object(got.JSON()["transactionRequest"])["to"] != to {
+				t.Fatalf("%q: %s", body, got.Body)
+			}
+		case http.StatusBadRequest, http.StatusForbidden:
+			if v := got.JSON(); v["code"] == nil || v["transactionRequest"] != nil {
+				t.Fatalf("%q: %s", body, got.Body)
+			}
+		case http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable:
+		default:
+			t.Fatalf("%q: status %d: %s", body, got.Status, got.Body)
 		}
 	})
 }
