@@ -107,11 +107,11 @@ function wordIs(v: Agreed, check: RouteCheck, field: string, expected: Hex, foun
 }
 
 /**
- * Compares LI.FI's call and the approvals before it with what was agreed to, by
- * the checks' order. Throws Refusal for the first difference.
+ * Compares LI.FI's call, which is one of its pinned contract, and the approvals
+ * before it with what was agreed to, by the checks' order. Throws Refusal for the
+ * first difference.
  */
 export function verify(v: Agreed, approvals: readonly Tx[], tx: Tx): { call: RouteCall; proof: Proof } {
-  same(v, 'route_target', 'target', v.from.diamond, tx.to);
   const call = reading(v, 'route_calldata', () => readCall(tx.data));
   same(v, 'route_calldata', 'kind of function', v.crosses, call.bridge !== null);
   const nativeFee = verifyValue(v, call, tx);
@@ -120,21 +120,21 @@ export function verify(v: Agreed, approvals: readonly Tx[], tx: Tx): { call: Rou
   const { out, feeLegs } = verifySource(v, call, takes);
   if (call.swap) {
     same(v, 'route_receiver', 'receiver', v.wallet, call.swap.receiver);
-    same(v, 'route_receiver', 'asset that comes out', v.target.address, out);
+    same(v, 'route_receiver', 'asset that comes out', v.target.address, out.address);
     covers(v, call.swap.minAmountOut);
     return { call, proof: { deposit: takes, arrives: call.swap.minAmountOut, feeLegs, nativeFee, bridged: null, payment: null } };
   }
   // A function that is none of one chain's has these.
   const bridge = call.bridge as BridgeData;
-  const bridged = verifyBridge(v, call, bridge);
+  verifyBridge(v, call, bridge, out);
   const { across, stargate } = call;
   if (across) acrossReceiver(v, across);
-  if (stargate) stargateReceiver(v, stargate, bridged);
+  if (stargate) stargateReceiver(v, stargate, out);
   const message = messageOf(across?.message ?? stargate?.sendParams.composeMsg ?? '0x');
   verifyRefund(v, across, stargate, message);
-  const arrives = across ? acrossOutput(v, call, bridge, across, bridged) : stargateOutput(v, bridge, stargate as StargateData, bridged);
+  const arrives = across ? acrossOutput(v, call, bridge, across, out) : stargateOutput(v, bridge, stargate as StargateData, out);
   if (across) acrossTimes(v, across);
-  return { call, proof: { deposit: takes, arrives, feeLegs, nativeFee, bridged, payment: verifyPayment(v, message) } };
+  return { call, proof: { deposit: takes, arrives, feeLegs, nativeFee, bridged: out, payment: verifyPayment(v, message) } };
 }
 
 /** No native currency, or the bridge's fee within its limit. */
@@ -168,13 +168,13 @@ function verifyApprovals(v: Agreed, approvals: readonly Tx[], takes: bigint): vo
  * fee legs take of it, and an exchange of all the rest. That contract itself
  * checks only that it may call each target, and what is left in the end.
  */
-function verifySource(v: Agreed, call: RouteCall, takes: bigint): { out: Hex; feeLegs: bigint } {
+function verifySource(v: Agreed, call: RouteCall, takes: bigint): { out: RouteToken; feeLegs: bigint } {
   refuseIf(v, takes <= 0n || takes > v.way.most, 'route_source', 'amount that is taken', `at most ${v.way.most}`, takes);
   const { out, rest, fees } = legs(v, call, takes);
   const limit = (takes * maxFee) / 10_000n;
   refuseIf(v, fees > limit, 'route_source', 'fees', `at most ${limit}`, fees);
   if (call.bridge) {
-    same(v, 'route_source', 'asset that is left for the bridge', call.bridge.sendingAssetId, out);
+    same(v, 'route_source', 'asset that is left for the bridge', out.address, call.bridge.sendingAssetId);
     // What comes of an exchange is never exact, and bounded by minAmount.
     if (rest !== null) refuseIf(v, call.bridge.minAmount > rest, 'route_source', 'amount for the bridge', `at most ${rest}`, call.bridge.minAmount);
   }
@@ -182,13 +182,12 @@ function verifySource(v: Agreed, call: RouteCall, takes: bigint): { out: Hex; fe
 }
 
 /** The asset that the source swaps leave, how much of it, and what fees took. */
-function legs(v: Agreed, call: RouteCall, takes: bigint): { out: Hex; rest: bigint | null; fees: bigint } {
-  const source = v.source.address;
-  if (call.swapping === 'none') return { out: source, rest: takes, fees: 0n };
+function legs(v: Agreed, call: RouteCall, takes: bigint): { out: RouteToken; rest: bigint | null; fees: bigint } {
+  if (call.swapping === 'none') return { out: v.source, rest: takes, fees: 0n };
   let have = 0n;
   let fees = 0n;
   for (const [i, leg] of call.swaps.entries()) {
-    same(v, 'route_source', 'asset that is spent', source, leg.sendingAssetId);
+    same(v, 'route_source', 'asset that is spent', v.source.address, leg.sendingAssetId);
     if (leg.requiresDeposit || call.swapping === 'one') have += leg.fromAmount;
     same(v, 'route_source', 'contract that a leg allows', leg.callTo, leg.approveTo);
     if (leg.callTo !== zero && (leg.callTo === v.from.feeForwarder || leg.callTo === v.from.feeCollector)) {
@@ -199,10 +198,9 @@ function legs(v: Agreed, call: RouteCall, takes: bigint): { out: Hex; rest: bigi
     }
     refuseIf(v, !v.from.exchanges.includes(leg.callTo), 'route_source', 'contract of a leg', 'a known one', leg.callTo);
     same(v, 'route_source', 'place of the exchange', call.swaps.length - 1, i);
-    exchangeLeg(v, leg, have);
-    return { out: leg.receivingAssetId, rest: null, fees };
+    return { out: exchangeLeg(v, leg, have), rest: null, fees };
   }
-  return { out: source, rest: have, fees };
+  return { out: v.source, rest: have, fees };
 }
 
 /** What a fee leg takes. */
@@ -220,22 +218,21 @@ function feeLeg(v: Agreed, leg: SwapData, have: bigint): bigint {
   return fee.total;
 }
 
-/** All that is left, back to LI.FI's contract, which checks how much came. */
-function exchangeLeg(v: Agreed, leg: SwapData, have: bigint): void {
+/** All that is left, back to LI.FI's contract, which checks how much came. Returns what it is exchanged for. */
+function exchangeLeg(v: Agreed, leg: SwapData, have: bigint): RouteToken {
   same(v, 'route_source', 'amount to exchange', have, leg.fromAmount);
-  const known = v.from.tokens.some((t) => t.address === leg.receivingAssetId) && leg.receivingAssetId !== v.source.address;
-  refuseIf(v, !known, 'route_source', 'asset it is exchanged for', 'a known one', leg.receivingAssetId);
+  const out = v.from.tokens.find((t) => t.address === leg.receivingAssetId);
+  if (!out || out === v.source) throw new v.tools.Refusal('route_source', 'asset it is exchanged for', 'another known one', leg.receivingAssetId);
   const c = reading(v, 'route_source', () => readExchange(leg.callData));
   same(v, 'route_source', 'asset the exchange takes', leg.sendingAssetId, c.tokenIn);
   same(v, 'route_source', 'amount the exchange takes', leg.fromAmount, c.amountIn);
   same(v, 'route_source', 'asset the exchange gives', leg.receivingAssetId, c.tokenOut);
   same(v, 'route_source', 'receiver of the exchange', v.from.diamond, c.to);
+  return out;
 }
 
-/** The right asset for the right chain. Returns the asset that goes in. */
-function verifyBridge(v: Agreed, { swapping, across, stargate }: RouteCall, b: BridgeData): RouteToken {
-  const bridged = v.from.tokens.find((t) => t.address === b.sendingAssetId);
-  if (!bridged) throw new v.tools.Refusal('route_bridge', 'asset for the bridge', 'a known one', b.sendingAssetId);
+/** The right asset for the right chain. That it is bridgeData's, and a known one, is the source's to tell. */
+function verifyBridge(v: Agreed, { swapping, across, stargate }: RouteCall, b: BridgeData, bridged: RouteToken): void {
   refuseIf(v, b.minAmount <= 0n, 'route_bridge', 'amount for the bridge', 'more than nothing', b.minAmount);
   same(v, 'route_bridge', 'destination chain', BigInt(v.to.id), b.destinationChainId);
   same(v, 'route_bridge', 'mark of source swaps', swapping !== 'none', b.hasSourceSwaps);
@@ -247,7 +244,6 @@ function verifyBridge(v: Agreed, { swapping, across, stargate }: RouteCall, b: B
     const wrong = optionsProblem(stargate.sendParams.extraOptions.slice(2));
     refuseIf(v, wrong !== '', 'route_bridge', 'options of the bridge', 'gas for the call', wrong);
   }
-  return bridged;
 }
 
 function acrossReceiver(v: Agreed, a: AcrossData): void {
@@ -356,10 +352,7 @@ function verifyPayment(v: Agreed, m: Message | Malformed): Call {
   same(v, 'route_payment', 'mark of a deposit on arrival', false, leg.requiresDeposit);
   same(v, 'route_payment', 'amount spent on arrival', v.due, leg.fromAmount);
   try {
-    const call = v.tools.verifyCall(v.known, v.p, { to: leg.callTo, data: leg.callData, value: '0x0' });
-    same(v, 'route_payment', 'call on arrival', 'pay', call.kind);
-    same(v, 'route_payment', 'call on arrival', leg.callData, call.data);
-    return call;
+    return v.tools.verifyCall(v.known, v.p, { to: leg.callTo, data: leg.callData, value: '0x0' });
   } catch (err) {
     // The payment's own check says which field it is; here it is the route's.
     if (err instanceof v.tools.Refusal) throw new v.tools.Refusal('route_payment', err.field, err.expected, err.found);
