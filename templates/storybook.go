@@ -36,6 +36,7 @@ func Stories(a Assets, now time.Time) []Story {
 	b := book{assets: a, now: now}
 	b.openStories()
 	b.actStories()
+	b.waysStories()
 	b.safetyStories()
 	b.laterStories()
 	b.batchStories()

@@ -47,15 +47,15 @@ export function passed(ms: number): string {
 export function wayWords(o: Option, p: Payment): string {
   if (o.type === 'crosschain') return acrossChains;
   if (o.type === 'samechain') return sameChain;
-  return `${sameChain}. Your ${o.token.symbol} is exchanged for ${p.assets[0].symbol} first, via Li.Fi, in your own wallet`;
+  return `${sameChain}. Your ${o.token.symbol} is exchanged for ${p.assets[0].symbol} first, via Li.Fi, in your own wallet.`;
 }
 
 export const exchangedWords = (p: Payment): string => `The exchange is done: the ${p.assets[0].symbol} is in your wallet. ${sameChain}`;
 
 export const count = (n: number): string => (n === 1 ? '1 other way' : `${n} other ways`);
 export const looking = 'Looking for other ways…';
-export const unavailable = 'Other ways are not available now';
-export const none = 'No other way with this wallet';
+export const unavailable = 'No other ways now';
+export const none = 'No other way';
 export const noneEnough = 'Nothing in this wallet is enough for this payment. You can add to it, or choose another wallet.';
 export const silent = (chain: string): string => `${chain} does not answer at the moment, so what you have there is not listed.`;
 export const lookFailed = 'What else this wallet could pay with could not be looked up. You can pay as usual, or reload the page to try again.';
