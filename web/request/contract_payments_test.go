@@ -22,8 +22,8 @@ func (x *exchange) payments() {
 	request := x.Load(token).Terms.Requests[0].ID
 	at := route + "/" + token
 
-	x.api(http.StatusOK, http.MethodGet, at, "")
 	x.api(http.StatusOK, http.MethodGet, at+"?wallet="+x.Chain.Wallet.Address(), "")
+	x.api(http.StatusOK, http.MethodGet, at, "")
 	x.api(http.StatusOK, http.MethodGet, at+"/pay?wallet="+x.Chain.Wallet.Address(), "")
 	x.api(http.StatusOK, http.MethodGet, at+"/pay", "")
 	x.api(http.StatusOK, http.MethodGet, at+"/pay?chain=BASE&token=USDC", "")

@@ -8,12 +8,10 @@ import (
 	"quittance/web/webtest"
 )
 
-// routes looks at a payment that can be made from another chain, on a server of
-// its own, and pays it from there.
+// routes looks at a payment that can be made from another chain, and pays it from
+// there.
 func (x *exchange) routes() {
 	x.t.Helper()
-	defer x.on(x.World)
-	x.on(webtest.NewWith(x.t, webtest.Options{Routing: true}))
 	token := x.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"24.50"}],"reference":"order-1001"}`, payee))
 	at, wallet := route+"/"+token, x.Chain.Wallet.Address()
 	x.api(http.StatusOK, http.MethodGet, at+"?wallet="+wallet, "")
