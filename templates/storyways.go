@@ -17,10 +17,10 @@ func (b *book) waysPage() *PayPage {
 
 // paths are six chains' worth of ways.
 var paths = []drawnWay{
-	{"USDC", "Base", "10.00 USDC", "seconds", "You have 250.00 USDC", "No fee"},
+	{"USDC", "Base", "10.00 USDC", "a few seconds", "You have 250.00 USDC", "No fee"},
 	{"USDC", "Arbitrum One", "10.03 USDC", "less than a minute", "You have 1,204.50 USDC", "Fee 0.03 USDC"},
 	{"USDC", "OP Mainnet", "10.04 USDC", "less than a minute", "You have 80.00 USDC", "Fee 0.04 USDC"},
-	{"USDT", "Base", "10.05 USDT", "seconds", "You have 31.17 USDT", "Fee 0.05 USDT"},
+	{"USDT", "Base", "10.05 USDT", "a few seconds", "You have 31.17 USDT", "Fee 0.05 USDT"},
 	{"USDT", "Polygon", "10.06 USDT", "about 2 minutes", "You have 54.00 USDT", "Fee 0.06 USDT"},
 	{"USDT", "BNB Smart Chain", "10.08 USDT", "about 3 minutes", "You have 500.123456 USDT", "Fee 0.08 USDT"},
 	{"USDT", "Ethereum", "10.31 USDT", "about 4 minutes", "You have 1,000,000.00 USDT", "Fee 0.31 USDT"},
@@ -111,11 +111,11 @@ func (s scene) bridging(title, text, elapsed string, value, seconds int) {
 }
 
 func (s scene) ended(title, text, link string) {
-	s.text("#route-ended-title", title)
-	s.text("#route-ended-text", text)
-	s.show("#route-ended")
+	s.text("#ways-told-title", title)
+	s.text("#ways-told-text", text)
+	s.show("#ways-told")
 	if link != "" {
-		s.doc.Find("#route-ended-link").SetText(link).SetAttr("href", explorer+"tx/"+storyTx).RemoveAttr("hidden")
+		s.doc.Find("#ways-told-link").SetText(link).SetAttr("href", explorer+"tx/"+storyTx).RemoveAttr("hidden")
 	}
 }
 
@@ -166,8 +166,8 @@ func (b *book) waysStories() {
 	})
 	draw("ways-none", "Nothing affordable", func(s scene) {
 		s.ways([]drawnWay{
-			{"USDC", "Base", "10.00 USDC", "seconds", "You have 3.20 USDC", "No fee"},
-			{"USDT", "Base", "up to 10.10 USDT", "seconds", "You have 0.00 USDT", ""},
+			{"USDC", "Base", "10.00 USDC", "a few seconds", "You have 3.20 USDC", "No fee"},
+			{"USDT", "Base", "up to 10.10 USDT", "a few seconds", "You have 0.00 USDT", ""},
 			{"USDC", "Arbitrum One", "up to 10.10 USDC", "a few minutes", "You have 9.99 USDC", ""},
 		}, 0, 0, sameChainWords)
 		s.text("#ways-none", "Nothing in this wallet is enough for this payment. You can add to it, or choose another wallet.")
@@ -200,7 +200,7 @@ func (b *book) waysStories() {
 		s.ways(paths, 7, 3, sameChainWords+". Your USDT is exchanged for USDC first, via Li.Fi, in your own wallet.")
 		s.checked()
 		s.route([2]string{"You pay", "10.05 USDT"}, [2]string{"of which the route takes", "0.05 USDT"}, [2]string{"You get at least", "10.00 USDC"},
-			[2]string{"Exchanged by", "Li.Fi"}, [2]string{"It takes", "seconds"})
+			[2]string{"Exchanged by", "Li.Fi"}, [2]string{"It takes", "a few seconds"})
 		s.funds("31.17 USDT", "about 0.000011 ETH", "")
 		s.step("reset", "done", "Clear the old approval", "Done")
 		s.step("approve", "done", "Approve 10.05 USDT", "Done")
@@ -218,8 +218,7 @@ func (b *book) waysStories() {
 	draw("ways-not-loaded", "The route's script could not be fetched", func(s scene) {
 		s.ways(paths, 7, 0, sameChainWords)
 		direct(s)
-		s.notice("warn", "This way to pay could not be loaded", "Nothing was paid. You can pay on the same chain as your recipient, or choose this way again to try once more.")
-		s.text("#notice-retry", "Go on")
+		s.ended("This way to pay could not be loaded", "Nothing was paid. You can pay on the same chain as your recipient, or choose this way again to try once more.", "")
 	})
 	draw("route-bridging", "On its way over a bridge", func(s scene) {
 		s.bridging("Your payment is on its way from Arbitrum One", "Bridging, about 2 minutes. This page updates by itself, and you can also close it. Do not pay again.",

@@ -130,7 +130,7 @@ function sameNetwork(n: RouteModule['networks'][number], c: Chain): boolean {
   const trim = (url: string): string => url.replace(/\/+$/, '');
   const { name, symbol, decimals } = c.native;
   return (
-    n.id === c.id && n.network === c.network && n.name === c.name && trim(n.explorer) === trim(c.explorer) &&
+    n.id === c.id && n.network === c.network && n.name === c.name && (n.explorer === '' || trim(n.explorer) === trim(c.explorer)) &&
     n.native.name === name && n.native.symbol === symbol && n.native.decimals === decimals
   );
 }

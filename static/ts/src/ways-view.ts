@@ -32,7 +32,7 @@ export class WaysView implements Drawing {
     this.list('route', w.route, () => w.route.map(routeRow));
     shown(byId('route'), w.route.length > 0 && m.state === 'open');
     this.switching(w.switchTo);
-    this.end(w.ended);
+    this.tell(w.told);
     this.bridge(w.bridging, m);
     this.checks(m.checks);
   }
@@ -73,11 +73,11 @@ export class WaysView implements Drawing {
     text(byId('switch-chain'), to ? `Switch to ${to}` : this.switchWords);
   }
 
-  private end(e: WaysModel['ended']): void {
-    shown(byId('route-ended'), e !== null);
-    text(byId('route-ended-title'), e?.title ?? '');
-    text(byId('route-ended-text'), e?.text ?? '');
-    link(byId('route-ended-link'), e?.url ?? '', e?.url ? e.link : '');
+  private tell(e: WaysModel['told']): void {
+    shown(byId('ways-told'), e !== null);
+    text(byId('ways-told-title'), e?.title ?? '');
+    text(byId('ways-told-text'), e?.text ?? '');
+    link(byId('ways-told-link'), e?.url ?? '', e?.url ? e.link : '');
   }
 
   private bridge(b: WaysModel['bridging'], m: Model): void {
@@ -139,7 +139,7 @@ function wayItem(o: Option, chosen: boolean, disabled: boolean, choice: boolean)
   part('name', o.token.symbol);
   part('chain', o.chain.name);
   part('needed', `${o.estimated ? 'up to ' : ''}${say.amount(o.needed, o.token)}`);
-  part('time', o.type === 'samechain' ? 'seconds' : o.seconds ? say.about(o.seconds) : o.type === 'crosschain' ? 'a few minutes' : 'seconds');
+  part('time', o.type === 'samechain' ? 'a few seconds' : o.seconds ? say.about(o.seconds) : o.type === 'crosschain' ? 'a few minutes' : 'a few seconds');
   part('balance', o.balance === null ? '' : `You have ${say.held(o.balance, o.token)}`);
   part('fee', o.fee > 0n ? `Fee ${say.amount(o.fee, o.token)}` : o.type === 'samechain' ? 'No fee' : '');
   return item;

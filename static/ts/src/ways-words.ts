@@ -29,7 +29,7 @@ export const held = (units: bigint, t: Pick<Token, 'symbol' | 'decimals'>): stri
 
 /** A time for people who wait: "about 2 minutes". */
 export function about(seconds: number): string {
-  if (seconds < 10) return 'seconds';
+  if (seconds < 10) return 'a few seconds';
   if (seconds < 50) return 'less than a minute';
   const minutes = Math.round(seconds / 60);
   return minutes <= 1 ? 'about a minute' : `about ${minutes} minutes`;

@@ -26,7 +26,8 @@ export interface WaysModel {
   readonly open: boolean;
   /** What the chosen route takes and brings, in words. */
   readonly route: readonly (readonly [string, string])[];
-  readonly ended: { readonly title: string; readonly text: string; readonly link: string; readonly url: string } | null;
+  /** What became of money on a bridge, or why a way cannot be used. */
+  readonly told: { readonly title: string; readonly text: string; readonly link: string; readonly url: string } | null;
   /** Money on a bridge, while it is under way. */
   readonly bridging: { readonly text: string; readonly value: number; readonly max: number } | null;
   /** The network to switch to and why, while another than the payment's own is chosen. */
@@ -44,6 +45,8 @@ export class OtherWays implements Ways {
   private account: Hex | null;
   private way: OtherWay | null = null;
   private news: News | null = null;
+  /** Why the way that was chosen cannot be used. */
+  private trouble: Words | null = null;
   /** An exchange has just been made. */
   private exchanged = false;
   private open = false;
@@ -89,7 +92,7 @@ export class OtherWays implements Ways {
     if (!option || this.locked() || id === this.chosen().id) return;
     if (!option.enough && option.type !== 'samechain') return;
     store.way = id;
-    f.notice = null;
+    f.notice = this.trouble = null;
     this.exchanged = false;
     this.use(option);
   }
@@ -123,9 +126,14 @@ export class OtherWays implements Ways {
       enough: all.filter(usable), short: all.filter((o) => !usable(o)), chosen: this.chosen(), count: this.count(), notes: this.notes(),
       words: this.exchanged ? say.exchangedWords(payment) : say.wayWords(this.chosen(), payment),
       busy: this.locked(), open: this.open, route: this.terms(),
-      ended: m.state === 'open' && ended(this.news) ? { ...say.endWords(this.news, payment), url: this.news.endUrl || this.news.url } : null,
+      told: m.state === 'open' ? this.told() : null,
       bridging: this.bridging(m), switchTo: this.way?.chain.name ?? '',
     };
+  }
+
+  private told(): WaysModel['told'] {
+    if (this.trouble) return { ...this.trouble, link: '', url: '' };
+    return ended(this.news) ? { ...say.endWords(this.news, this.host.f.payment), url: this.news.endUrl || this.news.url } : null;
   }
 
   /** The page of money that a bridge carries; null if none does. */
@@ -203,7 +211,7 @@ export class OtherWays implements Ways {
     const { plan, quote } = way ?? {};
     if (!way || !plan || !quote) return [];
     const { token, chain, type } = way.from;
-    const time = quote.seconds ? say.about(quote.seconds) : 'seconds';
+    const time = quote.seconds ? say.about(quote.seconds) : 'a few seconds';
     const over = type === 'crosschain';
     return [
       ['You pay', say.amount(plan.deposit, token)],
@@ -303,8 +311,8 @@ export class OtherWays implements Ways {
   /** A way that cannot be used after all. */
   private drop(way: OtherWay, words: Words): void {
     if (this.way !== way) return;
+    this.trouble = words;
     this.leave();
-    this.host.tell(words, () => this.host.prepare(), 'Go on');
   }
 
   /** What was exchanged is there: now it is paid. */
@@ -325,6 +333,7 @@ export class OtherWays implements Ways {
     this.state = 'idle';
     this.found = { options: [], silent: [], missing: [] };
     this.exchanged = this.open = false;
+    this.trouble = null;
     if (!this.way) return;
     this.way = null;
     this.host.choose(null);
