@@ -56,7 +56,7 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	if err != nil {
 		return nil, err
 	}
-	if o.crosses && isContract(a.code) {
+	if isContract(a.code) {
 		return nil, fault.Field("wallet", "contract_wallet",
 			"This wallet is a contract, which may not be yours on the payment's network. Please pay on the payment's own network.")
 	}

@@ -350,11 +350,12 @@ func TestTrialRunsDecide(t *testing.T) {
 		add("less moves", func(o *outcome) { o.Logs[0].Data = word(one) })
 		add("it moves elsewhere", func(o *outcome) { o.Logs[0].Topics[2] = thief })
 		add("it moves another token", func(o *outcome) { o.Logs[0].Address = other.Lower() })
-		add("the transfer cannot be read", func(o *outcome) { o.Logs[0].Data = "0x01" })
+		add("the transfer cannot be read", func(o *outcome) { o.Logs[0].Data = "0x" + strings.Repeat("00", 32) + o.Logs[0].Data[2:] })
 		log("more of it moves", moved(token, me, lifitest.Thief, one))
 		log("another token moves", moved(other, me, lifitest.Thief, one))
 		log("native currency moves", moved(official.NativeTracer, me, lifitest.Thief, one))
 		log("a transfer without indexes", event{other.Lower(), []string{official.TopicTransfer}, word(one) + word(one)[2:] + word(one)[2:]})
+		log("a transfer with half its indexes", event{other.Lower(), []string{official.TopicTransfer, topic(me)}, word(one) + word(one)[2:]})
 		log("an NFT moves", event{other.Lower(), []string{official.TopicTransfer, topic(me), thief, word(one)}, "0x"})
 		log("a multi token moves", event{other.Lower(), []string{topicSingle, thief, topic(me), thief}, word(one) + word(one)[2:]})
 		log("somebody else is approved", event{token.Lower(), []string{topicApproval, topic(me), thief}, word(one)})
@@ -362,9 +363,9 @@ func TestTrialRunsDecide(t *testing.T) {
 		log("all is approved", event{other.Lower(), []string{topicApprovalForAll, topic(me), thief}, word(one)})
 		lies = append(lies,
 			lie{"the approval fails", from, func(o []outcome) []outcome { o[0].Status = "0x0"; return o }},
-			lie{"the approval moves money", from, func(o []outcome) []outcome {
+			lie{"the approval moves a part", from, func(o []outcome) []outcome {
 				o[0].Logs = append(o[0].Logs, moved(token, me, w.nodes[asset.Base].network.Diamond, one))
-				return o
+				return lessByOne(o, 1)
 			}},
 			lie{"the approval is for somebody else", from, func(o []outcome) []outcome { o[0].Logs[0].Topics[2] = thief; return o }},
 			lie{"a call is left out", from, func(o []outcome) []outcome { return o[1:] }},
@@ -381,6 +382,13 @@ func TestTrialRunsDecide(t *testing.T) {
 	add("the exchange gives it to somebody else", func(o []outcome) { o[1].Logs[1].Topics[2] = thief })
 	add("the exchange gives another token", func(o []outcome) { o[1].Logs[1].Address = elsewhere.Lower() })
 	add("the exchange takes of what is due", func(o []outcome) { o[1].Logs = append(o[1].Logs, moved(due, me, lifitest.Thief, one)) })
+	add("the exchange takes a part of what is due", func(o []outcome) {
+		o[1].Logs = append(o[1].Logs, moved(due, me, w.nodes[asset.Base].network.Diamond, one))
+		lessByOne(o, 1)
+	})
+	add("the exchange gives back what it took", func(o []outcome) {
+		o[1].Logs[1].Address = w.token(t, "USDT-base").Address.Lower()
+	})
 	add("the payment fails", func(o []outcome) { o[3].Status = "0x0" })
 	add("the payee gets nothing", func(o []outcome) { o[3].Logs = o[3].Logs[1:] })
 	add("the payment is not announced", func(o []outcome) { o[3].Logs = o[3].Logs[:2] })
@@ -409,6 +417,31 @@ func TestTrialRunsDecide(t *testing.T) {
 		}
 		w.mustPrepare(t, p, from)
 		n.lie = nil
+	}
+}
+
+// lessByOne takes one base unit off the first transfer of a call.
+func lessByOne(o []outcome, call int) []outcome {
+	v, _ := new(big.Int).SetString(o[call].Logs[0].Data[2:], 16)
+	o[call].Logs[0].Data = word(v.Sub(v, big.NewInt(1)))
+	return o
+}
+
+// Native currency leaves the payer for the bridge's fee and for nothing else.
+func TestTrialRunsOfNativeFees(t *testing.T) {
+	w := newWorld(t)
+	w.router.Behave(lifitest.Behaviour{Bridge: lifi.BridgeStargate})
+	p := w.open(t, "USDC-mainnet", 10_000, 50)
+	n := w.nodes[asset.Base]
+	w.mustPrepare(t, p, "USDC-base")
+	for name, change := range map[string]func(*outcome){
+		"none moves":         func(o *outcome) { o.Logs = o.Logs[1:] },
+		"more moves":         func(o *outcome) { o.Logs = append(o.Logs, o.Logs[0]) },
+		"it moves elsewhere": func(o *outcome) { o.Logs[0].Topics[2] = topic(lifitest.Thief) },
+	} {
+		n.lie = func(o []outcome) []outcome { change(&o[len(o)-1]); return o }
+		_, err := w.prepare(t, p, "USDC-base")
+		wantFault(t, name, err, fault.Forbidden, "unsafe", official.CheckSimulation)
 	}
 }
 

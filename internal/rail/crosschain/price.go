@@ -90,15 +90,17 @@ func (r *Rail) prove(w way, in lifi.Intent, step lifi.Step) (*offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unsafe(r.table.Verify(in, step.Transaction, approvals, r.now())); err != nil {
-		if dear := in; o.deposit.Cmp(in.MaxFrom) > 0 {
-			dear.MaxFrom = o.deposit
-			if unsafe(r.table.Verify(dear, step.Transaction, approvals, r.now())) == nil {
-				return nil, fault.New(fault.NotFound, "no_route", "No route is offered for this payment right now.").Because(
-					fmt.Errorf("the route takes %v of %s, the limit is %v", o.deposit, in.From.ID, in.MaxFrom))
-			}
-		}
+	dear := o.deposit.Cmp(in.MaxFrom) > 0
+	held := in
+	if dear { // whether it is honest beside that
+		held.MaxFrom = o.deposit
+	}
+	if err := unsafe(r.table.Verify(held, step.Transaction, approvals, r.now())); err != nil {
 		return nil, err
+	}
+	if dear {
+		return nil, fault.New(fault.NotFound, "no_route", "No route is offered for this payment right now.").Because(
+			fmt.Errorf("the route takes %v of %s, the limit is %v", o.deposit, in.From.ID, in.MaxFrom))
 	}
 	return o, nil
 }

@@ -297,6 +297,13 @@ func TestTooDear(t *testing.T) {
 			t.Errorf("%v %% for the bridge: %v", tt.cost, err)
 		}
 	}
+	// A lie is none the less one for being dear.
+	w.router.Behave(lifitest.Behaviour{Cost: 5000, Lie: "payment.payee"})
+	lied := w.open(t, "USDC-base", 10_000, 50)
+	lied.ID = "01DEARLIE"
+	_, err := w.prepare(t, lied, "USDC-arbitrum-one")
+	wantFault(t, "dear and lying", err, fault.Forbidden, "unsafe", lifi.CheckPayment)
+
 	dear := w.config
 	dear.MaxCost = 5000
 	w.rail = crosschain.New(dear)
