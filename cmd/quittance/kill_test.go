@@ -85,6 +85,7 @@ listen: %s
 database: sqlite:%s
 keys: [BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=]
 webhooks: {allow_loopback: true}
+routing: {base_url: "http://127.0.0.1:1/v1"}
 chains:
   base: {rpc: [%q, %q], confirmations: 2, start_block: 1}
 `, r.url, listen, filepath.Join(filepath.Dir(r.config), "q.db"), r.chain.URL()+"/a", r.chain.URL()+"/b")

@@ -78,6 +78,7 @@ base_url: http://127.0.0.1:18402
 listen: 127.0.0.1:18402
 database: sqlite:$dir/serve.db
 keys: [$("$dir/production" keygen)]
+routing: {enabled: false}
 chains:
   base:
     rpc: ["http://127.0.0.1:18545"]

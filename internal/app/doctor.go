@@ -11,7 +11,9 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
+	"quittance/internal/checkout"
 	"quittance/internal/config"
+	"quittance/internal/holdings"
 	"quittance/internal/official"
 	"quittance/internal/store"
 	"quittance/internal/webhook"
@@ -43,6 +45,7 @@ func Doctor(ctx context.Context, cfg *config.Config, report func(Finding)) error
 		d.chain(ctx, s, c)
 	}
 	d.screening(ctx, s)
+	d.routing(ctx, s)
 	d.database(ctx, s)
 	if d.failed {
 		return ErrUnhealthy
@@ -97,7 +100,29 @@ func (d *doctor) endpoint(ctx context.Context, s Setup, name string, id asset.Ch
 	d.check(name+" is current", late, fmt.Sprintf("block %d, %s old", head.Number, skew))
 	_, err = chain.Ask(ctx, client, chain.SimulateCall([]chain.Msg{{To: asset.Address{1}}}, chain.Latest), chain.Result.Simulated)
 	d.check(name+" simulates", err, "eth_simulateV1 is there")
+	d.check(name+" reads wallets", readsWallets(ctx, s, id, client), "what a wallet holds comes in one question")
 	d.codes(ctx, s, name, id, client)
+}
+
+// readsWallets asks over one endpoint what an account holds of every token of a
+// chain. All of them have to say, if only that it is nothing.
+func readsWallets(ctx context.Context, s Setup, id asset.ChainID, client *chain.Client) error {
+	var questions []checkout.HoldingQuestion
+	for _, k := range s.Book.Tokens() {
+		if k.Chain == id && !k.Native {
+			questions = append(questions, checkout.HoldingQuestion{Token: k, Spender: unspent})
+		}
+	}
+	held, err := holdings.New(map[asset.ChainID]chain.Batcher{id: client}, s.Registry).Holdings(ctx, unspent, id, questions)
+	if err != nil {
+		return err
+	}
+	for i, h := range held.Tokens {
+		if h.Balance == nil || h.Allowance == nil {
+			return fmt.Errorf("%s does not say what a wallet holds", questions[i].Token.ID)
+		}
+	}
+	return nil
 }
 
 // codes compares the deployed code with the pins over one endpoint.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"quittance/internal/asset"
+	"quittance/internal/config"
 	"quittance/internal/lifecycle"
 	"quittance/internal/lifi"
 	"quittance/internal/money"
@@ -25,6 +27,29 @@ type routing struct {
 	client *lifi.Client
 	rail   *crosschain.Rail
 	pins   pinWatch
+}
+
+// realRouting is the configured service over the configured chains, as far as
+// they are pinned; nil if there are none, or if it is switched off.
+func realRouting(c config.Routing, book *asset.Book) (*RoutingSetup, error) {
+	var networks []lifi.Network
+	all := lifi.Pinned()
+	for _, x := range book.Chains() {
+		if n, ok := all.Network(x.ID); ok {
+			networks = append(networks, n)
+		}
+	}
+	if !c.On() || len(networks) == 0 {
+		return nil, nil
+	}
+	table, err := lifi.NewTable(networks)
+	if err != nil {
+		return nil, fmt.Errorf("routing: %w", err)
+	}
+	return &RoutingSetup{MaxCost: money.BasisPoints(c.MaxCost), Service: lifi.Config{
+		BaseURL: c.BaseURL, APIKey: string(c.APIKey), Integrator: c.Integrator, Bridges: c.Bridges,
+		Slippage: money.BasisPoints(c.Slippage), Table: table, Timeout: time.Duration(c.Timeout),
+	}}, nil
 }
 
 // build makes the client and the rail of the setup; nil if there is no routing.

@@ -25,6 +25,8 @@ import (
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/config"
 	"quittance/internal/fault"
+	"quittance/internal/lifi"
+	"quittance/internal/lifi/lifitest"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
@@ -35,10 +37,11 @@ import (
 const (
 	base       = 8453
 	usdcOnBase = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
+	usdtOnBase = "0xfde4C96c8593536E31F229EA8f37b2ADa2699bb2"
 )
 
 // realBase is a chain with Base's id, the official contracts' own code at their
-// official addresses, and a token where USDC is.
+// official addresses, and a token where USDC and where USDT is.
 func realBase(t *testing.T) *chaintest.Chain {
 	t.Helper()
 	text, err := os.ReadFile("../sandbox/contracts/testdata/official.json")
@@ -55,7 +58,7 @@ func realBase(t *testing.T) *chaintest.Chain {
 	registry := official.Default()
 	erc20, _ := registry.Contract(base, official.ERC20FeeProxy)
 	eth, _ := registry.Contract(base, official.EthereumFeeProxy)
-	options := []chaintest.Option{chaintest.WithID(base), chaintest.WithUSDC(usdcOnBase)}
+	options := []chaintest.Option{chaintest.WithID(base), chaintest.WithUSDC(usdcOnBase), chaintest.WithUSDC(usdtOnBase)}
 	for _, c := range registry.Contracts(base) {
 		made, ok := data.Contracts[string(c.Kind)]
 		if !ok {
@@ -79,8 +82,32 @@ func realBase(t *testing.T) *chaintest.Chain {
 	return chaintest.New(t, options...)
 }
 
+// playRouter is a routing service on loopback.
+func playRouter(t *testing.T) (router *lifitest.Router, url string) {
+	t.Helper()
+	router = lifitest.New(lifitest.Options{})
+	s, err := lifitest.Serve(router)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return router, s.URL
+}
+
 func writeConfig(t *testing.T, c *chaintest.Chain, listen string) (string, func() *config.Config) {
 	t.Helper()
+	path, load, _ := writeConfigWith(t, c, listen)
+	return path, load
+}
+
+// writeConfigWith also returns the router that the configuration names.
+func writeConfigWith(t *testing.T, c *chaintest.Chain, listen string) (string, func() *config.Config, *lifitest.Router) {
+	t.Helper()
+	router, routes := playRouter(t)
 	path := filepath.Join(t.TempDir(), "quittance.yaml")
 	text := fmt.Sprintf(`
 base_url: http://%s
@@ -94,7 +121,10 @@ chains:
     start_block: 1
 webhooks:
   allow_loopback: true
-`, listen, listen, filepath.Join(filepath.Dir(path), "q.db"), c.URL(), c.URL())
+routing:
+  base_url: %s
+  api_key: HIDDENKEY
+`, listen, listen, filepath.Join(filepath.Dir(path), "q.db"), c.URL(), c.URL(), routes)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +134,7 @@ webhooks:
 			t.Fatal(err)
 		}
 		return cfg
-	}
+	}, router
 }
 
 func freePort(t *testing.T) string {
@@ -260,7 +290,7 @@ func (h *hooks) counts() map[string]int {
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	c := realBase(t)
 	c.Mine(1)
-	path, load := writeConfig(t, c, "127.0.0.1:0")
+	path, load, router := writeConfigWith(t, c, "127.0.0.1:0")
 	if err := Pin(t.Context(), load(), config.PinsPath(path), io.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -280,6 +310,22 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	if got := examine(); got != "" {
 		t.Fatalf("healthy: %s", got)
 	}
+	for want, b := range map[string]lifitest.Behaviour{
+		"routing service: ":        {Fail: lifitest.Failure{Status: http.StatusBadGateway}},
+		"routing key: ":            {Fail: lifitest.Failure{Status: http.StatusUnauthorized, Code: lifi.CodeUnauthorized}},
+		"base routing contracts: ": {Permit2Proxy: asset.Address{19: 1}},
+	} {
+		router.Behave(b)
+		if got := examine(); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 || strings.Contains(got, "HIDDENKEY") {
+			t.Errorf("%q: %q", want, got)
+		}
+	}
+	router.Behave(lifitest.Behaviour{})
+	c.Lie("eth_call", func([]json.RawMessage, json.RawMessage) any { return "0x" })
+	if got := examine(); !strings.Contains(got, "reads wallets") {
+		t.Errorf("no Multicall3: %q", got)
+	}
+	c.Behave()
 	c.FailMethod("eth_simulateV1", -32601, "the method does not exist")
 	if got := examine(); !strings.Contains(got, "simulates") {
 		t.Errorf("no simulation: %q", got)

@@ -67,6 +67,8 @@ type Config struct {
 	Accounts Accounts `yaml:"accounts"`
 	// Screening says who is asked about wallets. Default nobody.
 	Screening Screening `yaml:"screening"`
+	// Routing says how payers may pay from other chains and with other tokens.
+	Routing Routing `yaml:"routing"`
 }
 
 // Chain is how one network is read.
@@ -170,6 +172,7 @@ func (c *Config) defaults() {
 		c.LogLevel = "info"
 	}
 	c.Limits.defaults()
+	c.Routing.defaults()
 }
 
 // Validate reports everything that is wrong, each with the field's name.
@@ -216,6 +219,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, ch.validate("chains."+name)...)
 	}
 	errs = append(errs, c.Screening.validate()...)
+	errs = append(errs, c.Routing.validate()...)
 	return errors.Join(errs...)
 }
 

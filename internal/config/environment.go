@@ -48,6 +48,9 @@ func (c *Config) environment(getenv func(string) string) error {
 	if err := c.Limits.environment(getenv); err != nil {
 		return err
 	}
+	if err := c.Routing.environment(getenv); err != nil {
+		return err
+	}
 	for _, network := range Networks() {
 		if err := c.chainEnvironment(network, getenv); err != nil {
 			return err

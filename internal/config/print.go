@@ -18,6 +18,7 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	if s := c.Screening; s.SanctionsList != "" || len(s.Providers) > 0 {
 		lines["screening.sanctions_list"], lines["screening.default"], lines["screening.providers"] = s.SanctionsList, s.Default, s.ProviderNames()
 	}
+	c.Routing.print(lines)
 	lines["accounts.open_signup"] = c.Accounts.OpenSignup
 	for name, r := range c.Limits.fields() {
 		lines["limits."+name] = *r

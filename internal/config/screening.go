@@ -58,7 +58,7 @@ func (s Screening) validate() []error {
 		if !providerName.MatchString(name) || name == sanctionsList {
 			wrong(f, "a provider's name is lower-case letters, digits, - and _, and not %s", sanctionsList)
 		}
-		if err := providerURL(string(p.URL)); err != nil {
+		if err := serviceURL(string(p.URL)); err != nil {
 			wrong(f+".url", "%v", err)
 		}
 		if p.Key == "" || strings.ContainsAny(string(p.Key), " \t\r\n") {
@@ -78,7 +78,7 @@ func (s Screening) validate() []error {
 	return errs
 }
 
-func providerURL(text string) error {
+func serviceURL(text string) error {
 	u, err := url.Parse(text)
 	local := err == nil && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1")
 	if err != nil || u.Host == "" || (u.Scheme != "https" && (u.Scheme != "http" || !local)) {
