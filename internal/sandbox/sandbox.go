@@ -85,7 +85,7 @@ func Start(ctx context.Context, o Options) (*Chains, error) {
 	var start errgroup.Group
 	for i, chain := range table {
 		start.Go(func() error {
-			c, err := open(chain, keys, o)
+			c, err := open(ctx, chain, keys, o)
 			s.chains[i] = c
 			return err
 		})
@@ -97,7 +97,7 @@ func Start(ctx context.Context, o Options) (*Chains, error) {
 	return s, nil
 }
 
-func open(chain asset.Chain, keys keys, o Options) (*Chain, error) {
+func open(ctx context.Context, chain asset.Chain, keys keys, o Options) (*Chain, error) {
 	cfg := devchain.Config{
 		ChainID:       uint64(chain.ID),
 		FinalityDepth: o.FinalityDepth,
@@ -116,6 +116,10 @@ func open(chain asset.Chain, keys keys, o Options) (*Chain, error) {
 	node, err := devchain.Start(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox chain %s: %w", chain.Network, err)
+	}
+	// What has deadlines is tried against the head, which must not be as old as the genesis block.
+	if err := node.Mine(ctx, time.Now()); err != nil {
+		return nil, errors.Join(fmt.Errorf("sandbox chain %s: %w", chain.Network, err), node.Close())
 	}
 	return newChain(chain, node, keys), nil
 }

@@ -1,15 +1,19 @@
 package contracts_test
 
 import (
+	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"math/big"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"quittance/internal/asset"
@@ -37,6 +41,44 @@ func TestStandInsAreWhereTheTableSays(t *testing.T) {
 			if got := contracts.Address(name); got != common.Address(want) {
 				t.Errorf("%s on %d: %s, the table has %s", name, id, got, want)
 			}
+		}
+	}
+}
+
+// Calldata that others have encoded for the real contracts has the stand-in's shape, byte for byte.
+func TestTheDiamondReadsTheVectors(t *testing.T) {
+	file, err := os.ReadFile("../../lifi/testdata/lifi-vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in struct {
+		Vectors []struct {
+			Name string
+			Data hexutil.Bytes
+		}
+	}
+	if err := json.Unmarshal(file, &in); err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]int{}
+	for _, v := range in.Vectors {
+		m, err := contracts.Get(contracts.Diamond).ABI.MethodById(v.Data)
+		if err != nil {
+			continue // Stargate, and what nobody here plays
+		}
+		values, err := m.Inputs.Unpack(v.Data[4:])
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		if again, err := m.Inputs.Pack(values...); err != nil || !bytes.Equal(again, v.Data[4:]) {
+			t.Errorf("%s: written again it differs: %v", v.Name, err)
+		}
+		read[m.Name]++
+	}
+	for _, name := range []string{"startBridgeTokensViaAcrossV4", "swapAndStartBridgeTokensViaAcrossV4", "swapTokensMultipleV3ERC20ToERC20"} {
+		if read[name] == 0 {
+			t.Errorf("no vector of %s", name)
 		}
 	}
 }
@@ -314,6 +356,11 @@ func TestASwapOnOneChain(t *testing.T) {
 func TestTamperedRoutes(t *testing.T) {
 	other := asset.Address{0x77, 19: 0x77}
 	word := func(a asset.Address) (w [32]byte) { copy(w[12:], a[:]); return w }
+	w := newBridged(t)
+	in := w.intent(w.usdc[asset.SandboxArbitrum])
+	diamond := contracts.Address(contracts.Diamond).Hex()
+	w.arb.Approve(in.From.Address.String(), diamond, big.NewInt(1e9))
+	w.mine()
 	for _, tt := range []struct {
 		name   string
 		tamper func(c *lifi.Call)
@@ -342,24 +389,14 @@ func TestTamperedRoutes(t *testing.T) {
 		{"another payment", func(c *lifi.Call) { c.Across.Message[len(c.Across.Message)-100] ^= 1 }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newBridged(t)
-			from := w.usdc[asset.SandboxArbitrum]
-			call, _ := w.quote(w.intent(from))
+			call, _ := w.quote(in)
 			tt.tamper(call)
 			data, err := call.Encode()
 			if err != nil {
 				t.Fatal(err)
 			}
-			diamond := contracts.Address(contracts.Diamond).Hex()
-			w.arb.Approve(from.Address.String(), diamond, call.Deposit())
-			w.arb.Mine(1)
 			if got := reason(t, w.arb, diamond, data); got != tt.err {
 				t.Errorf("refused with %q, want %q", got, tt.err)
-			}
-			tx := w.arb.Send(diamond, nil, data)
-			w.arb.Mine(1)
-			if r := w.arb.Receipt(tx); (r.Status == 1) != (tt.err == "") {
-				t.Errorf("status %d", r.Status)
 			}
 		})
 	}
