@@ -84,7 +84,7 @@ func TestEveryLieIsRefused(t *testing.T) {
 				switch {
 				case f == nil:
 					t.Errorf("%s, %s: %s was not refused", s.name, lie.Name, what)
-				case f.Code == "no_route" && what != "restamp": // twice the price is no lie, and no route
+				case f.Code == "no_route" && what != "restamp", f.Code == "route_gone" && what == "restamp": // twice the price is no lie, and no route
 				case f.Kind != fault.Forbidden || f.Code != "unsafe" || !slices.Contains(lie.Refuses, f.Field) || f.Public == "":
 					t.Errorf("%s, %s: %s: got %v at %q, want unsafe at one of %v", s.name, lie.Name, what, err, f.Field, lie.Refuses)
 				}
@@ -147,7 +147,10 @@ func TestRestampedForMore(t *testing.T) {
 	}
 	w.router.Behave(lifitest.Behaviour{Cost: 75})
 	_, err := w.rail.Restamp(t.Context(), p, raw)
-	wantFault(t, "0.65 % more", err, fault.Forbidden, "unsafe", lifi.CheckSource)
+	wantFault(t, "0.65 % more", err, fault.Invalid, "route_gone", "step")
+	w.router.Behave(lifitest.Behaviour{Cost: 75, Lie: "payment.payee"})
+	_, err = w.rail.Restamp(t.Context(), p, raw)
+	wantFault(t, "0.65 % more, for somebody else", err, fault.Forbidden, "unsafe", lifi.CheckPayment)
 }
 
 func TestRestampRefuses(t *testing.T) {
@@ -191,7 +194,7 @@ func TestRestampRefuses(t *testing.T) {
 
 	// What the service does not know, or will not give.
 	_, err := w.rail.Restamp(t.Context(), p, []byte(step(42161, 8453, usdc, "100000000", sender)))
-	wantFault(t, "not enough for what comes back", err, fault.Forbidden, "unsafe", lifi.CheckSource)
+	wantFault(t, "not enough for what comes back", err, fault.Invalid, "route_gone", "step")
 	_, err = w.rail.Restamp(t.Context(), p, []byte(step(42161, 8453, usdc, "110000000", payee.String())))
 	wantFault(t, "from somebody else", err, fault.Forbidden, "unsafe", lifi.CheckTarget)
 	for name, tt := range map[string]struct {

@@ -1,12 +1,14 @@
 package crosschain_test
 
 import (
+	"context"
 	"errors"
 	"math/big"
 	"net/http"
 	"reflect"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"quittance/internal/asset"
@@ -295,6 +297,37 @@ func TestConnectionsDecide(t *testing.T) {
 	if !slices.Equal(chains, want) {
 		t.Errorf("missing chains %v, want %v", chains, want)
 	}
+}
+
+// Run asks again until it is answered, keeps what it learnt, and ends with its
+// context.
+func TestRunLearns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := unpinnedWorld(t)
+		w.router.Behave(lifitest.Behaviour{Fail: lifitest.Failure{Status: 500, Code: lifi.CodeServer, Times: 2}}) // asked, and asked again
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.rail.Run(ctx) }()
+		time.Sleep(14 * time.Second)
+		if w.rail.Connected() {
+			t.Error("it learnt from a failure")
+		}
+		time.Sleep(2 * time.Second)
+		if !w.rail.Connected() {
+			t.Error("it did not ask again")
+		}
+		asked := w.router.Asked("/v1/tools")
+		w.router.Behave(lifitest.Behaviour{Fail: lifitest.Failure{Status: 500, Code: lifi.CodeServer}})
+		w.wait(2 * time.Hour)
+		time.Sleep(11 * time.Minute)
+		if !w.rail.Connected() || w.router.Asked("/v1/tools") == asked {
+			t.Error("it forgot what it knew, or never looked again")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
 }
 
 // A chain without a node is no way, and no payment on it can be watched.

@@ -49,8 +49,8 @@ type sentBack struct {
 // step as JSON, with whatever its sender made of it.
 //
 // Faults: as Rail.Prepare; Invalid "route_gone" at "step" if the step makes no
-// sense for this payment or the service has no such route any more; Forbidden
-// "unsafe" if what came back does something else.
+// sense for this payment, if the service has no such route any more, or only a
+// dearer one; Forbidden "unsafe" if what came back does something else.
 func (r *Rail) Restamp(ctx context.Context, p *payment.Payment, raw []byte) (Restamped, error) {
 	in, w, err := r.agreed(p, raw)
 	if err != nil {
@@ -63,17 +63,25 @@ func (r *Rail) Restamp(ctx context.Context, p *payment.Payment, raw []byte) (Res
 	if err != nil {
 		return Restamped{}, err
 	}
+	call, err := lifi.DecodeCall(step.Transaction.Data)
+	if err != nil {
+		return Restamped{}, unsafe(r.table.Verify(in, step.Transaction, nil, r.now()))
+	}
+	deposit := call.Deposit()
+	dear := deposit.Cmp(in.MaxFrom) > 0
+	if dear { // prices move; that is no lie
+		in.MaxFrom = deposit
+	}
 	// The approval was given for the earlier amount; the page compares.
 	checks := r.table.Verify(in, step.Transaction, nil, r.now())
 	if err := unsafe(checks); err != nil {
 		return Restamped{}, err
 	}
-	call, err := lifi.DecodeCall(step.Transaction.Data)
-	if err != nil {
-		return Restamped{}, fmt.Errorf("reading a route that was proven: %w", err)
+	if dear {
+		return Restamped{}, routeGone(fmt.Errorf("the route takes %v of %s now", deposit, w.from.ID))
 	}
 	valid := call.Validity(step.FetchedAt)
-	out := Restamped{Step: step, Give: rail.Cost{Asset: w.from.ID, Amount: call.Deposit()}, ExpiresAt: valid.Fresh, Checks: checks}
+	out := Restamped{Step: step, Give: rail.Cost{Asset: w.from.ID, Amount: deposit}, ExpiresAt: valid.Fresh, Checks: checks}
 	if valid.Decoded {
 		out.Deadline = valid.Execute
 	}
