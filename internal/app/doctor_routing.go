@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"quittance/internal/asset"
@@ -31,16 +30,16 @@ func (d *doctor) routing(ctx context.Context, s Setup) {
 	err = client.CheckPins(ctx)
 	wrong := wrongPins(err)
 	if err != nil && len(wrong) == 0 {
-		if refusal, ok := errors.AsType[*lifi.Error](err); ok && refusal.Code == lifi.CodeUnauthorized {
-			d.check("routing key", fmt.Errorf("the service refuses it: %w", refusal), "")
-			return
-		}
 		d.check("routing service", err, "")
 		return
 	}
 	d.check("routing service", nil, "it answers")
 	if s.Routing.Service.APIKey != "" {
-		d.check("routing key", nil, "it is not refused")
+		taken, err := client.CheckKey(ctx)
+		if err == nil && !taken {
+			err = errors.New("the service refuses it")
+		}
+		d.check("routing key", err, "the service takes it")
 	}
 	for _, id := range client.Table().Chains() {
 		info, _ := s.Book.Chain(id)

@@ -25,7 +25,6 @@ import (
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/config"
 	"quittance/internal/fault"
-	"quittance/internal/lifi"
 	"quittance/internal/lifi/lifitest"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
@@ -85,7 +84,7 @@ func realBase(t *testing.T) *chaintest.Chain {
 // playRouter is a routing service on loopback.
 func playRouter(t *testing.T) (router *lifitest.Router, url string) {
 	t.Helper()
-	router = lifitest.New(lifitest.Options{})
+	router = lifitest.New(lifitest.Options{Key: "HIDDENKEY"})
 	s, err := lifitest.Serve(router)
 	if err != nil {
 		t.Fatal(err)
@@ -312,7 +311,6 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	}
 	for want, b := range map[string]lifitest.Behaviour{
 		"routing service: ":        {Fail: lifitest.Failure{Status: http.StatusBadGateway}},
-		"routing key: ":            {Fail: lifitest.Failure{Status: http.StatusUnauthorized, Code: lifi.CodeUnauthorized}},
 		"base routing contracts: ": {Permit2Proxy: asset.Address{19: 1}},
 	} {
 		router.Behave(b)
@@ -321,6 +319,16 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		}
 	}
 	router.Behave(lifitest.Behaviour{})
+	right := load
+	load = func() *config.Config {
+		c := right()
+		c.Routing.APIKey = "ANOTHERHIDDENKEY"
+		return c
+	}
+	if got := examine(); !strings.HasPrefix(got, "routing key: ") || strings.Count(got, "\n") != 1 || strings.Contains(got, "HIDDEN") {
+		t.Errorf("another key: %q", got)
+	}
+	load = right
 	c.Lie("eth_call", func([]json.RawMessage, json.RawMessage) any { return "0x" })
 	if got := examine(); !strings.Contains(got, "reads wallets") {
 		t.Errorf("no Multicall3: %q", got)

@@ -181,6 +181,17 @@ func (c *Client) tokensOf(chain asset.ChainID) *cached[[]Token] {
 	return t
 }
 
+// CheckKey asks whether the service takes the configured key; without one it does
+// not. Faults: see Client.
+func (c *Client) CheckKey(ctx context.Context) (bool, error) {
+	var said jsontext.Value // whatever it is: that there is an answer is the answer
+	_, err := c.ask(ctx, question{family: others, path: "/keys/test", limit: maxAnswer}, &said)
+	if e, ok := errors.AsType[*Error](err); ok && e.Code == CodeUnauthorized {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // PinError is a contract that the service names and that is not the pinned one.
 type PinError struct {
 	Chain    asset.ChainID

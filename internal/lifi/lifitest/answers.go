@@ -258,6 +258,15 @@ func (r *Router) chains(w http.ResponseWriter, _ *http.Request) {
 	answer(w, object{"chains": list})
 }
 
+func (r *Router) testKey(w http.ResponseWriter, req *http.Request) {
+	key := req.Header.Get("x-lifi-api-key")
+	if key == "" || (r.key != "" && key != r.key) {
+		refuse(w, http.StatusUnauthorized, lifi.CodeUnauthorized, "Unauthorized", nil)
+		return
+	}
+	answer(w, object{"apiKey": key})
+}
+
 func (r *Router) tokens(w http.ResponseWriter, req *http.Request) {
 	wanted := req.URL.Query().Get("chains")
 	byChain := object{}

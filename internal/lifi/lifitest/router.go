@@ -23,6 +23,7 @@ type Options struct {
 	Table *lifi.Table      // where routes go through; lifi.Pinned if nil
 	Now   func() time.Time // time.Now if nil
 	FeeTo asset.Address    // gets LI.FI's fee of 0.25 %; some address if zero
+	Key   string           // the only key that is one; any if empty
 	// Status says how a transfer stands that Transfer was not called for; false
 	// is NOT_FOUND. Nil knows none.
 	Status func(context.Context, lifi.StatusQuery) (lifi.Status, bool)
@@ -65,6 +66,7 @@ type Router struct {
 	table  *lifi.Table
 	now    func() time.Time
 	feeTo  asset.Address
+	key    string
 	status func(context.Context, lifi.StatusQuery) (lifi.Status, bool)
 	mux    *http.ServeMux
 
@@ -86,7 +88,7 @@ const keptQuotes = 1000
 // New returns a router that behaves well.
 func New(o Options) *Router {
 	r := &Router{
-		table: o.Table, now: o.Now, feeTo: o.FeeTo, status: o.Status,
+		table: o.Table, now: o.Now, feeTo: o.FeeTo, key: o.Key, status: o.Status,
 		quotes: map[string]question{}, transfers: map[string][]lifi.Status{}, asked: map[string]int{},
 	}
 	if r.table == nil {
@@ -106,6 +108,7 @@ func New(o Options) *Router {
 	r.mux.HandleFunc("GET /v1/chains", r.chains)
 	r.mux.HandleFunc("GET /v1/tokens", r.tokens)
 	r.mux.HandleFunc("GET /v1/tools", r.tools)
+	r.mux.HandleFunc("GET /v1/keys/test", r.testKey)
 	r.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, lifi.CodeNotFound, "Not Found", nil)
 	})
