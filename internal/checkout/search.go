@@ -25,7 +25,7 @@ type Search struct {
 	Reference string   // of the request's contract call: 0x and 16 lower-case hex digits
 	Order     string   // the merchant's own reference
 	Invoiced  asset.ID // asset of the request
-	Asset     asset.ID // asset that arrived
+	Asset     asset.ID // what the payer gave: the source's of money from a bridge, where it is known
 	From, To  time.Time
 	Limit     int // at least 1
 	Offset    int // 0 to SearchDepth

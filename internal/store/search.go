@@ -202,9 +202,6 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 	if q.Invoiced != "" {
 		and(`t.invoiced = ` + x.put(string(q.Invoiced)))
 	}
-	if q.Asset != "" {
-		and(`t.asset = ` + x.put(string(q.Asset)))
-	}
 	if !q.From.IsZero() {
 		and(`t.at >= ` + x.put(micros(q.From)))
 	}
@@ -216,14 +213,32 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 		conditions := slices.Concat(conditions, more)
 		return `SELECT t.key, t.at FROM transfers t WHERE ` + strings.Join(conditions, ` AND `) + inOrder + bound
 	}
-	if q.Wallet.IsZero() {
+	// Either of two things: each by its own index, and nothing twice.
+	sides := [][]string{nil}
+	either := func(a, b []string) {
+		var split [][]string
+		for _, side := range sides {
+			split = append(split, slices.Concat(side, a), slices.Concat(side, b))
+		}
+		sides = split
+	}
+	if !q.Wallet.IsZero() {
+		payer, payee := x.put(q.Wallet.String()), x.put(q.Wallet.Lower())
+		either([]string{`t.payer = ` + payer}, []string{`t.payee = ` + payee, `t.payer <> ` + payer})
+	}
+	if q.Asset != "" {
+		given := x.put(string(q.Asset))
+		either([]string{`t.asset = ` + given, `t.source_asset = ''`}, []string{`t.source_asset = ` + given, `t.route <> ''`})
+	}
+	if len(sides) == 1 {
 		x.text = newest()
 		return x
 	}
-	// Payer or payee: each by its own index, and nothing twice.
-	payer, payee := x.put(q.Wallet.String()), x.put(q.Wallet.Lower())
-	x.text = `SELECT t.key, t.at FROM (SELECT * FROM (` + newest(`t.payer = `+payer) + `) a UNION ALL SELECT * FROM (` +
-		newest(`t.payee = `+payee, `t.payer <> `+payer) + `) b) t` + inOrder + bound
+	var parts []string
+	for i, side := range sides {
+		parts = append(parts, `SELECT * FROM (`+newest(side...)+`) s`+strconv.Itoa(i))
+	}
+	x.text = `SELECT t.key, t.at FROM (` + strings.Join(parts, ` UNION ALL `) + `) t` + inOrder + bound
 	return x
 }
 

@@ -93,7 +93,8 @@ func over(t *testing.T, w *webtest.World, token, request, sent, arrived string, 
 	w.Await("both transfers", func() bool {
 		return len(items(w.API(http.MethodGet, "/v2/payments?type=direct", "").Want(http.StatusOK).JSON()["payments"])) == 1
 	})
-	for _, query := range []string{"type=crosschain", "txHash=" + sent, "txHash=" + arrived, "requestId=" + request, "walletAddress=" + w.Chain.Wallet.Address(), "txHash=" + sent + "&type=crosschain"} {
+	for _, query := range []string{"type=crosschain", "txHash=" + sent, "txHash=" + arrived, "requestId=" + request, "walletAddress=" + w.Chain.Wallet.Address(), "txHash=" + sent + "&type=crosschain",
+		"paymentCurrency=USDT-arbitrum-one", "paymentCurrency=USDT-arbitrum-one&invoiceCurrency=USDC-base&walletAddress=" + payee} {
 		found := items(w.API(http.MethodGet, "/v2/payments?"+query, "").Want(http.StatusOK).JSON()["payments"])
 		if len(found) != 1 {
 			t.Errorf("%s: %d found", query, len(found))
@@ -117,8 +118,10 @@ func over(t *testing.T, w *webtest.World, token, request, sent, arrived string, 
 			t.Errorf("%s: the way took %v, want %s", query, object(fees[1])["amount"], want)
 		}
 	}
-	if found := items(w.API(http.MethodGet, "/v2/payments?type=direct&txHash="+sent, "").Want(http.StatusOK).JSON()["payments"]); len(found) != 0 {
-		t.Errorf("as a direct one: %v", found)
+	for _, query := range []string{"type=direct&txHash=" + sent, "paymentCurrency=USDC-base&txHash=" + sent, "paymentCurrency=USDT-base"} {
+		if found := items(w.API(http.MethodGet, "/v2/payments?"+query, "").Want(http.StatusOK).JSON()["payments"]); len(found) != 0 {
+			t.Errorf("%s: %v", query, found)
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ func (s *shelf) find(q checkout.Search) (found []checkout.Arrival, total int) {
 			(q.Tx == "" || x.Evidence.Tx == q.Tx || x.Evidence.Source.Tx == q.Tx) &&
 			(q.Came == checkout.AnyWay || (q.Came == checkout.OverBridge) == (x.Evidence.Source.Route != "")) && (q.RequestID == "" || a.RequestID == q.RequestID) &&
 			(q.Reference == "" || a.Reference == q.Reference) && (q.Order == "" || a.Order == q.Order) &&
-			(q.Invoiced == "" || a.Invoiced == q.Invoiced) && (q.Asset == "" || x.Asset == q.Asset) &&
+			(q.Invoiced == "" || a.Invoiced == q.Invoiced) && (q.Asset == "" || given(x) == q.Asset) &&
 			(q.Wallet.IsZero() || x.Evidence.Payer == q.Wallet.String() || a.Payee == q.Wallet) &&
 			(q.From.IsZero() || !x.At.Before(q.From)) && (q.To.IsZero() || !x.At.After(q.To))
 		if !fits {
@@ -89,6 +89,9 @@ func (s *shelf) find(q checkout.Search) (found []checkout.Arrival, total int) {
 	}
 	return found, total
 }
+
+// given is the asset that a payer gave for a transfer.
+func given(x payment.Transfer) asset.ID { return cmp.Or(x.Evidence.Source.Asset, x.Asset) }
 
 // draw makes a search of which each member is set now and then.
 func (s *shelf) draw(r *rand.Rand) checkout.Search {
@@ -116,7 +119,7 @@ func (s *shelf) draw(r *rand.Rand) checkout.Search {
 	maybe(func() { q.Reference = some.Reference })
 	maybe(func() { q.Order = "order 1" })
 	maybe(func() { q.Invoiced = some.Invoiced })
-	maybe(func() { q.Asset = some.Transfer.Asset })
+	maybe(func() { q.Asset = given(some.Transfer) })
 	maybe(func() { q.Wallet = some.Payee })
 	maybe(func() { q.Wallet = address(600 + r.IntN(3)) })
 	maybe(func() { q.From = start.Add(time.Duration(r.IntN(20)) * time.Second) })
