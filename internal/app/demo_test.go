@@ -10,8 +10,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +24,7 @@ import (
 // demo is a running demo, used as its page and its merchant use it.
 type demo struct {
 	t        *testing.T
+	stop     func()
 	BaseURL  string
 	Merchant struct{ APIKey string }
 	Payer    struct{ Address string }
@@ -28,23 +32,23 @@ type demo struct {
 	Sandbox  struct{ RouterURL, BridgeURL, ChainsURL string }
 }
 
-func startDemo(t *testing.T) *demo {
+func startDemo(t *testing.T, dataDir string) *demo {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := app.Demo(ctx, app.DemoConfig{Listen: "127.0.0.1:0", JSON: true, Out: in, Log: slog.New(slog.DiscardHandler)})
+		err := app.Demo(ctx, app.DemoConfig{Listen: "127.0.0.1:0", DataDir: dataDir, JSON: true, Out: in, Log: slog.New(slog.DiscardHandler)})
 		done <- err
 		_ = in.CloseWithError(io.EOF)
 	}()
-	t.Cleanup(func() {
+	d := &demo{t: t, stop: sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Errorf("the demo stopped with: %v", err)
 		}
-	})
-	d := &demo{t: t}
+	})}
+	t.Cleanup(d.stop)
 	if err := json.NewDecoder(out).Decode(d); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +196,7 @@ func (d *demo) heard(request string) (events []string) {
 }
 
 func TestTheDemosPayerPaysFromTheOtherChain(t *testing.T) {
-	d := startDemo(t)
+	d := startDemo(t, "")
 	var requests []string
 	var tokens []string
 	for i, ends := range []struct{ outcome, stage string }{{"refund", "refunded"}, {"fail", "recovered"}, {"deliver", "delivered"}} {
@@ -214,7 +218,7 @@ func TestTheDemosPayerPaysFromTheOtherChain(t *testing.T) {
 }
 
 func TestTheDemosWorldGoesWrongOnCommand(t *testing.T) {
-	d := startDemo(t)
+	d := startDemo(t, "")
 	if d.Samples.Crosschain == "" {
 		t.Error("no sample to pay from the other chain")
 	}
@@ -260,5 +264,24 @@ func TestTheDemosWorldGoesWrongOnCommand(t *testing.T) {
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusForbidden {
 		t.Errorf("another host: status %d", answer.StatusCode)
+	}
+}
+
+// Chains that began otherwise are of no use any more, and nor is what was read
+// from them: the demo starts anew, with the keys that its user has noted.
+func TestADemoOutlivesItsChains(t *testing.T) {
+	dir := t.TempDir()
+	first := startDemo(t, dir)
+	token, _ := first.order()
+	first.stop()
+	if err := os.Remove(filepath.Join(dir, "chains", "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	second := startDemo(t, dir)
+	if second.Merchant.APIKey != first.Merchant.APIKey || second.Payer.Address == first.Payer.Address {
+		t.Errorf("started with %+v after %+v", second.Merchant, first.Merchant)
+	}
+	if status := second.ask(http.MethodGet, second.BaseURL+"/v2/secure-payments/"+token, nil, nil); status != http.StatusNotFound {
+		t.Errorf("a payment of chains that are gone: status %d", status)
 	}
 }
