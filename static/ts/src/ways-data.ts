@@ -146,7 +146,7 @@ export interface News {
 
 const over: readonly Stage[] = ['refunded', 'recovered', 'broken', 'unknown'];
 /** It came to an end without paying. */
-export const ended = (n: News | null): n is News => n !== null && over.includes(n.stage);
+export const ended = (n: News): boolean => over.includes(n.stage);
 
 /** Reads a status' route; null if it is none. */
 export function readNews(value: Readonly<Record<string, unknown>> | null): News | null {

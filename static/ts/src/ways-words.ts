@@ -90,7 +90,7 @@ export function wayFailed(err: ApiError, o: Option): Words {
   const other = ' Nothing was paid. Try again in a moment, or choose another way to pay.';
   const at = `${o.token.symbol} on ${o.chain.name}`;
   if (err.status === 429) return { kind: 'warn', title: 'Too many tries in a short time', text: 'Wait a minute, then try again. Nothing was paid.' };
-  if (err.status === 404) return { kind: 'warn', title: `There is no offer for ${at} now`, text: `Nobody moves that amount at an acceptable price at the moment.${other}` };
+  if (err.status === 404) return { kind: 'warn', title: `There is no offer for ${at} now`, text: `Nobody offers to move that amount at an acceptable price at the moment.${other}` };
   if (err.status >= 400 && err.said) return { kind: 'warn', title: `You cannot pay with ${at} now`, text: err.said + other };
   return { kind: 'error', title: 'The payment service could not be reached', text: 'Nothing was paid. Check your connection and try again.' };
 }

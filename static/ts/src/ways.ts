@@ -74,12 +74,13 @@ export class OtherWays implements Ways {
   onStatus(s: Status): void {
     const { f, store } = this.host;
     this.news = readNews(s.route);
-    if (!ended(this.news)) return;
+    if (!this.news || !ended(this.news)) return;
     const { hash } = this.news;
     if (hash === '' || f.settled.has(hash.toLowerCase())) return;
     f.settled.add(hash.toLowerCase());
     if (f.sent?.hash.toLowerCase() === hash.toLowerCase()) store.sent = f.sent = null;
     // The money is somewhere else now.
+    store.way = null;
     if (f.busy !== 'signing') this.forget();
   }
 
@@ -133,7 +134,7 @@ export class OtherWays implements Ways {
 
   private told(): WaysModel['told'] {
     if (this.trouble) return { ...this.trouble, link: '', url: '' };
-    return ended(this.news) ? { ...say.endWords(this.news, this.host.f.payment), url: this.news.endUrl || this.news.url } : null;
+    return this.news && ended(this.news) ? { ...say.endWords(this.news, this.host.f.payment), url: this.news.endUrl || this.news.url } : null;
   }
 
   /** The page of money that a bridge carries; null if none does. */
@@ -141,7 +142,7 @@ export class OtherWays implements Ways {
     const n = this.underWay(m);
     if (!n) return null;
     const { f, now } = this.host;
-    const late = n.seconds > 0 && now() - n.sentAt > Math.max(2 * n.seconds, n.seconds + 120) * 1_000;
+    const late = n.seconds > 0 && now() - n.sentAt > Math.max(2 * n.seconds, n.seconds + 60) * 1_000;
     const known = f.sent?.chain ? f.sent.hash : '';
     return { ...m, progress: say.progress(n, late, f.payment), tx: { hash: n.hash || known, url: n.url || m.tx.url } };
   }
@@ -150,11 +151,13 @@ export class OtherWays implements Ways {
   private underWay(m: Model): News | null {
     const { f } = this.host;
     if (m.state !== 'seen' || f.status?.state === 'seen' || f.status?.reorged) return null;
-    if (this.news && !ended(this.news)) return this.news;
     const { sent } = f;
+    const seconds = this.way?.quote?.seconds ?? 0;
+    // Whoever was told a time when he paid is told the same after that.
+    if (this.news && !ended(this.news)) return seconds && sent?.hash === this.news.hash ? { ...this.news, seconds } : this.news;
     if (!sent?.chain) return null;
     const chain = this.host.tools.registry[sent.chain]?.name ?? '';
-    return { stage: sent.mined ? 'bridging' : 'sent', chain, amount: '', hash: sent.hash, url: '', sentAt: sent.at, seconds: this.way?.quote?.seconds ?? 0, endUrl: '' };
+    return { stage: sent.mined ? 'bridging' : 'sent', chain, amount: '', hash: sent.hash, url: '', sentAt: sent.at, seconds, endUrl: '' };
   }
 
   private bridging(m: Model): WaysModel['bridging'] {
@@ -224,10 +227,11 @@ export class OtherWays implements Ways {
   }
 
   private count(): string {
-    const n = this.options().filter((o) => o.enough && o.type !== 'samechain').length;
+    const { id } = this.chosen();
+    const n = this.options().filter((o) => o.enough && o.id !== id).length;
     if (this.state === 'failed') return say.unavailable;
     if (!this.answered()) return say.looking;
-    if (n > 0) return this.way ? say.count(n) : say.count(n);
+    if (n > 0) return say.count(n);
     return this.found.missing.some((m) => m.everywhere) ? say.unavailable : say.none;
   }
 

@@ -119,6 +119,8 @@ export class World {
   /** What the server says of other ways, and what the page makes of it. */
   found: () => unknown = () => new ApiError(503, '', '', '');
   looked = 0;
+  /** The ways that calls were asked for. */
+  readonly paying: string[] = [];
   ways: OtherWays | null = null;
   choice: WaysModel | null = null;
   waysFail = false;
@@ -166,7 +168,8 @@ export class World {
       registry,
       store: new Store(() => storage as unknown as Storage, payment.token),
       api: {
-        pay: async () => {
+        pay: async (_wallet, option) => {
+          this.paying.push(option);
           if (this.payFails) throw this.payFails;
           return this.tamper(this.reply());
         },
