@@ -48,9 +48,15 @@ func (r *Rail) offer(ctx context.Context, p *payment.Payment, d debt, w way, wal
 		return nil, fmt.Errorf("encoding the payment: %w", err)
 	}
 	q := question{payment: p.ID, option: w.option, wallet: wallet, terms: string(d.to.ID) + string(terms)}
-	return r.offers.get(ctx, q, r.now, left, func(ctx context.Context) (*offer, error) {
+	found, err := r.offers.get(ctx, q, r.now, left, func(ctx context.Context) (*offer, error) {
 		return r.ask(ctx, w, in)
 	})
+	// A bridge takes up to twice what it says: what arrives after the payment has
+	// closed pays nothing any more.
+	if err == nil && w.crosses && r.now().Add(2*found.step.Duration).After(p.Terms.Deadline()) {
+		return nil, fault.New(fault.NotFound, "no_route", "This payment closes before the money could arrive this way.").At("option")
+	}
+	return found, err
 }
 
 // intent is what the payer agrees to. Refunds, and what is left on arrival, go

@@ -282,6 +282,33 @@ func TestNoRoute(t *testing.T) {
 	w.mustPrepare(t, p, "USDC-arbitrum-one")
 }
 
+// What would arrive after the payment has closed is not offered; an exchange on
+// the payment's own chain takes no time.
+func TestTooLate(t *testing.T) {
+	w := newWorld(t)
+	p := w.open(t, "USDC-base", 10_000, 0)
+	across, swap := w.optionID(t, "USDC-arbitrum-one"), w.optionID(t, "USDT-base")
+	o, err := w.rail.Price(t.Context(), p, across, payer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		left    time.Duration
+		offered bool
+	}{{2 * o.Duration, true}, {2*o.Duration - time.Second, false}, {time.Second, false}} {
+		p.Terms.ExpiresAt = w.now().Add(tt.left - p.Terms.Grace)
+		if _, err := w.rail.Price(t.Context(), p, across, payer); (err == nil) != tt.offered || err != nil && !fault.Is(err, fault.NotFound) {
+			t.Errorf("%v before the end: %v", tt.left, err)
+		}
+		if _, err := w.rail.Prepare(t.Context(), p, across, payer); (err == nil) != tt.offered || err != nil && !fault.Is(err, fault.NotFound) {
+			t.Errorf("%v before the end: %v", tt.left, err)
+		}
+		if _, err := w.rail.Price(t.Context(), p, swap, payer); err != nil {
+			t.Errorf("exchange, %v before the end: %v", tt.left, err)
+		}
+	}
+}
+
 // An honest route that is too dear is none; a limit decides, not the service.
 func TestTooDear(t *testing.T) {
 	w := newWorld(t)
