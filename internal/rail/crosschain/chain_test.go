@@ -87,6 +87,14 @@ func reader(nodes map[asset.ChainID]chain.Batcher) official.CodeReader {
 	}
 }
 
+// open is a payment that is open by the real clock, as the chains' time is real.
+func (s *sandbox) open(t testing.TB, id asset.ID, cents, fee int64) *payment.Payment {
+	t.Helper()
+	p := s.world.open(t, id, cents, fee)
+	p.Terms.ExpiresAt = time.Now().Add(24 * time.Hour)
+	return p
+}
+
 func (s *sandbox) prepare(t *testing.T, p *payment.Payment, from asset.ID) (*rail.Calls, error) {
 	t.Helper()
 	in, err := s.rail.Prepare(t.Context(), p, s.optionID(t, from), s.payer)
