@@ -17,13 +17,15 @@ func (p *Payment) UnderWay(now time.Time) (Attempt, bool) {
 	var newest Attempt
 	held := 0
 	for _, a := range p.Attempts {
-		if a.Route == nil || a.Until.IsZero() { // never proven
+		// One that was never proven, or is too little, holds nothing: else a stranger's
+		// cents would use up what the payer's own transfer needs.
+		if a.Route == nil || a.Until.IsZero() || !p.covered(*a.Route) {
 			continue
 		}
 		if held++; held > maxHolds {
 			break
 		}
-		if now.Before(a.Until) && p.moving(a) && p.covered(*a.Route) {
+		if now.Before(a.Until) && p.moving(a) {
 			newest = a
 		}
 	}

@@ -57,6 +57,9 @@ func TestUnderWay(t *testing.T) {
 			with(bridge(1, 0, 100), func(a *Attempt) { a.Stage = Abandoned }), with(bridge(2, 0, 100), func(a *Attempt) { a.Stage = Abandoned }),
 			with(bridge(3, 0, 100), func(a *Attempt) { a.Stage = Abandoned }), bridge(4, 0, 100),
 		}},
+		"after three that are next to nothing": {dues: []int64{100}, now: before, want: "tx:4", attempts: []Attempt{
+			bridge(1, 0, 1), bridge(2, 0, 1), bridge(3, 0, 99), bridge(4, 0, 100),
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Payment{Terms: terms(c.dues...), Transfers: c.transfers, Attempts: c.attempts}
