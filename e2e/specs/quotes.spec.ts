@@ -1,0 +1,135 @@
+// Offers that end, and prices that move, while the payer thinks.
+import type { Page } from '@playwright/test';
+import { balanceOf } from '../fixtures/chain.ts';
+import { arrive } from '../fixtures/crossing.ts';
+import { chainOf } from '../fixtures/demo.ts';
+import { dollars } from '../fixtures/payer.ts';
+import { everyQuoteNew } from '../fixtures/sandbox.ts';
+import { expect, test } from '../fixtures/test.ts';
+import { own, usdcFromArbitrum, usdtFromArbitrum } from '../pages/ways.ts';
+
+interface Quote {
+  sourceUnits: string;
+  /** Seconds since 1970. */
+  quoteExpiresAt: number;
+}
+
+/** Every answer with calls for a route that the page gets. */
+function quotes(page: Page): Quote[] {
+  const all: Quote[] = [];
+  page.on('response', async (r) => {
+    if (!/\/pay\?.*option=crosschain/.test(r.url()) || !r.ok()) return;
+    const { metadata } = (await r.json().catch(() => ({ metadata: {} }))) as { metadata: Quote };
+    all.push(metadata);
+  });
+  return all;
+}
+
+/** Waits until this quote is one that the page does not let anybody sign. */
+async function untilStale({ quoteExpiresAt }: Quote): Promise<void> {
+  await expect.poll(() => Date.now() / 1000, { intervals: [200], timeout: 40_000 }).toBeGreaterThan(quoteExpiresAt - 4.9);
+}
+
+test('an offer that ends while the payer thinks is asked for anew before the wallet shows it', async ({ context, page, demo, sandbox }) => {
+  await sandbox.bridge();
+  await sandbox.router(everyQuoteNew);
+  const seen = quotes(page);
+  const { made, checkout, ways, wallet, address } = await arrive(context, page, demo);
+  await ways.chooseAndSwitch(usdcFromArbitrum);
+  await checkout.expectGo(/^Approve /);
+  await expect.poll(() => seen.length).toBe(1);
+  await checkout.go.click();
+  await checkout.expectGo(/^Pay /);
+  await expect.poll(() => seen.length).toBe(2);
+  const shown = seen.at(-1)!;
+  await untilStale(shown);
+  await sandbox.router({ ...everyQuoteNew, cost: 8 });
+  await checkout.go.click();
+  await checkout.expectPaid();
+  expect(seen.length).toBe(3);
+  expect(Number(seen.at(-1)!.sourceUnits)).toBeLessThan(Number(shown.sourceUnits));
+  expect(wallet.sent.length).toBe(2);
+  const spent = dollars(100) - (await balanceOf(chainOf(demo, 'arbitrum-one'), address, 'USDC'));
+  expect(spent, 'the new offer').toBe(BigInt(seen.at(-1)!.sourceUnits));
+  expect(await balanceOf(chainOf(demo, 'base'), made.payee, 'USDC')).toBe(dollars(10));
+});
+
+test('a price that rises by more than half a percent has to be accepted', async ({ context, page, demo, sandbox }) => {
+  await sandbox.bridge();
+  await sandbox.router(everyQuoteNew);
+  const { checkout, ways, wallet, address } = await arrive(context, page, demo);
+  await ways.looked();
+  await ways.open();
+  const before = /([\d.]+ USDC)/.exec((await ways.way(usdcFromArbitrum).locator('.way-needed').textContent()) ?? '')![1]!;
+  await sandbox.router({ ...everyQuoteNew, cost: 150 });
+  await ways.way(usdcFromArbitrum).click();
+  await checkout.id('switch-chain').click();
+  await checkout.expectNotice('The price has changed', 'warn');
+  await expect(checkout.id('notice-text')).toContainText(`It was ${before} and is now 10.1`);
+  await expect(checkout.retry).toHaveText('Accept new amount');
+  await checkout.expectNothingToSign();
+  expect(wallet.asked('eth_sendTransaction')).toBe(0);
+  await checkout.retry.click();
+  await checkout.press(/^Approve 10\.1\d+ USDC$/);
+  await checkout.press(/^Pay 10\.1\d+ USDC$/);
+  await checkout.expectPaid();
+  const spent = dollars(100) - (await balanceOf(chainOf(demo, 'arbitrum-one'), address, 'USDC'));
+  expect(spent).toBeGreaterThan(dollars(10.1));
+});
+
+test('a price that rises by more than half a percent can be left for another way', async ({ context, page, demo, sandbox }) => {
+  await sandbox.router(everyQuoteNew);
+  const { checkout, ways, wallet } = await arrive(context, page, demo);
+  await ways.looked();
+  await ways.open();
+  await sandbox.router({ ...everyQuoteNew, cost: 150 });
+  await ways.way(usdtFromArbitrum).click();
+  await checkout.id('switch-chain').click();
+  await checkout.expectNotice('The price has changed', 'warn');
+  await ways.choose(own);
+  await checkout.id('switch-chain').click();
+  await expect(checkout.notice).toBeHidden();
+  await checkout.press('Approve 10.00 USDC');
+  await checkout.press('Pay 10.00 USDC');
+  await checkout.expectPaid(wallet);
+});
+
+test('a price that rises by less is just shown', async ({ context, page, demo, sandbox }) => {
+  await sandbox.bridge();
+  await sandbox.router(everyQuoteNew);
+  const seen = quotes(page);
+  const { checkout, ways, address } = await arrive(context, page, demo);
+  await ways.looked();
+  await ways.open();
+  const listed = await ways.way(usdcFromArbitrum).locator('.way-needed').textContent();
+  await sandbox.router({ ...everyQuoteNew, cost: 40 });
+  await ways.way(usdcFromArbitrum).click();
+  await checkout.id('switch-chain').click();
+  await checkout.expectGo(/^Approve 10\.\d+ USDC$/);
+  await expect(checkout.notice).toBeHidden();
+  const dearer = await ways.term('You pay').textContent();
+  expect(dearer).not.toBe(listed);
+  expect(await checkout.go.textContent()).toBe(`Approve ${dearer}`);
+  await checkout.go.click();
+  await checkout.press(/^Pay /);
+  await checkout.expectPaid();
+  const spent = dollars(100) - (await balanceOf(chainOf(demo, 'arbitrum-one'), address, 'USDC'));
+  expect(spent).toBe(BigInt(seen.at(-1)!.sourceUnits));
+});
+
+test('a price that rises while the payer approves asks for as much again', async ({ context, page, demo, sandbox }) => {
+  await sandbox.bridge();
+  await sandbox.router(everyQuoteNew);
+  const { checkout, ways, wallet } = await arrive(context, page, demo);
+  await ways.chooseAndSwitch(usdcFromArbitrum);
+  await checkout.press(/^Approve /);
+  await sandbox.router({ ...everyQuoteNew, cost: 150 });
+  // What was approved is not enough any more, and nobody takes more without being asked.
+  await checkout.expectNotice('The price has changed', 'warn');
+  await checkout.expectNothingToSign();
+  await checkout.retry.click();
+  await checkout.press(/^Approve 10\.1\d+ USDC$/);
+  await checkout.press(/^Pay 10\.1\d+ USDC$/);
+  await checkout.expectPaid();
+  expect(wallet.sent.length).toBe(3);
+});
