@@ -96,7 +96,7 @@ func (d *Dialect) intended(in intentBody) (from source, payer rail.Payer, err er
 	if from.chain, ok = d.Checkout.Book().Network(in.Chain); !ok || in.Chain != from.chain.Selector {
 		return from, payer, fault.Field("chain", "unknown_chain", "chain is required and must be one of the supported chains, like BASE.")
 	}
-	if from.token, ok = d.tokenOn(from.chain, in.Token); !ok {
+	if from.token, ok = tokenOn(d.Checkout.Book(), from.chain, in.Token); !ok {
 		return from, payer, fault.Field("token", "unsupported_token", "token is required and must be a token that is supported on the chain, like USDC.")
 	}
 	if err := d.execution(in, from); err != nil {
@@ -168,7 +168,7 @@ func (d *Dialect) execution(in intentBody, from source) error {
 
 // names reports whether a text is a token's symbol, its currency id or its contract.
 func (d *Dialect) names(text string, from source) bool {
-	t, ok := d.tokenOn(from.chain, text)
+	t, ok := tokenOn(d.Checkout.Book(), from.chain, text)
 	if !ok {
 		t, ok = d.Checkout.Book().Token(asset.ID(text))
 	}

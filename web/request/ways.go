@@ -77,7 +77,7 @@ func (d *Dialect) source(selector, symbol string) (*source, error) {
 	if !ok || selector != chain.Selector {
 		return nil, badSource("chain", "unknown_chain", "chain must be one of the supported chains, like BASE.")
 	}
-	token, ok := d.tokenOn(chain, symbol)
+	token, ok := tokenOn(d.Checkout.Book(), chain, symbol)
 	if !ok {
 		return nil, badSource("token", "unsupported_token", fmt.Sprintf("%s on %s is not supported here.", clip(symbol, 20), chain.Name))
 	}
@@ -86,8 +86,7 @@ func (d *Dialect) source(selector, symbol string) (*source, error) {
 
 // tokenOn finds a chain's token by its symbol or, as for USDT0, by another name
 // that the chain's table has for it.
-func (d *Dialect) tokenOn(chain asset.Chain, symbol string) (asset.Token, bool) {
-	book := d.Checkout.Book()
+func tokenOn(book *asset.Book, chain asset.Chain, symbol string) (asset.Token, bool) {
 	for _, t := range book.Tokens() {
 		if t.Chain == chain.ID && strings.EqualFold(t.Symbol, symbol) {
 			return t, true

@@ -71,6 +71,17 @@ func TestPaymentOptions(t *testing.T) {
 	if _, there := found["ARBITRUM USDT"]["feeAmount"]; there || len(found) != 4 || w.Router.Asked("/v1/quote/contractCalls") != asked {
 		t.Errorf("an empty wallet: %v", found)
 	}
+	// Several requests are paid from their own chain, and what takes several assets is no choice.
+	item := fmt.Sprintf(`{"payee":%q,"paymentCurrency":"USDC-base","amount":"5"}`, payee)
+	one, several := w.Create(`{"requests":[`+item+`,`+item+`]}`), w.Create(`{"requests":[`+item+`,`+strings.Replace(item, "USDC", "USDT", 1)+`]}`)
+	found = options(w.API(http.MethodGet, route+"/"+one+"?wallet="+w.Chain.Wallet.Address(), "").Want(http.StatusOK).JSON())
+	if len(found) != 1 || found["BASE USDC"]["neededAmount"] != "10" {
+		t.Errorf("two requests in one asset: %v", found)
+	}
+	both := w.API(http.MethodGet, route+"/"+several+"?wallet="+w.Chain.Wallet.Address(), "").Want(http.StatusOK).JSON()
+	if o, there := both["paymentOptions"]; !there || len(object(o)) != 0 {
+		t.Errorf("two requests in two assets: %v", both)
+	}
 	if none := w.API(http.MethodGet, route+"/"+token, "").Want(http.StatusOK).JSON(); none["paymentOptions"] != nil || none["unavailableChains"] != nil {
 		t.Errorf("without a wallet: %v", none)
 	}
@@ -275,25 +286,28 @@ func TestHostileRoutes(t *testing.T) {
 		lifitest.AnyRoute: bridged, lifitest.Bridges: bridged, lifitest.Across: bridged, lifitest.AcrossSwap: exchanged, lifitest.AcrossFee: bridged,
 		lifitest.AcrossStart: bridged, lifitest.FeeLegs: bridged, lifitest.DEXLegs: exchanged, lifitest.FeeAndDEX: exchanged, lifitest.Swaps: swapped,
 	}
-	refused := 0
+	const at = route + "/"
+	type routeOf struct{ token, step string }
+	given, refused := map[string]routeOf{}, 0
 	for _, lie := range lifitest.Lies() {
 		query, applies := about[lie.About]
 		if !applies {
 			continue // about a bridge, or decimals, that the sandbox does not have
 		}
-		honest := lifitest.Behaviour{NoFeeLeg: lie.About == lifitest.AcrossStart}
-		w.Router.Behave(honest)
-		at := route + "/" + w.CreatePayment("10")
-		good := w.API(http.MethodGet, at+"/pay?wallet="+wallet+"&"+query, "").Want(http.StatusOK).JSON()
-		step := stepOf(t, good)
-
-		lying := honest
-		lying.Lie = lie.Name
-		w.Router.Behave(lying)
-		fresh := route + "/" + w.CreatePayment("10")
+		how := lifitest.Behaviour{NoFeeLeg: lie.About == lifitest.AcrossStart}
+		kind := fmt.Sprint(query, how.NoFeeLeg)
+		if _, known := given[kind]; !known { // an honest route of each kind is handed out, and stamped anew
+			w.Router.Behave(how)
+			token := w.CreatePayment("10")
+			good := w.API(http.MethodGet, at+token+"/pay?wallet="+wallet+"&"+query, "").Want(http.StatusOK).JSON()
+			given[kind] = routeOf{token, stepOf(t, good)}
+			w.API(http.MethodPost, at+token+refreshPath, given[kind].step).Want(http.StatusOK)
+		}
+		how.Lie = lie.Name
+		w.Router.Behave(how)
 		for what, got := range map[string]webtest.Response{
-			"calldata":  w.API(http.MethodGet, fresh+"/pay?wallet="+wallet+"&"+query, ""),
-			"refreshed": w.API(http.MethodPost, at+refreshPath, step),
+			"calldata":  w.API(http.MethodGet, at+w.CreatePayment("10")+"/pay?wallet="+wallet+"&"+query, ""),
+			"refreshed": w.API(http.MethodPost, at+given[kind].token+refreshPath, given[kind].step),
 		} {
 			body := got.JSON()
 			honestly := body["code"] == "unsafe" && slices.Contains(lie.Refuses, str(body["field"])) || body["code"] == "no_route" || body["code"] == "route_gone"
