@@ -230,9 +230,9 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 // Announce records the payer's word that they sent a transaction; whether they
 // may was asked before. claimedTx is 0x and 64 hex digits. It makes the watcher
 // look at once and lets pages show that something is on its way; it never changes
-// a payment by itself. Announcing the same hash again is a no-op. A transaction on
-// another chain than the payment's is a transfer over a bridge, which is followed
-// from then on.
+// a payment by itself. Announcing the same hash on the same chain again is a no-op.
+// A transaction on another chain than the payment's is a transfer over a bridge,
+// which is followed from then on.
 //
 // Faults: NotFound; Invalid; Limited after too many different hashes.
 func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
@@ -255,6 +255,11 @@ func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.Chain
 		if err != nil {
 			return err
 		}
+		home, listed := s.book.Token(p.Terms.Requests[0].Asset)
+		foreign := listed && home.Chain != chain
+		if foreign { // nobody can take another's hash away by naming it on the wrong chain first
+			a.Key = fmt.Sprintf("tx:%d:%s", chain, hash)
+		}
 		for _, known := range p.Attempts {
 			if known.Key == a.Key {
 				a = known
@@ -264,7 +269,7 @@ func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.Chain
 		if len(p.Attempts) >= maxAnnounced {
 			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
 		}
-		if home, ok := s.book.Token(p.Terms.Requests[0].Asset); ok && home.Chain != chain && s.tracker != nil {
+		if foreign && s.tracker != nil {
 			a.Kind, a.Route = "bridge", &payment.Route{To: home.Chain, Progress: payment.Sent}
 			if err := tx.Follow(ctx, Follow{Payment: id, Key: a.Key, Chain: chain, At: now}); err != nil {
 				return fmt.Errorf("follow a transfer over a bridge: %w", err)

@@ -245,6 +245,25 @@ func TestTheSameChainNeedsNoFollowing(t *testing.T) {
 	}
 }
 
+// Whoever sees a payer's hash first cannot have it looked for on another chain
+// instead.
+func TestAHashOnTheWrongChain(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	_, err := w.Report(t.Context(), p.ID, base, hash(sent), rail.Payer{})
+	must(t, err)
+	args := w.announce(p)
+	if again := w.announce(p); again != args {
+		t.Errorf("announced again as %q, was %q", again, args)
+	}
+	w.span.shows(proven(100))
+	w.span.says(payment.Bridging)
+	w.track(args)
+	if a, held := w.load(p.ID).UnderWay(w.now()); !held || a.Chain != arbitrum {
+		t.Errorf("held: %t, by chain %d", held, a.Chain)
+	}
+}
+
 // Everything that can end a transfer, and what is told of it.
 func TestEndsOfTransfers(t *testing.T) {
 	broken := seeing(payment.Broken)
