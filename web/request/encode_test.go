@@ -342,6 +342,10 @@ func TestUserEvent(t *testing.T) {
 		props["wallet_address_hashed"] != "c0ffee" || props["selected_source_chain"] != "base" {
 		t.Errorf("got %v", body)
 	}
+	p.Attempts = []payment.Attempt{{Kind: "bridge", Chain: 42161, Handle: paidTx}}
+	if body := string(encode(t, p, ev)["secure_payment.user_event"].Body); !strings.Contains(body, `"selected_source_chain":"arbitrum-one"`) {
+		t.Errorf("from another chain: %s", body)
+	}
 	p, _ = told(2, payment.EventUser)
 	ev.Fields = map[string]string{payment.FieldAction: checkout.UserConnected}
 	m := encode(t, p, ev)["secure_payment.user_event"]
