@@ -34,10 +34,10 @@ type route struct {
 var ended = []payment.Progress{payment.Refunded, payment.Recovered, payment.Broken, payment.Unknown}
 
 // routeOf is the transfer over a bridge that a page should tell of, nil for none:
-// the proven one that is under way or, of what this browser announced, what is
-// not proven yet; else the last that ended without paying, if nothing has come
-// since. What is not proven is told to the browser that announced it only:
-// anybody can announce anything.
+// the proven one that holds the payment or, of what this browser announced, what
+// is not proven yet or holds nothing; else the last that ended without paying,
+// if nothing has come since. What is not proven is told to the browser that
+// announced it only: anybody can announce anything.
 func (p *Pages) routeOf(pm *payment.Payment, announced string) *route {
 	if pm.Standing.State != payment.Open {
 		return nil
@@ -50,7 +50,7 @@ func (p *Pages) routeOf(pm *payment.Payment, announced string) *route {
 		if a.Route == nil || (a.Route.ID == "" && !own) {
 			continue
 		}
-		waiting := a.Stage == payment.Announced && (a.Until.IsZero() || p.Now().Before(a.Until))
+		waiting := own && (a.Stage == payment.Announced || a.Stage == payment.Proven)
 		over := a.Stage == payment.Abandoned && slices.Contains(ended, a.Route.Progress)
 		if (waiting || over) && !paidSince(pm, a.At) {
 			return p.route(pm, a, announced)

@@ -33,7 +33,7 @@ export class WaysView implements Drawing {
     shown(byId('route'), w.route.length > 0 && m.state === 'open');
     this.switching(w.switchTo);
     this.tell(w.told);
-    this.bridge(w.bridging, m);
+    this.bridge(w);
     this.checks(m.checks);
   }
 
@@ -80,12 +80,11 @@ export class WaysView implements Drawing {
     link(byId('ways-told-link'), e?.url ?? '', e?.url ? e.link : '');
   }
 
-  private bridge(b: WaysModel['bridging'], m: Model): void {
-    const counts = m.state !== 'seen' || (b === null && m.progress === null);
+  private bridge({ bridging: b, carried }: WaysModel): void {
     shown(byId('bridging'), b !== null);
     shown(byId('bridging-text'), b !== null);
-    shown(byId('confirmations'), b === null && counts);
-    shown(byId('confirmations-text'), b === null && counts);
+    shown(byId('confirmations'), !carried);
+    shown(byId('confirmations-text'), !carried);
     if (!b) return;
     attr(byId('bridging'), 'max', b.max ? String(b.max) : null);
     attr(byId('bridging'), 'value', b.max ? String(Math.round(b.value)) : null);

@@ -28,7 +28,9 @@ export interface WaysModel {
   readonly route: readonly (readonly [string, string])[];
   /** What became of money on a bridge, or why a way cannot be used. */
   readonly told: { readonly title: string; readonly text: string; readonly link: string; readonly url: string } | null;
-  /** Money on a bridge, while it is under way. */
+  /** A bridge has the money: there is nothing to confirm yet. */
+  readonly carried: boolean;
+  /** How long it has had it. */
   readonly bridging: { readonly text: string; readonly value: number; readonly max: number } | null;
   /** The network to switch to and why, while another than the payment's own is chosen. */
   readonly switchTo: string;
@@ -128,7 +130,7 @@ export class OtherWays implements Ways {
       words: this.exchanged ? say.exchangedWords(payment) : say.wayWords(this.chosen(), payment),
       busy: this.locked(), open: this.open, route: this.terms(),
       told: m.state === 'open' ? this.told() : null,
-      bridging: this.bridging(m), switchTo: this.way?.chain.name ?? '',
+      carried: this.underWay(m) !== null, bridging: this.bridging(m), switchTo: this.way?.chain.name ?? '',
     };
   }
 
