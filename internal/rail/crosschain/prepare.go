@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"quittance/internal/asset"
@@ -74,12 +75,18 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	if bad, failed := rail.Failed(calls.Checks); failed {
 		return nil, fault.New(fault.Forbidden, "unsafe", bad.Detail).At(bad.Name).Because(cause)
 	}
-	for _, c := range calls.Checks {
-		if c.Name == official.CheckCode && c.Outcome == rail.Waiting {
-			return nil, fault.New(fault.Unavailable, "code_unread", "The contract's code is still being checked. Please try again in a moment.")
-		}
+	if err := unread(calls.Checks); err != nil {
+		return nil, err
 	}
 	return calls, nil
+}
+
+// unread is the fault of code that nobody has looked at yet, nil if it was.
+func unread(checks []rail.Check) error {
+	if !slices.ContainsFunc(checks, func(c rail.Check) bool { return c.Name == official.CheckCode && c.Outcome == rail.Waiting }) {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "code_unread", "The contract's code is still being checked. Please try again in a moment.")
 }
 
 // isContract tells code from none, and from an account's own delegation

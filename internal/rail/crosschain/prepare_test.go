@@ -308,15 +308,20 @@ func TestCodeDecides(t *testing.T) {
 		w.connect(t)
 	}
 	for _, from := range []asset.ID{"USDC-arbitrum-one", "USDT-base"} {
+		step := w.mustPrepare(t, p, from).Route.Raw
 		with([]byte{0x60, 0x02}, true)
 		_, err := w.prepare(t, p, from)
 		wantFault(t, "other code", err, fault.Forbidden, "unsafe", official.CheckCode)
+		_, err = w.rail.Restamp(t.Context(), p, step)
+		wantFault(t, "other code, stamped anew", err, fault.Forbidden, "unsafe", official.CheckCode)
 		with(nil, true)
 		_, err = w.prepare(t, p, from)
 		wantFault(t, "no code", err, fault.Forbidden, "unsafe", official.CheckCode)
 		with(code, false)
 		_, err = w.prepare(t, p, from)
 		wantFault(t, "unread", err, fault.Unavailable, "code_unread", "")
+		_, err = w.rail.Restamp(t.Context(), p, step)
+		wantFault(t, "unread, stamped anew", err, fault.Unavailable, "code_unread", "")
 		with(code, true)
 		w.mustPrepare(t, p, from)
 	}

@@ -51,12 +51,16 @@ func (r *Rail) offer(ctx context.Context, p *payment.Payment, d debt, w way, wal
 	found, err := r.offers.get(ctx, q, r.now, left, func(ctx context.Context) (*offer, error) {
 		return r.ask(ctx, w, in)
 	})
-	// A bridge takes up to twice what it says: what arrives after the payment has
-	// closed pays nothing any more.
-	if err == nil && w.crosses && r.now().Add(2*found.step.Duration).After(p.Terms.Deadline()) {
+	if err == nil && r.late(p, w, found.step) {
 		return nil, fault.New(fault.NotFound, "no_route", "This payment closes before the money could arrive this way.").At("option")
 	}
 	return found, err
+}
+
+// late reports whether a route may deliver after the payment has closed, when
+// money pays nothing any more. A bridge takes up to twice what it says.
+func (r *Rail) late(p *payment.Payment, w way, step lifi.Step) bool {
+	return w.crosses && r.now().Add(2*step.Duration).After(p.Terms.Deadline())
 }
 
 // intent is what the payer agrees to. Refunds, and what is left on arrival, go

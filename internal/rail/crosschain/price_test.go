@@ -288,6 +288,7 @@ func TestTooLate(t *testing.T) {
 	w := newWorld(t)
 	p := w.open(t, "USDC-base", 10_000, 0)
 	across, swap := w.optionID(t, "USDC-arbitrum-one"), w.optionID(t, "USDT-base")
+	step := w.mustPrepare(t, p, "USDC-arbitrum-one").Route.Raw
 	o, err := w.rail.Price(t.Context(), p, across, payer)
 	if err != nil {
 		t.Fatal(err)
@@ -305,6 +306,9 @@ func TestTooLate(t *testing.T) {
 		}
 		if _, err := w.rail.Price(t.Context(), p, swap, payer); err != nil {
 			t.Errorf("exchange, %v before the end: %v", tt.left, err)
+		}
+		if _, err := w.rail.Restamp(t.Context(), p, step); (err == nil) != tt.offered || err != nil && fault.From(err).Code != "route_gone" {
+			t.Errorf("stamped anew %v before the end: %v", tt.left, err)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package crosschain
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/big"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/lifi"
 	"quittance/internal/money"
+	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
@@ -46,11 +49,11 @@ type sentBack struct {
 // Restamp has a route that was handed out stamped anew, and proves that what
 // comes back pays what is still missing of this payment, from the account, in
 // the asset and for at most half a percent more than the step said. raw is the
-// step as JSON, with whatever its sender made of it.
+// step as JSON, with whatever its sender made of it. No chain is asked.
 //
 // Faults: as Rail.Prepare; Invalid "route_gone" at "step" if the step makes no
 // sense for this payment, if the service has no such route any more, or only a
-// dearer one; Forbidden "unsafe" if what came back does something else.
+// dearer one or one that comes too late; Forbidden "unsafe" if what came back does something else.
 func (r *Rail) Restamp(ctx context.Context, p *payment.Payment, raw []byte) (Restamped, error) {
 	in, w, err := r.agreed(p, raw)
 	if err != nil {
@@ -73,12 +76,15 @@ func (r *Rail) Restamp(ctx context.Context, p *payment.Payment, raw []byte) (Res
 		in.MaxFrom = deposit
 	}
 	// The approval was given for the earlier amount; the page compares.
-	checks := r.table.Verify(in, step.Transaction, nil, r.now())
-	if err := unsafe(checks); err != nil {
+	checks := append(r.table.Verify(in, step.Transaction, nil, r.now()), r.codes.Check(in.To.Chain, official.ERC20FeeProxy))
+	if err := cmp.Or(unsafe(checks), unread(checks)); err != nil {
 		return Restamped{}, err
 	}
-	if dear {
+	switch {
+	case dear:
 		return Restamped{}, routeGone(fmt.Errorf("the route takes %v of %s now", deposit, w.from.ID))
+	case r.late(p, w, step):
+		return Restamped{}, routeGone(errors.New("the payment closes before the money could arrive"))
 	}
 	valid := call.Validity(step.FetchedAt)
 	out := Restamped{Step: step, Give: rail.Cost{Asset: w.from.ID, Amount: deposit}, ExpiresAt: valid.Fresh, Checks: checks}
