@@ -303,8 +303,9 @@ func isHash(s string) bool {
 const recordWithin = 5 * time.Second
 
 // Refused records that a safety check refused and has the merchant told, once
-// for each check and source ("server" or "page"). It does not stop when ctx is
-// cancelled: who looks at a dangerous page and leaves must not hush it up.
+// for each check and source ("server", "page", or "step" for a route that somebody
+// sent back). It does not stop when ctx is cancelled: who looks at a dangerous page
+// and leaves must not hush it up.
 //
 // Faults: NotFound.
 func (s *Service) Refused(ctx context.Context, id payment.ID, check, source, why string) error {

@@ -127,7 +127,8 @@ func (d *Dialect) restamp(c echo.Context) error {
 }
 
 // stamp has a step stamped anew for a wallet that may pay. A refused safety check
-// is told to the merchant, like one of calldata.
+// is told to the merchant as the step's, which anybody can make: an alarm of the
+// server's own is given once, and nobody may use it up.
 func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, wallet asset.Address, step []byte) (Stamped, error) {
 	if err := d.Checkout.Payable(p); err != nil {
 		return Stamped{}, err
@@ -145,7 +146,7 @@ func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, wallet asset.Ad
 	stamped, err := d.Restamp(ctx, p, step)
 	if f := fault.From(err); f != nil {
 		if f.Code == checkout.CodeUnsafe {
-			if rerr := d.Checkout.Refused(ctx, p.ID, f.Field, "server", f.Public); rerr != nil {
+			if rerr := d.Checkout.Refused(ctx, p.ID, f.Field, "step", f.Public); rerr != nil {
 				return Stamped{}, fmt.Errorf("record a refused check: %w", rerr)
 			}
 		}

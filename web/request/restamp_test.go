@@ -9,6 +9,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/lifi"
+	"quittance/internal/payment"
 	"quittance/web/webtest"
 )
 
@@ -57,6 +58,15 @@ func TestRefreshStep(t *testing.T) {
 	refused := w.API(http.MethodPost, other+refreshPath, stepOf(t, given)).Want(http.StatusForbidden).JSON()
 	if refused["code"] != "unsafe" || refused["field"] != lifi.CheckPayment {
 		t.Errorf("for another payment: %v", refused)
+	}
+	// The step is its sender's: what it leads to must not pass for a lie that was
+	// told to this server, nor hush up the first of those.
+	events, err := w.App.Store.Events(t.Context(), payment.ID(strings.TrimPrefix(other, route+"/")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := events[len(events)-1]; last.Kind != payment.EventUnsafe || !strings.HasPrefix(last.Detail, "step: "+lifi.CheckPayment) {
+		t.Errorf("told the merchant %s %q", last.Kind, last.Detail)
 	}
 	w.Do(http.MethodPost, at+refreshPath, stepOf(t, given)).Want(http.StatusUnauthorized)
 	w.Do(http.MethodPost, at+refreshPath, stepOf(t, given), "X-Api-Key: "+w.AddMerchant("Another")).Want(http.StatusNotFound)
