@@ -106,8 +106,26 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if err := ctx.Err(); err != nil {
 		return p, Options{}, err // of a caller who left: what was not asked then is not silent
 	}
+	if out.Ways, err = s.still(ctx, p, payer, out.Ways); err != nil {
+		return p, Options{}, err
+	}
 	out.Missing = s.Missing(ctx, p)
 	return p, out, nil
+}
+
+// still leaves out ways without a price whose rail has given them up meanwhile:
+// nobody could pay over them, and Missing says why.
+func (s *Service) still(ctx context.Context, p *payment.Payment, payer rail.Payer, ways []Way) ([]Way, error) {
+	if !slices.ContainsFunc(ways, func(w Way) bool { return w.Estimated }) {
+		return ways, nil
+	}
+	offered, err := s.Offers(ctx, p, payer)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(ways, func(w Way) bool {
+		return w.Estimated && !slices.ContainsFunc(offered, func(o rail.Option) bool { return o.ID == w.ID })
+	}), nil
 }
 
 // Missing says which ways a payer could expect are not offered, and why. It asks

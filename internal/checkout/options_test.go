@@ -305,6 +305,30 @@ func TestOptionsKeepEstimatesWithoutAPrice(t *testing.T) {
 	})
 }
 
+// What a rail gives up while it is asked for a price is not there either: an
+// estimate would invite payers to what nobody can do.
+func TestOptionsWithoutWaysThatWereGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, checkout.Patience{})
+		s.offer("direct", "USDC-base", 100, 0)
+		for _, k := range []asset.ID{"USDC-arbitrum-one", "USDC-mainnet"} {
+			s.offer("bridges", k, 105, 100)
+			s.holds[k] = 1000
+		}
+		quick := s.price
+		s.price = func(ctx context.Context, id string) (rail.Option, error) {
+			if id == "bridges:USDC-mainnet" {
+				return quick(ctx, id)
+			}
+			time.Sleep(time.Second) // after the other has its price
+			s.offered = s.of("direct")
+			return rail.Option{}, fault.New(fault.Unavailable, "routing_unavailable", "")
+		}
+		got, _ := s.options(t)
+		wantIDs(t, got.Ways, "bridges:USDC-mainnet", "direct:USDC-base")
+	})
+}
+
 // A way that a rail refuses is not there.
 func TestOptionsWithoutRefusedWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
