@@ -22,6 +22,7 @@ type route struct {
 	ExplorerURL string           `json:"explorerUrl"`
 	Tool        string           `json:"tool"`
 	SentAt      string           `json:"sentAt"`
+	Left        bool             `json:"left"`    // its chain showed that the money left the payer
 	Seconds     int              `json:"seconds"` // that it should take in all
 	// EndTx brought the money, or gave it back.
 	EndTx  string `json:"endTx"`
@@ -73,7 +74,7 @@ func (p *Pages) route(pm *payment.Payment, a payment.Attempt, announced string) 
 		}
 	}
 	if sent := a.Route.SentAt; !sent.IsZero() {
-		r.SentAt = sent.UTC().Format(time.RFC3339)
+		r.SentAt, r.Left = sent.UTC().Format(time.RFC3339), true
 	} else {
 		r.SentAt = a.At.UTC().Format(time.RFC3339)
 	}

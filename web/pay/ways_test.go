@@ -251,6 +251,23 @@ func TestMoneyThatDidNotPay(t *testing.T) {
 	w.Await("money since then", func() bool { return route(own) == nil })
 }
 
+// A bridge's word for failed does not say that the money is still in the wallet,
+// where the chain has shown that it left.
+func TestBridgeThatFails(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{Routing: true})
+	token := w.CreatePayment("10")
+	sent := bridged(t, w, token)
+	w.Second.Mine(1)
+	announce(w, token, sent, 900042161).Want(http.StatusOK)
+	route := func() map[string]any {
+		return object(w.Get("/checkout/" + token + "/status").Want(http.StatusOK).JSON()["route"])
+	}
+	w.Await("the proof", func() bool { return route()["progress"] == "bridging" })
+	w.Router.Transfer(sent, lifi.Status{State: lifi.StateFailed})
+	w.Await("the end", func() bool { return route()["progress"] == "broken" })
+	holds(t, "the end", route(), map[string]any{"left": true, "txHash": sent})
+}
+
 func TestPageMayReportEveryCheckOfARoute(t *testing.T) {
 	w := webtest.New(t)
 	token := w.CreatePayment("10")

@@ -142,6 +142,8 @@ export interface News {
   readonly seconds: number;
   /** What brought it, or gave it back. */
   readonly endUrl: string;
+  /** Its chain has shown that the money left the wallet. */
+  readonly left: boolean;
 }
 
 const over: readonly Stage[] = ['refunded', 'recovered', 'broken', 'unknown'];
@@ -164,5 +166,6 @@ export function readNews(value: Readonly<Record<string, unknown>> | null): News 
     sentAt: Number.isNaN(sentAt) ? 0 : sentAt,
     seconds: Number.isSafeInteger(seconds) && (seconds as number) > 0 ? (seconds as number) : 0,
     endUrl: webUrl(value['endUrl']),
+    left: value['left'] === true,
   };
 }

@@ -119,6 +119,9 @@ export function endWords(n: News, p: Payment): { title: string; text: string; li
     case 'recovered':
       return { title: 'Your money arrived, but the payment did not go through', text: `It is in your own wallet on ${p.chain.name}, as ${p.assets[0].symbol}. The recipient has not been paid. You can pay from there now.`, link: 'See where it arrived' };
     case 'broken':
+      if (n.left) {
+        return { title: 'The bridge says that it failed', text: `${it} left your wallet on ${n.chain}, and the bridge should give it back to you there. Look into your wallet before you pay again: should the money arrive after all, you have paid twice.`, link: 'See the transaction' };
+      }
       return { title: 'The transaction did not go through', text: `${n.chain} refused it. ${it} never left your wallet; only a network fee is spent. ${again}`, link: 'See the transaction' };
     default:
       return { title: 'Your transaction was not found', text: `${n.chain} does not have the transaction that was sent from here, or it does not pay this. Look into your wallet first. If nothing was sent there, you can pay again.`, link: 'See the transaction' };

@@ -159,7 +159,7 @@ export class OtherWays implements Ways {
     if (this.news && !ended(this.news)) return seconds && sent?.hash === this.news.hash ? { ...this.news, seconds } : this.news;
     if (!sent?.chain) return null;
     const chain = this.host.tools.registry[sent.chain]?.name ?? '';
-    return { stage: sent.mined ? 'bridging' : 'sent', chain, amount: '', hash: sent.hash, url: '', sentAt: sent.at, seconds, endUrl: '' };
+    return { stage: sent.mined ? 'bridging' : 'sent', chain, amount: '', hash: sent.hash, url: '', sentAt: sent.at, seconds, endUrl: '', left: sent.mined };
   }
 
   private bridging(m: Model): WaysModel['bridging'] {

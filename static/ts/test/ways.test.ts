@@ -399,6 +399,16 @@ for (const [progress, title] of [
   });
 }
 
+test('a bridge that failed is not told as a transaction that its chain refused', async () => {
+  for (const left of [false, true]) {
+    const w = await new Elsewhere().choosing();
+    w.news('broken', { left }, true);
+    const text = w.choice?.told?.text ?? '';
+    assert.equal(text.includes('never left your wallet'), !left, text);
+    assert.equal(text.includes('Look into your wallet'), left, text);
+  }
+});
+
 test('money on a bridge outlives a reload and reaches other tabs', async () => {
   const w = new Elsewhere();
   w.steps = ['pay'];
@@ -476,6 +486,6 @@ test('only ways that this script knows are ways', () => {
 
 test('news that are none', () => {
   for (const nothing of [null, {}, { progress: 'constructor' }, { progress: 7 }]) assert.equal(readNews(nothing), null);
-  const odd = readNews({ progress: 'bridging', chain: 'Arb\u202eitrum', txHash: '0x1', explorerUrl: 'javascript:alert(1)', sentAt: 'soon', seconds: -5, endUrl: 7, amount: 7 });
-  assert.deepEqual(odd, { stage: 'bridging', chain: 'Arbitrum', amount: '', hash: '', url: '', sentAt: 0, seconds: 0, endUrl: '' });
+  const odd = readNews({ progress: 'bridging', chain: 'Arb\u202eitrum', txHash: '0x1', explorerUrl: 'javascript:alert(1)', sentAt: 'soon', seconds: -5, endUrl: 7, amount: 7, left: 1 });
+  assert.deepEqual(odd, { stage: 'bridging', chain: 'Arbitrum', amount: '', hash: '', url: '', sentAt: 0, seconds: 0, endUrl: '', left: false });
 });
