@@ -46,7 +46,7 @@ export class Ways {
 
   async open(): Promise<void> {
     if (!(await this.id('ways-more').evaluate((el) => (el as HTMLDetailsElement).open))) await this.id('ways-summary').click();
-    await expect(this.id('ways-enough')).toBeVisible();
+    await expect(this.id('ways-more')).toHaveAttribute('open', '');
   }
 
   /** All that are enough, and all that are not, in their order. */
