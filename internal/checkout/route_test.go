@@ -1,12 +1,14 @@
 package checkout_test
 
 import (
+	"errors"
 	"math/big"
 	"testing"
 	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
+	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
@@ -209,6 +211,49 @@ func TestHowLongAPaymentIsHeld(t *testing.T) {
 			w.track(args)
 		}
 	})
+}
+
+// Junk costs nothing: it must not crowd out the transfer that pays, without which
+// the payer could pay twice and would never hear of its end.
+func TestJunkLeavesRoomForRoutes(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	report := func(on asset.ChainID, n int) (payment.Attempt, error) {
+		return w.Report(t.Context(), p.ID, on, hash(n), rail.Payer{})
+	}
+	for i := range 20 {
+		_, err := report([]asset.ChainID{base, arbitrum}[i%2], 100+i)
+		must(t, err)
+	}
+	limited := func(what string, on asset.ChainID, n int) {
+		t.Helper()
+		if _, err := report(on, n); !fault.Is(err, fault.Limited) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	limited("one that nobody knows", arbitrum, 300)
+	w.span.set(func(s *span) { s.fail = errors.New("down") })
+	limited("one that nobody can look for", arbitrum, 300)
+	w.span.set(func(s *span) { s.fail = nil })
+	w.span.shows(seeing(payment.Unknown))
+	limited("somebody else's", arbitrum, 300)
+
+	w.span.shows(proven(100))
+	w.span.says(payment.Bridging)
+	limited("one on the payment's own chain", base, 300)
+	w.track(w.announce(p))
+	if _, held := w.load(p.ID).UnderWay(w.now()); !held {
+		t.Error("the payer's transfer holds nothing")
+	}
+	for i := range 19 {
+		_, err := report(arbitrum, 400+i)
+		must(t, err)
+	}
+	asked := w.span.asked.proofs
+	limited("one too many of those that pay", arbitrum, 500)
+	if w.span.asked.proofs != asked {
+		t.Error("the chain was asked for what is not kept anyway")
+	}
 }
 
 // Merchant and clock do what they like meanwhile; the money counts as late money.

@@ -209,11 +209,17 @@ func Payable(p *payment.Payment) error {
 	panic("checkout: unknown state " + p.Standing.State)
 }
 
-// maxAnnounced bounds what a payer can make us keep for one payment.
-const maxAnnounced = 20
+// What a payer can make us keep for one payment.
+const (
+	maxAnnounced = 20
+	// maxVouched is for transfers over a bridge that their chain shows to be for the
+	// payment. They cost their sender something, and junk must not crowd them out.
+	maxVouched = 2 * maxAnnounced
+)
 
 // Report takes the payer's word that they sent a transaction, as Announce does,
-// if the wallet is let in. For a restricted payment it must be named.
+// if the wallet is let in. For a restricted payment it must be named. Where
+// Announce takes no more, it asks the chain and takes what would pay this.
 //
 // Faults: those of Admission.Refusal and Announce.
 func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
@@ -224,7 +230,11 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
 		return payment.Attempt{}, err
 	}
-	return s.Announce(ctx, id, chain, claimedTx, payer)
+	a, err := s.announce(ctx, id, chain, claimedTx, payer, maxAnnounced)
+	if fault.Is(err, fault.Limited) && s.vouched(ctx, p, chain, claimedTx) {
+		return s.announce(ctx, id, chain, claimedTx, payer, maxVouched)
+	}
+	return a, err
 }
 
 // Announce records the payer's word that they sent a transaction; whether they
@@ -236,6 +246,11 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 //
 // Faults: NotFound; Invalid; Limited after too many different hashes.
 func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
+	return s.announce(ctx, id, chain, claimedTx, payer, maxAnnounced)
+}
+
+// announce is Announce for a payment that has fewer attempts than limit.
+func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer, limit int) (payment.Attempt, error) {
 	hash := strings.ToLower(claimedTx)
 	if !isHash(hash) {
 		return payment.Attempt{}, fault.Field("txHash", "invalid_tx_hash", "txHash must be 0x and 64 hexadecimal digits.")
@@ -266,7 +281,7 @@ func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.Chain
 				return nil
 			}
 		}
-		if len(p.Attempts) >= maxAnnounced {
+		if len(p.Attempts) >= limit {
 			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
 		}
 		if foreign && s.tracker != nil {

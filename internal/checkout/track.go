@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"quittance/internal/asset"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
@@ -98,6 +99,21 @@ func (s *Service) Track(ctx context.Context, args string) (again time.Time, err 
 		return time.Time{}, nil
 	}
 	return s.now().UTC().Add(pause(p, *a, now, troubled)), nil
+}
+
+// vouched reports whether another chain shows a transaction that would pay this:
+// mined, failed or still to be mined.
+func (s *Service) vouched(ctx context.Context, p *payment.Payment, chain asset.ChainID, claimedTx string) bool {
+	home, ok := s.book.Token(p.Terms.Requests[0].Asset)
+	if !ok || home.Chain == chain || s.tracker == nil || len(p.Attempts) >= maxVouched {
+		return false
+	}
+	hash := strings.ToLower(claimedTx)
+	proof, err := s.prove(ctx, p, payment.Attempt{Chain: chain, Handle: hash, At: s.now().UTC(), Route: &payment.Route{To: home.Chain}})
+	if err != nil {
+		s.log.WarnContext(ctx, "a transfer over a bridge could not be looked at", "payment", p.ID, "chain", chain, "tx", hash, "err", err)
+	}
+	return err == nil && proof.Route.ID != ""
 }
 
 func (s *Service) prove(ctx context.Context, p *payment.Payment, a payment.Attempt) (rail.Proof, error) {
