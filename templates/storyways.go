@@ -226,7 +226,7 @@ func (b *book) waysStories() {
 	})
 	draw("route-slow", "It takes longer than usual", func(s scene) {
 		s.bridging("Your payment is on its way from Arbitrum One", "This is taking longer than usual. Your money is safe: it either arrives, or the bridge gives it back to you. This page updates by itself, and you can also close it. Do not pay again.",
-			"11 minutes so far, about 2 minutes in all", 120, 120)
+			"11 minutes so far", 120, 120)
 	})
 	draw("route-refunding", "The bridge gives the money back", func(s scene) {
 		s.bridging("The bridge is giving your money back", "It could not deliver to Base (sandbox). This page says when your money is back in your wallet on Arbitrum One; you can also close it. Do not pay again before that.", "", 0, 0)
@@ -239,7 +239,7 @@ func (b *book) waysStories() {
 		})
 	}
 	ended("route-refunded", "The bridge gave it back", "The bridge gave your money back",
-		"Your 10.03 USDC did not reach Base (sandbox) and is back in your wallet on Arbitrum One. Nothing was paid; only network fees are spent. You can pay again, in any way you like.", "See the refund")
+		"Your 10.03 USDC did not reach Base (sandbox). The bridge has given it back to your wallet on Arbitrum One, less the fees that were taken on the way. Nothing was paid. You can pay again, in any way you like.", "See the refund")
 	ended("route-recovered", "It arrived at the payer instead", "Your money arrived, but the payment did not go through",
 		"It is in your own wallet on Base (sandbox), as USDC. The recipient has not been paid. You can pay from there now.", "See where it arrived")
 	ended("route-broken", "Its transaction failed", "The transaction did not go through",

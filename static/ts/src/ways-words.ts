@@ -107,7 +107,7 @@ export function progress(n: News, late: boolean, p: Payment): { title: string; t
   return { title, text: `Bridging${n.seconds ? `, ${about(n.seconds)}` : ''}.${stays}` };
 }
 
-export const elapsed = (ms: number, seconds: number): string => `${passed(ms)} so far${seconds ? `, ${about(seconds)} in all` : ''}`;
+export const elapsed = (ms: number, seconds: number): string => `${passed(ms)} so far${ms < seconds * 1_000 ? `, ${about(seconds)} in all` : ''}`;
 
 /** What is shown when money came to an end without paying, and what its link says. */
 export function endWords(n: News, p: Payment): { title: string; text: string; link: string } {
@@ -115,7 +115,7 @@ export function endWords(n: News, p: Payment): { title: string; text: string; li
   const again = 'You can pay again, in any way you like.';
   switch (n.stage) {
     case 'refunded':
-      return { title: 'The bridge gave your money back', text: `${it} did not reach ${p.chain.name} and is back in your wallet on ${n.chain}. Nothing was paid; only network fees are spent. ${again}`, link: 'See the refund' };
+      return { title: 'The bridge gave your money back', text: `${it} did not reach ${p.chain.name}. The bridge has given it back to your wallet on ${n.chain}, less the fees that were taken on the way. Nothing was paid. ${again}`, link: 'See the refund' };
     case 'recovered':
       return { title: 'Your money arrived, but the payment did not go through', text: `It is in your own wallet on ${p.chain.name}, as ${p.assets[0].symbol}. The recipient has not been paid. You can pay from there now.`, link: 'See where it arrived' };
     case 'broken':
