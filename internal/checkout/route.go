@@ -89,12 +89,16 @@ func onlyBridging(events []payment.Event) []payment.Event {
 	return slices.DeleteFunc(events, func(e payment.Event) bool { return e.Kind != payment.EventBridging })
 }
 
+// clockSkew is how far the clocks of two chains may be apart.
+const clockSkew = 2 * time.Minute
+
 // brought reports whether a transfer is what a route brought. Anybody can have
-// LI.FI's executor name any route, so the money must be the route's as well.
+// LI.FI's executor name any route, so the money must be the route's as well; and
+// anybody can send a copy of a route, so it must not have come before that left.
 func brought(a payment.Attempt, x payment.Transfer) bool {
 	r := a.Route
 	return r != nil && !a.Until.IsZero() && x.Evidence.Source.Route == r.ID && x.Evidence.Chain == r.To &&
-		x.Request == r.Request && x.Amount.Cmp(r.Pays) == 0
+		x.Request == r.Request && x.Amount.Cmp(r.Pays) == 0 && !x.At.Before(r.SentAt.Add(-clockSkew))
 }
 
 func arrive(a payment.Attempt, x payment.Transfer) payment.Attempt {

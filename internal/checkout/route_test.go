@@ -83,6 +83,24 @@ func TestAStrangersMoneyIsNotTheRoutes(t *testing.T) {
 	}
 }
 
+// Whoever sends a copy of a route after its money has come does not become who
+// paid: nobody announced the one that did.
+func TestACopyOfARouteIsNotWhoPaid(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+	must(t, w.Finalize(t.Context(), base, []checkout.Block{block(2, 0)}))
+	copied := proven(100)
+	copied.Route.SentAt, copied.Payer = begin.Add(10*time.Minute), asset.Address{19: 0x66}.String()
+	w.span.shows(copied)
+	w.span.says(payment.Bridging)
+	w.track(w.announce(p))
+	w.wants(p, payment.Proven, payment.Bridging, true)
+	if x := w.load(p.ID).Transfers[0]; x.Evidence.Payer != "" || x.Evidence.Source.Tx != "" {
+		t.Errorf("the money is said to be from %+v", x.Evidence)
+	}
+}
+
 // A reorganisation of the source chain takes a proven transaction away.
 func TestSourceReorg(t *testing.T) {
 	start := func(t *testing.T) (*world, *payment.Payment, string) {
