@@ -129,7 +129,8 @@ func (s scene) fromArbitrum() {
 	s.ways(paths, 7, 1, crossChainsWords)
 	s.routeChecks()
 	s.route([2]string{"You pay", "10.03 USDC"}, [2]string{"of which the route takes", "0.03 USDC"}, [2]string{"At least this arrives", "10.00 USDC"},
-		[2]string{"Bridge", "Across"}, [2]string{"It takes", "less than a minute"})
+		[2]string{"Bridge", "Across"}, [2]string{"It takes", "less than a minute"},
+		[2]string{"Your wallet calls", "LI.FI's contract 0x1231…4EaE"})
 	s.funds("1,204.50 USDC", "about 0.000011 ETH", "")
 }
 
@@ -200,7 +201,7 @@ func (b *book) waysStories() {
 		s.ways(paths, 7, 3, sameChainWords+". Your USDT is exchanged for USDC first, via Li.Fi, in your own wallet.")
 		s.checked()
 		s.route([2]string{"You pay", "10.05 USDT"}, [2]string{"of which the route takes", "0.05 USDT"}, [2]string{"You get at least", "10.00 USDC"},
-			[2]string{"Exchanged by", "Li.Fi"}, [2]string{"It takes", "a few seconds"})
+			[2]string{"Exchanged by", "Li.Fi"}, [2]string{"It takes", "a few seconds"}, [2]string{"Your wallet calls", "LI.FI's contract 0x1231…4EaE"})
 		s.funds("31.17 USDT", "about 0.000011 ETH", "")
 		s.step("reset", "done", "Clear the old approval", "Done")
 		s.step("approve", "done", "Approve 10.05 USDT", "Done")

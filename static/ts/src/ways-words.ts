@@ -43,6 +43,9 @@ export function passed(ms: number): string {
   return minutes === 1 ? '1 minute' : `${minutes} minutes`;
 }
 
+/** The routing contract as wallets show it: its ends. */
+export const lifiAt = (address: string): string => `LI.FI's contract ${address.slice(0, 6)}…${address.slice(-4)}`;
+
 /** How a way leads to the payment, below the choice. */
 export function wayWords(o: Option, p: Payment): string {
   if (o.type === 'crosschain') return acrossChains;

@@ -225,6 +225,8 @@ export class OtherWays implements Ways {
       [over ? 'At least this arrives' : 'You get at least', this.arrives()],
       [over ? 'Bridge' : 'Exchanged by', quote.tool || 'Li.Fi'],
       ['It takes', time],
+      // What the wallet will show, so that the payer finds it there.
+      ['Your wallet calls', say.lifiAt(plan.calls.find((c) => c.kind === 'swap' || c.kind === 'pay')?.to ?? '')],
     ];
   }
 

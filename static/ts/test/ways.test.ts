@@ -162,7 +162,7 @@ test('from another chain: switch, allow, pay, and the wait for the bridge', asyn
   assert.equal(w.stepLine(), 'approve:active pay:todo');
   assert.equal(w.model.go.text, 'Approve 10.15 USDT');
   assert.equal(w.model.funds?.balance, '250.00 USDT');
-  assert.deepEqual(w.choice?.route.map((r) => r.join(' ')), ['You pay 10.15 USDT', 'of which the route takes 0.05 USDT', 'At least this arrives 10.10 USDC', 'Bridge Across', 'It takes about 2 minutes']);
+  assert.deepEqual(w.choice?.route.map((r) => r.join(' ')), ['You pay 10.15 USDT', 'of which the route takes 0.05 USDT', 'At least this arrives 10.10 USDC', 'Bridge Across', 'It takes about 2 minutes', 'Your wallet calls LI.FI\'s contract 0x5a4d…d1a0']);
   await w.go();
   w.steps = ['pay'];
   await w.pass(2_000);
