@@ -24,6 +24,8 @@ export class OtherWay implements Other {
   quote: Quote | null = null;
   /** The least that the payer was shown to leave the wallet: what a new offer is held against. */
   private seen: bigint;
+  /** The same of native currency that a bridge asks for on top; null before the first offer. */
+  private seenNative: bigint | null = null;
   private proof: { readonly verify: RouteModule['verifyRoute']; readonly way: RouteWay } | null = null;
   private module: Promise<RouteModule> | null = null;
 
@@ -96,10 +98,17 @@ export class OtherWay implements Other {
       token: token.address, symbol: token.symbol, decimals: token.decimals, wallet, most,
     };
     const plan = module.verifyRoute(host.tools, host.f.revealed(), way, reply.transactions, reply.chainId, host.now());
+    const { nativeFee } = plan;
+    if (this.seenNative !== null && nativeFee > tolerated(this.seenNative)) {
+      const fee = (units: bigint): string => `${say.held(units, from.chain.native)} for the bridge`;
+      host.tell(say.priceChanged(fee(this.seenNative), fee(nativeFee)), () => this.accept(this.seen, nativeFee), 'Accept new amount');
+      return null;
+    }
     this.proof = { verify: module.verifyRoute, way };
     this.plan = plan;
     this.quote = quote;
     if (plan.deposit < this.seen) this.seen = plan.deposit;
+    if (this.seenNative === null || nativeFee < this.seenNative) this.seenNative = nativeFee;
     return plan.calls;
   }
 
@@ -120,8 +129,9 @@ export class OtherWay implements Other {
   }
 
   /** The payer agrees to a higher amount. */
-  private accept(units: bigint): void {
+  private accept(units: bigint, native = this.seenNative): void {
     this.seen = units;
+    this.seenNative = native;
     this.host.prepare();
   }
 }

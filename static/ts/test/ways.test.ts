@@ -54,6 +54,7 @@ const networks: RouteNetwork[] = [base, arbitrum].map((id) => ({
 /** A page whose payment can be made from elsewhere too, with a router that asks so much and a wallet that knows both chains. */
 class Elsewhere extends World {
   units = 10_150_000n;
+  nativeFee = 0n;
   life = 45_000;
   steps: Call['kind'][] = ['approve', 'pay'];
   proved: { most: bigint; steps: number }[] = [];
@@ -78,7 +79,7 @@ class Elsewhere extends World {
         const kind = (Object.keys(dataOf) as Call['kind'][]).find((k) => dataOf[k] === t.data) ?? assert.fail(t.data);
         return Object.freeze({ kind, asset: kind === 'reset' || kind === 'approve' ? -1 : 0, to: t.to, data: t.data, value: 0n, targetName: 'LI.FI', signature: 'f()', args: [] });
       });
-      return { calls, deposit: this.units, arrives: 10_100_000n, fee: this.units - 10_100_000n, feeLegs: 0n, nativeFee: 0n, bridge: 'across', deadline: 0, fresh: now + this.life } satisfies RoutePlan;
+      return { calls, deposit: this.units, arrives: 10_100_000n, fee: this.units - 10_100_000n, feeLegs: 0n, nativeFee: this.nativeFee, bridge: 'across', deadline: 0, fresh: now + this.life } satisfies RoutePlan;
     };
   }
 
@@ -307,6 +308,33 @@ test('a price that has risen by more than half a percent has to be accepted', as
   await dear.choosing();
   assert.equal(dear.model.notice?.title, 'The price has changed', 'against what the choice said');
   assert.equal(dear.proved.length, 0);
+});
+
+test('a fee of the bridge in native currency that has risen has to be accepted like any other', async () => {
+  const w = new Elsewhere();
+  w.nativeFee = 500_000_000_000_000n;
+  await w.choosing();
+  assert.equal(w.model.notice?.title, undefined);
+  await w.pass(60_000);
+  w.nativeFee = 5_000_000_000_000_000n;
+  await w.go();
+  assert.equal(w.wallet.sends().length, 0);
+  assert.equal(w.model.notice?.title, 'The price has changed');
+  assert.match(w.model.notice?.text ?? '', /It was 0\.0005 ETH .* and is now 0\.005 ETH/);
+  assert.equal(w.model.go.enabled, false);
+  w.flow.retry();
+  await w.settle();
+  assert.equal(w.model.notice, null);
+  await w.go();
+  assert.equal(w.wallet.sends().length, 1);
+
+  const v = new Elsewhere();
+  v.nativeFee = 500_000_000_000_000n;
+  await v.choosing();
+  await v.pass(60_000);
+  v.nativeFee = tolerated(v.nativeFee);
+  await v.go();
+  assert.equal(v.wallet.sends().length, 1, 'a little more goes without saying');
 });
 
 test('calls that take more than their offer says are refused', async () => {
