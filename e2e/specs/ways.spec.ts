@@ -5,12 +5,13 @@ import { approve, payByHand } from '../fixtures/byhand.ts';
 import { allowanceOf, balanceOf } from '../fixtures/chain.ts';
 import { type Crossing, arrive, cross, gas, onlyThere } from '../fixtures/crossing.ts';
 import { chainOf } from '../fixtures/demo.ts';
-import { referenceOf } from '../fixtures/order.ts';
+import { order, referenceOf } from '../fixtures/order.ts';
 import { phone } from '../fixtures/page.ts';
 import { dollars } from '../fixtures/payer.ts';
 import { expect, test } from '../fixtures/test.ts';
 import { webhook } from '../fixtures/webhooks.ts';
-import { acrossWords, own, sameChainWords, usdcFromArbitrum, usdtFromArbitrum, usdtOnBase } from '../pages/ways.ts';
+import { Checkout, sandboxWallet } from '../pages/checkout.ts';
+import { Ways, acrossWords, own, sameChainWords, usdcFromArbitrum, usdtFromArbitrum, usdtOnBase } from '../pages/ways.ts';
 
 test('pays on the same chain although there are other ways', async ({ context, page, demo }) => {
   const base = chainOf(demo, 'base');
@@ -80,6 +81,30 @@ test('pays from the other chain with USDT, which has an old allowance to clear f
   expect(wallet.sent.length).toBe(3);
   expect(await balanceOf(chainOf(demo, 'base'), made.payee, 'USDC')).toBe(dollars(10));
   expect(await allowanceOf(arbitrum, address, spender, 'USDT')).toBe(0n);
+});
+
+test('pays a demo’s payment from Arbitrum with USDT and nothing installed', async ({ page, demo, sandbox }) => {
+  await sandbox.bridge({ delay: '3s' });
+  const made = await order(demo, '32.00');
+  const checkout = new Checkout(page);
+  const ways = new Ways(checkout);
+  await checkout.open(made.securePaymentUrl);
+  await checkout.wallet(sandboxWallet).click();
+  await checkout.id('sandbox-confirm').click();
+  await ways.choose(usdtFromArbitrum);
+  await checkout.id('switch-chain').click();
+  await expect(checkout.id('sandbox-dialog').or(checkout.go).filter({ visible: true }).first()).toBeVisible();
+  if (await checkout.id('sandbox-dialog').isVisible()) await checkout.id('sandbox-confirm').click();
+  // Others of this worker's demo may have left an allowance of the one payer there is.
+  for (const words of (await checkout.expectGo(/^(Clear|Approve|Pay) /), await checkout.steps())) {
+    await checkout.press({ reset: 'Clear the old approval', approve: /^Approve 32\.\d+ USDT$/ }[words ?? ''] ?? /^Pay 32\.\d+ USDT$/);
+    await checkout.id('sandbox-confirm').click();
+  }
+  await ways.expectBridging();
+  await checkout.expectPaid();
+  expect(await balanceOf(chainOf(demo, 'base'), made.payee, 'USDC')).toBe(dollars(32));
+  const told = await webhook(demo, made.token, 'payment.confirmed');
+  expect(String(told.body['payerAddress']).toLowerCase()).toBe(demo.payer.address.toLowerCase());
 });
 
 test('pays with another token of the same chain: exchanged first, then paid', async ({ context, page, demo }) => {
