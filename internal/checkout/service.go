@@ -230,11 +230,10 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
 		return payment.Attempt{}, err
 	}
-	a, err := s.announce(ctx, id, chain, claimedTx, payer, maxAnnounced)
-	if fault.Is(err, fault.Limited) && s.vouched(ctx, p, chain, claimedTx) {
-		return s.announce(ctx, id, chain, claimedTx, payer, maxVouched)
+	if s.Vouched(ctx, p, chain, claimedTx) {
+		return s.AnnounceVouched(ctx, id, chain, claimedTx, payer)
 	}
-	return a, err
+	return s.Announce(ctx, id, chain, claimedTx, payer)
 }
 
 // Announce records the payer's word that they sent a transaction; whether they
@@ -247,6 +246,11 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 // Faults: NotFound; Invalid; Limited after too many different hashes.
 func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
 	return s.announce(ctx, id, chain, claimedTx, payer, maxAnnounced)
+}
+
+// AnnounceVouched is Announce for a transaction that Vouched has said yes to.
+func (s *Service) AnnounceVouched(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
+	return s.announce(ctx, id, chain, claimedTx, payer, maxVouched)
 }
 
 // announce is Announce for a payment that has fewer attempts than limit.

@@ -101,14 +101,18 @@ func (s *Service) Track(ctx context.Context, args string) (again time.Time, err 
 	return s.now().UTC().Add(pause(p, *a, now, troubled)), nil
 }
 
-// vouched reports whether another chain shows a transaction that would pay this:
-// mined, failed or still to be mined.
-func (s *Service) vouched(ctx context.Context, p *payment.Payment, chain asset.ChainID, claimedTx string) bool {
+// Vouched reports whether a transaction may be announced to a payment that takes no
+// more of anybody's word, because another chain shows that it would pay this: it is
+// mined, failed or still to be. That chain is asked only if the payment is so full.
+func (s *Service) Vouched(ctx context.Context, p *payment.Payment, chain asset.ChainID, claimedTx string) bool {
 	home, ok := s.book.Token(p.Terms.Requests[0].Asset)
-	if !ok || home.Chain == chain || s.tracker == nil || len(p.Attempts) >= maxVouched {
+	if !ok || home.Chain == chain || s.tracker == nil || len(p.Attempts) < maxAnnounced || len(p.Attempts) >= maxVouched {
 		return false
 	}
 	hash := strings.ToLower(claimedTx)
+	if !isHash(hash) {
+		return false
+	}
 	proof, err := s.prove(ctx, p, payment.Attempt{Chain: chain, Handle: hash, At: s.now().UTC(), Route: &payment.Route{To: home.Chain}})
 	if err != nil {
 		s.log.WarnContext(ctx, "a transfer over a bridge could not be looked at", "payment", p.ID, "chain", chain, "tx", hash, "err", err)

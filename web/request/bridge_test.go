@@ -259,3 +259,24 @@ func TestBridgeRefunds(t *testing.T) {
 	})
 	w.Await("another try", func() bool { return w.API(http.MethodGet, at+"/pay?wallet="+wallet, "").Status == http.StatusOK })
 }
+
+// Made-up hashes do not crowd out the transaction that its chain shows to pay.
+func TestIntentAfterJunk(t *testing.T) {
+	w := routed(t)
+	token := w.CreatePayment("10")
+	at, wallet := route+"/"+token, w.Chain.Wallet.Address()
+	junk := func(n int) webtest.Response {
+		return w.API(http.MethodPost, at+"/intent", fmt.Sprintf(`{"txHash":"0x%064x","chain":"ARBITRUM","token":"USDC"}`, n))
+	}
+	for n := range 20 {
+		junk(n).Want(http.StatusOK)
+	}
+	refuses(t, "one more", junk(20), http.StatusTooManyRequests, "Too many transactions were announced for this payment.", "")
+	calls := w.API(http.MethodGet, at+"/pay?chain=ARBITRUM&token=USDT&wallet="+wallet, "").Want(http.StatusOK).JSON()
+	sent := send(w.Second.Wallet, calls)
+	w.Second.Mine(1)
+	for range 2 {
+		w.API(http.MethodPost, at+"/intent", intentOf(sent, calls, wallet), "Idempotency-Key: k").Want(http.StatusOK)
+	}
+	w.Await("the bridge", func() bool { return w.App.Checkout.Payable(w.Load(token)) != nil })
+}

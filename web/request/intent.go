@@ -31,8 +31,8 @@ func (d *Dialect) intent(c echo.Context) error {
 	return d.ended(c, p, checkout.Admission{}, err)
 }
 
-// intend checks an intent. Whether the wallet may pay is asked before the effect:
-// a provider takes its time.
+// intend checks an intent. Whether the wallet may pay, and what a chain shows, is
+// asked before the effect: providers and nodes take their time.
 func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error) {
 	var in intentBody
 	if err := web.Decode(body, &in); err != nil {
@@ -62,8 +62,12 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 	if err := d.fits(p, in, from); err != nil {
 		return nil, err
 	}
+	announce := d.Checkout.Announce
+	if d.Checkout.Vouched(ctx, p, from.chain.ID, in.TxHash) {
+		announce = d.Checkout.AnnounceVouched
+	}
 	return func(ctx context.Context) (reply, error) {
-		a, err := d.Checkout.Announce(ctx, p.ID, from.chain.ID, in.TxHash, payer)
+		a, err := announce(ctx, p.ID, from.chain.ID, in.TxHash, payer)
 		if err != nil {
 			return reply{}, err
 		}
