@@ -231,6 +231,30 @@ func TestHowLongAPaymentIsHeld(t *testing.T) {
 	})
 }
 
+// A transaction that only its sender's own node knew is given up, and taken again
+// when it is announced again.
+func TestGivenUpAndSentAfterAll(t *testing.T) {
+	w := bridgeWorld(t)
+	p := w.create(100)
+	args := w.announce(p)
+	w.pass(10*time.Minute + 1)
+	if again := w.track(args); !again.IsZero() {
+		t.Fatalf("looked for again at %v", again)
+	}
+	w.wants(p, payment.Abandoned, payment.Unknown, false)
+	w.span.shows(proven(100))
+	w.span.says(payment.Bridging)
+	later := w.announce(p)
+	if w.announce(p) != later {
+		t.Error("announced twice more")
+	}
+	w.track(later)
+	if a, held := w.load(p.ID).UnderWay(w.now()); !held || a.Handle != hash(sent) {
+		t.Errorf("held: %t", held)
+	}
+	w.told(p, "announced", "announced", "bridging")
+}
+
 // Junk costs nothing: it must not crowd out the transfer that pays, without which
 // the payer could pay twice and would never hear of its end.
 func TestJunkLeavesRoomForRoutes(t *testing.T) {

@@ -239,7 +239,8 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 // Announce records the payer's word that they sent a transaction; whether they
 // may was asked before. claimedTx is 0x and 64 hex digits. It makes the watcher
 // look at once and lets pages show that something is on its way; it never changes
-// a payment by itself. Announcing the same hash on the same chain again is a no-op.
+// a payment by itself. Announcing the same hash on the same chain again is a no-op,
+// unless it was given up unseen.
 // A transaction on another chain than the payment's is a transfer over a bridge,
 // which is followed from then on.
 //
@@ -269,21 +270,21 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 	if !payer.Wallet.IsZero() {
 		a.Payer = payer.Wallet.String()
 	}
+	asSaid := a
 	err := s.store.Write(ctx, func(tx Tx) error {
 		p, err := tx.Payment(ctx, id)
 		if err != nil {
 			return err
 		}
+		a = asSaid
 		home, listed := s.book.Token(p.Terms.Requests[0].Asset)
 		foreign := listed && home.Chain != chain
 		if foreign { // nobody can take another's hash away by naming it on the wrong chain first
 			a.Key = fmt.Sprintf("tx:%d:%s", chain, hash)
 		}
-		for _, known := range p.Attempts {
-			if known.Key == a.Key {
-				a = known
-				return nil
-			}
+		if known, ok := announced(p, &a, now); ok {
+			a = known
+			return nil
 		}
 		if len(p.Attempts) >= limit {
 			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
@@ -304,6 +305,21 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 	}
 	s.nudge(chain)
 	return a, nil
+}
+
+// announced finds an attempt by its key. One that was given up because nobody had
+// seen it gets another chance under a key of its own, which a is given.
+func announced(p *payment.Payment, a *payment.Attempt, now time.Time) (payment.Attempt, bool) {
+	for base, n := a.Key, 2; ; n++ {
+		i := slices.IndexFunc(p.Attempts, func(known payment.Attempt) bool { return known.Key == a.Key })
+		if i < 0 {
+			return payment.Attempt{}, false
+		}
+		if !givenUp(p.Attempts[i], now) {
+			return p.Attempts[i], true
+		}
+		a.Key = fmt.Sprintf("%s:%d", base, n)
+	}
 }
 
 func isHash(s string) bool {

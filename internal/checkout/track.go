@@ -149,6 +149,12 @@ func followed(p *payment.Payment, a payment.Attempt, now time.Time) bool {
 	return a.Stage != payment.Executed || !settled(p, a.Route.ID)
 }
 
+// givenUp reports whether a transfer was looked for in vain. Its chain may show it
+// all the same, later: not every node hears of every transaction before its block.
+func givenUp(a payment.Attempt, now time.Time) bool {
+	return a.Route != nil && a.Stage == payment.Abandoned && a.Route.Progress == payment.Unknown && a.Until.IsZero() && now.Sub(a.At) > unseenFor
+}
+
 // end is when a transfer should have arrived, for one that is not proven when it
 // should have been sent.
 func end(a payment.Attempt) time.Time {
