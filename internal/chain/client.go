@@ -120,8 +120,9 @@ func (c *Client) any(ctx context.Context, calls []Call, avoid func(i int) bool) 
 		return nil, 0, nil
 	}
 	var failures []error
-	for _, i := range c.order(avoid) {
-		rs, err := c.attempt(ctx, c.endpoints[i], calls)
+	order := c.order(avoid)
+	for n, i := range order {
+		rs, err := c.attempt(ctx, c.endpoints[i], calls, c.patience(ctx, len(order)-n))
 		if err == nil {
 			return rs, i, nil
 		}
@@ -145,7 +146,7 @@ func (c *Client) on(ctx context.Context, i int, calls []Call) ([]Result, error) 
 	if len(calls) == 0 {
 		return nil, nil
 	}
-	rs, err := c.attempt(ctx, c.endpoints[i], calls)
+	rs, err := c.attempt(ctx, c.endpoints[i], calls, c.timeout)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("%s: %w", c.endpoints[i].name, err))
 	}
@@ -177,15 +178,25 @@ func rank(avoided bool) int {
 	return 0
 }
 
+// patience is how long one of the endpoints that are left may take: its part of
+// what the caller still waits, so that one that hangs leaves time for the others.
+func (c *Client) patience(ctx context.Context, left int) time.Duration {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return c.timeout
+	}
+	return min(c.timeout, time.Until(end)/time.Duration(left))
+}
+
 // attempt asks one endpoint, verifying its chain in the same round trip when
 // that is due, and keeps its record.
-func (c *Client) attempt(ctx context.Context, e *endpoint, calls []Call) ([]Result, error) {
+func (c *Client) attempt(ctx context.Context, e *endpoint, calls []Call, patience time.Duration) ([]Result, error) {
 	verify, err := e.enter(time.Now())
 	if err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	tctx, cancel := context.WithTimeout(ctx, c.timeout)
+	tctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 
 	rs, err := c.exchange(tctx, e, calls, verify)

@@ -367,6 +367,19 @@ func (f *flaky) BatchCallContext(ctx context.Context, b []rpc.BatchElem) error {
 	return f.node.BatchCallContext(ctx, b)
 }
 
+// A caller who will not wait long is answered by the next endpoint all the same.
+func TestAnEndpointThatHangsLeavesTimeForTheNext(t *testing.T) {
+	release := make(chan struct{})
+	hangs := serve(t, func(http.ResponseWriter, []asked) { <-release })
+	t.Cleanup(func() { close(release) })
+	c := clientOf(t, func(cfg *Config) { cfg.Timeout = time.Minute }, hangs.URL, serve(t, honest).URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if rs, err := c.Batch(ctx, three); err != nil || len(rs) != len(three) {
+		t.Errorf("got %d answers, %v", len(rs), err)
+	}
+}
+
 func TestCircuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &flaky{node: newNode(t, newLedger()), err: errors.New("away")}
