@@ -177,6 +177,8 @@ export class Sending {
     f.stranded = false;
     if (outcome === 'mined' && sent.kind === 'pay') {
       f.store.sent = f.sent = { ...sent, mined: true };
+      // The server has looked in vain for what is there now.
+      if (f.status?.route?.['progress'] === 'unknown') void this.intend(sent);
       return a.show();
     }
     f.store.sent = f.sent = null;

@@ -79,6 +79,8 @@ export class OtherWays implements Ways {
     if (!this.news || !ended(this.news)) return;
     const { hash } = this.news;
     if (hash === '' || f.settled.has(hash.toLowerCase())) return;
+    // The wallet's own network may know what the server's does not.
+    if (this.news.stage === 'unknown' && f.sent?.hash.toLowerCase() === hash.toLowerCase() && !f.sent.mined && !f.stranded) return;
     f.settled.add(hash.toLowerCase());
     if (f.sent?.hash.toLowerCase() === hash.toLowerCase()) store.sent = f.sent = null;
     // The money is somewhere else now.

@@ -427,6 +427,27 @@ for (const [progress, title] of [
   });
 }
 
+test('what the wallet still knows is not given up because the server has not seen it', async () => {
+  const w = new Elsewhere();
+  w.steps = ['pay'];
+  await w.choosing();
+  w.wallet.mine = 'pool';
+  await w.go();
+  await w.pass(2_000);
+  assert.equal(w.intents.length, 1);
+  w.news('unknown', {}, true);
+  await w.settle();
+  assert.equal(w.model.state, 'seen', 'it may still be mined, and paid twice');
+  assert.equal(w.model.progress?.title, 'Payment sent from Arbitrum One (sandbox)');
+  assert.equal(w.choice?.told, null);
+  // In a block after all: the server is told once more where to look.
+  for (const tx of w.wallet.txs) tx.state = 'ok';
+  await w.pass(20_000);
+  assert.equal(w.intents.length, 2);
+  assert.equal(w.intents[1], w.intents[0]);
+  assert.equal(w.model.state, 'seen');
+});
+
 test('a bridge that failed is not told as a transaction that its chain refused', async () => {
   for (const left of [false, true]) {
     const w = await new Elsewhere().choosing();
