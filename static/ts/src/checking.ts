@@ -88,7 +88,9 @@ export class Checking {
       if (epoch !== this.epoch || (status && f.stale(status) && this.a.reloadFor(status))) return;
       throw err;
     }
-    const behind = calls.some((c) => stepKey(c.kind, c.asset) === f.awaited) || (f.awaited?.startsWith('swap') && !reply.funds.enoughBalance);
+    const { key, data } = f.awaited ?? {};
+    // Another amount is another step: an offer that has become dearer needs more allowed.
+    const behind = calls.some((c) => stepKey(c.kind, c.asset) === key && c.data === data) || (key?.startsWith('swap') && !reply.funds.enoughBalance);
     if (behind && this.lag++ < patienceWithNodes) {
       // The wallet's node has mined the step, the server's has not: nobody should take it twice for that.
       await a.sleep(1_500);

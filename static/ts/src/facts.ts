@@ -41,7 +41,7 @@ export class Facts {
   /** The page was reloaded while the wallet showed a payment, and the payer has not said what came of it. */
   askedBefore: boolean;
   /** The step that is mined, and that the server's node may not have seen yet. */
-  awaited: string | null = null;
+  awaited: { readonly key: string; readonly data: Hex } | null = null;
   /** Hashes (and "reorged") that the payer need not be warned of any more. */
   readonly settled = new Set<string>();
   failed: StepOf | null = null;

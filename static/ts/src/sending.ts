@@ -184,8 +184,9 @@ export class Sending {
     f.store.sent = f.sent = null;
     f.settled.add(sent.hash.toLowerCase());
     if (outcome === 'mined') {
-      f.awaited = stepKey(sent.kind, sent.asset);
-      f.done.set(f.awaited, f.explorer(sent.hash));
+      const key = stepKey(sent.kind, sent.asset);
+      f.awaited = { key, data: sent.data };
+      f.done.set(key, f.explorer(sent.hash));
       if (sent.kind === 'swap') f.other?.exchanged();
       // What is left to do is the chain's to say.
       return a.prepare();
