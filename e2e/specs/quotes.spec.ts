@@ -130,6 +130,8 @@ test('a price that rises while the payer approves asks for as much again', async
   await checkout.expectNotice('The price has changed', 'warn');
   await checkout.expectNothingToSign();
   await checkout.retry.click();
+  // At once: this is not a node that has yet to see what was approved.
+  await expect(checkout.go).toHaveText(/^Approve 10\.1\d+ USDC$/, { timeout: 8_000 });
   await checkout.press(/^Approve 10\.1\d+ USDC$/);
   await checkout.press(/^Pay 10\.1\d+ USDC$/);
   await checkout.expectPaid();
