@@ -386,6 +386,7 @@ func (a *App) Close() error {
 		a.screening.Close()
 	}
 	if a.routing != nil {
+		a.routing.rail.Close()
 		a.routing.client.Close()
 	}
 	if a.Store == nil {

@@ -94,6 +94,9 @@ func New(c Config) *Rail {
 	return r
 }
 
+// Close ends the questions under way and waits for them.
+func (r *Rail) Close() { r.offers.close() }
+
 // ID implements rail.Rail.
 func (r *Rail) ID() rail.ID { return ID }
 

@@ -2,6 +2,7 @@ package crosschain
 
 import (
 	"context"
+	"fmt"
 	"math/big"
 	"sync"
 	"time"
@@ -41,12 +42,17 @@ const (
 )
 
 // offers remembers what was asked. Whoever asks for what is being asked already
-// waits for that.
+// waits for that, and what was asked is answered even if nobody waits any more:
+// a payer's patience says nothing about the service, and he may ask again.
 type offers struct {
-	mu    sync.Mutex
-	by    map[question]*asked
-	order []question // of answers, oldest first
-	bytes int        // of answers
+	mu      sync.Mutex
+	by      map[question]*asked
+	order   []question // of answers, oldest first
+	bytes   int        // of answers
+	closed  bool
+	asking  sync.WaitGroup
+	life    context.Context // of all that is being asked
+	endLife context.CancelFunc
 }
 
 // asked is one question to the service. Its fields are set before done is
@@ -55,61 +61,72 @@ type asked struct {
 	done  chan struct{}
 	offer *offer // nil with an error
 	err   error
-	gone  bool      // whoever asked did not wait for the answer
 	until time.Time // zero if the answer is not kept
 	size  int
 }
 
-func newOffers() *offers { return &offers{by: map[question]*asked{}} }
+func newOffers() *offers {
+	o := &offers{by: map[question]*asked{}}
+	o.life, o.endLife = context.WithCancel(context.Background())
+	return o
+}
+
+// close ends what is being asked and waits for it. Nothing is asked afterwards.
+func (o *offers) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.endLife()
+	o.asking.Wait()
+}
 
 // get returns the remembered answer if it is good at the given time, else a new one.
 func (o *offers) get(ctx context.Context, q question, now func() time.Time, left time.Duration, ask func(context.Context) (*offer, error)) (*offer, error) {
-	for {
-		a, mine := o.claim(q, now(), left)
-		if mine {
-			o.answer(ctx, q, a, now, ask)
-			return a.offer, a.err
-		}
-		select {
-		case <-a.done:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		if !a.gone {
-			return a.offer, a.err
-		}
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
+	a := o.claim(q, now, left, ask)
+	select {
+	case <-a.done:
+		return a.offer, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }
 
 // claim finds a question that was put and is still good, or puts it.
-func (o *offers) claim(q question, now time.Time, left time.Duration) (a *asked, mine bool) {
+func (o *offers) claim(q question, now func() time.Time, left time.Duration, ask func(context.Context) (*offer, error)) *asked {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if a = o.by[q]; a != nil {
+	if a := o.by[q]; a != nil {
 		select {
 		case <-a.done:
 			if a.offer == nil {
 				left = 0
 			}
-			if now.Add(left).Before(a.until) {
-				return a, false
+			if now().Add(left).Before(a.until) {
+				return a
 			}
 			o.drop(q)
 		default:
-			return a, false
+			return a
 		}
 	}
-	a = &asked{done: make(chan struct{})}
+	a := &asked{done: make(chan struct{})}
+	if o.closed {
+		a.err = fault.New(fault.Unavailable, codeUnavailable, "The server is about to stop. Please try again in a moment.")
+		close(a.done)
+		return a
+	}
 	o.by[q] = a
-	return a, true
+	o.asking.Go(func() { o.answer(q, a, now, ask) })
+	return a
 }
 
-// answer puts the question and keeps what comes of it.
-func (o *offers) answer(ctx context.Context, q question, a *asked, now func() time.Time, ask func(context.Context) (*offer, error)) {
-	defer func() { // also if ask panics: others wait
+// answer puts the question and keeps what comes of it. A panic is an error of
+// this question alone.
+func (o *offers) answer(q question, a *asked, now func() time.Time, ask func(context.Context) (*offer, error)) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.offer, a.err, a.until = nil, fmt.Errorf("asking for a route: panic: %v", v), time.Time{}
+		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		close(a.done)
@@ -122,9 +139,8 @@ func (o *offers) answer(ctx context.Context, q question, a *asked, now func() ti
 			o.drop(o.order[0])
 		}
 	}()
-	a.gone = true
-	a.offer, a.err = ask(ctx)
-	switch a.gone = a.err != nil && ctx.Err() != nil; {
+	a.offer, a.err = ask(o.life)
+	switch {
 	case a.err == nil:
 		a.until, a.size = a.offer.valid.Fresh, len(a.offer.step.Raw)+2*len(a.offer.step.Transaction.Data)
 	case fault.Is(a.err, fault.NotFound):

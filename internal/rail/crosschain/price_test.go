@@ -227,36 +227,78 @@ func TestOneQuoteForAll(t *testing.T) {
 	})
 }
 
-// If whoever asked goes away, the next one asks; nobody waits longer than his
-// own context.
-func TestTheNextOneAsks(t *testing.T) {
+// Nobody waits longer than his own context, and what was asked is answered even
+// if nobody waits for it: the next one has it at once.
+func TestAQuestionOutlivesWhoAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := slowWorld(t, 10*time.Second)
 		p, id := w.open(t, "USDC-base", 10_000, 50), w.optionID(t, "USDC-arbitrum-one")
-		price := func(ctx context.Context, wantErr bool) {
+		price := func(ctx context.Context) (time.Duration, error) {
 			start := time.Now()
 			_, err := w.rail.Price(ctx, p, id, payer)
-			if (err != nil) != wantErr {
-				t.Errorf("got %v", err)
-			}
-			if deadline, ok := ctx.Deadline(); ok && time.Now().After(deadline) {
-				t.Errorf("waited %v", time.Since(start))
-			}
+			return time.Since(start), err
 		}
 		hurry, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		left, leave := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { price(hurry, true) })
-		synctest.Wait()
-		wg.Go(func() { price(left, true) })
-		wg.Go(func() { price(t.Context(), false) })
-		wg.Go(func() { price(t.Context(), false) })
-		time.Sleep(5 * time.Second)
-		leave()
-		wg.Wait()
-		if n := s.asked.Load(); n < 2 || n > 3 {
-			t.Errorf("%d quotes, want one more for each that went away while it asked", n)
+		if took, err := price(hurry); !errors.Is(err, context.DeadlineExceeded) || took != 2*time.Second {
+			t.Errorf("who is in a hurry: %v after %v", err, took)
+		}
+		if took, err := price(t.Context()); err != nil || took != 8*time.Second {
+			t.Errorf("who waits: %v after %v", err, took)
+		}
+		if took, err := price(t.Context()); err != nil || took != 0 {
+			t.Errorf("who comes later: %v after %v", err, took)
+		}
+		if n := s.asked.Load(); n != 1 {
+			t.Errorf("%d quotes, want one", n)
+		}
+	})
+}
+
+// A service that is slower than payers are patient stays in use.
+func TestPatienceIsNoVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t, 9*time.Second)
+		for range 10 {
+			p := w.open(t, "USDC-base", 10_000, 50)
+			p.ID = payment.ID(payment.NewULID(time.Now()))
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			_, err := w.rail.Price(ctx, p, w.optionID(t, "USDC-arbitrum-one"), payer)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if !w.client.Available() {
+			t.Error("the service is left alone")
+		}
+		w.rail.Close()
+	})
+}
+
+// Close ends what is being asked, and nothing is asked afterwards.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := slowWorld(t, 10*time.Second)
+		p, id := w.open(t, "USDC-base", 10_000, 50), w.optionID(t, "USDC-arbitrum-one")
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.rail.Price(t.Context(), p, id, payer)
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		start := time.Now()
+		w.rail.Close()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("took %v", took)
+		}
+		if err := <-done; err == nil {
+			t.Error("a route was answered")
+		}
+		_, err := w.rail.Price(t.Context(), p, id, payer)
+		wantFault(t, "afterwards", err, fault.Unavailable, "routing_unavailable", "")
+		if n := s.asked.Load(); n != 1 {
+			t.Errorf("%d quotes", n)
 		}
 	})
 }
