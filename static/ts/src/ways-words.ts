@@ -14,7 +14,7 @@ export const routeTitles: Readonly<Record<string, string>> = {
   route_target: 'LI.FI\'s own contract',
   route_value: 'No coins beyond the bridge\'s fee',
   route_calldata: 'Route instructions read to the last byte',
-  route_approval: 'Approval for the exact amount only',
+  route_approval: 'LI.FI may take the exact amount only',
   route_source: 'Amount, fee and exchange on the way',
   route_bridge: 'Bridge, network and amount',
   route_receiver: 'Who gets the money on the way',
