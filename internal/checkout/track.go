@@ -196,6 +196,8 @@ func pause(p *payment.Payment, a payment.Attempt, now time.Time, troubled bool) 
 		wait = time.Minute
 	case since > 2*time.Minute:
 		wait = 15 * time.Second
+	case a.Stage == payment.Announced && since < 20*time.Second:
+		wait = time.Second // the next block has it, and a quick bridge may be done soon after
 	}
 	if troubled || a.Stage == payment.Executed && !waiting(p, a) {
 		wait = max(wait, 30*time.Second)

@@ -190,7 +190,7 @@ func TestAnnouncedBridgeTransferArrives(t *testing.T) {
 	if a := w.attempt(p); a.Kind != "bridge" || a.Chain != arbitrum || a.Route.To != base || a.Decides {
 		t.Errorf("announced %+v", a)
 	}
-	if again := w.track(args); !again.Equal(begin.Add(5 * time.Second)) {
+	if again := w.track(args); !again.Equal(begin.Add(time.Second)) {
 		t.Errorf("looked at again at %v", again)
 	}
 	w.span.shows(proven(100))
