@@ -356,6 +356,7 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		{"seen", "#confirmations-text", "1 of 3 confirmations"},
 		{"paid", "#success-title", "This payment has already been made."},
 		{"paid", "#success-text", "If that is not the case, please check the link and try again, or contact the recipient of this payment."},
+		{"paid-bridge", "#success-given", "10.03 USDT on Arbitrum One"},
 		{"paid", "#success-tx", "0x5e1d3a76fbf824220eafc8c79ad578ad2b67d01b0c2425eb1f1347e8f50882ab"},
 		{"paid-default-label", "#merchant-link", "Go Back and Close"},
 		{"paid-no-redirect", "#close", "Go Back and Close"},

@@ -187,6 +187,9 @@ func (b *book) laterStories() {
 	paid("paid-no-redirect", "Paid, nowhere to go back to, no explorer", func(p *PayPage) {
 		p.RedirectURL, p.RedirectLabel, p.TxURL = "", "", ""
 	})
+	paid("paid-bridge", "Paid over a bridge", func(p *PayPage) {
+		p.Given, p.GivenURL = "10.03 USDT on Arbitrum One", explorer+"tx/"+storyTx
+	})
 	paid("paid-over", "Paid, more than asked for", func(p *PayPage) { p.Oddity, p.Excess, p.Received = OddityOver, "2.50", "12.50" })
 	paid("paid-late", "Paid, and more came late", func(p *PayPage) { p.Oddity, p.Received = OddityLate, "20.00" })
 

@@ -127,6 +127,8 @@ type PayPage struct {
 	Tx            string // hash of the transaction that pays, 0x and 64 hex digits
 	TxURL         string // the same in an explorer
 	Payer         string // who paid, EIP-55
+	Given         string // what the payer gave if a bridge brought it: "10.04 USDT on Arbitrum One"
+	GivenURL      string // where that can be looked up, "" if nowhere
 	Confirmations int
 	Required      int // confirmations until the payment is final
 	SettledAt     Moment

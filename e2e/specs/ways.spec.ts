@@ -49,6 +49,8 @@ test('pays from the other chain with USDC', async ({ context, page, demo, sandbo
   await ways.expectBridging();
   await expect(checkout.id('progress-text')).toContainText('Do not pay again.');
   await checkout.expectPaid();
+  await expect(checkout.id('success-given')).toHaveText(/^10\.\d+ USDC on Arbitrum One \(sandbox\)$/);
+  await expect(checkout.id('success-given-link')).toBeVisible();
   expect(wallet.sent.map((t) => t.chainId)).toEqual([arbitrum.chainId, arbitrum.chainId]);
   expect(await balanceOf(base, made.payee, 'USDC')).toBe(dollars(10));
   expect(await balanceOf(base, address, 'USDC'), 'nothing left the wallet here').toBeGreaterThanOrEqual(dollars(100));

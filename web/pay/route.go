@@ -34,14 +34,18 @@ type route struct {
 // ended are the ways a transfer over a bridge can end without paying.
 var ended = []payment.Progress{payment.Refunded, payment.Recovered, payment.Broken, payment.Unknown}
 
+// settled is the progress of a transfer that has paid: the page says what was
+// given for it.
+const settled payment.Progress = "settled"
+
 // routeOf is the transfer over a bridge that a page should tell of, nil for none:
-// the proven one that holds the payment or, of what this browser announced, what
+// the one that has paid; while the payment is open, the proven one that holds the payment or, of what this browser announced, what
 // is not proven yet or holds nothing; else the last that ended without paying,
 // if nothing has come since. What is not proven is told to the browser that
 // announced it only: anybody can announce anything.
 func (p *Pages) routeOf(pm *payment.Payment, announced string) *route {
 	if pm.Standing.State != payment.Open {
-		return nil
+		return p.settledBy(pm, announced)
 	}
 	if a, ok := pm.UnderWay(p.Now()); ok && a.Route != nil {
 		return p.route(pm, a, announced)
@@ -58,6 +62,27 @@ func (p *Pages) routeOf(pm *payment.Payment, announced string) *route {
 		}
 	}
 	return nil
+}
+
+// settledBy is what was given for a payment that a bridge has made; nil if none
+// did, or if nobody told us where the money came from.
+func (p *Pages) settledBy(pm *payment.Payment, announced string) *route {
+	x, ok := telling(pm)
+	from := x.Evidence.Source
+	token, known := p.Checkout.Book().Token(from.Asset)
+	if !ok || !known || from.Amount == nil {
+		return nil
+	}
+	r := &route{
+		Progress: settled, Chain: p.chainName(from.Chain), ChainID: from.Chain, Symbol: token.Symbol,
+		Amount: money.Display(from.Amount, token.Decimals), Left: true,
+	}
+	// The transaction names the payee, which not every page may.
+	if !pm.Terms.Access.HidePayee || from.Tx == announced {
+		chain, _ := p.Checkout.Book().Chain(from.Chain)
+		r.TxHash, r.ExplorerURL = from.Tx, chain.TxURL(from.Tx)
+	}
+	return r
 }
 
 // paidSince reports whether money has come for a payment after a moment.

@@ -110,6 +110,9 @@ func (p *Pages) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.
 		return
 	}
 	v.Tx, v.TxURL, v.Payer = x.Evidence.Tx, chain.TxURL(x.Evidence.Tx), x.Evidence.Payer
+	if r := p.settledBy(pm, ""); r != nil {
+		v.Given, v.GivenURL = r.Amount+" "+r.Symbol+" on "+r.Chain, r.ExplorerURL
+	}
 	v.Confirmations = p.confirmations(x)
 	v.SettledAt = templates.At(pm.Standing.SettledAt)
 }

@@ -216,8 +216,33 @@ func TestMoneyOnABridge(t *testing.T) {
 	w.Chain.Other.Bridge(w.Second, sent, false)
 	w.Chain.Mine(webtest.Confirmations + 1)
 	w.AwaitState(token, payment.Paid)
-	if s := status(); s["state"] != "paid" || s["route"] != nil {
+	s = status()
+	if s["state"] != "paid" {
 		t.Errorf("after: %v", s)
+	}
+	holds(t, "what paid", object(s["route"]), map[string]any{
+		"progress": "settled", "symbol": "USDT", "amount": held["amount"], "txHash": sent, "chain": "Arbitrum One (sandbox)",
+	})
+	receipt := text(page(t, w.Get("/?token="+token).Want(http.StatusConflict)), "success-given")
+	if want := fmt.Sprintf("%s USDT on Arbitrum One (sandbox)", held["amount"]); receipt != want {
+		t.Errorf("the receipt says %q, want %q", receipt, want)
+	}
+}
+
+// A payment that was made directly tells of no other network.
+func TestReceiptOfADirectPayment(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{Routing: true})
+	token := w.CreatePayment("10")
+	calls := w.Get("/checkout/" + token + "/pay?wallet=" + w.Chain.Wallet.Address()).Want(http.StatusOK).JSON()
+	sendAll(w.Chain.Wallet, items(calls["transactions"]))
+	w.Chain.Mine(webtest.Confirmations + 1)
+	w.AwaitState(token, payment.Paid)
+	if s := w.Get("/checkout/" + token + "/status").Want(http.StatusOK).JSON(); s["route"] != nil {
+		t.Errorf("status: %v", s)
+	}
+	d := page(t, w.Get("/?token="+token).Want(http.StatusConflict))
+	if _, hidden := d.Find("#success-given-row").Attr("hidden"); !hidden {
+		t.Errorf("the receipt says %q", text(d, "success-given"))
 	}
 }
 

@@ -125,7 +125,7 @@ export function readQuote(m: Readonly<Record<string, unknown>>, token: Token): Q
   return { units, expiresAt: (expires as number) * 1_000, seconds: fits ? (seconds as number) : 0, tool: sentence(m['toolName']).slice(0, 40) };
 }
 
-const stages = ['sent', 'bridging', 'arrived', 'refunding', 'refunded', 'recovered', 'broken', 'unknown'] as const;
+const stages = ['sent', 'bridging', 'arrived', 'refunding', 'refunded', 'recovered', 'broken', 'unknown', 'settled'] as const;
 export type Stage = (typeof stages)[number];
 
 /** How far money on a bridge is. Texts are "" where they are not known. */
@@ -146,6 +146,8 @@ export interface News {
   readonly left: boolean;
 }
 
+/** It has paid: what was given for it is told. */
+export const settled = (n: News): boolean => n.stage === 'settled';
 const over: readonly Stage[] = ['refunded', 'recovered', 'broken', 'unknown'];
 /** It came to an end without paying. */
 export const ended = (n: News): boolean => over.includes(n.stage);

@@ -34,6 +34,7 @@ export class WaysView implements Drawing {
     this.switching(w.switchTo);
     this.tell(w.told);
     this.bridge(w);
+    this.receipt(w.given);
     this.checks(m.checks);
   }
 
@@ -78,6 +79,13 @@ export class WaysView implements Drawing {
     text(byId('ways-told-title'), e?.title ?? '');
     text(byId('ways-told-text'), e?.text ?? '');
     link(byId('ways-told-link'), e?.url ?? '', e?.url ? e.link : '');
+  }
+
+  private receipt(given: WaysModel['given']): void {
+    if (!given) return; // what the server wrote there stays
+    text(byId('success-given'), given.text);
+    link(byId('success-given-link'), given.url);
+    shown(byId('success-given-row'), true);
   }
 
   private bridge({ bridging: b, carried }: WaysModel): void {

@@ -110,6 +110,9 @@ export function progress(n: News, late: boolean, p: Payment): { title: string; t
   return { title, text: `Bridging${n.seconds ? `, ${about(n.seconds)}` : ''}.${stays}` };
 }
 
+/** For the receipt: "10.04 USDT on Arbitrum One". */
+export const givenWords = (n: News): string => `${n.amount} on ${n.chain}`;
+
 export const elapsed = (ms: number, seconds: number): string => `${passed(ms)} so far${ms < seconds * 1_000 ? `, ${about(seconds)} in all` : ''}`;
 
 /** What is shown when money came to an end without paying, and what its link says. */

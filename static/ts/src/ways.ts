@@ -6,7 +6,7 @@ import type { Model, Step } from './model.ts';
 import { marks } from './present.ts';
 import { label } from './stepper.ts';
 import { stepKey, total } from './verify.ts';
-import { type Found, type News, type Option, ended, readNews, readOptions } from './ways-data.ts';
+import { type Found, type News, type Option, ended, readNews, readOptions, settled } from './ways-data.ts';
 import { OtherWay } from './ways-route.ts';
 import type { Host, Ways } from './ways-types.ts';
 import * as say from './ways-words.ts';
@@ -32,6 +32,8 @@ export interface WaysModel {
   readonly carried: boolean;
   /** How long it has had it. */
   readonly bridging: { readonly text: string; readonly value: number; readonly max: number } | null;
+  /** What the payer gave, for the receipt, and where that is. */
+  readonly given: { readonly text: string; readonly url: string } | null;
   /** The network to switch to and why, while another than the payment's own is chosen. */
   readonly switchTo: string;
 }
@@ -47,6 +49,8 @@ export class OtherWays implements Ways {
   private account: Hex | null;
   private way: OtherWay | null = null;
   private news: News | null = null;
+  /** What the payment was made with, once a bridge has made it. */
+  private given: News | null = null;
   /** Why the way that was chosen cannot be used. */
   private trouble: Words | null = null;
   /** An exchange has just been made. */
@@ -75,10 +79,21 @@ export class OtherWays implements Ways {
 
   onStatus(s: Status): void {
     const { f, store } = this.host;
-    this.news = readNews(s.route);
+    const news = readNews(s.route);
+    const already = this.news?.stage === news?.stage;
+    this.given = news && settled(news) ? news : null;
+    this.news = this.given ? null : news;
     if (!this.news || !ended(this.news)) return;
     const { hash } = this.news;
-    if (hash === '' || f.settled.has(hash.toLowerCase())) return;
+    if (hash === '') return;
+    if (f.settled.has(hash.toLowerCase())) {
+      // The wallet's network said it first: once is enough.
+      if (this.news.stage === 'broken' && !already && f.notice && f.busy === 'no') {
+        f.notice = null;
+        this.forget();
+      }
+      return;
+    }
     // The wallet's own network may know what the server's does not.
     if (this.news.stage === 'unknown' && f.sent?.hash.toLowerCase() === hash.toLowerCase() && !f.sent.mined && !f.stranded) return;
     f.settled.add(hash.toLowerCase());
@@ -133,6 +148,7 @@ export class OtherWays implements Ways {
       busy: this.locked(), open: this.open, route: this.terms(),
       told: m.state === 'open' ? this.told() : null,
       carried: this.underWay(m) !== null, bridging: this.bridging(m), switchTo: this.way?.chain.name ?? '',
+      given: this.given?.amount ? { text: say.givenWords(this.given), url: this.given.url } : null,
     };
   }
 

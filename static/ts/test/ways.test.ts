@@ -191,8 +191,11 @@ test('from another chain: switch, allow, pay, and the wait for the bridge', asyn
   assert.equal(w.choice?.bridging, null);
   assert.equal(w.model.progress, null);
   assert.deepEqual(w.model.confirmations, { count: 1, required: 3 });
-  w.say({ state: 'paid' });
+  assert.equal(w.choice?.given, null);
+  w.say({ state: 'paid', route: { progress: 'settled', chain: 'Arbitrum One (sandbox)', symbol: 'USDT', amount: '10.15', txHash: w.intents[0], explorerUrl: 'https://explorer.example/tx/2' } });
   assert.equal(w.model.state, 'paid');
+  assert.equal(w.choice?.bridging, null);
+  assert.deepEqual(w.choice?.given, { text: '10.15 USDT on Arbitrum One (sandbox)', url: 'https://explorer.example/tx/2' });
 });
 
 test('a chain that the wallet does not know is added as this page knows it', async () => {
@@ -446,6 +449,24 @@ test('what the wallet still knows is not given up because the server has not see
   assert.equal(w.intents.length, 2);
   assert.equal(w.intents[1], w.intents[0]);
   assert.equal(w.model.state, 'seen');
+});
+
+test('a transaction that failed is told once, whoever hears of it first', async () => {
+  const w = new Elsewhere();
+  w.steps = ['pay'];
+  await w.choosing();
+  w.wallet.mine = 'reverted';
+  await w.go();
+  await w.pass(2_000);
+  assert.ok(w.model.notice, 'the wallet’s network was first');
+  w.news('broken', {}, true);
+  await w.settle();
+  assert.equal(w.model.notice, null);
+  assert.equal(w.choice?.told?.title, 'The transaction did not go through');
+  w.news('broken', {}, true);
+  await w.flow.switchChain();
+  await w.settle();
+  assert.ok(w.model.go.enabled, 'and can be paid again');
 });
 
 test('a bridge that failed is not told as a transaction that its chain refused', async () => {
