@@ -196,6 +196,14 @@ type Holding struct {
 	ContractFee *big.Int
 }
 
+// HoldForGas is the native currency, in wei, that a payer is told to hold for an
+// estimate of gas: five quarters of it. A wallet sets a higher limit than what is
+// used, and prices move before it signs.
+func HoldForGas(gas, price *big.Int) *big.Int {
+	total := new(big.Int).Mul(gas, price)
+	return total.Mul(total, big.NewInt(5)).Quo(total, big.NewInt(4))
+}
+
 // Enough reports whether the payer holds what is needed.
 func (h Holding) Enough() bool { return h.Balance != nil && h.Balance.Cmp(h.Needed) >= 0 }
 

@@ -28,10 +28,6 @@ const (
 	maxRouteGas = 3_000_000
 )
 
-// A wallet sets a higher limit than what is used, and prices move before it
-// signs: the payer is told to hold five quarters of the estimate.
-const gasMarginNumerator, gasMarginDenominator = 5, 4
-
 // timeToSign is what must be left of an offer that is handed out.
 const timeToSign = 15 * time.Second
 
@@ -275,8 +271,7 @@ func gas(calls *rail.Calls, o *offer, a answers, usable bool) {
 		total.Add(total, new(big.Int).SetUint64(estimate))
 		value.Add(value, s.Value)
 	}
-	total.Mul(total, a.gasPrice)
-	total.Mul(total, big.NewInt(gasMarginNumerator)).Quo(total, big.NewInt(gasMarginDenominator))
+	total = rail.HoldForGas(total, a.gasPrice)
 	calls.Funds.NativeNeeded = total.Add(total, value)
 }
 

@@ -25,10 +25,6 @@ const (
 	typicalBatchItemGas = 65_000
 )
 
-// A wallet sets a higher limit than what is used, and prices move before it
-// signs: the payer is told to hold five quarters of the estimate.
-const gasMarginNumerator, gasMarginDenominator = 5, 4
-
 // answers is what one round trip told. Without a wallet it is no more than the
 // terms of the batch contract.
 type answers struct {
@@ -242,8 +238,7 @@ func gas(calls *rail.Calls, d debt, a answers, usable bool) {
 		}
 		total.Add(total, new(big.Int).SetUint64(estimate))
 	}
-	total.Mul(total, a.gasPrice)
-	total.Mul(total, big.NewInt(gasMarginNumerator)).Quo(total, big.NewInt(gasMarginDenominator))
+	total = rail.HoldForGas(total, a.gasPrice)
 	for _, s := range calls.Steps {
 		total.Add(total, s.Value)
 	}
