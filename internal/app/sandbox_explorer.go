@@ -15,6 +15,7 @@ import (
 	"quittance/internal/chain"
 	"quittance/internal/fault"
 	"quittance/internal/money"
+	"quittance/internal/official"
 	"quittance/templates"
 	"quittance/web"
 )
@@ -80,7 +81,7 @@ func (a *App) receiptRecord(network asset.Chain, r *chain.Receipt) templates.San
 	}}
 	for _, l := range r.Logs {
 		token, ok := a.Checkout.Book().TokenAt(network.ID, l.Address)
-		if !ok || len(l.Topics) != 3 || l.Topics[0] != topicTransfer || len(l.Data) != 32 {
+		if !ok || len(l.Topics) != 3 || l.Topics[0] != official.TopicTransfer || len(l.Data) != 32 {
 			continue
 		}
 		out.Rows = append(out.Rows, templates.SandboxRow{Name: "Token transfer", Value: fmt.Sprintf("%s %s from 0x%s to 0x%s",

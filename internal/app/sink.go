@@ -9,6 +9,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
+	"quittance/internal/official"
 	"quittance/internal/rail"
 )
 
@@ -75,9 +76,6 @@ func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
 	}
 	return s.checkout.RecordSweep(ctx, out)
 }
-
-// topicTransfer is keccak256("Transfer(address,address,uint256)"), ERC-20.
-const topicTransfer = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
 // receiptsAtOnce bounds the receipts of one round trip: whoever sends a
 // transaction decides how long its receipt is, and an answer has a limit.
@@ -167,7 +165,7 @@ func payer(x rail.Sighting, r *chain.Receipt) asset.Address {
 		return r.From
 	}
 	for _, l := range r.Logs {
-		if l.Address != x.Token || len(l.Topics) != 3 || l.Topics[0] != topicTransfer || len(l.Data) != 32 {
+		if l.Address != x.Token || len(l.Topics) != 3 || l.Topics[0] != official.TopicTransfer || len(l.Data) != 32 {
 			continue
 		}
 		if "0x"+l.Topics[2][26:] != x.To.Lower() || !sameAmount(l.Data, x) {
