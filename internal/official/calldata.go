@@ -151,6 +151,15 @@ func DecodeAmount(data []byte) (*big.Int, error) {
 	return new(big.Int).SetBytes(data), nil
 }
 
+// ReadAmount is DecodeAmount for a node's answer.
+func ReadAmount[Answer interface{ Bytes() ([]byte, error) }](a Answer) (*big.Int, error) {
+	data, err := a.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return DecodeAmount(data)
+}
+
 // writer appends 32-byte words; it keeps the first error.
 type writer struct {
 	buf []byte

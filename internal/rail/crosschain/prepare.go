@@ -205,22 +205,14 @@ func (a *answers) read(results []chain.Result, crosses bool) error {
 	a.native, native = results[0].Big()
 	a.gasPrice, price = results[1].Big()
 	a.trial, a.trialErr = results[2].Simulated()
-	a.balance, balance = amountOf(results[3])
-	a.allowance, allowance = amountOf(results[4])
+	a.balance, balance = official.ReadAmount(results[3])
+	a.allowance, allowance = official.ReadAmount(results[4])
 	if crosses {
 		a.code, last = results[5].Bytes()
 	} else {
-		a.dueAllowance, last = amountOf(results[5])
+		a.dueAllowance, last = official.ReadAmount(results[5])
 	}
 	return errors.Join(native, price, balance, allowance, last)
-}
-
-func amountOf(r chain.Result) (*big.Int, error) {
-	b, err := r.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return official.DecodeAmount(b)
 }
 
 // fill makes the calls' funds of the answers, and judges the trial run. cause

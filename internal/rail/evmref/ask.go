@@ -127,7 +127,7 @@ func (a *answers) read(d debt, results []chain.Result, wallet bool) error {
 		for _, n := range d.needs {
 			balance, allowance := a.native, (*big.Int)(nil)
 			if !n.token.Native {
-				balance, allowance = amount(amountOf), amount(amountOf)
+				balance, allowance = amount(official.ReadAmount), amount(official.ReadAmount)
 			}
 			a.balances, a.allowances = append(a.balances, balance), append(a.allowances, allowance)
 		}
@@ -143,14 +143,6 @@ func (a *answers) read(d debt, results []chain.Result, wallet bool) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-func amountOf(r chain.Result) (*big.Int, error) {
-	b, err := r.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return official.DecodeAmount(b)
 }
 
 // fill makes the calls' steps and funds of the answers, and judges the trial.
