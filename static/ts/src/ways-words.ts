@@ -3,6 +3,7 @@
 import type { ApiError } from './api.ts';
 import type { Payment } from './data.ts';
 import { brief, display } from './units.ts';
+import { shorten } from './verify.ts';
 import type { News, Option, Token } from './ways-data.ts';
 import type { Words } from './words.ts';
 
@@ -44,7 +45,7 @@ export function passed(ms: number): string {
 }
 
 /** The routing contract as wallets show it: its ends. */
-export const lifiAt = (address: string): string => `LI.FI's contract ${address.slice(0, 6)}…${address.slice(-4)}`;
+export const lifiAt = (address: string): string => `LI.FI's contract ${shorten(address)}`;
 
 /** How a way leads to the payment, below the choice. */
 export function wayWords(o: Option, p: Payment): string {
