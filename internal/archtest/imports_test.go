@@ -51,6 +51,8 @@ var layers = []layer{
 	{"internal/lifi/", []string{"internal/lifi", "internal/asset"}, "the generator of the page's copy"},
 	{"internal/lifi", []string{"internal/official", "internal/rail", "internal/money", "internal/asset", "internal/fault"},
 		"one service's protocol and what its calldata says; checks are rail's words, the payment in the end official's"},
+	{"internal/safe", []string{"internal/chain", "internal/official", "internal/rail", "internal/asset", "internal/fault"},
+		"one kind of account, its contracts and its service; calls and checks are rail's words"},
 	{"internal/rail/", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official", "internal/lifi"},
 		"a rail knows no other rail, no store, no page and no use case"},
 	{"internal/sandbox", sandboxMay, "chains to try things on, and the service between them; the server sees them as any others"},
@@ -82,7 +84,7 @@ type outside struct {
 var sqlMay = []string{"internal/store", "internal/job", "internal/pgtest"}
 
 var outsides = []outside{
-	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail", "internal/siwe", "internal/lifi"},
+	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail", "internal/siwe", "internal/lifi", "internal/safe"},
 		"the rest of the program sees chains through our own types"},
 	{"database/sql", sqlMay, "one place knows SQL"},
 	{"github.com/jackc/pgx", sqlMay, "one place knows SQL"},
@@ -91,13 +93,13 @@ var outsides = []outside{
 	{"github.com/gorilla", []string{"web", "internal/app"}, "one place knows sessions"},
 	{"github.com/a-h/templ", []string{"templates", "web"}, "one place draws pages"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "one place parses command lines"},
-	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi"},
+	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi", "internal/safe"},
 		"the domain, the use cases and the store know no HTTP"},
 }
 
 // clients may call other servers; the command's health check calls its own, and
 // an example calls ours.
-var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "internal/screening", "internal/lifi", "cmd/quittance"}
+var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "internal/screening", "internal/lifi", "internal/safe", "cmd/quittance"}
 
 func TestLayers(t *testing.T) {
 	for _, f := range goFiles(t) {
@@ -203,6 +205,8 @@ func TestLayersRefuse(t *testing.T) {
 		{"internal/sandbox", false, "internal/lifi/lifitest", true},
 		{"internal/sandbox", false, "internal/chain/chaintest", false},
 		{"internal/lifi", false, "internal/chain", false},
+		{"internal/safe", false, "internal/chain", true},
+		{"internal/safe", false, "internal/payment", false},
 		{"internal/store", false, "web", false},
 		{"internal/store", true, "templates", false},
 		{"internal/app", false, "web/request", true},
