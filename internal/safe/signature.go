@@ -12,6 +12,10 @@ import (
 // signatureSize is one owner's part of a Safe's signatures: r, s and v.
 const signatureSize = 65
 
+// vApproved is the v of an approval on chain. Smaller is a contract's signature,
+// larger a key's.
+const vApproved = 1
+
 // Signer returns whose signature over a safeTxHash it is: of the hash itself
 // (typed data), or with 4 added to v of the hash as a message (eth_sign). A
 // contract's signature, and an approval on chain, name their owner and prove
