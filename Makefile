@@ -63,6 +63,7 @@ test-go: ## Go tests with -race, PostgreSQL included (PKG=./internal/store/... f
 
 test-official: ## our reference values against the official npm packages
 	@npm --prefix e2e/official test --silent
+	npm --prefix e2e/safe test --silent
 
 check-ts: ## TypeScript types of the page's script, its tests and the journeys
 	@npm --prefix static/ts run --silent check
