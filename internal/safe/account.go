@@ -17,7 +17,7 @@ import (
 var (
 	ErrNoContract = errors.New("no contract is at this address on this chain")
 	ErrNotSafe    = errors.New("the contract at this address is not a Safe")
-	ErrVersion    = errors.New("the Safe at this address has a version that is not known") // in a *VersionError
+	ErrVersion    = errors.New("the Safe at this address runs code that is not of a known version") // in a *VersionError
 	// ErrMultiSend is a chain without the contract that batches need.
 	ErrMultiSend = errors.New("no contract for batches of calls is on this chain")
 )
@@ -27,7 +27,9 @@ var (
 type VersionError struct{ Version string }
 
 // Error names the version.
-func (e *VersionError) Error() string { return fmt.Sprintf("%v: %q", ErrVersion, e.Version) }
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%v: it calls itself %q", ErrVersion, e.Version)
+}
 
 // Unwrap returns ErrVersion.
 func (e *VersionError) Unwrap() error { return ErrVersion }

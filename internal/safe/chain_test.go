@@ -7,7 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"reflect"
+	"slices"
 	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
@@ -85,7 +90,7 @@ func each(t *testing.T, test func(t *testing.T, w *world, s *safetest.Safe)) {
 	for _, v := range safe.Versions() {
 		for _, l2 := range []bool{false, true} {
 			t.Run(string(v)+map[bool]string{true: " L2"}[l2], func(t *testing.T) {
-				w := newWorld(t)
+				w := newWorld(t, chaintest.WithCode(yes, yesCode, nil))
 				test(t, w, safetest.Deploy(t, w.Chain, safetest.Options{Version: v, L2: l2}))
 			})
 		}
@@ -140,6 +145,39 @@ func TestASafePays(t *testing.T) {
 			if who, ok := safe.Signer(hash, w.SignDigest(hash)); !ok || who.String() != w.Address() {
 				t.Errorf("signature %d is %s's", i, who)
 			}
+		}
+	})
+}
+
+// Native currency goes with the call's value: by itself, and from within a batch,
+// where the proxy gives the Safe back what is left.
+func TestASafePaysNative(t *testing.T) {
+	each(t, func(t *testing.T, w *world, s *safetest.Safe) {
+		w.Send(s.Address.String(), big.NewInt(1_000), nil)
+		w.Mine(1)
+		data, err := official.EthPayment{Payee: address(t, payee), Reference: reference, Fee: big.NewInt(1), FeePayee: stranger}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pay := rail.Call{Kind: rail.Pay, To: address(t, w.EthFeeProxy()), Data: data, Value: big.NewInt(101)}
+		for nonce, calls := range [][]rail.Call{{pay}, {pay, pay}} {
+			a := w.read(s.Address)
+			tx, err := a.Batch(calls, a.Nonce)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hash := s.Hash(tx)
+			if got := refusals(w.table.Verify(safe.Proposal{Chain: sandbox, Safe: s.Address, Hash: hash, Tx: tx}, calls, a)); got != nil || tx.Nonce != uint64(nonce) {
+				t.Errorf("nonce %d: refused by %s", tx.Nonce, got)
+			}
+			s.Execute(tx)
+			w.Mine(1)
+			if got := safe.Judge(hash, nil, w.look(s.Address)); got.Fate != safe.Succeeded {
+				t.Errorf("%d calls: %+v", len(calls), got)
+			}
+		}
+		if got, left := w.Balance("", payee), w.Balance("", s.Address.String()); got.Int64() != 300 || left.Int64() != 1_000-3*101 {
+			t.Errorf("the payee has %v, the Safe %v", got, left)
 		}
 	})
 }
@@ -202,6 +240,32 @@ func TestASafeReplaces(t *testing.T) {
 		if got := safe.Judge(hash, nil, v); got.Fate != safe.Untold {
 			t.Errorf("by the hash alone: %+v", got)
 		}
+		// Piece by piece it is the same.
+		joined, err := safe.Look(t.Context(), w.node, s.Address, 0, w.Head()-1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := w.Head(); n <= w.Head(); n++ {
+			piece, err := safe.Look(t.Context(), w.node, s.Address, n, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if joined, err = joined.Join(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !reflect.DeepEqual(joined, v) {
+			t.Errorf("%+v, not %+v", joined, v)
+		}
+		if _, err := joined.Join(v); err == nil {
+			t.Error("blocks were counted twice")
+		}
+		if _, err := joined.Join(safe.View{Safe: s.Address, From: w.Head() + 2, Nonce: 9}); err == nil {
+			t.Error("blocks are left out")
+		}
+		if _, err := joined.Join(safe.View{Safe: stranger, From: w.Head() + 1, Nonce: 9}); err == nil {
+			t.Error("another Safe's blocks are taken")
+		}
 		late, err := safe.Look(t.Context(), w.node, s.Address, w.Head(), w.Head())
 		if err != nil {
 			t.Fatal(err)
@@ -261,6 +325,11 @@ func TestASafeIsRead(t *testing.T) {
 	})
 }
 
+// yes answers every call with true, as a guard must.
+const yes = "0x00000000000000000000000000000000000057e5"
+
+var yesCode = []byte{0x60, 1, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3} // PUSH1 1 PUSH0 MSTORE PUSH1 32 PUSH0 RETURN
+
 // Safe's own calls change its modules and guards, and warnings say so.
 func TestWarnings(t *testing.T) {
 	each(t, func(t *testing.T, w *world, s *safetest.Safe) {
@@ -289,6 +358,12 @@ func TestWarnings(t *testing.T) {
 			}
 		}
 		told("setFallbackHandler", stranger)
+		told("setGuard", address(t, yes))
+		want := []string{"safe_modules", "safe_modules", "safe_guard", "safe_fallback_handler"}
+		if s.Version == safe.V150 {
+			told("setModuleGuard", address(t, yes))
+			want = []string{"safe_modules", "safe_modules", "safe_guard", "safe_module_guard", "safe_fallback_handler"}
+		}
 		a := w.read(s.Address)
 		for _, x := range a.Warnings {
 			codes = append(codes, x.Code)
@@ -296,7 +371,7 @@ func TestWarnings(t *testing.T) {
 		if len(a.Modules) != 10 || !a.MoreModules || a.FallbackHandler != stranger {
 			t.Errorf("%+v", a)
 		}
-		if want := []string{"safe_modules", "safe_modules", "safe_fallback_handler"}; len(codes) != 3 || codes[0] != want[0] || codes[1] != want[1] || codes[2] != want[2] {
+		if !slices.Equal(codes, want) {
 			t.Errorf("%v", codes)
 		}
 	})
@@ -376,5 +451,39 @@ func TestAChainWithoutMultiSend(t *testing.T) {
 	w.Mine(1)
 	if got := safe.Judge(s.Hash(tx), nil, w.look(s.Address)); got.Fate != safe.Succeeded || w.Balance(w.USDC(), payee).Sign() != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// oldProxy is the deployed code of the proxies of 1.1.1: @gnosis.pm/safe-contracts
+// 1.1.1, build/contracts/Proxy.json, LGPL-3.0. Its factory's code has the hash
+// that @safe-global/safe-deployments lists.
+const oldProxy = "608060405273ffffffffffffffffffffffffffffffffffffffff600054167fa619486e00000000000000000000000000000000000000000000000000" +
+	"00000060003514156050578060005260206000f35b3660008037600080366000845af43d6000803e60008114156070573d6000fd5b3d6000f3fea265" +
+	"627a7a72315820d8a00dc4fe6bf675a9d7416fc2d00bb3433362aa8186b750f76c4027269667ff64736f6c634300050e0032"
+
+// A Safe that was made with 1.1.1 and changed to a later singleton is one of
+// that version; with its old singleton it is of a version that is not known.
+func TestAnOldSafe(t *testing.T) {
+	at, older := asset.Address{0x01, 0xd5, 19: 1}, asset.Address{0x01, 0xd5, 19: 2}
+	word := func(a asset.Address) common.Hash { return common.BytesToHash(a[:]) }
+	sentinel, owner := asset.Address{19: 1}, asset.Address{0x0e, 19: 1}
+	mapped := func(key asset.Address, slot byte) common.Hash {
+		return crypto.Keccak256Hash(word(key).Bytes(), common.Hash{31: slot}.Bytes())
+	}
+	for _, c := range safe.At(sandbox).Contracts(sandbox, safe.Singleton) {
+		storage := map[common.Hash]common.Hash{
+			{}: word(c.Address), {31: 3}: {31: 1}, {31: 4}: {31: 1}, {31: 5}: {31: 42},
+			mapped(sentinel, 1): word(sentinel), mapped(sentinel, 2): word(owner), mapped(owner, 2): word(sentinel),
+		}
+		w := newWorld(t, chaintest.WithCode(at.String(), common.FromHex(oldProxy), storage),
+			chaintest.WithCode(older.String(), common.FromHex(oldProxy), map[common.Hash]common.Hash{{}: word(address(t, yes))}),
+			chaintest.WithCode(yes, yesCode, nil))
+		a := w.read(at)
+		if a.Version != c.Version || a.L2 || a.Nonce != 42 || a.Threshold != 1 || !slices.Equal(a.Owners, []asset.Address{owner}) || len(a.Modules) != 0 || a.MoreModules {
+			t.Errorf("%+v", a)
+		}
+		if a, err := w.table.Read(t.Context(), w.node, sandbox, older); !errors.Is(err, safe.ErrNotSafe) {
+			t.Errorf("%+v, %v", a, err)
+		}
 	}
 }

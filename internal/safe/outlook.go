@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
@@ -17,6 +18,16 @@ type View struct {
 	Block      chain.Block // the last, and the one Nonce is of
 	Nonce      uint64
 	Executions []Execution // oldest first
+}
+
+// Join returns the view of this view's blocks and the next one's, which must
+// begin where this one ends: nodes bound how many blocks they search at once.
+func (v View) Join(next View) (View, error) {
+	if next.Safe != v.Safe || next.From != v.Block.Number+1 || next.Nonce < v.Nonce {
+		return View{}, fmt.Errorf("blocks %d..%d and %d..%d of a Safe: %w", v.From, v.Block.Number, next.From, next.Block.Number, errAnswers)
+	}
+	v.Block, v.Nonce, v.Executions = next.Block, next.Nonce, slices.Concat(v.Executions, next.Executions)
+	return v, nil
 }
 
 // Fate says what will become, or became, of a Safe transaction.
@@ -72,8 +83,8 @@ func Judge(hash official.Hash, nonce *uint64, v View) Outlook {
 
 // Look reads a view of the blocks from..to in one round trip. For a verdict that
 // stands, to must be final, and from no later than when the transaction was
-// made. Nodes bound how many blocks they search at once; whoever follows a chain
-// with Filter and Executions anyway needs none of this but the nonce.
+// made; View.Join puts longer views together. Whoever follows a chain with Filter
+// and Executions anyway needs none of this but the nonce.
 //
 // Errors: what the node's Batch returns; a node's refusal of one question; and
 // others if the answers make no sense.
