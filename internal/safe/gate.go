@@ -51,10 +51,15 @@ func (g *gate) enter(now time.Time, timeout time.Duration) error {
 	return nil
 }
 
+// well opens the gate, unless the service has said meanwhile that it wants to be
+// left alone.
 func (g *gate) well() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.failures, g.pause, g.until, g.limited, g.probing = 0, 0, time.Time{}, false, false
+	g.failures, g.pause, g.probing = 0, 0, false
+	if !g.limited {
+		g.until = time.Time{}
+	}
 }
 
 // rest closes the gate because the service said so.
@@ -72,6 +77,9 @@ func (g *gate) failed(now time.Time) {
 	g.failures++
 	if g.failures == maxFailures || g.probing {
 		g.pause = min(max(2*g.pause, minRest), maxRest)
-		g.until, g.probing = now.Add(g.pause), false
+		g.probing = false
+		if until := now.Add(g.pause); until.After(g.until) {
+			g.until = until
+		}
 	}
 }

@@ -318,6 +318,28 @@ func TestLimitsOfTheServiceAreKept(t *testing.T) {
 	}
 }
 
+// An answer that was under way when the service said so does not end the rest.
+func TestAnEarlierAnswerDoesNotEndTheRest(t *testing.T) {
+	e, _, _ := entry(t)
+	d := newDesk(t, nil)
+	h := put(t, d, e)
+	d.Behave(safetest.Behaviour{Delay: 200 * time.Millisecond})
+	var wg sync.WaitGroup
+	var early error
+	wg.Go(func() { _, early = d.client.Transaction(t.Context(), asset.Base, h) })
+	for deadline := time.Now().Add(5 * time.Second); d.Asked() == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	d.Behave(safetest.Behaviour{Status: 429, RetryAfter: "30"})
+	if _, err := d.client.Transaction(t.Context(), asset.Base, h); !fault.Is(err, fault.Limited) {
+		t.Errorf("%v", err)
+	}
+	wg.Wait()
+	if early != nil || d.client.Available() {
+		t.Errorf("available: %t, %v", d.client.Available(), early)
+	}
+}
+
 func TestServiceConfig(t *testing.T) {
 	for _, bad := range []string{"", "api.safe.global", "http://api.safe.global/x", "https://u:p@host/", "https://host/?key=1", "https://host/#x", "ftp://host", "://"} {
 		if _, err := safe.NewService(safe.ServiceConfig{BaseURLs: map[asset.ChainID]string{1: bad}}); err == nil || strings.Contains(err.Error(), "u:p") {

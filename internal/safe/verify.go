@@ -34,18 +34,17 @@ var passed = map[string]string{
 	CheckNonce:     "The Safe can still execute it.",
 }
 
-const (
-	// maxGas is what a transaction may use at the most (EIP-7825).
-	maxGas = 1 << 24
+// MaxQueue is how many of a Safe's transactions may have to be executed before.
+const MaxQueue = 100
 
-	// MaxQueue is how many transactions may have to be executed before.
-	MaxQueue = 100
-)
+// maxGas is what a transaction may use at the most (EIP-7825).
+const maxGas = 1 << 24
 
 // Verify compares a Safe transaction with the calls that must be made, in their
 // order. It trusts nothing that built or passed it on. The answer always has the
 // same eight checks in the same order. a is the Safe as it was read, nil if it
-// was not; nothing of it but the nonce is used.
+// was not; nothing of it but the nonce is used. A transaction that was executed
+// already is refused for its nonce: ask Judge first.
 func (t *Table) Verify(p Proposal, calls []rail.Call, a *Account) []rail.Check {
 	v := &verifier{table: t, p: p, refused: map[string]string{}}
 	v.hash()
