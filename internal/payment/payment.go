@@ -3,6 +3,7 @@
 package payment
 
 import (
+	"encoding/json"
 	"math/big"
 	"slices"
 	"time"
@@ -198,6 +199,36 @@ type Attempt struct {
 	Until   time.Time // deadline after which it can no longer happen, zero if none
 	At      time.Time
 	Route   *Route // what a bridge transfer carries, nil for others
+	Safe    *Safe  // what is known of a Safe transaction, nil for others
+}
+
+// Safe is a Safe multisig transaction that should make a payment: what was
+// announced of it, and what its chain shows. Its attempt's handle is the
+// safeTxHash; its payer is the Safe, "" while several may be the one.
+type Safe struct {
+	// Among are the accounts it may be of, EIP-55: those that asked for calldata
+	// on this chain. One where it is known.
+	Among []string `json:"among"`
+	// Nonce is nil if only the hash is known.
+	Nonce *uint64 `json:"nonce,omitempty"`
+	// Tx is the transaction behind the hash as JSON, nil if not known. It was
+	// proven to make this payment and nothing else.
+	Tx json.RawMessage `json:"tx,omitempty"`
+	// Signed lists the owners whose signatures over the hash were seen, EIP-55. It
+	// is news: on chain only the execution counts.
+	Signed    []string `json:"signed,omitempty"`
+	Owners    []string `json:"owners,omitempty"` // EIP-55, as they were last read
+	Threshold uint64   `json:"threshold,omitempty"`
+	// Deadline is the safePaymentDeadline that was announced, zero for none.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Next is the first block that was not searched for its outcome. What lies
+	// below is final and holds none.
+	Next uint64 `json:"next"`
+	// ExecutedBy is the transaction that executed it, or that executed another one
+	// in its place, "" while there is none.
+	ExecutedBy string `json:"executedBy,omitempty"`
+	// Ended is the chain's time at which it came to nothing, zero while it did not.
+	Ended time.Time `json:"ended,omitzero"`
 }
 
 // Route is a transfer over a bridge: what left the payer, and what the bridge

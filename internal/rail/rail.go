@@ -19,6 +19,11 @@ type ID string
 // Payer is what we know of who is about to pay.
 type Payer struct {
 	Wallet asset.Address // zero until a wallet is connected
+	// Safe tells that the wallet is a Safe multisig account. Its calls are then the
+	// same whatever it has allowed before: approvals are always among them, because
+	// owners sign for hours, and nothing is asked of its native currency for gas,
+	// which whoever executes pays.
+	Safe bool
 }
 
 // Rail moves money from a payer to a payee in one particular way.
@@ -127,6 +132,49 @@ type Calls struct {
 	Funds  Funds
 	Checks []Check
 	Route  *Route // nil for the payment's own asset on its own chain
+	// Safe is the account that makes the calls as one Safe transaction, nil for
+	// others. The checkout fills it in.
+	Safe *Multisig
+}
+
+// Multisig is a Safe as its chain shows it.
+type Multisig struct {
+	Chain     asset.ChainID
+	Address   asset.Address
+	Version   string // "1.3.0", "1.4.1", "1.5.0"
+	Owners    []asset.Address
+	Threshold uint64 // how many owners must sign
+	Nonce     uint64 // of the next transaction
+	// MultiSend is the official MultiSendCallOnly of this version, zero if the
+	// chain does not have it: then no batch can be made.
+	MultiSend asset.Address
+	Warnings  []Warning
+	Block     uint64 // at which it was read
+}
+
+// Warning is something that does not keep an account from paying, and that its
+// owners may want to know.
+type Warning struct {
+	Code string // stable: "safe_modules", "safe_guard"
+	Text string // one sentence
+}
+
+// Claimer is implemented by rails that can tell of calls somebody else has put
+// together whether they pay a payment.
+type Claimer interface {
+	// Claims tells whether calls that a wallet makes on a chain, in this order and
+	// no others, would pay p over this rail, and nothing else: the calls this rail
+	// hands out to a Safe, of whatever amount. It asks no chain, and trusts nothing
+	// that built the calls. Of a call only To, Data and Value are looked at.
+	Claims(p *payment.Payment, chain asset.ChainID, payer Payer, calls []Call, now time.Time) (Claim, bool)
+}
+
+// Claim is what calls that pay a payment are worth to it.
+type Claim struct {
+	Type RouteType
+	Cost Cost // what leaves the payer
+	// Deadline is when the contracts refuse the calls, zero if they never do.
+	Deadline time.Time
 }
 
 // Route is what is known of calls that go over a bridge or an exchange.

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (payment, key) DO NOTHING`
+	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id, safe)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (payment, key) DO NOTHING`
 
 	countAttempt = `UPDATE payments SET attempts = attempts + 1 WHERE id = $1`
 
 	// updateAttempt changes nothing where the news are none, and never goes back:
 	// neither to an announcement from a proof, nor to a proof from an outcome.
-	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11
+	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11, safe = $12
  WHERE payment = $1 AND key = $2 AND CASE stage WHEN 'announced' THEN 0 WHEN 'proven' THEN 1 ELSE 2 END <= $8
- AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10)`
+ AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10 OR safe <> $12)`
 
-	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route
+	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, safe
  FROM attempts WHERE payment = $1 ORDER BY at, key`
 
 	selectByRoute = `SELECT DISTINCT payment FROM attempts WHERE route_id = $1 AND route_id <> '' ORDER BY payment`
@@ -41,7 +41,7 @@ func progress(s payment.AttemptStage) int {
 }
 
 // PutAttempt implements checkout.Tx. A known attempt changes its stage, reason,
-// limit, payer and route; when it was reported is no change of its own.
+// limit, payer, route and Safe transaction; when it was reported is no change of its own.
 func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (bool, error) {
 	chain, err := number(uint64(a.Chain))
 	if err != nil {
@@ -51,8 +51,12 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 	if err != nil {
 		return false, fmt.Errorf("encode the attempt's route: %w", err)
 	}
+	safe, err := encodeSafe(a.Safe)
+	if err != nil {
+		return false, fmt.Errorf("encode the attempt's Safe transaction: %w", err)
+	}
 	n, err := t.exec(ctx, insertAttempt, id, a.Key, a.Rail, a.Kind, chain, a.Handle, a.Payer, a.Stage, a.Decides, a.Reason,
-		micros(a.Until), micros(a.At), route, routeID)
+		micros(a.Until), micros(a.At), route, routeID, safe)
 	if err != nil {
 		return false, err
 	}
@@ -62,7 +66,7 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 		return true, err
 	}
 	n, err = t.exec(ctx, updateAttempt, id, a.Key, a.Stage, a.Decides, a.Reason, micros(a.Until), micros(a.At),
-		progress(a.Stage), a.Payer, route, routeID)
+		progress(a.Stage), a.Payer, route, routeID, safe)
 	if err != nil {
 		return false, err
 	}
@@ -79,13 +83,16 @@ func loadAttempts(ctx context.Context, on session, id payment.ID) ([]payment.Att
 	}
 	return collect(r, func() (a payment.Attempt, err error) {
 		var chain, until, at int64
-		var route string
-		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route)
+		var route, safe string
+		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route, &safe)
 		if err != nil {
 			return a, err
 		}
 		a.Chain, a.Until, a.At = asset.ChainID(chain), fromMicros(until), fromMicros(at)
-		a.Route, err = decodeRoute(route)
+		if a.Route, err = decodeRoute(route); err != nil {
+			return a, err
+		}
+		a.Safe, err = decodeSafe(safe)
 		return a, err
 	})
 }
@@ -112,6 +119,27 @@ func decodeRoute(text string) (*payment.Route, error) {
 		return nil, fmt.Errorf("decode an attempt's route: %w", err)
 	}
 	return &r, nil
+}
+
+// encodeSafe writes a Safe transaction; none is "".
+func encodeSafe(x *payment.Safe) (string, error) {
+	if x == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(x)
+	return string(b), err
+}
+
+// decodeSafe reads what encodeSafe wrote.
+func decodeSafe(text string) (*payment.Safe, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var x payment.Safe
+	if err := json.Unmarshal([]byte(text), &x); err != nil {
+		return nil, fmt.Errorf("decode an attempt's Safe transaction: %w", err)
+	}
+	return &x, nil
 }
 
 // PaymentsByRoute implements checkout.Tx.
