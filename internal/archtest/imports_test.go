@@ -51,6 +51,7 @@ var layers = []layer{
 	{"internal/lifi/", []string{"internal/lifi", "internal/asset"}, "the generator of the page's copy"},
 	{"internal/lifi", []string{"internal/official", "internal/rail", "internal/money", "internal/asset", "internal/fault"},
 		"one service's protocol and what its calldata says; checks are rail's words, the payment in the end official's"},
+	{"internal/safe/", []string{"internal/safe", "internal/asset"}, "the contracts' code, for chains of one's own"},
 	{"internal/safe", []string{"internal/chain", "internal/official", "internal/rail", "internal/asset", "internal/fault"},
 		"one kind of account, its contracts and its service; calls and checks are rail's words"},
 	{"internal/rail/", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official", "internal/lifi"},
@@ -64,7 +65,7 @@ var layers = []layer{
 	{"web/", append(slices.Clone(webMay), "web"), "a dialect knows no other dialect"},
 }
 
-var sandboxMay = []string{"internal/sandbox/", "internal/asset", "internal/lifi", "internal/lifi/lifitest"}
+var sandboxMay = []string{"internal/sandbox/", "internal/asset", "internal/lifi", "internal/lifi/lifitest", "internal/official", "internal/safe", "internal/safe/artifacts"}
 
 // played are packages for tests that the demo runs too: each plays a service
 // that nobody can run at home.
@@ -207,6 +208,10 @@ func TestLayersRefuse(t *testing.T) {
 		{"internal/lifi", false, "internal/chain", false},
 		{"internal/safe", false, "internal/chain", true},
 		{"internal/safe", false, "internal/payment", false},
+		{"internal/safe", false, "internal/safe/artifacts", false},
+		{"internal/safe/artifacts", false, "internal/chain", false},
+		{"internal/sandbox", false, "internal/safe/artifacts", true},
+		{"internal/sandbox", false, "internal/safe/safetest", false},
 		{"internal/store", false, "web", false},
 		{"internal/store", true, "templates", false},
 		{"internal/app", false, "web/request", true},

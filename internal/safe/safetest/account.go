@@ -13,6 +13,7 @@ import (
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/official"
 	"quittance/internal/safe"
+	"quittance/internal/safe/artifacts"
 )
 
 // Safe is a Safe on a simulated chain. Its owners are the chain's two wallets
@@ -56,11 +57,12 @@ func Deploy(t testing.TB, c *chaintest.Chain, o Options) *Safe {
 	setup := pack(t, o.Version, "Safe", "setup", owners, big.NewInt(2), zero, []byte{}, common.Address(o.Handler), zero, new(big.Int), zero)
 	create := pack(t, o.Version, "SafeProxyFactory", "createProxyWithNonce", common.Address(o.Singleton), setup, big.NewInt(int64(c.Head())))
 	var made hexutil.Bytes
-	call := map[string]any{"from": c.Address(), "to": factories[o.Version], "data": hexutil.Bytes(create)}
+	factory := artifacts.FactoryAddress(o.Version).String()
+	call := map[string]any{"from": c.Address(), "to": factory, "data": hexutil.Bytes(create)}
 	if err := c.Client().Call(&made, "eth_call", call, "latest"); err != nil || len(made) != 32 {
 		t.Fatalf("safetest: making a Safe: %v", err)
 	}
-	tx := c.Send(factories[o.Version], nil, create)
+	tx := c.Send(factory, nil, create)
 	c.Mine(1)
 	if r := c.Receipt(tx); r == nil || r.Status != 1 {
 		t.Fatalf("safetest: making a Safe: %+v", r)
