@@ -15,6 +15,7 @@ type Calls struct {
 	Transactions []Transaction `json:"transactions"`
 	Metadata     CallsMetadata `json:"metadata"`
 	Checks       []Check       `json:"checks"`
+	Safe         *SafeAccount  `json:"safe,omitempty"` // who makes them, where that is a Safe
 }
 
 // Transaction is one unsigned transaction.
@@ -64,6 +65,10 @@ type CallsMetadata struct {
 	RouteType rail.RouteType `json:"routeType"`
 	*RouteMetadata
 
+	// SafePaymentDeadline is until when a Safe must have executed its transaction,
+	// in Unix seconds, absent where nothing ends it.
+	SafePaymentDeadline int64 `json:"safePaymentDeadline,omitempty"`
+
 	PlatformFee *PlatformFee `json:"platformFee,omitempty"`
 }
 
@@ -88,6 +93,7 @@ type BatchCalls struct {
 	Payment   *Transaction  `json:"batchPaymentTransaction"`
 	Metadata  BatchMetadata `json:"metadata"`
 	Checks    []Check       `json:"checks"`
+	Safe      *SafeAccount  `json:"safe,omitempty"`
 }
 
 // BatchMetadata is CallsMetadata with what is told of batches alone. Members that
@@ -105,7 +111,7 @@ type BatchMetadata struct {
 func NewBatchCalls(in *rail.Calls, book *asset.Book) BatchCalls {
 	all := NewCalls(in, book)
 	w := BatchCalls{
-		Approvals: []Transaction{}, Checks: all.Checks,
+		Approvals: []Transaction{}, Checks: all.Checks, Safe: all.Safe,
 		Metadata: BatchMetadata{CallsMetadata: all.Metadata, InsufficientTokens: []asset.ID{}},
 	}
 	for i, t := range all.Transactions {
@@ -138,7 +144,7 @@ type PlatformFee struct {
 
 // NewCalls words a rail's calls, with the tokens of the book the rail has.
 func NewCalls(in *rail.Calls, book *asset.Book) Calls {
-	w := Calls{Checks: NewChecks(in.Checks)}
+	w := Calls{Checks: NewChecks(in.Checks), Safe: newSafe(in.Safe)}
 	w.Metadata = CallsMetadata{StepsRequired: len(in.Steps), ChainID: in.Chain, RouteType: rail.SameChain}
 	gas := new(big.Int)
 	for i, s := range in.Steps {
@@ -162,6 +168,9 @@ func NewCalls(in *rail.Calls, book *asset.Book) Calls {
 	w.Metadata.funds(in, gas, book)
 	if in.Route != nil {
 		w.Metadata.RouteType, w.Metadata.RouteMetadata = in.Route.Type, newRoute(in, book)
+	}
+	if in.Safe != nil {
+		w.Metadata.forSafe(in)
 	}
 	return w
 }

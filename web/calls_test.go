@@ -213,3 +213,66 @@ func TestCallsOfAConversion(t *testing.T) {
 		t.Errorf("got %+v, %+v", m, m.RouteMetadata)
 	}
 }
+
+// aSafe is an account of two out of three, on a chain where it can make a batch.
+func aSafe() *rail.Multisig {
+	return &rail.Multisig{
+		Chain: asset.SandboxBase, Address: asset.Address{19: 0x5a}, Version: "1.4.1", Owners: []asset.Address{{19: 1}, {19: 2}, {19: 3}}, Threshold: 2, Nonce: 7,
+		MultiSend: asset.Address{19: 0x5e}, Warnings: []rail.Warning{{Code: "safe_guard", Text: "A guard may refuse."}},
+	}
+}
+
+// Approvals are among a Safe's calls whatever it allowed before, and nobody asks
+// it for gas: a client that reads the members for other wallets is told so.
+func TestCallsOfASafe(t *testing.T) {
+	told := func(c *rail.Calls) string {
+		t.Helper()
+		body, err := json.Marshal(web.NewCalls(c, book(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	c := crossing()
+	if text := told(c); strings.Contains(text, `"safe`) {
+		t.Errorf("another wallet is told of a Safe: %s", text)
+	}
+	c.Safe, c.Funds.NativeNeeded, c.Funds.Native = aSafe(), big.NewInt(7e12), big.NewInt(7e12)
+	c.Funds.Assets[0].Allowance = big.NewInt(1e15)
+	m := web.NewCalls(c, book(t)).Metadata
+	if m.SafePaymentDeadline != 1_800_003_600 || !m.NeedsApproval || *m.HasEnoughAllowance || m.Allowance != "1000000000" || !*m.HasEnoughGas || m.NativeRequiredUnits != "7000000000000" {
+		t.Errorf("got %+v", m)
+	}
+	c.Funds.Native = big.NewInt(7e12 - 1) // less than the bridge asks for beside
+	if m := web.NewCalls(c, book(t)).Metadata; *m.HasEnoughGas {
+		t.Errorf("native currency that the calls send is lacking: %+v", m)
+	}
+	c.Funds.Native, c.Funds.NativeNeeded, c.Route.Deadline = nil, new(big.Int), time.Time{}
+	if m := web.NewCalls(c, book(t)).Metadata; !*m.HasEnoughGas || m.SafePaymentDeadline != 0 || strings.Contains(told(c), "safePaymentDeadline") {
+		t.Errorf("without deadline and native currency: %+v", m)
+	}
+	const zeros = "0x00000000000000000000000000000000000000"
+	want := `"safe":{"address":"` + zeros + `5A","version":"1.4.1","owners":["` + zeros + `01","` + zeros + `02","` + zeros + `03"],"threshold":2,"nonce":7,` +
+		`"multiSend":"` + zeros + `5E","warnings":[{"code":"safe_guard","text":"A guard may refuse."}]}`
+	if text := told(c); !strings.Contains(strings.ToLower(text), strings.ToLower(want)) {
+		t.Errorf("got %s", text)
+	}
+	c.Safe.MultiSend, c.Safe.Warnings, c.Safe.Owners = asset.Address{}, nil, nil
+	if text := told(c); !strings.Contains(text, `"owners":[],"threshold":2,"nonce":7,"multiSend":"","warnings":[]}`) {
+		t.Errorf("got %s", text)
+	}
+}
+
+func TestBatchCallsOfASafe(t *testing.T) {
+	c := several(2_500_000, 5e15, 1_000_000)
+	c.Safe, c.Funds.NativeNeeded = aSafe(), big.NewInt(5e15)
+	w := web.NewBatchCalls(c, book(t))
+	if w.Safe == nil || w.Safe.Nonce != 7 || len(w.Approvals) != 3 || !*w.Metadata.HasEnoughGas || !*w.Metadata.CanMakePayment || *w.Metadata.HasEnoughAllowance {
+		t.Errorf("got %+v", w)
+	}
+	c = several(2_500_000, 5e15-1, 1_000_000)
+	c.Safe, c.Funds.NativeNeeded = aSafe(), big.NewInt(5e15)
+	if m := web.NewBatchCalls(c, book(t)).Metadata; *m.HasEnoughGas || *m.CanMakePayment || !slices.Equal(m.InsufficientTokens, []asset.ID{"ETH-base"}) {
+		t.Errorf("got %+v", m)
+	}
+}
