@@ -43,7 +43,7 @@ func fill(v reflect.Value, s string) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			switch v.Type().Field(i).Name {
-			case "State", "Oddity", "Outcome":
+			case "State", "Oddity", "Outcome", "Stage":
 			default:
 				fill(v.Field(i), s)
 			}
@@ -59,6 +59,7 @@ func filled(p *templates.PayPage, s string) *templates.PayPage {
 	c.Safety.Checks = append([]templates.Check(nil), c.Safety.Checks...)
 	c.Data.Chain.RPCURLs = append([]string(nil), c.Data.Chain.RPCURLs...)
 	c.Data.Assets, c.Data.Items = slices.Clone(c.Data.Assets), slices.Clone(c.Data.Items)
+	c.Data.Frames, c.Safe.Owners = slices.Clone(c.Data.Frames), slices.Clone(c.Safe.Owners)
 	c.Items, c.Totals = slices.Clone(c.Items), slices.Clone(c.Totals)
 	fill(reflect.ValueOf(&c).Elem(), s)
 	c.Payee = ""
@@ -84,7 +85,7 @@ func shape(doc *goquery.Document) string {
 
 func TestHostileTextChangesNoMarkup(t *testing.T) {
 	for _, name := range []string{"open", "open-partial", "open-reorged", "seen", "paid-over", "paid-no-redirect", "expired-late", "failed", "unsafe-code-pinned",
-		"batch-partial", "batch-contract-fee", "payee-short", "payout", "payout-paid", "access-both", "blocked"} {
+		"batch-partial", "batch-contract-fee", "payee-short", "payout", "payout-paid", "access-both", "blocked", "safe-waiting", "safe-waiting-queue", "safe-executed", "safe-failed", "open-safe-replaced", "paid-safe"} {
 		s := story(t, name)
 		plain := filled(s.View, "harmless text")
 		_, doc := render(t, templates.Pay(plain))

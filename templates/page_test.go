@@ -134,7 +134,7 @@ func checkDocument(t *testing.T, text string, doc *goquery.Document) {
 		}
 	})
 	doc.Find("button").Each(func(_ int, el *goquery.Selection) {
-		if el.AttrOr("type", "") != "button" {
+		if kind := el.AttrOr("type", ""); kind != "button" && (kind != "submit" || el.Closest("form").Length() == 0) {
 			t.Errorf("button %q without a type", words(el))
 		}
 	})

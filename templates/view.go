@@ -73,6 +73,7 @@ type Assets struct {
 	Lock  string // the script of a LockedPage, instead of Script
 	Ways  string // ways to pay beside the payment's own
 	Route string // the proof of such a way
+	Safe  string // paying from a Safe
 }
 
 // PayPage is the page of one payment in any of its states. Amounts are decimal
@@ -123,10 +124,16 @@ type PayPage struct {
 	// Others are the ways to pay beside the payment's own: "USDC on Arbitrum One".
 	Others []string
 	Route  Route // a transfer over a bridge that is under way, in the state seen
+	// Safe is a Safe transaction: one under way in the state seen, one that came to
+	// nothing in the states open and failed.
+	Safe Safe
+	// Framed tells that the page was asked for as a frame of another.
+	Framed bool
 
 	Tx            string // hash of the transaction that pays, 0x and 64 hex digits
 	TxURL         string // the same in an explorer
 	Payer         string // who paid, EIP-55
+	PayerSafe     bool   // and that is a Safe
 	Given         string // what the payer gave if a bridge brought it: "10.04 USDT on Arbitrum One"
 	GivenURL      string // where that can be looked up, "" if nowhere
 	Confirmations int
@@ -251,6 +258,10 @@ type Data struct {
 	// Scripts of this site for ways beside the payment's own, "" if there are none.
 	Ways  string `json:"ways"`
 	Route string `json:"route"`
+	// Safe is the script for paying from a Safe, "" where that cannot be.
+	Safe string `json:"safe"`
+	// Frames are the origins whose pages may frame this one.
+	Frames []string `json:"frames"`
 }
 
 // Chain is what a wallet needs to know of a chain.
@@ -301,6 +312,7 @@ type PlainPage struct {
 	Text      string
 	Next      string // what to do now
 	RequestID string // to quote when asking for help, "" if none
+	Ask       bool   // asks for a link to a payment
 }
 
 // UnknownPage is for a link that names no payment (404).
@@ -310,6 +322,17 @@ func UnknownPage(a Assets, requestID string) *PlainPage {
 		Title: "Payment not found",
 		Text:  UnknownText,
 		Next:  "Links often break when only part of them is copied. Open the link from the original message again. Nothing has been charged.",
+	}
+}
+
+// SafeAppPage is the page as an app of Safe's own, which is opened without a
+// payment.
+func SafeAppPage(a Assets) *PlainPage {
+	return &PlainPage{
+		Assets: a, Kind: "safe-app", Ask: true,
+		Title: "Pay from this Safe",
+		Text:  "Paste the payment link that the recipient has sent you.",
+		Next:  "The payment opens here. You see what is paid to whom before anything is proposed to your Safe.",
 	}
 }
 

@@ -64,7 +64,37 @@ func wayPatterns() templ.Component {
 			templ_7745c5c3_Var2 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<template id=\"way-item\"><label class=\"way\"><input type=\"radio\" name=\"way\"> <span class=\"way-text\"><span class=\"way-line\"><span class=\"way-name\"></span> <span class=\"way-needed\"></span></span> <span class=\"way-line way-quiet\"><span class=\"way-chain\"></span> <span class=\"way-time\"></span></span> <span class=\"way-line way-quiet\"><span class=\"way-balance\"></span> <span class=\"way-fee\"></span></span></span></label></template><template id=\"way-note\"><li></li></template><template id=\"route-row\"><div class=\"row\"><dt></dt><dd></dd></div></template><template id=\"check-item\"><li><span class=\"check-title\"></span><span class=\"detail\"></span></li></template>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<template id=\"way-item\"><label class=\"way\"><input type=\"radio\" name=\"way\"> <span class=\"way-text\"><span class=\"way-line\"><span class=\"way-name\"></span> <span class=\"way-needed\"></span></span> <span class=\"way-line way-quiet\"><span class=\"way-chain\"></span> <span class=\"way-time\"></span></span> <span class=\"way-line way-quiet\"><span class=\"way-balance\"></span> <span class=\"way-fee\"></span></span></span></label></template><template id=\"way-note\"><li></li></template><template id=\"route-row\"><div class=\"row\"><dt></dt><dd></dd></div></template>")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		return nil
+	})
+}
+
+// checkPattern is a row for a check that not every payment has.
+func checkPattern() templ.Component {
+	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
+		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
+		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
+			return templ_7745c5c3_CtxErr
+		}
+		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
+		if !templ_7745c5c3_IsBuffer {
+			defer func() {
+				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err == nil {
+					templ_7745c5c3_Err = templ_7745c5c3_BufErr
+				}
+			}()
+		}
+		ctx = templ.InitializeContext(ctx)
+		templ_7745c5c3_Var3 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var3 == nil {
+			templ_7745c5c3_Var3 = templ.NopComponent
+		}
+		ctx = templ.ClearChildren(ctx)
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<template id=\"check-item\"><li><span class=\"check-title\"></span><span class=\"detail\"></span></li></template>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -35,6 +35,18 @@ var routed = map[string]string{
 	"route_payment":  "The payment at the end is this one",
 }
 
+// proposed are the checks of a Safe transaction, likewise.
+var proposed = map[string]string{
+	"safe_hash":      "What the owners sign is this transaction",
+	"safe_target":    "Official Safe contract for batches",
+	"safe_operation": "Nothing takes over the Safe",
+	"safe_calls":     "The Safe makes these calls and no others",
+	"safe_value":     "No coins beyond the payment's own",
+	"safe_refund":    "Nobody is paid for executing it",
+	"safe_gas":       "It can be executed",
+	"safe_nonce":     "Its place in the Safe's queue",
+}
+
 // CheckTitle is a check's name in words; a name that is not known is its own title.
 func CheckTitle(name string) string {
 	for _, l := range listed {
@@ -42,7 +54,7 @@ func CheckTitle(name string) string {
 			return l.title
 		}
 	}
-	return cmp.Or(routed[name], name)
+	return cmp.Or(routed[name], proposed[name], name)
 }
 
 // checks is every check that concerns the page in the order of listed, then
@@ -86,6 +98,9 @@ func (p *PayPage) title() string {
 		}
 		return "Pay " + p.dueWords() + " to " + p.Merchant
 	case StateSeen:
+		if p.Safe.under() {
+			return p.Safe.title() + ": " + p.Merchant
+		}
 		return "Confirming your payment to " + p.Merchant
 	case StatePaid:
 		return "Paid: " + p.Merchant
@@ -135,6 +150,9 @@ func web(url string) bool {
 
 // progressURL is where a payment under way can be looked up.
 func (p *PayPage) progressURL() string {
+	if p.Safe.under() {
+		return p.Safe.TxURL
+	}
 	if p.Route.Chain != "" {
 		return p.Route.TxURL
 	}
@@ -171,4 +189,30 @@ func (p *PayPage) alive() bool {
 // isOver says that the payment can no longer be made.
 func (p *PayPage) isOver() bool {
 	return p.State == StateExpired || p.State == StateCanceled || p.State == StateFailed || p.State == StateBlocked
+}
+
+// confirming says that the payment was seen and its confirmations count.
+func (p *PayPage) confirming() bool { return p.Route.Chain == "" && !p.Safe.under() }
+
+// reload is after how many seconds a page without script reloads, "" for never:
+// owners of a Safe take hours, a network seconds.
+func (p *PayPage) reload() string {
+	switch {
+	case p.State != StateSeen:
+		return ""
+	case p.Safe.Stage == SafeWaiting:
+		return "30"
+	}
+	return "5"
+}
+
+// safeTitle and safeText say what became of a Safe transaction that did not pay.
+func (p *PayPage) safeTitle() string {
+	title, _ := p.Safe.ending(p.State == StateOpen)
+	return title
+}
+
+func (p *PayPage) safeText() string {
+	_, text := p.Safe.ending(p.State == StateOpen)
+	return text
 }
