@@ -3,6 +3,7 @@ package official
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"quittance/internal/rail"
 )
@@ -188,4 +189,21 @@ func set(check *string, why string) {
 
 func differs(field string, expected, got any) string {
 	return fmt.Sprintf("The %s differs: expected %v, got %v.", field, expected, got)
+}
+
+// Named returns calls that somebody else put together with the kinds that a
+// payment's calls have by their place: the last one pays, and before it what
+// approves nothing resets and all else must approve.
+func Named(calls []rail.Call) []rail.Call {
+	named := slices.Clone(calls)
+	for i := range named {
+		named[i].Kind = rail.Approve
+		if a, err := DecodeApproval(named[i].Data); err == nil && a.Amount.Sign() == 0 {
+			named[i].Kind = rail.Reset
+		}
+	}
+	if len(named) > 0 {
+		named[len(named)-1].Kind = rail.Pay
+	}
+	return named
 }

@@ -147,8 +147,8 @@ func (a *answers) read(d debt, results []chain.Result, wallet bool) error {
 
 // fill makes the calls' steps and funds of the answers, and judges the trial.
 // cause explains a refused one for the logs.
-func (r *Rail) fill(calls *rail.Calls, d debt, wallet asset.Address, a answers) (trial rail.Check, cause, err error) {
-	if calls.Steps, err = r.plan(d, a.allowances); err != nil {
+func (r *Rail) fill(calls *rail.Calls, d debt, payer rail.Payer, a answers) (trial rail.Check, cause, err error) {
+	if calls.Steps, err = r.steps(d, payer, a.allowances); err != nil {
 		return rail.Check{}, nil, err
 	}
 	for i, n := range d.needs {
@@ -162,7 +162,7 @@ func (r *Rail) fill(calls *rail.Calls, d debt, wallet asset.Address, a answers) 
 		calls.Funds.Assets = append(calls.Funds.Assets, h)
 	}
 	trial = rail.Check{Name: official.CheckSimulation, Outcome: rail.Waiting}
-	if wallet.IsZero() {
+	if payer.Wallet.IsZero() {
 		trial.Detail = "A trial run needs a connected wallet."
 		return trial, nil, nil
 	}
@@ -173,12 +173,12 @@ func (r *Rail) fill(calls *rail.Calls, d debt, wallet asset.Address, a answers) 
 		return rail.Check{}, nil, fault.New(fault.Unavailable, "trial_unavailable",
 			"The network could not try this payment out. Please try again.").Because(a.trialErr)
 	case usable:
-		trial, cause = r.judge(d, wallet, a)
+		trial, cause = r.judge(d, payer.Wallet, a)
 	default:
 		short := slices.IndexFunc(calls.Funds.Assets, func(h rail.Holding) bool { return !h.Enough() })
 		trial.Detail = "A trial run needs more " + d.needs[short].token.Symbol + " than the connected wallet holds."
 	}
-	gas(calls, d, a, usable)
+	gas(calls, d, payer, a, usable)
 	return trial, cause, nil
 }
 
@@ -205,7 +205,7 @@ func (r *Rail) judge(d debt, wallet asset.Address, a answers) (c rail.Check, cau
 
 // gas fills in what the steps take. Without a usable trial the steps' own
 // estimates stay zero, and the funds are reckoned with typical figures.
-func gas(calls *rail.Calls, d debt, a answers, usable bool) {
+func gas(calls *rail.Calls, d debt, payer rail.Payer, a answers, usable bool) {
 	type step struct {
 		kind  rail.CallKind
 		asset asset.ID
@@ -231,6 +231,10 @@ func gas(calls *rail.Calls, d debt, a answers, usable bool) {
 		total.Add(total, new(big.Int).SetUint64(estimate))
 	}
 	total = rail.HoldForGas(total, a.gasPrice)
+	if payer.Safe {
+		calls.SizeForSafe()
+		total.SetInt64(0)
+	}
 	for _, s := range calls.Steps {
 		total.Add(total, s.Value)
 	}

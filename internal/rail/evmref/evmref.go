@@ -45,9 +45,10 @@ type Rail struct {
 }
 
 var (
-	_ rail.Rail   = (*Rail)(nil)
-	_ rail.Guard  = (*Rail)(nil)
-	_ rail.Naming = (*Rail)(nil)
+	_ rail.Rail    = (*Rail)(nil)
+	_ rail.Guard   = (*Rail)(nil)
+	_ rail.Naming  = (*Rail)(nil)
+	_ rail.Claimer = (*Rail)(nil)
 )
 
 // New returns the rail.
@@ -128,6 +129,14 @@ func (r *Rail) checks(d debt, steps []rail.Call) []rail.Check {
 	return append(r.registry.Verify(d.order, steps), r.codes.Check(d.chain, d.kinds[0], d.kinds[1:]...))
 }
 
+// steps are the calls a payer sends.
+func (r *Rail) steps(d debt, payer rail.Payer, allowances []*big.Int) ([]rail.Call, error) {
+	if payer.Safe {
+		return r.everyStep(d)
+	}
+	return r.plan(d, allowances)
+}
+
 // plan builds the calls the payer sends. With nil allowances, ones that are not
 // known, they are taken for zero.
 func (r *Rail) plan(d debt, allowances []*big.Int) ([]rail.Call, error) {
@@ -149,9 +158,10 @@ func (r *Rail) plan(d debt, allowances []*big.Int) ([]rail.Call, error) {
 	return r.andPay(d, steps)
 }
 
-// everyStep is the longest sequence the payer may have to send. It is what is
-// tried out, because the allowances that decide are asked for in the same
-// round trip: a reset and an approval too many change nothing about the payment.
+// everyStep is the longest sequence the payer may have to send, whatever was
+// allowed before. It is what a Safe sends. It is also what is tried out for
+// everybody, because the allowances that decide are asked for in the same round
+// trip: a reset and an approval too many change nothing about the payment.
 func (r *Rail) everyStep(d debt) ([]rail.Call, error) {
 	var steps []rail.Call
 	for _, n := range d.needs {
@@ -202,6 +212,9 @@ func (r *Rail) andPay(d debt, steps []rail.Call) ([]rail.Call, error) {
 // batch it asks for the contract's terms as well, without a wallet too; only if
 // they are not what they were the last time, it asks a second time.
 //
+// A Safe gets the same calls whatever it has allowed before, and no gas is asked
+// for in its funds: whoever executes its transaction pays that.
+//
 // Faults: as rail.Rail; Unavailable also while the contract's code was not read
 // yet; Forbidden "unsafe" has the refused check's name as its field.
 func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Instruction, error) {
@@ -214,7 +227,7 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 		return nil, err
 	}
 	calls := &rail.Calls{Chain: d.chain}
-	trial, cause, err := r.fill(calls, d, payer.Wallet, found)
+	trial, cause, err := r.fill(calls, d, payer, found)
 	if err != nil {
 		return nil, err
 	}

@@ -39,9 +39,9 @@ func addr(t testing.TB, text string) asset.Address {
 	return a
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, options ...chaintest.Option) *world {
 	t.Helper()
-	w := &world{chain: chaintest.New(t)}
+	w := &world{chain: chaintest.New(t, options...)}
 	var err error
 	w.client, err = chain.NewClient(chain.Config{
 		Chain: asset.SandboxBase, Endpoints: []chain.Endpoint{{URL: w.chain.URL()}}, Timeout: time.Second,
