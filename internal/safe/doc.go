@@ -36,3 +36,5 @@
 // transaction revert and leaves the nonce; with more, the Safe goes on, says
 // ExecutionFailure, and the transaction can never be executed again.
 package safe
+
+//go:generate go run ./gen ../../static/ts/src/safes.gen.ts

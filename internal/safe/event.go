@@ -77,8 +77,10 @@ func Executions(safe asset.Address, logs []chain.Log) []Execution {
 			out = append(out, e)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Execution) int {
-		return cmp.Or(cmp.Compare(a.Block.Number, b.Block.Number), cmp.Compare(a.Index, b.Index))
-	})
+	slices.SortStableFunc(out, order)
 	return out
+}
+
+func order(a, b Execution) int {
+	return cmp.Or(cmp.Compare(a.Block.Number, b.Block.Number), cmp.Compare(a.Index, b.Index))
 }

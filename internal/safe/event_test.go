@@ -141,7 +141,7 @@ func TestJudge(t *testing.T) {
 		"nor does one that comes later":        {&five, 7, []safe.Execution{event(ours, true), event(ours, false)}, safe.Succeeded, 0},
 		"the first of two failures is told of": {&five, 7, []safe.Execution{event(ours, false), event(ours, false)}, safe.Failed, 0},
 	} {
-		got := safe.Judge(ours, test.nonce, safe.View{Safe: self, Nonce: test.now, Executions: test.seen})
+		got := safe.Judge(ours, test.nonce, safe.View{Nonce: test.now, Executions: test.seen})
 		if got.Fate != test.want || (got.Event == nil) != (test.by < 0) || test.by >= 0 && got.Event != &test.seen[test.by] {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -155,7 +155,7 @@ func TestFatesAreFinal(t *testing.T) {
 	for history := range 1 << nonces { // bit i: nonce i is used by ours, else by another's
 		var seen []safe.Execution
 		for now := range uint64(nonces + 1) {
-			v := safe.View{Safe: self, Nonce: now, Executions: seen}
+			v := safe.View{Nonce: now, Executions: seen}
 			for n := range uint64(nonces) {
 				mine := history>>n&1 == 1
 				want := safe.Executable

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
@@ -13,21 +14,8 @@ import (
 
 // View is what a chain shows of a Safe at one block.
 type View struct {
-	Safe       asset.Address
-	From       uint64      // the first block that was searched
-	Block      chain.Block // the last, and the one Nonce is of
 	Nonce      uint64
-	Executions []Execution // oldest first
-}
-
-// Join returns the view of this view's blocks and the next one's, which must
-// begin where this one ends: nodes bound how many blocks they search at once.
-func (v View) Join(next View) (View, error) {
-	if next.Safe != v.Safe || next.From != v.Block.Number+1 || next.Nonce < v.Nonce {
-		return View{}, fmt.Errorf("blocks %d..%d and %d..%d of a Safe: %w", v.From, v.Block.Number, next.From, next.Block.Number, errAnswers)
-	}
-	v.Block, v.Nonce, v.Executions = next.Block, next.Nonce, slices.Concat(v.Executions, next.Executions)
-	return v, nil
+	Executions []Execution // up to that block, oldest first; as far back as one has searched
 }
 
 // Fate says what will become, or became, of a Safe transaction.
@@ -81,40 +69,88 @@ func Judge(hash official.Hash, nonce *uint64, v View) Outlook {
 	return Outlook{Replaced, &v.Executions[uint64(len(v.Executions))-since]}
 }
 
-// Look reads a view of the blocks from..to in one round trip. For a verdict that
-// stands, to must be final, and from no later than when the transaction was
-// made; View.Join puts longer views together. Whoever follows a chain with Filter
-// and Executions anyway needs none of this but the nonce.
+// Search reads what Safes said of their transactions in the blocks from..to,
+// oldest first, in one round trip, and the last of these blocks. For a verdict
+// that stands, to must be final, and from no later than when the transaction was
+// made. One event is as good as the node's word: see Confirm.
 //
-// Errors: what the node's Batch returns; a node's refusal of one question; and
-// others if the answers make no sense.
-func Look(ctx context.Context, node chain.Batcher, safe asset.Address, from, to uint64) (View, error) {
-	at := chain.AtBlock(to)
-	rs, err := node.Batch(ctx, []chain.Call{
-		chain.HeaderCall(at),
-		chain.ContractCall(chain.Msg{To: safe, Data: askNonce}, at),
-		chain.LogsCall(Filter(safe), from, to),
-	})
-	if err != nil {
-		return View{}, fmt.Errorf("looking at a Safe: %w", err)
+// Errors: what the node's Batch returns; a node's refusal of one question, an
+// *chain.RPCError; and others if the answers make no sense.
+func Search(ctx context.Context, node chain.Batcher, from, to uint64, safes ...asset.Address) (chain.Block, []Execution, error) {
+	if from > to || len(safes) == 0 {
+		return chain.Block{}, nil, fmt.Errorf("blocks %d..%d of %d Safes: %w", from, to, len(safes), errAnswers)
 	}
-	if len(rs) != 3 || from > to {
-		return View{}, errAnswers
+	rs, err := node.Batch(ctx, []chain.Call{chain.HeaderCall(chain.AtBlock(to)), chain.LogsCall(Filter(safes...), from, to)})
+	if err != nil {
+		return chain.Block{}, nil, fmt.Errorf("searching for a Safe's events: %w", err)
+	}
+	if len(rs) != 2 {
+		return chain.Block{}, nil, errAnswers
 	}
 	header, err := rs[0].Header()
-	nonce, nonceErr := number(rs[1])
-	logs, logsErr := rs[2].Logs()
-	if err = errors.Join(err, nonceErr, logsErr); err != nil {
-		return View{}, fmt.Errorf("looking at a Safe: %w", err)
+	logs, logsErr := rs[1].Logs()
+	if err = errors.Join(err, logsErr); err != nil {
+		return chain.Block{}, nil, fmt.Errorf("searching for a Safe's events: %w", err)
 	}
 	if header == nil || header.Number != to {
-		return View{}, fmt.Errorf("no block %d: %w", to, errAnswers)
+		return chain.Block{}, nil, fmt.Errorf("no block %d: %w", to, errAnswers)
 	}
+	hashes := map[uint64]string{to: header.Hash}
 	for _, l := range logs {
 		n := l.Block.Number
-		if l.Address != safe || n < from || n > to || n == to && l.Block.Hash != header.Hash {
-			return View{}, fmt.Errorf("a log that was not asked for: %w", errAnswers)
+		if hash, seen := hashes[n]; !slices.Contains(safes, l.Address) || n < from || n > to || seen && hash != l.Block.Hash {
+			return chain.Block{}, nil, fmt.Errorf("a log that was not asked for: %w", errAnswers)
+		}
+		hashes[n] = l.Block.Hash
+	}
+	found, err := distinct(logs)
+	return header.Block, found, err
+}
+
+// distinct decodes logs and brings them into the chain's order: one for a place.
+func distinct(logs []chain.Log) ([]Execution, error) {
+	var out []Execution
+	for _, l := range logs {
+		if e, err := DecodeExecution(l); err == nil {
+			out = append(out, e)
 		}
 	}
-	return View{Safe: safe, From: from, Block: header.Block, Nonce: nonce, Executions: Executions(safe, logs)}, nil
+	slices.SortStableFunc(out, order)
+	out = slices.CompactFunc(out, func(a, b Execution) bool { // nodes repeat themselves
+		return order(a, b) == 0 && a.Safe == b.Safe && a.Hash == b.Hash && a.Success == b.Success && a.Tx == b.Tx
+	})
+	for i := 1; i < len(out); i++ {
+		if order(out[i-1], out[i]) == 0 {
+			return nil, fmt.Errorf("two logs for one place: %w", errAnswers)
+		}
+	}
+	return out, nil
+}
+
+// Confirm asks a chain once more for an event that decides something, by its
+// block and by the receipt of its transaction, and returns the block's time.
+//
+// Errors: as Search's; a chain that moved meanwhile is one.
+func Confirm(ctx context.Context, node chain.Batcher, e Execution) (time.Time, error) {
+	rs, err := node.Batch(ctx, []chain.Call{chain.HeaderCall(chain.AtBlock(e.Block.Number)), chain.ReceiptCall(e.Tx)})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("confirming a Safe's event: %w", err)
+	}
+	if len(rs) != 2 {
+		return time.Time{}, errAnswers
+	}
+	header, err := rs[0].Header()
+	receipt, receiptErr := rs[1].Receipt()
+	if err = errors.Join(err, receiptErr); err != nil {
+		return time.Time{}, fmt.Errorf("confirming a Safe's event: %w", err)
+	}
+	if header == nil || header.Number != e.Block.Number || header.Hash != e.Block.Hash || receipt == nil || receipt.Tx != e.Tx || !receipt.Succeeded || receipt.Block.Hash != e.Block.Hash {
+		return time.Time{}, fmt.Errorf("the event of %s is not where it was: %w", e.Tx, errAnswers)
+	}
+	for _, x := range Executions(e.Safe, receipt.Logs) {
+		if x.Index == e.Index && x.Hash == e.Hash && x.Success == e.Success {
+			return header.Time, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("the receipt of %s does not have the event: %w", e.Tx, errAnswers)
 }

@@ -170,47 +170,81 @@ func TestReadPassesFaultsOn(t *testing.T) {
 	if _, err := w.table.Read(t.Context(), w.node, sandbox, s.Address); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
-	if _, err := safe.Look(t.Context(), w.node, s.Address, 0, 1); !fault.Is(err, fault.Unavailable) {
+	if _, _, err := safe.Search(t.Context(), w.node, 0, 1, s.Address); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
+	if _, err := safe.Confirm(t.Context(), w.node, safe.Execution{Safe: s.Address}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestLookBelievesNoNonsense(t *testing.T) {
+func TestSearchBelievesNoNonsense(t *testing.T) {
 	w := newWorld(t)
 	s := safetest.Deploy(t, w.Chain, safetest.Options{Version: safe.V150})
 	s.Execute(s.Reject(0))
 	w.Mine(1)
 	honest := func(rs []chain.Result) []chain.Result { return rs }
-	log := func(from, to string) func([]chain.Result) []chain.Result {
+	edit := func(at int, from, to string) func([]chain.Result) []chain.Result {
 		return func(rs []chain.Result) []chain.Result {
-			text := string(rs[2].Raw)
+			text := string(rs[at].Raw)
 			if !strings.Contains(text, from) {
 				t.Fatalf("%s is not in %s", from, text)
 			}
-			return says(2, strings.Replace(text, from, to, 1))(rs)
+			return says(at, strings.ReplaceAll(text, from, to))(rs)
 		}
 	}
-	head := fmt.Sprintf(`"blockNumber":"0x%x"`, w.Head())
+	other, head := "0x"+strings.Repeat("ab", 32), fmt.Sprintf(`"blockNumber":"0x%x"`, w.Head())
+	twice := func(change func(string) string) func([]chain.Result) []chain.Result {
+		return func(rs []chain.Result) []chain.Result {
+			one := strings.Trim(string(rs[1].Raw), "[]\n")
+			return says(1, "["+one+","+change(one)+"]")(rs)
+		}
+	}
 	for name, c := range map[string]struct {
 		change   func([]chain.Result) []chain.Result
 		from, to uint64
 		good     bool
 	}{
 		"honest":                      {honest, 0, w.Head(), true},
+		"a log twice":                 {twice(func(one string) string { return one }), 0, w.Head(), true},
+		"two logs for one place":      {twice(func(one string) string { return strings.Replace(one, safe.TopicSuccess, safe.TopicFailure, 1) }), 0, w.Head(), false},
 		"a block to come":             {honest, 0, w.Head() + 1, false},
 		"backwards":                   {honest, 2, 1, false},
 		"no block":                    {says(0, `null`), 0, w.Head(), false},
-		"another block":               {func(rs []chain.Result) []chain.Result { return rs }, 0, w.Head() + 5, false},
-		"no nonce":                    {says(1, `"0x"`), 0, w.Head(), false},
-		"a reverted nonce":            {refuses(1), 0, w.Head(), false},
-		"no logs":                     {refuses(2), 0, w.Head(), false},
-		"another's log":               {log(s.Address.Lower(), stranger.Lower()), 0, w.Head(), false},
-		"a log of another time":       {log(head, `"blockNumber":"0xfff"`), 0, w.Head(), false},
-		"a log of a block that is no": {log(w.HeadHash(), "0x"+strings.Repeat("ab", 32)), 0, w.Head(), false},
-		"an answer too few":           {func(rs []chain.Result) []chain.Result { return rs[:2] }, 0, w.Head(), false},
+		"another block":               {edit(0, fmt.Sprintf(`"number":"0x%x"`, w.Head()), `"number":"0x1"`), 0, w.Head(), false},
+		"no logs":                     {refuses(1), 0, w.Head(), false},
+		"another's log":               {edit(1, s.Address.Lower(), stranger.Lower()), 0, w.Head(), false},
+		"a log of another time":       {edit(1, head, `"blockNumber":"0xfff"`), 0, w.Head(), false},
+		"a log of a block that is no": {edit(1, w.HeadHash(), other), 0, w.Head(), false},
+		"an answer too few":           {func(rs []chain.Result) []chain.Result { return rs[:1] }, 0, w.Head(), false},
 	} {
-		if v, err := safe.Look(t.Context(), liar{w.node, c.change}, s.Address, c.from, c.to); (err == nil) != c.good {
-			t.Errorf("%s: %+v, %v", name, v, err)
+		if block, found, err := safe.Search(t.Context(), liar{w.node, c.change}, c.from, c.to, s.Address); (err == nil) != c.good || err == nil && (len(found) != 1 || block.Number != c.to) {
+			t.Errorf("%s: %+v of %+v, %v", name, found, block, err)
+		}
+	}
+	_, found, err := safe.Search(t.Context(), w.node, 0, w.Head(), s.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func([]chain.Result) []chain.Result
+		good   bool
+	}{
+		"honest":                       {honest, true},
+		"no block":                     {says(0, `null`), false},
+		"another block":                {edit(0, w.HeadHash(), other), false},
+		"no receipt":                   {says(1, `null`), false},
+		"a refusal":                    {refuses(1), false},
+		"another's receipt":            {edit(1, found[0].Tx, other), false},
+		"a receipt in another block":   {edit(1, w.HeadHash(), other), false},
+		"a transaction that failed":    {edit(1, `"status":"0x1"`, `"status":"0x0"`), false},
+		"a receipt of another Safe":    {edit(1, s.Address.Lower(), stranger.Lower()), false},
+		"a receipt of another hash":    {edit(1, found[0].Hash.String(), other), false},
+		"a receipt of another outcome": {edit(1, safe.TopicSuccess, safe.TopicFailure), false},
+		"an answer too few":            {func(rs []chain.Result) []chain.Result { return rs[:1] }, false},
+	} {
+		if at, err := safe.Confirm(t.Context(), liar{w.node, c.change}, found[0]); (err == nil) != c.good || err == nil && at.IsZero() {
+			t.Errorf("confirming, %s: %s, %v", name, at, err)
 		}
 	}
 }

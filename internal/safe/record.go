@@ -21,6 +21,7 @@ type Record struct {
 	Tx    Tx
 
 	Confirmations []Confirmation // one for each owner, in the order of the answer
+	Signatures    [][]byte       // those that prove a confirmation, in the same order
 	Required      uint64         // the Safe's threshold as the service knows it, 0 if it does not
 
 	Executed   bool
@@ -128,6 +129,9 @@ func (r *Record) confirm(w wireRecord) error {
 		}
 		seen[c.Owner.v] = true
 		r.Confirmations = append(r.Confirmations, Confirmation{Owner: c.Owner.v, Proven: proven})
+		if proven {
+			r.Signatures = append(r.Signatures, sig)
+		}
 	}
 	return nil
 }

@@ -98,6 +98,9 @@ func TestTheServiceTells(t *testing.T) {
 		if !slices.Equal(r.Confirmations, want) || !r.Submitted.Equal(time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)) || r.Submitted.Location() != time.UTC {
 			t.Errorf("%+v", r)
 		}
+		if who, ok := safe.Signer(h, slices.Concat(r.Signatures...)); !ok || who.String() != owner.Address() {
+			t.Errorf("signatures %x", r.Signatures)
+		}
 		if n := r.Signed([]asset.Address{address(t, owner.Address()), proxy}); n != 1 {
 			t.Errorf("%d signed", n)
 		}
