@@ -32,6 +32,8 @@ type call struct {
 	value *big.Int // nil is zero
 	data  []byte
 	gas   uint64 // zero is estimated
+	// accessed are accounts whose first use is paid for beforehand (EIP-2930).
+	accessed types.AccessList
 }
 
 func newAccount(key *ecdsa.PrivateKey, chainID uint64, node *devchain.Node) *account {
@@ -60,7 +62,7 @@ func (a *account) send(ctx context.Context, c call) (common.Hash, error) {
 	tip := big.NewInt(1e6)
 	limit := new(big.Int).Mul(head.BaseFee, big.NewInt(2))
 	tx, err := types.SignNewTx(a.key, types.LatestSignerForChainID(a.chainID), &types.DynamicFeeTx{
-		ChainID: a.chainID, Nonce: a.node.NextNonce(from), To: &c.to, Value: c.value, Data: c.data, Gas: c.gas,
+		ChainID: a.chainID, Nonce: a.node.NextNonce(from), To: &c.to, Value: c.value, Data: c.data, Gas: c.gas, AccessList: c.accessed,
 		GasTipCap: tip, GasFeeCap: limit.Add(limit, tip),
 	})
 	if err != nil {

@@ -39,6 +39,8 @@ type Chain struct {
 	node     *devchain.Node
 	client   *ethclient.Client
 	treasury *account
+	owners   []*account // of the Safe, the payer first
+	safe     common.Address
 }
 
 // Token is an ERC-20 token of the sandbox.
@@ -70,7 +72,10 @@ func newChain(table asset.Chain, node *devchain.Node, keys keys) *Chain {
 		client: ethclient.NewClient(node.Client()),
 	}
 	c.treasury = newAccount(keys.treasury, c.ChainID, node)
-	c.Wallet = &wallet{account: newAccount(keys.payer, c.ChainID, node), rpc: node.Client()}
+	for _, key := range keys.owners() {
+		c.owners = append(c.owners, newAccount(key, c.ChainID, node))
+	}
+	c.Wallet = &wallet{account: c.owners[0], rpc: node.Client()}
 	return c
 }
 
@@ -100,6 +105,19 @@ func (c *Chain) Fund(ctx context.Context, addr string, f Funds) error {
 		return fmt.Errorf("funding %q: not an address", addr)
 	}
 	to := common.HexToAddress(addr)
+	hashes, err := c.give(ctx, to, f)
+	if err != nil {
+		return fmt.Errorf("funding %s: %w", to, err)
+	}
+	// Only now: what was sent together shares a block.
+	if err := c.confirmed(ctx, hashes); err != nil {
+		return fmt.Errorf("funding %s: %w", to, err)
+	}
+	return nil
+}
+
+// give sends money to an address and returns the transactions that do it.
+func (c *Chain) give(ctx context.Context, to common.Address, f Funds) ([]common.Hash, error) {
 	var gifts []call
 	if positive(f.Native) {
 		gifts = append(gifts, call{to: to, value: f.Native})
@@ -113,19 +131,22 @@ func (c *Chain) Fund(ctx context.Context, addr string, f Funds) error {
 	for i, gift := range gifts {
 		var err error
 		if hashes[i], err = c.treasury.send(ctx, gift); err != nil {
-			return fmt.Errorf("funding %s: %w", to, err)
+			return nil, err
 		}
 	}
-	// Only now: what was sent together shares a block.
+	return hashes, nil
+}
+
+func positive(x *big.Int) bool { return x != nil && x.Sign() > 0 }
+
+func (c *Chain) confirmed(ctx context.Context, hashes []common.Hash) error {
 	for _, hash := range hashes {
 		if err := c.confirm(ctx, hash); err != nil {
-			return fmt.Errorf("funding %s: %w", to, err)
+			return err
 		}
 	}
 	return nil
 }
-
-func positive(x *big.Int) bool { return x != nil && x.Sign() > 0 }
 
 // confirm waits until a transaction is in a block, and returns an error if it was reverted.
 func (c *Chain) confirm(ctx context.Context, hash common.Hash) error {

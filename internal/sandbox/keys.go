@@ -20,11 +20,19 @@ const keysName = "keys.json"
 // keys are part of a chain's genesis block: a kept chain opens only with the keys it was made with.
 type keys struct {
 	payer, treasury *ecdsa.PrivateKey
+	partners        [2]*ecdsa.PrivateKey // who owns the Safe together with the payer
 }
 
-type keysFile struct {
-	Payer    string `json:"payer"`
-	Treasury string `json:"treasury"`
+// all lists the keys with their names in the file.
+func (k *keys) all() []namedKey {
+	return []namedKey{
+		{"payer", &k.payer}, {"treasury", &k.treasury}, {"partner2", &k.partners[0]}, {"partner3", &k.partners[1]},
+	}
+}
+
+type namedKey struct {
+	name string
+	key  **ecdsa.PrivateKey
 }
 
 // openKeys returns the keys kept in dir, or new random ones, which it keeps unless dir is empty.
@@ -40,30 +48,38 @@ func openKeys(dir string) (keys, error) {
 	if err != nil {
 		return keys{}, fmt.Errorf("reading the sandbox keys: %w", err)
 	}
-	var in keysFile
+	var in map[string]string
 	if err := json.Unmarshal(text, &in); err != nil {
 		return keys{}, fmt.Errorf("reading %s: %w", file, err)
 	}
 	var out keys
-	if out.payer, err = parseKey(in.Payer); err != nil {
-		return keys{}, fmt.Errorf("the payer's key in %s: %w", file, err)
+	fresh := false
+	for _, k := range out.all() {
+		if in[k.name] == "" && k.name != "payer" && k.name != "treasury" { // the file is older than the Safe
+			*k.key, err = crypto.GenerateKey()
+			fresh = true
+		} else {
+			*k.key, err = parseKey(in[k.name])
+		}
+		if err != nil {
+			return keys{}, fmt.Errorf("the key %q in %s: %w", k.name, file, err)
+		}
 	}
-	if out.treasury, err = parseKey(in.Treasury); err != nil {
-		return keys{}, fmt.Errorf("the treasury's key in %s: %w", file, err)
+	if fresh {
+		return out, keepKeys(out, dir, file)
 	}
 	return out, nil
 }
 
 func newKeys() (keys, error) {
-	payer, err := crypto.GenerateKey()
-	if err != nil {
-		return keys{}, fmt.Errorf("generating a key: %w", err)
+	var out keys
+	for _, k := range out.all() {
+		var err error
+		if *k.key, err = crypto.GenerateKey(); err != nil {
+			return keys{}, fmt.Errorf("generating a key: %w", err)
+		}
 	}
-	treasury, err := crypto.GenerateKey()
-	if err != nil {
-		return keys{}, fmt.Errorf("generating a key: %w", err)
-	}
-	return keys{payer, treasury}, nil
+	return out, nil
 }
 
 func keepNewKeys(dir, file string) (keys, error) {
@@ -71,22 +87,30 @@ func keepNewKeys(dir, file string) (keys, error) {
 	if err != nil {
 		return keys{}, err
 	}
-	text, err := json.Marshal(keysFile{formatKey(k.payer), formatKey(k.treasury)})
+	return k, keepKeys(k, dir, file)
+}
+
+func keepKeys(k keys, dir, file string) error {
+	out := map[string]string{}
+	for _, one := range k.all() {
+		out[one.name] = formatKey(*one.key)
+	}
+	text, err := json.Marshal(out)
 	if err != nil {
-		return keys{}, fmt.Errorf("encoding the sandbox keys: %w", err)
+		return fmt.Errorf("encoding the sandbox keys: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return keys{}, fmt.Errorf("making the sandbox's directory: %w", err)
+		return fmt.Errorf("making the sandbox's directory: %w", err)
 	}
 	// Under its name only when complete: half a file would lock the chains away.
 	part := file + ".part"
 	if err := os.WriteFile(part, append(text, '\n'), 0o600); err != nil {
-		return keys{}, fmt.Errorf("keeping the sandbox keys: %w", err)
+		return fmt.Errorf("keeping the sandbox keys: %w", err)
 	}
 	if err := os.Rename(part, file); err != nil {
-		return keys{}, fmt.Errorf("keeping the sandbox keys: %w", err)
+		return fmt.Errorf("keeping the sandbox keys: %w", err)
 	}
-	return k, nil
+	return nil
 }
 
 func formatKey(k *ecdsa.PrivateKey) string { return hex.EncodeToString(crypto.FromECDSA(k)) }
@@ -98,4 +122,9 @@ func parseKey(text string) (*ecdsa.PrivateKey, error) {
 		return nil, errors.New("not a private key in hexadecimal")
 	}
 	return k, nil
+}
+
+// owners are the keys of the Safe's owners, the payer's first.
+func (k keys) owners() []*ecdsa.PrivateKey {
+	return []*ecdsa.PrivateKey{k.payer, k.partners[0], k.partners[1]}
 }

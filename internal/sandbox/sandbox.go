@@ -2,8 +2,9 @@
 
 // Package sandbox is the world `quittance demo` plays in: two chains inside the process with this
 // project's own copies of the payment contracts, tokens worth nothing, a payer's wallet that pages may
-// use, a treasury that gives money away, and a bridge between the chains with a router that quotes for
-// it. It knows chains and accounts; it must not know payments, merchants or the database. Production builds leave it out with the build tag nosandbox.
+// use, a treasury that gives money away, a bridge between the chains with a router that quotes for it, and
+// a Safe of three owners with an app of its own. It knows chains and accounts; it must not know payments, merchants or the database.
+// Production builds leave it out with the build tag nosandbox.
 package sandbox
 
 import (
@@ -56,6 +57,7 @@ type Options struct {
 type Chains struct {
 	chains []*Chain
 	payer  *ecdsa.PrivateKey
+	safe   *Safe
 
 	stop     context.CancelFunc
 	produce  sync.WaitGroup
@@ -93,6 +95,7 @@ func Start(ctx context.Context, o Options) (*Chains, error) {
 	if err := errors.Join(start.Wait(), ctx.Err()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.safe = newSafe(s.chains, keys)
 	s.run(o, log)
 	return s, nil
 }
@@ -102,10 +105,15 @@ func open(ctx context.Context, chain asset.Chain, keys keys, o Options) (*Chain,
 		ChainID:       uint64(chain.ID),
 		FinalityDepth: o.FinalityDepth,
 		Alloc: contracts.Genesis(address(keys.treasury), map[common.Address]contracts.Holding{
-			address(keys.payer): {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
+			address(keys.payer):       {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
+			address(keys.partners[0]): {Native: coins(10)},
+			address(keys.partners[1]): {Native: coins(10)},
 			// It is the bridge's relayer, too.
 			address(keys.treasury): {Native: coins(1_000_000_000), USDC: units(1_000_000_000), USDT: units(1_000_000_000)},
 		}),
+	}
+	if err := addSafeContracts(cfg.Alloc, chain.ID); err != nil {
+		return nil, err
 	}
 	if cfg.FinalityDepth == 0 {
 		cfg.FinalityDepth = defaultFinality
@@ -117,11 +125,19 @@ func open(ctx context.Context, chain asset.Chain, keys keys, o Options) (*Chain,
 	if err != nil {
 		return nil, fmt.Errorf("sandbox chain %s: %w", chain.Network, err)
 	}
-	// What has deadlines is tried against the head, which must not be as old as the genesis block.
-	if err := node.Mine(ctx, time.Now()); err != nil {
+	c := newChain(chain, node, keys)
+	made, err := c.makeSafe(ctx, keys)
+	if err == nil {
+		// What has deadlines is tried against the head, which must not be as old as the genesis block.
+		err = c.Mine(ctx, 1)
+	}
+	if err == nil {
+		err = c.confirmed(ctx, made)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sandbox chain %s: %w", chain.Network, err), node.Close())
 	}
-	return newChain(chain, node, keys), nil
+	return c, nil
 }
 
 // run starts the producers. They end with Close.
@@ -175,6 +191,9 @@ func (s *Chains) Chain(network string) *Chain {
 	}
 	return nil
 }
+
+// Safe returns the Safe that the payer owns together with two others.
+func (s *Chains) Safe() *Safe { return s.safe }
 
 // Payer returns the payer's checksummed address and private key (0x-hex), the same on both chains.
 // In the genesis block it holds 10 native coins and 10,000 of each token on each chain.
