@@ -69,6 +69,8 @@ type Config struct {
 	Screening Screening `yaml:"screening"`
 	// Routing says how payers may pay from other chains and with other tokens.
 	Routing Routing `yaml:"routing"`
+	// Safe says how payments from Safe multisig accounts are taken.
+	Safe Safe `yaml:"safe"`
 }
 
 // Chain is how one network is read.
@@ -173,6 +175,7 @@ func (c *Config) defaults() {
 	}
 	c.Limits.defaults()
 	c.Routing.defaults()
+	c.Safe.defaults()
 }
 
 // Validate reports everything that is wrong, each with the field's name.
@@ -220,6 +223,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.Screening.validate()...)
 	errs = append(errs, c.Routing.validate()...)
+	errs = append(errs, c.Safe.validate()...)
 	return errors.Join(errs...)
 }
 

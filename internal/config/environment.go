@@ -51,6 +51,9 @@ func (c *Config) environment(getenv func(string) string) error {
 	if err := c.Routing.environment(getenv); err != nil {
 		return err
 	}
+	if err := c.Safe.environment(getenv); err != nil {
+		return err
+	}
 	for _, network := range Networks() {
 		if err := c.chainEnvironment(network, getenv); err != nil {
 			return err

@@ -19,6 +19,7 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 		lines["screening.sanctions_list"], lines["screening.default"], lines["screening.providers"] = s.SanctionsList, s.Default, s.ProviderNames()
 	}
 	c.Routing.print(lines)
+	c.Safe.print(lines)
 	lines["accounts.open_signup"] = c.Accounts.OpenSignup
 	for name, r := range c.Limits.fields() {
 		lines["limits."+name] = *r
@@ -41,7 +42,7 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	sort.Strings(names)
 	for _, n := range names {
 		from := ""
-		if getenv(prefix+strings.ToUpper(strings.ReplaceAll(n, ".", "_"))) != "" {
+		if getenv(prefix+strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(n))) != "" {
 			from = "  (environment)"
 		}
 		if _, err := fmt.Fprintf(w, "%s: %v%s\n", n, lines[n], from); err != nil {
