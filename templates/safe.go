@@ -23,8 +23,8 @@ type Safe struct {
 	Owners    []SafeOwner
 	Told      bool // that some of them have signed is known
 
-	Nonce string // its place in the Safe's queue: "7"
-	Ahead string // what comes before it in the queue, in words
+	Nonce string // its number in the Safe's queue: "7"
+	Ahead string // how many come before it there: "2"
 
 	Deadline Moment // after which it pays nothing any more
 	Until    Moment // how long the payment is kept for it, where that ends before the deadline
@@ -44,17 +44,6 @@ func Short(address string) string {
 		return address
 	}
 	return address[:6] + "…" + address[len(address)-4:]
-}
-
-// AheadWords says how many transactions come before one.
-func AheadWords(n uint64) string {
-	switch n {
-	case 0:
-		return "None: it is the next one"
-	case 1:
-		return "1 transaction"
-	}
-	return strconv.FormatUint(n, 10) + " transactions"
 }
 
 // under says that the Safe transaction is on its way to paying.
@@ -112,19 +101,42 @@ func (s Safe) text() string {
 	case s.enough():
 		return "Enough owners have signed. One of them now has to execute the transaction in their Safe app. Nothing has left the Safe yet."
 	}
-	return "The payment was proposed to your Safe. Nothing leaves it before enough owners have signed and one of them has executed the transaction."
+	if s.of() != "" {
+		return "The payment was proposed to a Safe. " + s.of() + " owners must sign it, and then one of them executes it. Nothing leaves the Safe before that."
+	}
+	return "The payment was proposed to a Safe. Its owners must sign it, and then one of them executes it. Nothing leaves the Safe before that."
 }
 
-// signatures is the line beneath the bar: "1 of 2 signatures", or what is needed
-// where nobody told who has signed.
+// signatures is the line beneath the bar: "1 of 2 signatures", "" where nobody
+// told who has signed.
 func (s Safe) signatures() string {
 	if s.Told && s.Threshold > 0 {
 		return strconv.Itoa(s.signed()) + " of " + strconv.Itoa(s.Threshold) + " signatures"
 	}
-	if s.of() != "" {
-		return s.of() + " owners must sign"
-	}
 	return ""
+}
+
+// queue is its place among the Safe's transactions, "" if it is not known.
+func (s Safe) queue() string {
+	if s.Nonce == "" {
+		return ""
+	}
+	number := "Number " + s.Nonce
+	switch s.Ahead {
+	case "":
+		return number
+	case "0":
+		return number + ", the next one"
+	case "1":
+		return number + ", 1 comes before it"
+	}
+	return number + ", " + s.Ahead + " come before it"
+}
+
+// dated says that its deadline is shown: who knows nothing of it is told only
+// how long to wait.
+func (s Safe) dated() bool {
+	return s.Deadline.Machine != "" && s.Stage == SafeWaiting && (!s.nameless() || s.Until.Machine == "")
 }
 
 // unsigned is what is said of an owner whose signature was not seen.
@@ -133,14 +145,6 @@ func (s Safe) unsigned() string {
 		return "No signature seen yet"
 	}
 	return ""
-}
-
-// number names the transaction among the Safe's: " (number 7)".
-func (s Safe) number() string {
-	if s.Nonce == "" {
-		return ""
-	}
-	return " (number " + s.Nonce + " in the Safe's queue)"
 }
 
 // ending is what is said once it will not pay any more; open tells that the

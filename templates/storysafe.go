@@ -24,7 +24,7 @@ func (b *book) waiting() Safe {
 	return Safe{
 		Stage: SafeWaiting, Address: storySafe, URL: explorer + "address/" + storySafe, Threshold: 2, Told: true, Own: true,
 		Owners: []SafeOwner{{storyPayer, true}, {storyPayee, false}, {storyMore, false}},
-		Nonce:  "7", Ahead: AheadWords(0), Deadline: At(b.now.Add(46 * time.Hour)),
+		Nonce:  "7", Ahead: "0", Deadline: At(b.now.Add(46 * time.Hour)),
 	}
 }
 
@@ -44,7 +44,7 @@ func (b *book) safeStories() {
 	})
 	under("safe-waiting-signed", "A Safe: all have signed, nobody has executed it", func(p *PayPage) { p.Safe.Owners[1].Signed = true })
 	under("safe-waiting-queue", "A Safe on another chain, with others in its queue", func(p *PayPage) {
-		p.Safe.Chain, p.Safe.Nonce, p.Safe.Ahead, p.Safe.Deadline = "Arbitrum One (sandbox)", "12", AheadWords(2), At(b.now.Add(50*time.Minute))
+		p.Safe.Chain, p.Safe.Nonce, p.Safe.Ahead, p.Safe.Deadline = "Arbitrum One (sandbox)", "12", "2", At(b.now.Add(50*time.Minute))
 	})
 	under("safe-waiting-hash", "A Safe: only its hash is known, and it is not waited for that long", func(p *PayPage) {
 		p.Safe = Safe{Stage: SafeWaiting, Own: true, Deadline: p.Safe.Deadline, Until: At(b.now.Add(24 * time.Hour))}
@@ -60,14 +60,14 @@ func (b *book) safeStories() {
 	})
 	under("safe-executed", "A Safe has executed it", func(p *PayPage) { p.Safe.Stage, p.Safe.TxURL = SafeExecuted, explorer+"tx/"+storyTx })
 
-	over := func(name, title, stage string) {
+	over := func(name, title, stage, url string) {
 		b.tell(name, title, http.StatusForbidden, func(p *PayPage) {
 			p.State, p.Safe = StateFailed, b.waiting()
-			p.Safe.Stage, p.Safe.TxURL = stage, explorer+"tx/"+storyTx
+			p.Safe.Stage, p.Safe.TxURL = stage, url
 		})
 	}
-	over("safe-failed", "A Safe's transaction failed", SafeFailed)
-	over("safe-late", "A Safe's transaction came too late", SafeLate)
+	over("safe-failed", "A Safe's transaction failed", SafeFailed, explorer+"tx/"+storyTx)
+	over("safe-late", "A Safe's transaction came too late", SafeLate, "")
 	again := func(name, title, stage string) {
 		b.tell(name, title, http.StatusOK, func(p *PayPage) {
 			p.Data.Safe, p.Safe = b.safePage().Data.Safe, b.waiting()
