@@ -203,7 +203,7 @@ func TestValidityIsReadFromTheCalldata(t *testing.T) {
 		v := call.Validity(step.FetchedAt)
 		want := lifi.Validity{Fresh: now.Add(45 * time.Second), Execute: now.Add(45 * time.Second)}
 		if call.Across != nil {
-			want.Execute, want.Decoded = now.Add(30*time.Minute), true
+			want.Execute, want.Decoded, want.Latest = now.Add(30*time.Minute), true, now.Add(55*time.Minute)
 		}
 		if v != want {
 			t.Errorf("%s: %+v, want %+v", s.name, v, want)
@@ -212,8 +212,12 @@ func TestValidityIsReadFromTheCalldata(t *testing.T) {
 	_, step := r.ask(t, scenes[0])
 	call, _ := lifi.DecodeCall(step.Transaction.Data)
 	call.Across.FillDeadline = uint32(now.Add(10*time.Minute + 20*time.Second).Unix())
-	if v := call.Validity(now); v.Execute != now.Add(20*time.Second) || v.Fresh != v.Execute {
+	if v := call.Validity(now); v.Execute != now.Add(20*time.Second) || v.Fresh != v.Execute || v.Latest != v.Execute {
 		t.Errorf("a near deadline: %+v", v)
+	}
+	call.Across.FillDeadline = uint32(now.Add(50 * time.Minute).Unix())
+	if v := call.Validity(now); v.Execute != now.Add(30*time.Minute) || v.Latest != now.Add(40*time.Minute) {
+		t.Errorf("a deadline between: %+v", v)
 	}
 }
 

@@ -197,12 +197,24 @@ const QuoteLife = 45 * time.Second
 // own deadline, so that somebody can still deliver.
 const executionMargin = 10 * time.Minute
 
+const (
+	// quoteBuffer is how old a quote may be for Across' SpokePool
+	// (depositQuoteTimeBuffer, the same on all chains).
+	quoteBuffer = time.Hour
+	// latestMargin is for blocks that come late.
+	latestMargin = 5 * time.Minute
+)
+
 // Validity says how long a transaction is good.
 type Validity struct {
 	Fresh time.Time // ask again before signing after this
 	// Execute is the last moment to have the transaction in a block.
 	Execute time.Time
 	Decoded bool // Execute comes from the calldata; otherwise it is Fresh
+	// Latest is the last moment for accounts whose owners take long to sign: then
+	// the contracts still take the call, and somebody can still deliver. Zero if
+	// they never refuse it. LI.FI has no question for offers that live longer.
+	Latest time.Time
 }
 
 // Validity reads a call's own deadlines: for Across the earlier of when its
@@ -215,12 +227,18 @@ func (c *Call) Validity(fetched time.Time) Validity {
 		return v
 	}
 	v.Decoded = true
-	v.Execute = time.Unix(int64(a.QuoteTimestamp), 0).Add(maxQuoteAge).UTC()
-	if fill := time.Unix(int64(a.FillDeadline), 0).Add(-executionMargin).UTC(); fill.Before(v.Execute) {
-		v.Execute = fill
-	}
+	fill := time.Unix(int64(a.FillDeadline), 0).Add(-executionMargin).UTC()
+	v.Execute = earlier(time.Unix(int64(a.QuoteTimestamp), 0).Add(maxQuoteAge).UTC(), fill)
+	v.Latest = earlier(time.Unix(int64(a.QuoteTimestamp), 0).Add(quoteBuffer-latestMargin).UTC(), fill)
 	if v.Execute.Before(v.Fresh) {
 		v.Fresh = v.Execute
 	}
 	return v
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

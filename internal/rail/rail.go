@@ -75,11 +75,18 @@ type Explainer interface {
 	Missing(ctx context.Context, p *payment.Payment) []Missing
 }
 
+// PayerExplainer is implemented by rails that leave ways out for some payers only.
+type PayerExplainer interface {
+	// MissingFor says what is left out for one payer beside what Missing says, as
+	// far as it was found out by pricing and preparing. It asks nobody.
+	MissingFor(ctx context.Context, p *payment.Payment, payer Payer) []Missing
+}
+
 // Missing is a way to pay that is not offered, or all of a rail.
 type Missing struct {
 	Chain asset.ChainID // 0 for all but the payment's own
 	Asset asset.ID      // "" for all of the chain
-	Code  string        // stable: "routing_unavailable", "routing_off", "amount_too_small", "no_bridge"
+	Code  string        // stable: "routing_unavailable", "routing_off", "amount_too_small", "no_bridge", "safe_not_there"
 	Why   string        // one sentence for the payer
 }
 
@@ -189,7 +196,9 @@ type Route struct {
 	FetchedAt time.Time
 	// ExpiresAt is when the offer is stale and must be asked for anew.
 	ExpiresAt time.Time
-	// Deadline is when the contracts refuse the calldata, zero if they never do.
+	// Deadline is when the contracts refuse the calldata, zero if they never do. For
+	// a Safe it is the last moment to execute that leaves time for the delivery,
+	// before the payment closes too.
 	Deadline time.Time
 	Duration time.Duration // until the payee has it
 	Raw      []byte        // the routing service's step as JSON, for having it stamped anew

@@ -44,8 +44,15 @@ type Config struct {
 	Bridges []string
 	MaxCost money.BasisPoints // DefaultMaxCost if zero
 	MaxFee  money.BasisPoints // lifi.DefaultMaxFee if zero
-	Now     func() time.Time  // time.Now if nil
-	Log     *slog.Logger      // nothing is logged if nil
+	// SameSafe finds out whether an address is a Safe on a chain, and on another one
+	// a Safe of the same owners: what a bridge gives back to it, or has left there,
+	// is then theirs. With nil no Safe pays from another chain.
+	//
+	// Faults: Invalid on the field "wallet", "safe_not_there" if it is no such Safe on
+	// the second chain; Unavailable.
+	SameSafe func(ctx context.Context, from, to asset.ChainID, wallet asset.Address) error
+	Now      func() time.Time // time.Now if nil
+	Log      *slog.Logger     // nothing is logged if nil
 }
 
 // Rail is the rail over bridges and exchanges. It is safe for concurrent use.
@@ -67,12 +74,15 @@ type Rail struct {
 	tools  atomic.Pointer[lifi.Tools] // nil until they are known
 	pins   pins
 	offers *offers
+	safes  *safes
 }
 
 var (
-	_ rail.Rail      = (*Rail)(nil)
-	_ rail.Pricer    = (*Rail)(nil)
-	_ rail.Explainer = (*Rail)(nil)
+	_ rail.Rail           = (*Rail)(nil)
+	_ rail.Pricer         = (*Rail)(nil)
+	_ rail.Explainer      = (*Rail)(nil)
+	_ rail.PayerExplainer = (*Rail)(nil)
+	_ rail.Claimer        = (*Rail)(nil)
 )
 
 // New returns the rail. It asks nobody.
@@ -91,6 +101,7 @@ func New(c Config) *Rail {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	r.safes = newSafes(c.SameSafe, r.now)
 	return r
 }
 

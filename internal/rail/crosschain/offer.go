@@ -128,8 +128,9 @@ func (r *Rail) closed() (code, why string) {
 }
 
 // Offer returns one way for each token that a route can start from, at what it
-// may cost at most. It asks nobody: see Run.
-func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rail.Option, error) {
+// may cost at most. It asks nobody: see Run. A Safe is offered other chains until
+// Price or Prepare has found that it is not the same one on the payment's.
+func (r *Rail) Offer(_ context.Context, p *payment.Payment, payer rail.Payer) ([]rail.Option, error) {
 	if p.Standing.State != payment.Open {
 		return nil, nil
 	}
@@ -142,7 +143,7 @@ func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rai
 	}
 	var options []rail.Option
 	for _, w := range r.ways(d) {
-		if r.open(d, w) {
+		if r.open(d, w) && r.barred(d, w, payer) == nil {
 			options = append(options, r.option(d, w))
 		}
 	}

@@ -37,12 +37,19 @@ const timeToSign = 15 * time.Second
 // as long as it is fresh enough to be signed. The chain is asked once, for
 // everything: funds, allowances, gas price and a trial run.
 //
+// A Safe gets the same calls around a route whatever it has allowed before, no
+// gas is asked for in its funds, and its route's deadline is the contracts' own.
+// Refunds, and what is left on arrival, go to the Safe.
+//
 // Faults: as rail.Rail and Price; Invalid "contract_wallet" for a wallet that is
-// a contract and pays from another chain; Unavailable also while the fee proxy's
-// code was not read yet, or if the node cannot try the route out.
+// another contract and pays from another chain; Unavailable also while the fee
+// proxy's code was not read yet, or if the node cannot try the route out.
 func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Instruction, error) {
 	d, w, err := r.chosen(p, optionID)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.sameSafe(ctx, d, w, payer); err != nil {
 		return nil, err
 	}
 	o, err := r.offer(ctx, p, d, w, payer.Wallet, timeToSign)
@@ -53,12 +60,17 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	if err != nil {
 		return nil, err
 	}
-	if isContract(a.code) {
+	if isContract(a.code) && !payer.Safe {
 		return nil, fault.Field("wallet", "contract_wallet",
 			"This wallet is a contract, which may not be yours on the payment's network. Please pay on the payment's own network.")
 	}
 	calls := &rail.Calls{Chain: o.from.Chain, Route: r.route(d, o)}
-	source, settle, err := r.plan(d, o, a.allowance, a.dueAllowance)
+	allowance, dueAllowance := a.allowance, a.dueAllowance
+	if payer.Safe {
+		allowance, dueAllowance = nil, nil
+		calls.Route.Deadline = o.safeDeadline(p)
+	}
+	source, settle, err := r.plan(d, o, allowance, dueAllowance)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +78,10 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	trial, cause, err := r.fill(calls, d, o, a)
 	if err != nil {
 		return nil, err
+	}
+	if payer.Safe {
+		calls.SizeForSafe()
+		calls.Funds.NativeNeeded = new(big.Int).Set(o.step.Transaction.Value)
 	}
 	calls.Checks = append(r.checks(d, o, source, settle), trial)
 	if bad, failed := rail.Failed(calls.Checks); failed {

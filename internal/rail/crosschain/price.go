@@ -19,12 +19,16 @@ import (
 // amount that is missing, as long as it is fresh: asking again, at the same time
 // or a moment later, asks nobody.
 //
-// Faults: as rail.Pricer; Invalid at "wallet" without one; Limited if the service
+// Faults: as rail.Pricer; Invalid at "wallet" without one, and those of
+// Config.SameSafe for a Safe that pays from another chain; Limited if the service
 // may not be asked so often; Forbidden "unsafe" if the route does something else
 // than pay this, with the refused check's name as its field.
 func (r *Rail) Price(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Option, error) {
 	d, w, err := r.chosen(p, optionID)
 	if err != nil {
+		return rail.Option{}, err
+	}
+	if err := r.sameSafe(ctx, d, w, payer); err != nil {
 		return rail.Option{}, err
 	}
 	found, err := r.offer(ctx, p, d, w, payer.Wallet, 0)

@@ -14,6 +14,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/internal/safe"
 )
 
 // topicCompleted is LiFiTransferCompleted(bytes32,address,address,uint256,uint256)
@@ -28,6 +29,9 @@ type TrackerConfig struct {
 	// blocks are there for good.
 	Nodes    map[asset.ChainID]chain.Batcher
 	Finality map[asset.ChainID]chain.Finality
+	// Safes knows the contracts of Safe accounts. With nil their transactions are
+	// not read.
+	Safes *safe.Table
 }
 
 // Tracker follows transfers over bridges: what their chains show of them is
@@ -38,19 +42,24 @@ type Tracker struct {
 	table    *lifi.Table
 	nodes    map[asset.ChainID]chain.Batcher
 	finality map[asset.ChainID]chain.Finality
+	safes    *safe.Table
 }
 
 // NewTracker returns a Tracker. It asks nobody.
 func NewTracker(c TrackerConfig) *Tracker {
-	return &Tracker{book: c.Book, client: c.Client, table: c.Client.Table(), nodes: c.Nodes, finality: c.Finality}
+	return &Tracker{book: c.Book, client: c.Client, table: c.Client.Table(), nodes: c.Nodes, finality: c.Finality, safes: c.Safes}
 }
 
 // Prove looks for an announced transaction on its chain and reads what it does:
 // a call of LI.FI's pinned contract that would have passed the safety check for a
 // payment to this payee, with this reference and in this asset, of whatever
-// amount. Only calls that the payer's account sends itself can be read: what a
-// smart account does inside of another contract's call is Unknown, and its
-// arrival is seen all the same.
+// amount. The call is one that the payer's account sends itself, or one of a Safe:
+// then nothing but its approvals may stand before it, the Safe must say that it
+// made exactly that, and the money must have left it for LI.FI's contract. A Safe
+// is executed by a transaction to itself, or inside of another contract's call if
+// a safe_tx attempt of the payment has its transaction and names this one as what
+// executed it. What other smart accounts do inside of another contract's call is
+// Unknown, and its arrival is seen all the same.
 //
 // Errors are of the chain, which may be asked again.
 func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attempt) (rail.Proof, error) {
@@ -69,7 +78,7 @@ func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attem
 	}
 	// The hash fixes the calldata, so what is not this payment's never will be. A
 	// failure is told all the same: its sender may have meant well.
-	proof, call, ours := t.read(p, a, tx)
+	proof, call, made, ours := t.reads(p, a, tx)
 	if !ours {
 		proof = unknown(a)
 	}
@@ -87,6 +96,20 @@ func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attem
 	if !ours {
 		return proof, nil
 	}
+	if made != nil {
+		switch fate, err := t.executed(ctx, node, a.Chain, made, receipt); {
+		case err != nil:
+			return rail.Proof{}, err
+		case fate == safe.Failed:
+			proof.Route.Progress = payment.Broken
+			return proof, nil
+		case fate != safe.Succeeded || !left(made, call, receipt):
+			final := proof.Route.Final
+			proof = unknown(a)
+			proof.Route.Final = final
+			return proof, nil
+		}
+	}
 	header, err := chain.Ask(ctx, node, chain.HeaderCall(chain.AtBlock(receipt.Block.Number)), chain.Result.Header)
 	if err != nil {
 		return rail.Proof{}, err
@@ -96,6 +119,9 @@ func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attem
 	}
 	proof.Route.Progress, proof.Route.SentAt = payment.Bridging, header.Time
 	proof.Payer, proof.Until = tx.From.String(), until(call, header.Time)
+	if made != nil {
+		proof.Payer = made.account.String()
+	}
 	return proof, nil
 }
 
@@ -152,19 +178,30 @@ func (t *Tracker) look(ctx context.Context, node chain.Batcher, a payment.Attemp
 	return tx, receipt, header.Number + 1 - rule.Confirmations, nil
 }
 
-// read decodes a transaction and holds it against the payment. ours is false for
-// what does not pay it.
-func (t *Tracker) read(p *payment.Payment, a payment.Attempt, tx *chain.Transaction) (proof rail.Proof, call *lifi.Call, ours bool) {
+// reads decodes a transaction: a call of LI.FI's contract, or what a Safe was made
+// to do by it.
+func (t *Tracker) reads(p *payment.Payment, a payment.Attempt, tx *chain.Transaction) (proof rail.Proof, call *lifi.Call, made *execution, ours bool) {
+	made = t.execution(p, a, tx)
+	if made == nil {
+		signed := lifi.Transaction{Chain: a.Chain, From: tx.From, To: tx.To, Data: tx.Data, Value: tx.Value}
+		proof, call, ours = t.read(p, a, signed, nil)
+		return proof, call, nil, ours
+	}
+	last := len(made.calls) - 1
+	signed := lifi.Transaction{Chain: a.Chain, From: made.account, To: made.calls[last].To, Data: made.calls[last].Data, Value: made.calls[last].Value}
+	proof, call, ours = t.read(p, a, signed, official.Named(made.calls)[:last])
+	return proof, call, made, ours
+}
+
+// read decodes a call and holds it against the payment, with the approvals that
+// stand before it. ours is false for what does not pay it.
+func (t *Tracker) read(p *payment.Payment, a payment.Attempt, signed lifi.Transaction, approvals []rail.Call) (proof rail.Proof, call *lifi.Call, ours bool) {
 	from, _ := t.table.Network(a.Chain)
-	call, err := lifi.DecodeCall(tx.Data)
-	if err != nil || call.Bridge == nil || tx.To != from.Diamond {
+	call, err := lifi.DecodeCall(signed.Data)
+	if err != nil || call.Bridge == nil || signed.To != from.Diamond {
 		return rail.Proof{}, nil, false
 	}
-	spent := call.Bridge.SendingAsset
-	if len(call.Swaps) > 0 {
-		spent = call.Swaps[0].SendingAsset
-	}
-	gives, ok := from.Stable(spent)
+	gives, ok := from.Stable(spent(call))
 	if !ok {
 		return rail.Proof{}, nil, false
 	}
@@ -172,16 +209,15 @@ func (t *Tracker) read(p *payment.Payment, a payment.Attempt, tx *chain.Transact
 	if !ok {
 		return rail.Proof{}, nil, false
 	}
-	q, takes, ok := t.due(p, paid)
+	q, takes, ok := due(t.book, p, paid)
 	if !ok {
 		return rail.Proof{}, nil, false
 	}
 	in := lifi.Intent{
-		Payer: tx.From, From: gives, MaxFrom: call.Deposit(), To: takes, Payment: paid,
+		Payer: signed.From, From: gives, MaxFrom: call.Deposit(), To: takes, Payment: paid,
 		Refund: refundOf(call), Fallback: message.Receiver, MaxFee: anyFee,
 	}
-	signed := lifi.Transaction{Chain: a.Chain, From: tx.From, To: tx.To, Data: tx.Data, Value: tx.Value}
-	for _, c := range t.table.Verify(in, signed, nil, a.At) {
+	for _, c := range t.table.Verify(in, signed, approvals, a.At) {
 		// What was too late to be signed was not too late for the contracts.
 		if c.Outcome == rail.Refused && c.Name != lifi.CheckDeadline {
 			return rail.Proof{}, nil, false
@@ -222,17 +258,6 @@ func arrival(call *lifi.Call) (lifi.Message, official.ERC20Payment, bool) {
 	}
 	paid, err := official.DecodeERC20Payment(message.Swaps[0].CallData)
 	return message, paid, err == nil
-}
-
-// due finds the request of a payment that a call of the fee proxy pays.
-func (t *Tracker) due(p *payment.Payment, paid official.ERC20Payment) (payment.Request, asset.Token, bool) {
-	for _, q := range p.Terms.Requests {
-		token, ok := t.book.Token(q.Asset)
-		if ok && token.Address == paid.Token && q.Payee == paid.Payee && q.Reference == paid.Reference.String() {
-			return q, token, true
-		}
-	}
-	return payment.Request{}, asset.Token{}, false
 }
 
 func refundOf(call *lifi.Call) asset.Address {

@@ -1,0 +1,160 @@
+package crosschain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/lifi"
+	"quittance/internal/official"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+	"quittance/internal/safe"
+)
+
+// execution is what a transaction has a Safe do.
+type execution struct {
+	account asset.Address
+	calls   []rail.Call
+	tx      safe.Tx       // Nonce is 0 while hash is zero
+	hash    official.Hash // zero if the transaction does not tell
+}
+
+// execution reads what a transaction has a Safe do, nil if it has none do
+// anything. A transaction that the payment knows as what executed a proven one
+// may have done so inside of any other contract's call.
+func (t *Tracker) execution(p *payment.Payment, a payment.Attempt, tx *chain.Transaction) *execution {
+	if t.safes == nil {
+		return nil
+	}
+	for _, known := range p.Attempts {
+		if known.Kind != "safe_tx" || known.Chain != a.Chain || known.Safe == nil || known.Safe.ExecutedBy != a.Handle || known.Safe.Tx == nil {
+			continue
+		}
+		if e := t.known(known); e != nil {
+			return e
+		}
+	}
+	decoded, _, err := safe.DecodeExec(tx.Data)
+	if err != nil {
+		return nil
+	}
+	calls, ok := t.calls(a.Chain, decoded)
+	if !ok {
+		return nil
+	}
+	return &execution{account: tx.To, calls: calls, tx: decoded}
+}
+
+// known is the transaction of a safe_tx attempt, nil unless its hash is what the
+// attempt is about.
+func (t *Tracker) known(a payment.Attempt) *execution {
+	account, err := asset.ParseAddress(a.Payer)
+	if err != nil {
+		return nil
+	}
+	tx, err := safe.ParseTx(a.Safe.Tx)
+	if err != nil {
+		return nil
+	}
+	hash, err := tx.Hash(a.Chain, account)
+	if err != nil || hash.String() != a.Handle {
+		return nil
+	}
+	calls, ok := t.calls(a.Chain, tx)
+	if !ok {
+		return nil
+	}
+	return &execution{account: account, calls: calls, tx: tx, hash: hash}
+}
+
+// calls are those of a Safe's transaction: itself, or what an official contract
+// for batches makes of it. Any other code that acts as the Safe may do anything.
+func (t *Tracker) calls(id asset.ChainID, tx safe.Tx) ([]rail.Call, bool) {
+	if tx.Operation == safe.OpCall {
+		return []rail.Call{{To: tx.To, Data: tx.Data, Value: tx.Value}}, true
+	}
+	contract, ok := t.safes.Contract(id, tx.To)
+	if !ok || contract.Kind != safe.MultiSendCallOnly {
+		return nil, false
+	}
+	items, err := safe.DecodeMultiSend(tx.Data)
+	if err != nil {
+		return nil, false
+	}
+	calls := make([]rail.Call, len(items))
+	for i, item := range items {
+		calls[i] = rail.Call{To: item.To, Data: item.Data, Value: item.Value}
+	}
+	return calls, true
+}
+
+// nonces is how many transactions a Safe may have executed since one whose nonce
+// is not known.
+const nonces = 256
+
+// executed tells what the Safe's own events in a receipt say of a transaction;
+// Untold if they say nothing, or if no Safe stands there.
+func (t *Tracker) executed(ctx context.Context, node chain.Batcher, id asset.ChainID, e *execution, receipt *chain.Receipt) (safe.Fate, error) {
+	said := safe.Executions(e.account, receipt.Logs)
+	if len(said) == 0 {
+		return safe.Untold, nil
+	}
+	account, err := t.safes.Read(ctx, node, id, e.account)
+	switch {
+	case errors.Is(err, safe.ErrNoContract), errors.Is(err, safe.ErrNotSafe), errors.Is(err, safe.ErrVersion):
+		return safe.Untold, nil
+	case err != nil:
+		return "", fmt.Errorf("read the Safe: %w", err)
+	}
+	own, err := e.hashes(id, account.Nonce)
+	if err != nil {
+		return "", err
+	}
+	for _, event := range said {
+		switch {
+		case !own[event.Hash]:
+		case event.Success:
+			return safe.Succeeded, nil
+		default:
+			return safe.Failed, nil
+		}
+	}
+	return safe.Untold, nil
+}
+
+// hashes are those that the transaction can have: its own, or those with the
+// nonces that were used before next.
+func (e *execution) hashes(id asset.ChainID, next uint64) (map[official.Hash]bool, error) {
+	if !e.hash.IsZero() {
+		return map[official.Hash]bool{e.hash: true}, nil
+	}
+	hashes := map[official.Hash]bool{}
+	tx := e.tx
+	for tx.Nonce = next - min(next, nonces); tx.Nonce < next; tx.Nonce++ {
+		hash, err := tx.Hash(id, e.account)
+		if err != nil {
+			return nil, fmt.Errorf("hash a Safe transaction: %w", err)
+		}
+		hashes[hash] = true
+	}
+	return hashes, nil
+}
+
+// left reports whether the tokens that a route takes went from the Safe to the
+// routing contract. A Safe's owners can have it emit any event of its own; the
+// token's events, of a pinned token, they cannot.
+func left(e *execution, call *lifi.Call, receipt *chain.Receipt) bool {
+	token, from, to := spent(call), topicOf(e.account), topicOf(e.calls[len(e.calls)-1].To)
+	sum := new(big.Int)
+	for _, l := range receipt.Logs {
+		if l.Address == token && len(l.Data) == 32 && slices.Equal(l.Topics, []string{official.TopicTransfer, from, to}) {
+			sum.Add(sum, new(big.Int).SetBytes(l.Data))
+		}
+	}
+	return sum.Cmp(call.Deposit()) >= 0
+}
