@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"math/big"
 	"slices"
 	"sync"
@@ -81,8 +82,11 @@ func (p Patience) orDefault() Patience {
 // hold enough. Chains that are late are left out, so that it takes no longer
 // than Config.Patience.
 //
+// Of a Safe, chains on which it could not sign are left out, and Missing says so.
+//
 // Faults: Forbidden if the payment is over or the wallet is not let in; Conflict
-// if it is paid or enough is on its way; Invalid without a wallet. If ctx has
+// if it is paid or enough is on its way; Invalid without a wallet, and for a Safe
+// that is one on no chain the fault of Safes.Account. If ctx has
 // ended, its error.
 func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) (*payment.Payment, Options, error) {
 	p, err := s.Payment(ctx, id)
@@ -91,6 +95,9 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	}
 	if payer.Wallet.IsZero() {
 		return p, Options{}, fault.Field("wallet", "missing_wallet", "wallet is required.")
+	}
+	if err := s.fitsSafe(payer); err != nil {
+		return p, Options{}, err
 	}
 	if err := s.Payable(p); err != nil {
 		return p, Options{}, err
@@ -102,14 +109,17 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if err != nil {
 		return p, Options{}, err
 	}
-	out := s.funded(ctx, p, payer, s.single(offered))
-	if err := ctx.Err(); err != nil {
-		return p, Options{}, err // of a caller who left: what was not asked then is not silent
+	out, err := s.funded(ctx, p, payer, s.single(offered))
+	if cerr := ctx.Err(); cerr != nil {
+		return p, Options{}, cerr // of a caller who left: what was not asked then is not silent
+	}
+	if err != nil {
+		return p, Options{}, err
 	}
 	if out.Ways, err = s.still(ctx, p, payer, out.Ways); err != nil {
 		return p, Options{}, err
 	}
-	out.Missing = s.Missing(ctx, p)
+	out.Missing = append(s.Missing(ctx, p), out.Missing...)
 	return p, out, nil
 }
 
@@ -153,8 +163,8 @@ func (s *Service) single(offered []rail.Option) (ways []Way) {
 }
 
 // funded asks every chain what the wallet holds, and for prices as soon as its
-// chain has answered.
-func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Payer, ways []Way) Options {
+// chain has answered. Of a Safe it is asked at the same time whether it is one.
+func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Payer, ways []Way) (Options, error) {
 	byChain := map[asset.ChainID][]int{}
 	for i, w := range ways {
 		byChain[w.Chain] = append(byChain[w.Chain], i)
@@ -167,9 +177,11 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 	)
 	prices, cancel := context.WithTimeout(ctx, s.patience.Price)
 	defer cancel()
+	account := s.safeAccount(ctx, p, payer, slices.Collect(maps.Keys(byChain)))
 	for chain, at := range byChain {
 		asking.Go(func() {
-			if err := s.hold(ctx, payer.Wallet, chain, ways, at); err != nil {
+			there, err := s.askChain(ctx, payer, chain, ways, at, account)
+			if err != nil {
 				if ctx.Err() == nil {
 					s.log.WarnContext(ctx, "a chain did not say what a wallet holds", "payment", p.ID, "chain", chain, "err", err)
 				}
@@ -180,21 +192,41 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 			}
 			var pricing sync.WaitGroup
 			for _, i := range at {
-				pricing.Go(func() { gone[i] = !s.price(prices, p, payer, &ways[i]) })
+				gone[i] = !there
+				if there {
+					pricing.Go(func() { gone[i] = !s.price(prices, p, payer, &ways[i]) })
+				}
 			}
 			pricing.Wait()
 		})
 	}
 	asking.Wait()
 	slices.Sort(silent)
-	out := Options{Silent: silent}
+	out := Options{Silent: silent, Missing: account.missing()}
 	for i, w := range ways {
 		if !gone[i] && !slices.Contains(silent, w.Chain) {
 			out.Ways = append(out.Ways, w)
 		}
 	}
 	slices.SortStableFunc(out.Ways, cheaper)
-	return out
+	return out, account.nowhere(len(silent))
+}
+
+// askChain asks a chain for what the wallet holds, and of a Safe whether it can
+// sign there: there is false if not.
+func (s *Service) askChain(ctx context.Context, payer rail.Payer, chain asset.ChainID, ways []Way, at []int, account *safeAccount) (there bool, err error) {
+	there = true
+	var accountErr error
+	var asking sync.WaitGroup
+	if payer.Safe {
+		asking.Go(func() { there, accountErr = account.signs(chain) })
+	}
+	err = s.hold(ctx, payer.Wallet, chain, ways, at)
+	asking.Wait()
+	if accountErr != nil || !there {
+		return there, accountErr
+	}
+	return true, err
 }
 
 // hold fills in what the wallet holds on one chain for the ways that start there.

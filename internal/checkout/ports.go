@@ -45,6 +45,9 @@ type Store interface {
 	// Screenings returns what was said of the wallets of a payment, oldest first,
 	// the newest answer for each role and wallet.
 	Screenings(ctx context.Context, id payment.ID) ([]Screening, error)
+	// SafesAsked returns the Safes that asked for a payment's calldata on a chain, the
+	// newest first.
+	SafesAsked(ctx context.Context, id payment.ID, chain asset.ChainID) ([]SafeAsked, error)
 	// Orphans lists evidence that belongs to no payment, newest first.
 	Orphans(ctx context.Context, limit int) ([]Orphan, error)
 }
@@ -74,7 +77,7 @@ type Tx interface {
 	PutRecovery(ctx context.Context, r Recovery) error
 	// Recoveries returns what was kept of a route.
 	Recoveries(ctx context.Context, route string) ([]Recovery, error)
-	// Follow enqueues the job that follows a transfer over a bridge.
+	// Follow enqueues the job that follows an attempt.
 	Follow(ctx context.Context, f Follow) error
 	// Owners answers whose requests the handles of a rail name. Handles that
 	// nobody owns are missing from the answer.
@@ -86,6 +89,9 @@ type Tx interface {
 	AppendEvent(ctx context.Context, e payment.Event) error
 	// PutScreening keeps what was said of a wallet, in place of an older answer.
 	PutScreening(ctx context.Context, id payment.ID, x Screening) error
+	// PutSafeAsked remembers that a Safe asked for a payment's calldata. Of one that is
+	// known only the time changes; of a payment and chain the newest five are kept.
+	PutSafeAsked(ctx context.Context, x SafeAsked) error
 	// Events is Store.Events inside the transaction.
 	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
 	// PutAnswer stores an idempotent answer. Fault: Conflict if the key is taken.
@@ -140,11 +146,12 @@ type Recovery struct {
 	Forget time.Time // may be deleted after this
 }
 
-// Follow names a job of TrackKind.
+// Follow names a job that follows an attempt.
 type Follow struct {
+	Kind    string // TrackKind or SafeTrackKind
 	Payment payment.ID
 	Key     string        // of the attempt
-	Chain   asset.ChainID // where the transfer began
+	Chain   asset.ChainID // where it began
 	At      time.Time     // when it is due
 }
 

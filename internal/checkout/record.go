@@ -111,7 +111,6 @@ func learn(p *payment.Payment, news []payment.Transfer, now time.Time) []payment
 	slices.SortFunc(news, func(a, b payment.Transfer) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key))
 	})
-	deadline := p.Terms.Deadline()
 	before := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
 	var events []payment.Event
 	for _, x := range news {
@@ -124,7 +123,7 @@ func learn(p *payment.Payment, news []payment.Transfer, now time.Time) []payment
 			e.Kind = payment.EventSeen
 		case x.Stage == payment.Dropped:
 			e.Kind = payment.EventReorged
-		case x.At.After(deadline):
+		case p.Late(x):
 			e.Kind = payment.EventLate
 		case before.Requests[x.Request].Settled.Cmp(due) >= 0:
 			e.Kind = payment.EventSurplus

@@ -38,13 +38,18 @@ type Safes interface {
 
 	// Look searches blocks of a chain, from one on and up to what is final, for the
 	// outcome of a transaction of one of some accounts. It may search fewer blocks
-	// than there are: Sight.Next says where to go on.
+	// than there are: Sight.Next says where to go on, and is from if none of them is
+	// final yet. Below from there is no outcome of it.
 	Look(ctx context.Context, chain asset.ChainID, among []asset.Address, hash string, nonce *uint64, from uint64) (SafeSight, error)
 
 	// Outcome reads the events of one transaction on a chain, by whose hash
 	// somebody says that a Safe transaction was executed, final or not. nil if there
 	// are none of it.
 	Outcome(ctx context.Context, chain asset.ChainID, among []asset.Address, hash, tx string) (*SafeOutcome, error)
+
+	// Sent reports whether a chain's node knows a transaction by its hash, in a block
+	// or waiting for one.
+	Sent(ctx context.Context, chain asset.ChainID, tx string) (bool, error)
 }
 
 // SafeTx is a transaction whose hash was computed anew, and the calls in it.
@@ -88,7 +93,7 @@ type SafeOutcome struct {
 type SafeSight struct {
 	SafeOutcome           // Waiting if they hold no outcome
 	Next        uint64    // the first block that was not searched
-	Time        time.Time // of the last block that was
+	Time        time.Time // of the last block that was, zero if none was
 	// More tells that there are more final blocks to be searched.
 	More bool
 	// Ahead is an outcome in blocks that are not final yet, nil if they show none.
@@ -114,10 +119,11 @@ type SafeIntent struct {
 	// stranger with the link says fails no payment until the Safe itself, or a
 	// signature of one of its owners, shows that they meant it.
 	Vouched bool
+	guessed bool // it came as a transaction's hash; see GuessSafe
 }
 
-// SafesAsked names a Safe that asked for a payment's calldata.
-type SafesAsked struct {
+// SafeAsked names a Safe that asked for a payment's calldata.
+type SafeAsked struct {
 	Payment payment.ID
 	Chain   asset.ChainID
 	Safe    asset.Address

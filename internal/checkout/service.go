@@ -24,6 +24,7 @@ type Config struct {
 	// Wallets reads what wallets hold, for the ways a payer can choose among.
 	Wallets  Wallets
 	Tracker  Tracker       // follows transfers over bridges, nil if none are offered
+	Safes    Safes         // knows Safe multisig accounts, nil if none can pay
 	Patience Patience      // for what a payer waits for
 	Window   time.Duration // how long a payment may be paid unless the draft says otherwise
 	Grace    time.Duration // how much later a block may still be in time
@@ -41,6 +42,7 @@ type Service struct {
 	screener Screener
 	wallets  Wallets
 	tracker  Tracker
+	safes    Safes
 	patience Patience
 	window   time.Duration
 	grace    time.Duration
@@ -52,7 +54,7 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	s := &Service{
-		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, tracker: c.Tracker, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
+		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, tracker: c.Tracker, safes: c.Safes, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
 		nudge: c.Nudge, log: c.Log, now: c.Now,
 	}
 	if s.window == 0 {
@@ -128,15 +130,21 @@ func (s *Service) Guard(ctx context.Context, p *payment.Payment) []rail.Check {
 
 // Prepare returns what the payer must do for one option; an empty optionID
 // means the first that is offered. A refused safety check is recorded and told
-// to the merchant.
+// to the merchant. A Safe gets its account beside the calls, and it is remembered
+// that it has them.
 //
-// Faults: NotFound; Forbidden if the payment is over, the wallet is not admitted
+// Faults: NotFound; Invalid on "isSafe" or "wallet" for a payer who is said to be
+// a Safe and cannot be one: those of Safes.Account, "safe_unsupported",
+// "missing_wallet", "safe_not_there"; Forbidden if the payment is over, the wallet is not admitted
 // or a safety check refuses; Conflict if it is paid or enough is on its way;
 // Unavailable.
 func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, payer rail.Payer) (*payment.Payment, rail.Instruction, error) {
 	p, err := s.Payment(ctx, id)
 	if err != nil {
 		return nil, nil, err
+	}
+	if err := s.fitsSafe(payer); err != nil {
+		return p, nil, err
 	}
 	if err := s.Payable(p); err != nil {
 		return p, nil, err
@@ -152,7 +160,7 @@ func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, p
 	if i < 0 {
 		return p, nil, fault.New(fault.NotFound, "no_route", "There is no such way to pay this.").At("option")
 	}
-	in, err := s.railOf(options[i]).Prepare(ctx, p, options[i].ID, payer)
+	in, err := s.prepare(ctx, p, options[i], payer)
 	if f := fault.From(err); f != nil && f.Code == CodeUnsafe {
 		if rerr := s.Refused(ctx, p.ID, f.Field, "server", f.Public); rerr != nil {
 			s.log.ErrorContext(ctx, "refused safety check not recorded", "payment", p.ID, "err", rerr)
@@ -173,13 +181,17 @@ func (s *Service) letIn(ctx context.Context, p *payment.Payment, wallet asset.Ad
 // Payable tells why a payment cannot be paid now, nil if it can.
 //
 // Faults: those of the function Payable; Conflict "bridging" while a proven
-// transfer over a bridge is on its way: paying again would pay twice.
+// transfer over a bridge is on its way, and "safe_pending" while a Safe's owners may
+// execute a transaction that was announced: paying again would pay twice.
 func (s *Service) Payable(p *payment.Payment) error {
 	if err := Payable(p); err != nil {
 		return err
 	}
 	if _, ok := p.UnderWay(s.now()); ok {
 		return fault.New(fault.Conflict, "bridging", "The money for this payment is on its way from another network.")
+	}
+	if _, ok := p.SafeLock(s.now()); ok {
+		return errSafePending
 	}
 	return nil
 }
@@ -219,9 +231,10 @@ const (
 
 // Report takes the payer's word that they sent a transaction, as Announce does,
 // if the wallet is let in. For a restricted payment it must be named. Where
-// Announce takes no more, it asks the chain and takes what would pay this.
+// Announce takes no more, it asks the chain and takes what would pay this. A hash
+// that is rather a Safe's own is announced as such; see MeansSafe.
 //
-// Faults: those of Admission.Refusal and Announce.
+// Faults: those of Admission.Refusal, Announce, CheckSafe and AnnounceSafe.
 func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
 	p, err := s.Payment(ctx, id)
 	if err != nil {
@@ -229,6 +242,13 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 	}
 	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
 		return payment.Attempt{}, err
+	}
+	if s.MeansSafe(ctx, p, chain, claimedTx, payer.Wallet) {
+		a, err := s.CheckSafe(ctx, p, GuessSafe(chain, claimedTx, payer.Wallet, false))
+		if err != nil {
+			return payment.Attempt{}, err
+		}
+		return s.AnnounceSafe(ctx, id, a)
 	}
 	if s.Vouched(ctx, p, chain, claimedTx) {
 		return s.AnnounceVouched(ctx, id, chain, claimedTx, payer)
@@ -291,7 +311,7 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 		}
 		if foreign && s.tracker != nil {
 			a.Kind, a.Route = "bridge", &payment.Route{To: home.Chain, Progress: payment.Sent}
-			if err := tx.Follow(ctx, Follow{Payment: id, Key: a.Key, Chain: chain, At: now}); err != nil {
+			if err := tx.Follow(ctx, Follow{Kind: TrackKind, Payment: id, Key: a.Key, Chain: chain, At: now}); err != nil {
 				return fmt.Errorf("follow a transfer over a bridge: %w", err)
 			}
 		}

@@ -29,7 +29,7 @@ type Tracker interface {
 func (f Follow) Args() string { return string(f.Payment) + " " + f.Key }
 
 // Lane holds jobs to those of the same chain.
-func (f Follow) Lane() string { return fmt.Sprintf("%s %d", TrackKind, f.Chain) }
+func (f Follow) Lane() string { return fmt.Sprintf("%s %d", f.Kind, f.Chain) }
 
 // Reasons why a transfer over a bridge came to nothing. They go over wires.
 const (

@@ -72,8 +72,9 @@ func (s RequestStanding) Excess(due *big.Int) *big.Int {
 	return e
 }
 
-// Deadline is the last instant at which value still counts: the end of the
-// window, or the cancellation if that came first, plus the grace.
+// Deadline is the last instant at which value still counts by the terms alone: the
+// end of the window, or the cancellation if that came first, plus the grace. Whether
+// value is late, Payment.Late tells.
 func (t Terms) Deadline() time.Time {
 	end := t.ExpiresAt
 	if !t.CanceledAt.IsZero() && t.CanceledAt.Before(end) {
@@ -87,15 +88,15 @@ func (t Terms) Deadline() time.Time {
 // whatever non-final value goes away.
 func Assess(t Terms, transfers []Transfer, attempts []Attempt, now time.Time) Standing {
 	s := Standing{State: Paid, Oddity: None, Requests: make([]RequestStanding, len(t.Requests))}
-	deadline := t.Deadline()
+	late := lateness(t, attempts)
 	idle := idleState(t, attempts, now.After(t.ExpiresAt))
 	for i, r := range t.Requests {
-		s.Requests[i] = assessRequest(r, i, transfers, deadline, idle)
+		s.Requests[i] = assessRequest(r, i, transfers, late, idle)
 		s.State = leastSettled(s.State, s.Requests[i].State)
 		s.Oddity = oddest(s.Oddity, s.Requests[i].Oddity)
 	}
 	if s.State == Paid {
-		s.SettledAt = settledAt(t, transfers, deadline)
+		s.SettledAt = settledAt(t, transfers, late)
 	} else if s.Oddity == None && s.State != Seen && anyPaid(s.Requests) {
 		s.Oddity = Under
 	}
@@ -125,6 +126,15 @@ func failed(attempts []Attempt) bool {
 func (p *Payment) Failure() (Attempt, bool) { return failure(p.Attempts) }
 
 func failure(attempts []Attempt) (Attempt, bool) {
+	a, ok := deciding(attempts)
+	if !ok || a.Stage != Abandoned {
+		return Attempt{}, false
+	}
+	return a, true
+}
+
+// deciding returns the newest attempt that the payment depends on.
+func deciding(attempts []Attempt) (Attempt, bool) {
 	var last *Attempt
 	for i := range attempts {
 		a := &attempts[i]
@@ -132,20 +142,20 @@ func failure(attempts []Attempt) (Attempt, bool) {
 			last = a
 		}
 	}
-	if last == nil || last.Stage != Abandoned {
+	if last == nil {
 		return Attempt{}, false
 	}
 	return *last, true
 }
 
-func assessRequest(r Request, index int, transfers []Transfer, deadline time.Time, idle State) RequestStanding {
+func assessRequest(r Request, index int, transfers []Transfer, late func(Transfer) bool, idle State) RequestStanding {
 	s := RequestStanding{Received: new(big.Int), Settled: new(big.Int), Late: new(big.Int), Oddity: None}
 	for _, x := range transfers {
 		if x.Request != index || x.Stage == Dropped {
 			continue
 		}
 		switch {
-		case x.At.After(deadline):
+		case late(x):
 			s.Late.Add(s.Late, x.Credit)
 		case x.Stage == Final:
 			s.Settled.Add(s.Settled, x.Credit)
@@ -225,20 +235,20 @@ func oddest(a, b Oddity) Oddity {
 
 // settledAt is when the payment became complete: for each request the time of
 // the transfer that reached what was due, taking final value in time's order.
-func settledAt(t Terms, transfers []Transfer, deadline time.Time) time.Time {
+func settledAt(t Terms, transfers []Transfer, late func(Transfer) bool) time.Time {
 	var last time.Time
 	for i, r := range t.Requests {
-		if at := reachedAt(r, i, transfers, deadline); at.After(last) {
+		if at := reachedAt(r, i, transfers, late); at.After(last) {
 			last = at
 		}
 	}
 	return last
 }
 
-func reachedAt(r Request, index int, transfers []Transfer, deadline time.Time) time.Time {
+func reachedAt(r Request, index int, transfers []Transfer, late func(Transfer) bool) time.Time {
 	var mine []Transfer
 	for _, x := range transfers {
-		if x.Request == index && x.Stage == Final && !x.At.After(deadline) {
+		if x.Request == index && x.Stage == Final && !late(x) {
 			mine = append(mine, x)
 		}
 	}

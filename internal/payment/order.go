@@ -19,14 +19,14 @@ func sortByTime(xs []Transfer) {
 // otherwise; failing that, the newest. What a stranger sends afterwards says
 // nothing about the payer.
 func (p *Payment) Telling(index int) (Transfer, bool) {
-	r := p.Terms.Requests[index]
+	r, late := p.Terms.Requests[index], lateness(p.Terms, p.Attempts)
 	paid := p.Standing.Requests[index].State == Paid
 	mine := slices.DeleteFunc(slices.Clone(p.Transfers), func(x Transfer) bool { return x.Request != index || x.Stage == Dropped })
 	if len(mine) == 0 {
 		return Transfer{}, false
 	}
 	if x, ok := reaching(r.Due, slices.DeleteFunc(slices.Clone(mine), func(x Transfer) bool {
-		return x.At.After(p.Terms.Deadline()) || (paid && x.Stage != Final)
+		return late(x) || (paid && x.Stage != Final)
 	})); ok {
 		return x, true
 	}
@@ -49,10 +49,10 @@ func reaching(due *big.Int, xs []Transfer) (Transfer, bool) {
 // Outstanding is what has to move now to complete a request: what is missing of
 // its due, and what is missing of its fee. Both are never negative.
 func (p *Payment) Outstanding(index int) (due, fee *big.Int) {
-	r := p.Terms.Requests[index]
+	r, late := p.Terms.Requests[index], lateness(p.Terms, p.Attempts)
 	fee = r.FeeAmount()
 	for _, x := range p.Transfers {
-		if x.Request == index && x.Stage != Dropped && x.Fee != nil && !x.At.After(p.Terms.Deadline()) {
+		if x.Request == index && x.Stage != Dropped && x.Fee != nil && !late(x) {
 			fee.Sub(fee, x.Fee)
 		}
 	}

@@ -219,10 +219,18 @@ type Safe struct {
 	Signed    []string `json:"signed,omitempty"`
 	Owners    []string `json:"owners,omitempty"` // EIP-55, as they were last read
 	Threshold uint64   `json:"threshold,omitempty"`
-	// Deadline is the safePaymentDeadline that was announced, zero for none.
+	// Deadline is the safePaymentDeadline that was announced, or when the contracts
+	// refuse its calls; zero for none.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Next is the first block that was not searched for its outcome. What lies
-	// below is final and holds none.
+	// Current is the nonce of the account's next transaction as it was last read, nil
+	// if it was not.
+	Current *uint64 `json:"current,omitempty"`
+	// Guessed tells that the hash was announced as a transaction's, of which no node
+	// knew.
+	Guessed bool `json:"guessed,omitempty"`
+	// From is the first block that may hold its outcome, Next the first that was not
+	// searched for it yet: what lies between is final and holds none.
+	From uint64 `json:"from"`
 	Next uint64 `json:"next"`
 	// ExecutedBy is the transaction that executed it, or that executed another one
 	// in its place, "" while there is none.

@@ -59,5 +59,5 @@ func scanRecovery(r rows) (v checkout.Recovery, err error) {
 // Follow implements checkout.Tx. Those of one chain wait for one another and for
 // nobody else: a node that hangs holds up no delivery.
 func (t *tx) Follow(ctx context.Context, f checkout.Follow) error {
-	return t.Enqueue(ctx, job.Job{Kind: checkout.TrackKind, Args: f.Args(), Lane: f.Lane(), RunAt: f.At})
+	return t.Enqueue(ctx, job.Job{Kind: f.Kind, Args: f.Args(), Lane: f.Lane(), RunAt: f.At})
 }

@@ -144,7 +144,7 @@ var routes = map[string]func(*testing.T, *fixture){
 
 	"following begins with the announcement, or neither": func(t *testing.T, f *fixture) {
 		p := f.payment(t, 1)
-		follow := checkout.Follow{Payment: p.ID, Key: "tx:" + hash(1), Chain: 137, At: start.Add(time.Minute)}
+		follow := checkout.Follow{Kind: checkout.TrackKind, Payment: p.ID, Key: "tx:" + hash(1), Chain: 137, At: start.Add(time.Minute)}
 		if err := f.Write(t.Context(), func(tx checkout.Tx) error {
 			if err := tx.Follow(t.Context(), follow); err != nil {
 				return err

@@ -1,0 +1,201 @@
+package checkout
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+// Codes of ways that a Safe cannot take; see rail.Missing.
+const (
+	missingNotASafe  = "not_a_safe"
+	missingNotSafeAt = "safe_not_there" // the payment's own chain has no Safe of these owners
+)
+
+// fitsSafe refuses a payer who is a Safe where none can be one.
+func (s *Service) fitsSafe(payer rail.Payer) error {
+	switch {
+	case !payer.Safe:
+		return nil
+	case s.safes == nil:
+		return fault.Field("isSafe", "safe_unsupported", "Paying from a Safe is not supported here.")
+	case payer.Wallet.IsZero():
+		return fault.Field("wallet", "missing_wallet", "wallet is required: it is the address of the Safe.")
+	}
+	return nil
+}
+
+// home is the chain on which a payment is to be paid.
+func (s *Service) home(p *payment.Payment) asset.ChainID {
+	token, _ := s.book.Token(p.Terms.Requests[0].Asset)
+	return token.Chain
+}
+
+// accounts reads what a wallet is on some chains, when it is asked for and once.
+type accounts map[asset.ChainID]func() (*rail.Multisig, error)
+
+func (s *Service) accounts(ctx context.Context, wallet asset.Address, within time.Duration, chains ...asset.ChainID) accounts {
+	all := accounts{}
+	for _, chain := range chains {
+		all[chain] = sync.OnceValues(func() (*rail.Multisig, error) {
+			ctx, cancel := context.WithTimeout(ctx, within)
+			defer cancel()
+			return s.safes.Account(ctx, chain, wallet)
+		})
+	}
+	return all
+}
+
+// paying returns the Safe that signs on a chain for a payment on home. Across
+// chains it must be one of the same owners there too, for a bridge gives money
+// back to its address, and whoever has the address there has the money.
+//
+// Faults: those of Safes.Account; Invalid "safe_not_there".
+func (all accounts) paying(chain, home asset.ChainID) (*rail.Multisig, error) {
+	if chain == home {
+		return all[chain]()
+	}
+	var there *rail.Multisig
+	var thereErr error
+	var asking sync.WaitGroup
+	asking.Go(func() { there, thereErr = all[home]() })
+	here, err := all[chain]()
+	asking.Wait()
+	switch {
+	case err != nil:
+		return nil, err
+	case thereErr != nil && !fault.Is(thereErr, fault.Invalid):
+		return nil, thereErr
+	case thereErr != nil || !sameOwners(here, there):
+		return nil, fault.Field("wallet", missingNotSafeAt, "A Safe with the same owners must be at this address on the payment's network too, because a bridge may give money back there.").Because(thereErr)
+	}
+	return here, nil
+}
+
+// sameOwners reports whether it takes the same people to move money of two Safes.
+func sameOwners(a, b *rail.Multisig) bool {
+	return a.Threshold == b.Threshold && slices.Equal(inAddressOrder(a.Owners), inAddressOrder(b.Owners))
+}
+
+func inAddressOrder(as []asset.Address) []asset.Address {
+	return slices.SortedFunc(slices.Values(as), func(a, b asset.Address) int { return slices.Compare(a[:], b[:]) })
+}
+
+// prepare is Rail.Prepare for an option, and for a Safe what account makes the
+// calls, asked for at the same time. What is no Safe is told before anything else.
+func (s *Service) prepare(ctx context.Context, p *payment.Payment, o rail.Option, payer rail.Payer) (rail.Instruction, error) {
+	if !payer.Safe {
+		return s.railOf(o).Prepare(ctx, p, o.ID, payer)
+	}
+	var account *rail.Multisig
+	var accountErr error
+	var asking sync.WaitGroup
+	home := s.home(p)
+	asking.Go(func() {
+		account, accountErr = s.accounts(ctx, payer.Wallet, s.patience.Price, o.Chain, home).paying(o.Chain, home)
+	})
+	in, err := s.railOf(o).Prepare(ctx, p, o.ID, payer)
+	asking.Wait()
+	if accountErr != nil {
+		return nil, accountErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	calls, ok := in.(*rail.Calls)
+	if !ok {
+		return nil, fault.Field("isSafe", "safe_unsupported", "This way to pay cannot be taken from a Safe.")
+	}
+	calls.Safe = account
+	return calls, s.remember(ctx, p.ID, account)
+}
+
+// rememberAgain is how old the memory of a Safe may be before it is refreshed.
+const rememberAgain = 10 * time.Minute
+
+// remember keeps that a Safe has a payment's calls: the hash of its transaction
+// does not say whose it is. Whoever asks all the time writes once in a while.
+func (s *Service) remember(ctx context.Context, id payment.ID, account *rail.Multisig) error {
+	known, err := s.store.SafesAsked(ctx, id, account.Chain)
+	if err != nil {
+		return err
+	}
+	now := s.now().UTC()
+	if slices.ContainsFunc(known, func(x SafeAsked) bool { return x.Safe == account.Address && now.Sub(x.At) < rememberAgain }) {
+		return nil
+	}
+	return s.store.Write(ctx, func(tx Tx) error {
+		if _, err := tx.Payment(ctx, id); err != nil { // whoever remembers at the same time waits
+			return err
+		}
+		return tx.PutSafeAsked(ctx, SafeAsked{Payment: id, Chain: account.Chain, Safe: account.Address, Block: account.Block, At: now})
+	})
+}
+
+// safeAccount is what asking for a Safe makes of the ways to pay: on which chains
+// it could not sign, and why.
+type safeAccount struct {
+	all  accounts
+	home asset.ChainID
+
+	mu      sync.Mutex
+	refused map[asset.ChainID]*fault.Error
+	found   bool // it is a Safe on some chain
+}
+
+func (s *Service) safeAccount(ctx context.Context, p *payment.Payment, payer rail.Payer, chains []asset.ChainID) *safeAccount {
+	home := s.home(p)
+	return &safeAccount{
+		home: home, all: s.accounts(ctx, payer.Wallet, s.patience.Chain, append(chains, home)...), refused: map[asset.ChainID]*fault.Error{},
+	}
+}
+
+// signs reports whether the wallet can pay from a chain. An error is one of a
+// chain that did not answer.
+func (a *safeAccount) signs(chain asset.ChainID) (bool, error) {
+	_, err := a.all.paying(chain, a.home)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch f := fault.From(err); {
+	case f == nil:
+		a.found = true
+		return true, nil
+	case f.Kind != fault.Invalid:
+		return false, err
+	default:
+		a.found = a.found || f.Code == missingNotSafeAt
+		a.refused[chain] = f
+		return false, nil
+	}
+}
+
+// missing lists the chains that were left out.
+func (a *safeAccount) missing() (out []rail.Missing) {
+	for _, chain := range slices.Sorted(maps.Keys(a.refused)) {
+		f, code := a.refused[chain], missingNotASafe
+		if f.Code == missingNotSafeAt {
+			code = f.Code
+		}
+		out = append(out, rail.Missing{Chain: chain, Code: code, Why: f.Public})
+	}
+	return out
+}
+
+// nowhere is the fault of a wallet that is a Safe on no chain, nil if it is on
+// one or if a chain did not say.
+func (a *safeAccount) nowhere(silent int) error {
+	if a.found || silent > 0 || len(a.refused) == 0 {
+		return nil
+	}
+	if f, ok := a.refused[a.home]; ok {
+		return f
+	}
+	return a.refused[slices.Sorted(maps.Keys(a.refused))[0]]
+}

@@ -1,0 +1,95 @@
+package payment
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"quittance/internal/asset"
+)
+
+// vagueFor is how long a Safe transaction may hold a payment if only somebody
+// with the link says that it was proposed. Nobody has to own a Safe to say so.
+const vagueFor = 24 * time.Hour
+
+// SafeLock returns the newest Safe transaction that keeps the payment from being
+// paid otherwise: its owners may execute it at any time, and paying as well would
+// pay twice. One that the payment depends on holds it until its end is known, for
+// in the last blocks before the deadline it may have been executed; others until
+// their deadline, and a day at most without an owner's signature.
+func (p *Payment) SafeLock(now time.Time) (Attempt, bool) {
+	var newest Attempt
+	for _, a := range holders(p.Attempts) {
+		if a.Stage == Announced && now.Before(p.heldUntil(a)) {
+			newest = a
+		}
+	}
+	return newest, newest.Key != ""
+}
+
+// MayHold reports whether a Safe transaction is one of the few, over a payment's
+// life, that can hold it or fail it. A key that is not there would be the newest.
+func (p *Payment) MayHold(key string) bool {
+	first := holders(p.Attempts)
+	return len(first) < maxHolds || slices.ContainsFunc(first, func(a Attempt) bool { return a.Key == key })
+}
+
+// holders are the first Safe transactions that were announced.
+func holders(attempts []Attempt) []Attempt {
+	var of []Attempt
+	for _, a := range attempts {
+		if a.Safe != nil {
+			of = append(of, a)
+		}
+	}
+	slices.SortFunc(of, func(a, b Attempt) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key)) })
+	return of[:min(len(of), maxHolds)]
+}
+
+// HeldUntil is how long a Safe transaction that is pending holds the payment at the
+// most, zero for one that may not.
+func (p *Payment) HeldUntil(a Attempt) time.Time {
+	if !p.MayHold(a.Key) {
+		return time.Time{}
+	}
+	return p.heldUntil(a)
+}
+
+func (p *Payment) heldUntil(a Attempt) time.Time {
+	end := p.Terms.ExpiresAt
+	if a.Decides {
+		return end
+	}
+	if a.Until.Before(end) {
+		end = a.Until
+	}
+	if vague := a.At.Add(vagueFor); len(a.Safe.Signed) == 0 && vague.Before(end) {
+		end = vague
+	}
+	return end
+}
+
+// Late reports whether value came after the payment was over: after the terms'
+// deadline, or after a Safe transaction that the payment depended on had come to
+// nothing.
+func (p *Payment) Late(x Transfer) bool { return lateness(p.Terms, p.Attempts)(x) }
+
+// lateness is the one rule for what is late. A Safe transaction's own deadline is
+// as good as its end while that is not known yet, so that it does not matter who
+// is seen first, the money or the end. It binds what comes on the chain where the
+// Safe signs; across chains, money is under way when it passes.
+func lateness(t Terms, attempts []Attempt) func(Transfer) bool {
+	end := t.Deadline()
+	soon, on := time.Time{}, asset.ChainID(0)
+	if a, ok := deciding(attempts); ok && a.Safe != nil && a.Stage == Announced {
+		soon, on = a.Safe.Deadline, a.Chain
+	}
+	for _, a := range attempts {
+		if a.Decides && a.Stage == Abandoned && a.Safe != nil && !a.Safe.Ended.IsZero() && a.Safe.Ended.Before(end) {
+			end = a.Safe.Ended
+		}
+	}
+	return func(x Transfer) bool {
+		return x.At.After(end) || !soon.IsZero() && x.Evidence.Chain == on && x.At.After(soon)
+	}
+}
