@@ -9,7 +9,9 @@ func TestProductionBuildHasNoWalletOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := a.URL("sandbox-wallet.js"); got != "" {
-		t.Errorf("sandbox-wallet.js at %s", got)
+	for _, name := range []string{"sandbox-wallet.js", "sandbox-safe.js", "sandbox-safe.css"} {
+		if got := a.URL(name); got != "" {
+			t.Errorf("%s at %s", name, got)
+		}
 	}
 }

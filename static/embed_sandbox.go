@@ -4,5 +4,5 @@ package static
 
 import "embed"
 
-//go:embed dist/sandbox-wallet.js
+//go:embed dist/sandbox-wallet.js dist/sandbox-safe.js dist/sandbox-safe.css
 var sandbox embed.FS

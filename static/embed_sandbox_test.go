@@ -4,12 +4,14 @@ package static
 
 import "testing"
 
-func TestSandboxBuildHasItsWallet(t *testing.T) {
+func TestSandboxBuildHasItsWallets(t *testing.T) {
 	a, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.URL("sandbox-wallet.js") == "" {
-		t.Error("no sandbox-wallet.js")
+	for _, name := range []string{"sandbox-wallet.js", "sandbox-safe.js", "sandbox-safe.css"} {
+		if a.URL(name) == "" {
+			t.Errorf("no %s", name)
+		}
 	}
 }

@@ -20,3 +20,16 @@ type SandboxRecord struct {
 
 // SandboxRow is one fact.
 type SandboxRow struct{ Name, Value string }
+
+// SandboxSafe is what the demo's Safe app starts from.
+type SandboxSafe struct {
+	CSS, Script string // its own, beside the pages'
+	Address     string
+	Owners      []string
+	Networks    []SandboxChoice
+	Checkout    string // whose pages its frame may show, an origin
+	Config      string // JSON for its script
+}
+
+// SandboxChoice is one entry of a list to choose from.
+type SandboxChoice struct{ Value, Name string }

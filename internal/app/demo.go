@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/url"
 	"time"
 
 	"quittance/internal/asset"
@@ -137,11 +138,16 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, routing *sand
 	if err != nil {
 		return Setup{}, err
 	}
+	safe, err := safeView(book, chains, baseURL)
+	if err != nil {
+		return Setup{}, fmt.Errorf("the Safe app: %w", err)
+	}
 	return Setup{
 		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
 		Routing: &RoutingSetup{Service: lifi.Config{BaseURL: routing.URL, Table: routing.Table, Bridges: []string{lifi.BridgeAcross}}},
 		Chains:  reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
-		Mount: func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, routing, kept) },
+		Mount:          func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, routing, safe, kept) },
+		FrameAncestors: []string{safeOrigin(baseURL)},
 	}, nil
 }
 
@@ -171,7 +177,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	}
 	d := describe(kept, chains, baseURL, link)
 	d.Samples, d.RefusedWallet = samples, demoRefused.String()
-	d.Sandbox = demoControls{RouterURL: baseURL + routerPath, BridgeURL: baseURL + bridgePath, ChainsURL: baseURL + chainsPath}
+	d.Sandbox = demoControls{RouterURL: baseURL + routerPath, BridgeURL: baseURL + bridgePath, ChainsURL: baseURL + chainsPath, Safe: describeSafe(chains.Safe(), baseURL)}
 	if cfg.JSON {
 		b, err := json.Marshal(d)
 		if err != nil {
@@ -180,7 +186,8 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 		_, err = fmt.Fprintf(cfg.Out, "%s\n", b)
 		return err
 	}
-	_, err = fmt.Fprintf(cfg.Out, demoText, link, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
+	safe := d.Sandbox.Safe
+	_, err = fmt.Fprintf(cfg.Out, demoText, link, safe.AppURL+"?app="+url.QueryEscape(link), safe.Threshold, len(safe.Owners), safe.Address, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
 	return err
 }
 
@@ -189,6 +196,8 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
 
   Pay this:       %s
                   (choose "Sandbox wallet" on the page; no wallet has to be installed)
+  From a Safe:    %s
+                  (needs %d of the %d owners of %s; you play them all)
   From elsewhere: %s
                   (due in USDC on Base: the sandbox wallet also holds USDT and USDC on Arbitrum)
   A batch:        %s
@@ -304,6 +313,23 @@ type demoControls struct {
 	RouterURL string `json:"routerUrl"` // what the routing service answers
 	BridgeURL string `json:"bridgeUrl"` // what becomes of money between the chains
 	ChainsURL string `json:"chainsUrl"` // followed by "/" and a network: the server's line to it, and its blocks
+
+	Safe demoSafe `json:"safe"`
+}
+
+// demoSafe is the multisig account of the demo, the same on every chain.
+type demoSafe struct {
+	Address   string   `json:"address"`
+	Version   string   `json:"version"`
+	Owners    []string `json:"owners"` // the payer first
+	Threshold int      `json:"threshold"`
+	// AppURL is the Safe app; with "?app=" and a payment's link it opens that. Programs
+	// ask below it: see docs/integrating.md.
+	AppURL string `json:"appUrl"`
+}
+
+func describeSafe(s *sandbox.Safe, baseURL string) demoSafe {
+	return demoSafe{Address: s.Address, Version: string(sandbox.SafeVersion), Owners: s.Owners, Threshold: s.Threshold(), AppURL: safeOrigin(baseURL) + safePath}
 }
 
 type demoMerchant struct {

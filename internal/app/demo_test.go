@@ -29,7 +29,14 @@ type demo struct {
 	Merchant struct{ APIKey string }
 	Payer    struct{ Address string }
 	Samples  struct{ Crosschain string }
-	Sandbox  struct{ RouterURL, BridgeURL, ChainsURL string }
+	Sandbox  struct {
+		RouterURL, BridgeURL, ChainsURL string
+		Safe                            struct {
+			Address, AppURL string
+			Owners          []string
+			Threshold       int
+		}
+	}
 }
 
 func startDemo(t *testing.T, dataDir string) *demo {

@@ -23,11 +23,12 @@ const (
 )
 
 // mountSandbox serves the chains' RPC, the in-page wallet, what was sent to the
-// merchant, the controls of the demo's world, and the storybook.
-func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, routing *sandbox.Routing, kept *kept) {
+// merchant, the Safe app, the controls of the demo's world, and the storybook.
+func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, routing *sandbox.Routing, safe templates.SandboxSafe, kept *kept) {
 	s := a.Server
 	s.Storybook(assets)
 	sandboxExplorer(a, assets)
+	sandboxSafe(a, assets, chains, safe)
 	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
 	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()), ownHost)
 	s.Echo.Any(routerPath, echo.WrapHandler(routing.RouterControl()), ownHost)

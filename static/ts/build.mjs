@@ -1,6 +1,6 @@
 // Builds what the hosted page loads: static/dist/*.js from src/ and
 // static/dist/pay.css from ../css; static/dist/docs.css, the API document's own,
-// from ../css/docs. The output is committed and embedded, so the
+// from ../css/docs, and sandbox-safe.css from ../css/sandbox. The output is committed and embedded, so the
 // same sources must give the same bytes. Prints what each file weighs and
 // fails when a script of the page is heavier than its budget.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,9 @@ const entries = [
   { out: 'lock.js', source: join(here, 'src/lock-page.ts'), required: true, budget: 15_000 },
   { out: 'ways.js', source: join(here, 'src/ways-page.ts'), required: true, budget: 15_000 },
   { out: 'route.js', source: join(here, 'src/route.ts'), required: true, budget: 15_000 },
+  { out: 'safe.js', source: join(here, 'src/safe.ts'), required: true, budget: 12_000 },
   { out: 'sandbox-wallet.js', source: join(here, 'src/sandbox-wallet.ts'), required: false, budget: Infinity },
+  { out: 'sandbox-safe.js', source: join(here, 'src/sandbox-safe.ts'), required: false, budget: Infinity },
 ];
 
 class BuildError extends Error {}
@@ -80,6 +82,7 @@ async function main() {
   }
   files.set('pay.css', await styles(css));
   files.set('docs.css', await styles(join(css, 'docs')));
+  files.set('sandbox-safe.css', await styles(join(css, 'sandbox')));
 
   for (const [name, contents] of files) {
     const gz = weigh(name, contents);
