@@ -53,6 +53,7 @@ type Setup struct {
 	AllowLoopback  bool           // webhooks may go to this machine
 	Screening      ScreeningSetup // who is asked about wallets
 	Routing        *RoutingSetup  // nil for payments on their own chain only
+	Safe           *SafeSetup     // nil if Safes may not pay
 	Limits         web.Limits
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
@@ -99,6 +100,7 @@ type App struct {
 	nodes     map[asset.ChainID]*chain.Client
 	screening *screening.Service // nil if nobody is asked about wallets
 	routing   *routing           // nil without routes
+	safes     *safes             // nil without Safes
 	worker    *job.Worker
 	log       *slog.Logger
 	scanners  []*chain.Scanner
@@ -173,23 +175,26 @@ func (a *App) chains(s Setup) (err error) {
 	a.reader = CodeReader(batchers)
 	a.codes = official.NewCodes(s.Registry, ids, a.reader, s.Log)
 	a.verifier = siwe.NewVerifier(batchers)
+	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
+	if a.safes, err = s.Safe.build(s.Chains, batchers, a.heads.final); err != nil {
+		return err
+	}
 	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
 	rails := []rail.Rail{direct}
-	a.routing, err = s.Routing.build(crosschain.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers, Log: s.Log})
+	a.routing, err = s.Routing.build(crosschain.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers, SameSafe: a.safes.sameSafe(), Log: s.Log})
 	if err != nil {
 		return err
 	}
 	if a.routing != nil {
 		rails = append(rails, a.routing.rail)
 	}
-	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
 	var follow checkout.Tracker
 	var over bridges
 	if t := a.routing.tracker(s, batchers); t != nil {
 		follow, over = t, t
 	}
 	a.Checkout = checkout.New(checkout.Config{
-		Store: a.Store, Book: s.Book, Rails: rails, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Tracker: follow, Window: s.Window, Grace: s.Grace, Log: s.Log,
+		Store: a.Store, Book: s.Book, Rails: rails, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Tracker: follow, Safes: a.safes.port(), Window: s.Window, Grace: s.Grace, Log: s.Log,
 		Nudge: func(id asset.ChainID) {
 			if sc, ok := a.heads.scanners[id]; ok {
 				sc.Nudge()
@@ -199,7 +204,7 @@ func (a *App) chains(s Setup) (err error) {
 	for _, c := range s.Chains {
 		sc, err := chain.NewScanner(chain.ScannerConfig{
 			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(direct, over, c.ID) },
-			Sink:     &sink{checkout: a.Checkout, rail: direct, bridges: over, node: a.nodes[c.ID], book: s.Book, log: s.Log},
+			Sink:     &sink{checkout: a.Checkout, rail: direct, bridges: over, node: a.nodes[c.ID], book: s.Book, registry: s.Registry, safes: s.Safe.table(), log: s.Log},
 			Finality: c.finality(),
 			Agree:    c.Agree, StartBlock: c.StartBlock, MaxRange: c.MaxRange, Interval: c.Interval, Log: s.Log,
 		})
@@ -244,7 +249,7 @@ func (a *App) background(s Setup) error {
 		request.Name: request.Encoder{Book: s.Book, BaseURL: s.BaseURL},
 	}})
 	handlers := a.Webhooks.Handlers()
-	handlers[checkout.TrackKind] = track(a.Checkout)
+	handlers[checkout.TrackKind] = track(a.Checkout.Track, "a transfer over a bridge is under way")
 	a.worker = job.NewWorker(workerConfig(a.Store, handlers, s.Log))
 	return nil
 }
@@ -389,6 +394,7 @@ func (a *App) Close() error {
 		a.routing.rail.Close()
 		a.routing.client.Close()
 	}
+	a.safes.close()
 	if a.Store == nil {
 		return nil
 	}

@@ -46,6 +46,7 @@ func Doctor(ctx context.Context, cfg *config.Config, report func(Finding)) error
 	}
 	d.screening(ctx, s)
 	d.routing(ctx, s)
+	d.safe(ctx, s)
 	d.database(ctx, s)
 	if d.failed {
 		return ErrUnhealthy

@@ -29,6 +29,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
+	"quittance/internal/safe/safetest"
 	"quittance/internal/webhook"
 )
 
@@ -41,7 +42,7 @@ const (
 
 // realBase is a chain with Base's id, the official contracts' own code at their
 // official addresses, and a token where USDC and where USDT is.
-func realBase(t *testing.T) *chaintest.Chain {
+func realBase(t *testing.T, more ...chaintest.Option) *chaintest.Chain {
 	t.Helper()
 	text, err := os.ReadFile("../sandbox/contracts/testdata/official.json")
 	if err != nil {
@@ -57,7 +58,7 @@ func realBase(t *testing.T) *chaintest.Chain {
 	registry := official.Default()
 	erc20, _ := registry.Contract(base, official.ERC20FeeProxy)
 	eth, _ := registry.Contract(base, official.EthereumFeeProxy)
-	options := []chaintest.Option{chaintest.WithID(base), chaintest.WithUSDC(usdcOnBase), chaintest.WithUSDC(usdtOnBase)}
+	options := append(more, chaintest.WithID(base), chaintest.WithUSDC(usdcOnBase), chaintest.WithUSDC(usdtOnBase))
 	for _, c := range registry.Contracts(base) {
 		made, ok := data.Contracts[string(c.Kind)]
 		if !ok {
@@ -149,7 +150,7 @@ func freePort(t *testing.T) string {
 // TestProduction goes an operator's way: pin, doctor, merchant, serve; and then
 // a payer pays native currency through the official contract.
 func TestProduction(t *testing.T) {
-	c := realBase(t)
+	c := realBase(t, safetest.Contracts(t, base)...)
 	c.Mine(3)
 	listen := freePort(t)
 	path, load := writeConfig(t, c, listen)
@@ -287,7 +288,7 @@ func (h *hooks) counts() map[string]int {
 
 // TestDoctorFindsWhatIsWrong breaks one thing at a time.
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
-	c := realBase(t)
+	c := realBase(t, safetest.Contracts(t, base)...)
 	c.Mine(1)
 	path, load, router := writeConfigWith(t, c, "127.0.0.1:0")
 	if err := Pin(t.Context(), load(), config.PinsPath(path), io.Discard); err != nil {

@@ -11,6 +11,7 @@ import (
 	"quittance/internal/checkout"
 	"quittance/internal/official"
 	"quittance/internal/rail"
+	"quittance/internal/safe"
 )
 
 // decoder is a rail that reads evidence off a chain's logs.
@@ -32,6 +33,8 @@ type sink struct {
 	checkout *checkout.Service
 	rail     decoder
 	bridges  bridges // nil if no bridges are known
+	registry *official.Registry
+	safes    *safe.Table // nil if Safes are not known
 	node     chain.Batcher
 	book     *asset.Book
 	log      *slog.Logger
@@ -87,8 +90,9 @@ const receiptsAtOnce = 8
 const patience = 3
 
 // payers fills in who paid: the fee proxies' events do not say it, the token's
-// Transfer log in the same transaction does, and for native currency the sender
-// is the best answer there is. Only payments of ours are looked at.
+// Transfer log in the same transaction does. For native currency it is the Safe
+// that the transaction calls, if it says so, and else the sender is the best
+// answer there is. Only payments of ours are looked at.
 func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) error {
 	mine, err := s.checkout.Mine(ctx, xs)
 	if err != nil {
@@ -96,11 +100,7 @@ func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) erro
 	}
 	txs, at := byTransaction(xs, mine)
 	for some := range slices.Chunk(txs, receiptsAtOnce) {
-		calls := make([]chain.Call, len(some))
-		for i, tx := range some {
-			calls[i] = chain.ReceiptCall(tx)
-		}
-		results, err := s.node.Batch(ctx, calls)
+		receipts, bySafes, err := s.read(ctx, some, xs, at)
 		if err != nil {
 			if ctx.Err() != nil || s.again(from) {
 				return fmt.Errorf("read receipts: %w", err)
@@ -108,15 +108,32 @@ func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) erro
 			s.log.WarnContext(ctx, "receipts not read; payers stay unknown", "from", from, "count", len(some), "err", err)
 			continue
 		}
-		for i, tx := range some {
-			r, err := results[i].Receipt()
-			if err != nil || r == nil {
-				continue
-			}
-			s.name(xs, at[tx], r)
+		for _, r := range receipts {
+			s.name(xs, at[r.Tx], r, bySafes[r.Tx])
 		}
 	}
 	return nil
+}
+
+// read asks for the receipts of some transactions, and for the transactions that
+// are Safes'. What a node does not have, or answers with nonsense, is missing.
+func (s *sink) read(ctx context.Context, some []string, xs []rail.Sighting, at map[string][]int) ([]*chain.Receipt, map[string]*chain.Transaction, error) {
+	calls := make([]chain.Call, len(some))
+	for i, tx := range some {
+		calls[i] = chain.ReceiptCall(tx)
+	}
+	results, err := s.node.Batch(ctx, calls)
+	if err != nil {
+		return nil, nil, err
+	}
+	var receipts []*chain.Receipt
+	for i, tx := range some {
+		if r, err := results[i].Receipt(); err == nil && r != nil && r.Tx == tx {
+			receipts = append(receipts, r)
+		}
+	}
+	bySafes, err := s.safePayers(ctx, xs, at, receipts)
+	return receipts, bySafes, err
 }
 
 // again counts the sweeps that failed at one height and tells whether to try
@@ -142,15 +159,20 @@ func byTransaction(xs []rail.Sighting, some []int) (txs []string, at map[string]
 	return txs, at
 }
 
-// name writes down who paid, by one receipt. Where a bridge's contract did, it
-// is which transfer brought the money: the payer signed on another chain.
-func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt) {
+// name writes down who paid, by one receipt, and the transaction where a Safe may
+// have. Where a bridge's contract did, it is which transfer brought the money: the
+// payer signed on another chain.
+func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt, bySafe *chain.Transaction) {
 	for _, i := range some {
 		x := &xs[i]
 		if r.Block.Hash != x.Evidence.BlockHash {
 			continue
 		}
-		switch who := payer(*x, r); {
+		who := payer(*x, r)
+		if x.Token.IsZero() && s.bySafe(*x, bySafe, r) {
+			who = r.To
+		}
+		switch {
 		case who.IsZero():
 		case s.bridges != nil && s.bridges.Executor(x.Chain, who):
 			x.Evidence.Source.Route = s.bridges.Brought(x.Chain, r.Logs, x.Evidence.LogIndex)
@@ -232,6 +254,15 @@ func (h heads) Head(id asset.ChainID) (uint64, bool) {
 	}
 	b := s.Head()
 	return b.Number, b.Hash != ""
+}
+
+// final is the height up to which a chain is final and was searched, 0 if it was
+// not looked at yet.
+func (h heads) final(id asset.ChainID) uint64 {
+	if s, ok := h.scanners[id]; ok {
+		return s.FinalHeight()
+	}
+	return 0
 }
 
 func (h heads) Required(id asset.ChainID) int { return h.required[id] }

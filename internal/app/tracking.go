@@ -3,10 +3,10 @@ package app
 import (
 	"context"
 	"slices"
+	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
-	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/job"
 	"quittance/internal/rail/crosschain"
@@ -21,7 +21,7 @@ func (r *routing) tracker(s Setup, nodes map[asset.ChainID]chain.Batcher) *cross
 	for _, c := range s.Chains {
 		finality[c.ID] = c.finality()
 	}
-	return crosschain.NewTracker(crosschain.TrackerConfig{Book: s.Book, Client: r.client, Nodes: nodes, Finality: finality})
+	return crosschain.NewTracker(crosschain.TrackerConfig{Book: s.Book, Client: r.client, Nodes: nodes, Finality: finality, Safes: s.Safe.table()})
 }
 
 // filter asks for all that is evidence of either; what is neither's, a contract's
@@ -35,11 +35,11 @@ func filter(r decoder, over bridges, id asset.ChainID) chain.Filter {
 	return f
 }
 
-// track is the job that follows a transfer over a bridge until there is nothing
-// more to see.
-func track(c *checkout.Service) job.Handler {
+// track is a job that follows something until there is nothing more to see; why is what
+// it waits for.
+func track(follow func(ctx context.Context, args string) (again time.Time, err error), why string) job.Handler {
 	return func(ctx context.Context, j job.Job) error {
-		again, err := c.Track(ctx, j.Args)
+		again, err := follow(ctx, j.Args)
 		switch {
 		case fault.Is(err, fault.NotFound), fault.Is(err, fault.Invalid):
 			return job.Cancel(err)
@@ -48,6 +48,6 @@ func track(c *checkout.Service) job.Handler {
 		case again.IsZero():
 			return nil
 		}
-		return job.Snooze(again, "a transfer over a bridge is under way")
+		return job.Snooze(again, why)
 	}
 }

@@ -1,0 +1,246 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/official"
+	"quittance/internal/rail"
+	"quittance/internal/safe"
+)
+
+// safes is what chains and a Transaction Service tell of Safes. What a chain
+// shows in final blocks is evidence, all else is news; an answer that makes no
+// sense is an error, and never an outcome.
+type safes struct {
+	table   *safe.Table
+	service *safe.Service // nil if nobody is asked
+	nodes   map[asset.ChainID]chain.Batcher
+	// final is the height up to which a chain's blocks are there for good and have
+	// been searched for payments: what a Safe's event says of a payment, its money
+	// must have had the chance to say before.
+	final   func(asset.ChainID) uint64
+	strides map[asset.ChainID]*stride
+}
+
+var _ checkout.Safes = (*safes)(nil)
+
+// port is the port, nil without Safes.
+func (s *safes) port() checkout.Safes {
+	if s == nil {
+		return nil
+	}
+	return s
+}
+
+// sameSafe is same as a rail takes it, nil without Safes.
+func (s *safes) sameSafe() func(ctx context.Context, from, to asset.ChainID, wallet asset.Address) error {
+	if s == nil {
+		return nil
+	}
+	return s.same
+}
+
+// close drops idle connections.
+func (s *safes) close() {
+	if s != nil && s.service != nil {
+		s.service.Close()
+	}
+}
+
+// How long a question may take, all of its round trips together: a payer waits
+// for the first, a job for the others.
+const (
+	accountPatience = 8 * time.Second
+	askPatience     = 8 * time.Second
+	lookPatience    = 25 * time.Second
+)
+
+// Account implements checkout.Safes.
+func (s *safes) Account(ctx context.Context, id asset.ChainID, address asset.Address) (*rail.Multisig, error) {
+	node, known := s.nodes[id]
+	if !known || len(s.table.Contracts(id, safe.Singleton)) == 0 {
+		return nil, fault.Field("wallet", "safe_unsupported", "Safe accounts cannot pay on this network.")
+	}
+	ctx, cancel := context.WithTimeout(ctx, accountPatience)
+	defer cancel()
+	a, err := s.table.Read(ctx, node, id, address)
+	if err != nil {
+		return nil, accountFault(err)
+	}
+	m := &rail.Multisig{
+		Chain: id, Address: a.Address, Version: string(a.Version), Owners: a.Owners, Threshold: a.Threshold, Nonce: a.Nonce,
+		MultiSend: a.MultiSend, Block: a.Block.Number,
+	}
+	for _, w := range a.Warnings {
+		m.Warnings = append(m.Warnings, rail.Warning{Code: w.Code, Text: w.Text})
+	}
+	return m, nil
+}
+
+func accountFault(err error) error {
+	wrong := func(code, text string) error { return fault.Field("wallet", code, text).Because(err) }
+	switch {
+	case errors.Is(err, safe.ErrNoContract):
+		return wrong("no_contract", "There is no Safe account at this address on this network.")
+	case errors.Is(err, safe.ErrVersion):
+		return wrong("safe_version", "The Safe account at this address is of a version that is not supported here.")
+	case errors.Is(err, safe.ErrNotSafe):
+		return wrong("not_a_safe", "The account at this address is not a Safe.")
+	case errors.Is(err, context.Canceled), fault.Is(err, fault.Unavailable):
+		return err
+	}
+	return fault.New(fault.Unavailable, "chain_unavailable", "The network does not answer right now. Please try again in a moment.").Because(err)
+}
+
+// same is nil if an address is a Safe with the same owners, and as many of them
+// needed, on two chains: then whoever has it on one has it on the other.
+//
+// Faults: those of Account for the first chain; Invalid on the field "wallet",
+// "safe_not_there" if it is no such Safe on the second; Unavailable.
+func (s *safes) same(ctx context.Context, from, to asset.ChainID, wallet asset.Address) error {
+	var there *rail.Multisig
+	var thereErr error
+	var asking sync.WaitGroup
+	asking.Go(func() { there, thereErr = s.Account(ctx, to, wallet) })
+	here, err := s.Account(ctx, from, wallet)
+	asking.Wait()
+	switch {
+	case err != nil:
+		return err
+	case thereErr != nil && !fault.Is(thereErr, fault.Invalid):
+		return thereErr
+	case thereErr != nil, here.Threshold != there.Threshold, !slices.Equal(inOrder(here.Owners), inOrder(there.Owners)):
+		return fault.Field("wallet", "safe_not_there",
+			"A Safe with the same owners must be at this address on the payment's network too, because a bridge may give money back there.").Because(thereErr)
+	}
+	return nil
+}
+
+func inOrder(as []asset.Address) []asset.Address {
+	return slices.SortedFunc(slices.Values(as), func(a, b asset.Address) int { return slices.Compare(a[:], b[:]) })
+}
+
+// Sent implements checkout.Safes.
+func (s *safes) Sent(ctx context.Context, id asset.ChainID, tx string) (bool, error) {
+	node, known := s.nodes[id]
+	if !known {
+		return false, fmt.Errorf("look for a transaction on chain %d: there is nobody to ask", id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, accountPatience)
+	defer cancel()
+	t, err := chain.Ask(ctx, node, chain.TransactionCall(tx), chain.Result.Transaction)
+	if err != nil {
+		return false, fmt.Errorf("look for a transaction on chain %d: %w", id, err)
+	}
+	return t != nil && t.Hash == tx, nil
+}
+
+// Read implements checkout.Safes.
+func (s *safes) Read(id asset.ChainID, account asset.Address, hash string, text []byte) (checkout.SafeTx, error) {
+	wrong := func(code, why string) error { return fault.Field("safeTx", code, why) }
+	h, err := official.ParseHash(hash)
+	if err != nil {
+		return checkout.SafeTx{}, wrong(safe.CheckHash, "The hash is none.")
+	}
+	tx, err := safe.ParseTx(text)
+	if err != nil {
+		return checkout.SafeTx{}, fault.Field("safeTx", "safe_tx_invalid", "The transaction cannot be read as one of a Safe.").Because(err)
+	}
+	calls := callsOf(tx)
+	for _, c := range s.table.Verify(safe.Proposal{Chain: id, Safe: account, Hash: h, Tx: tx}, calls, nil) {
+		if c.Outcome == rail.Refused {
+			return checkout.SafeTx{}, wrong(c.Name, c.Detail)
+		}
+	}
+	canonical, err := tx.MarshalJSON()
+	if err != nil {
+		return checkout.SafeTx{}, fmt.Errorf("write a Safe transaction: %w", err)
+	}
+	return checkout.SafeTx{Nonce: tx.Nonce, Calls: calls, JSON: canonical}, nil
+}
+
+// callsOf returns what a Safe's transaction calls. One that cannot be taken apart
+// is held against itself, which no check of a batch lets pass.
+func callsOf(tx safe.Tx) []rail.Call {
+	whole := []rail.Call{{To: tx.To, Value: tx.Value, Data: tx.Data}}
+	if tx.Operation == safe.OpCall {
+		return whole
+	}
+	items, err := safe.DecodeMultiSend(tx.Data)
+	if err != nil {
+		return whole
+	}
+	calls := make([]rail.Call, len(items))
+	for i, item := range items {
+		calls[i] = rail.Call{To: item.To, Value: item.Value, Data: item.Data}
+	}
+	return calls
+}
+
+// The signature of one owner, and how many of them are looked at: each costs
+// about a tenth of a millisecond.
+const (
+	oneSignature  = 65
+	maxSignatures = 200
+)
+
+// Signers implements checkout.Safes. Signatures may also come one after the
+// other in one text, as a Safe takes them.
+func (s *safes) Signers(hash string, signatures [][]byte) []asset.Address {
+	h, err := official.ParseHash(hash)
+	if err != nil {
+		return nil
+	}
+	seen := map[asset.Address]bool{}
+	left := maxSignatures
+	for _, all := range signatures {
+		for one := range slices.Chunk(all, oneSignature) {
+			if left--; left < 0 {
+				break
+			}
+			if who, ok := safe.Signer(h, one); ok {
+				seen[who] = true
+			}
+		}
+	}
+	return inOrder(slices.Collect(maps.Keys(seen)))
+}
+
+// Ask implements checkout.Safes.
+func (s *safes) Ask(ctx context.Context, id asset.ChainID, hash string) (*checkout.SafeNews, error) {
+	if s.service == nil || !s.service.Knows(id) {
+		return nil, nil
+	}
+	h, err := official.ParseHash(hash)
+	if err != nil {
+		return nil, fmt.Errorf("ask about a Safe transaction: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	r, err := s.service.Transaction(ctx, id, h)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := r.Tx.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("write a Safe transaction: %w", err)
+	}
+	news := &checkout.SafeNews{Account: r.Safe, Tx: text, Signatures: r.Signatures}
+	if r.Executed {
+		news.ExecutedBy = r.ExecutedBy.String()
+	}
+	return news, nil
+}
