@@ -124,6 +124,9 @@ func printable(v reflect.Value, path string) error {
 			}
 		}
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return nil // JSON that passes through: whoever reads it judges it
+		}
 		for i := range v.Len() {
 			if err := printable(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
 				return err

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -78,15 +77,15 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// headers sets what every answer carries. Pages set their own policy on top.
-func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
-	ancestors := "'none'"
-	if len(s.cfg.FrameAncestors) > 0 {
-		ancestors = strings.Join(s.cfg.FrameAncestors, " ")
-	}
-	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+// contentPolicy is what a page may load and who may frame it.
+func contentPolicy(ancestors string) string {
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 		"form-action 'self'; base-uri 'none'; frame-ancestors " + ancestors + "; require-trusted-types-for 'script'; trusted-types 'none'"
-	frame := len(s.cfg.FrameAncestors) == 0
+}
+
+// headers sets what every answer carries. Routes that may be framed loosen it.
+func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
+	policy := contentPolicy("'none'")
 	secure := s.Secure()
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -97,9 +96,7 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), browsing-topics=()")
 		h.Set("Cache-Control", "no-store")
-		if frame {
-			h.Set("X-Frame-Options", "DENY")
-		}
+		h.Set("X-Frame-Options", "DENY")
 		if secure {
 			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 		}

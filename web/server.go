@@ -22,7 +22,7 @@ import (
 // Config is what the server needs to know of its surroundings.
 type Config struct {
 	BaseURL        string   // public origin, no trailing slash
-	FrameAncestors []string // origins that may frame the page, none by default
+	FrameAncestors []string // origins that may frame the hosted page, none by default
 	TrustedProxies []*net.IPNet
 	Log            *slog.Logger
 	// Timeout bounds one ordinary request; streams set their own deadlines.

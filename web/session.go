@@ -10,12 +10,69 @@ import (
 	"quittance/internal/merchant"
 )
 
-// cookieName carries the __Host- prefix: browsers then insist on Secure, on
-// Path=/ and on no Domain.
-const cookieName = "__Host-quittance"
+// The names carry the __Host- prefix: browsers then insist on Secure, on Path=/
+// and on no Domain.
+const (
+	cookieName   = "__Host-quittance"
+	framedCookie = "__Host-quittance-framed"
+)
 
 // Sessions keeps what belongs to one browser in a sealed cookie.
-type Sessions struct{ store *sessions.CookieStore }
+type Sessions struct {
+	store *sessions.CookieStore
+	// framed tells that the page may be a frame on another site's page.
+	framed bool
+}
+
+// Framed returns the same sessions for pages that other sites may frame. In such
+// a frame a browser sends no cookie that is SameSite=Lax, though the page asks its
+// own server. The cookie is partitioned instead: it is sent on pages of the site
+// where it was set and on no other's, so that here, too, no other site gets a
+// browser to act with it. Browsers that know no partitions send it everywhere;
+// what changes anything asks where a request comes from in any case.
+func (s *Sessions) Framed() *Sessions { return &Sessions{store: s.store, framed: true} }
+
+// name is the page's cookie. There are two, so that one that was set before
+// framing was allowed does not hide the other.
+func (s *Sessions) name() string {
+	if s.framed {
+		return framedCookie
+	}
+	return cookieName
+}
+
+// page returns the session of the page's cookie; one that cannot be read is empty.
+func (s *Sessions) page(r *http.Request) *sessions.Session {
+	session, _ := s.store.Get(r, s.name())
+	if s.framed {
+		o := *session.Options
+		o.SameSite, o.Partitioned = http.SameSiteNoneMode, true
+		session.Options = &o
+	}
+	return session
+}
+
+// value reads one value of the page's cookie, "" for none.
+func (s *Sessions) value(r *http.Request, key string) string {
+	if _, err := r.Cookie(s.name()); err != nil {
+		return ""
+	}
+	value, _ := s.page(r).Values[key].(string)
+	return value
+}
+
+// put sets one value of the page's cookie.
+func (s *Sessions) put(w http.ResponseWriter, r *http.Request, key, value string) error {
+	session := s.page(r)
+	if len(session.Values) >= maxAnnounced {
+		clear(session.Values)
+	}
+	session.Values[key] = value
+	if err := session.Save(r, w); err != nil {
+		return fmt.Errorf("save session: %w", err)
+	}
+	return nil
+}
 
 // NewSessions takes pairs of keys, newest first: each is 64 bytes, half to
 // authenticate and half to encrypt. Cookies are written with the first pair and
@@ -42,25 +99,12 @@ const maxAnnounced = 8
 
 // Announced returns the transaction this browser said it sent for a payment, or "".
 func (s *Sessions) Announced(r *http.Request, token string) string {
-	if _, err := r.Cookie(cookieName); err != nil {
-		return ""
-	}
-	session, _ := s.store.Get(r, cookieName) // a cookie that cannot be read is an empty session
-	hash, _ := session.Values["tx:"+token].(string)
-	return hash
+	return s.value(r, "tx:"+token)
 }
 
 // Announce remembers the transaction this browser said it sent.
 func (s *Sessions) Announce(w http.ResponseWriter, r *http.Request, token, hash string) error {
-	session, _ := s.store.Get(r, cookieName)
-	if len(session.Values) >= maxAnnounced {
-		clear(session.Values)
-	}
-	session.Values["tx:"+token] = hash
-	if err := session.Save(r, w); err != nil {
-		return fmt.Errorf("save session: %w", err)
-	}
-	return nil
+	return s.put(w, r, "tx:"+token, hash)
 }
 
 // The cookie of a wallet's session is named as the documented API names it; its

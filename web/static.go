@@ -21,6 +21,9 @@ func (s *Server) Static(assets *static.Assets) {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		h.Set("ETag", a.ETag)
 		h.Set("Vary", "Accept-Encoding")
+		if strings.HasPrefix(a.Type, "image/") && len(s.cfg.FrameAncestors) > 0 {
+			h.Set("Cross-Origin-Resource-Policy", "cross-origin") // the icon beside the frame is shown by whoever frames us
+		}
 		if c.Request().Header.Get("If-None-Match") == a.ETag {
 			return c.NoContent(http.StatusNotModified)
 		}
