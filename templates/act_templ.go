@@ -58,7 +58,7 @@ func act(p *PayPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if p.Data.Safe != "" || p.Safe.over() {
+		if p.Data.Safe != "" || p.safeAside() {
 			templ_7745c5c3_Err = safeTold(p).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

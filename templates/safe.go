@@ -9,12 +9,13 @@ const (
 	SafeFailed   = "failed"   // executed, and the payment in it failed
 	SafeReplaced = "replaced" // the Safe executed another one in its place
 	SafeLate     = "late"     // its deadline has passed
+	SafeForeign  = "foreign"  // it pays something else
 )
 
 // Safe is a Safe multisig transaction that should make the payment. What its
 // reader may not know, or nobody knows, is empty.
 type Safe struct {
-	Stage   string // one of SafeWaiting to SafeLate, "" if there is none
+	Stage   string // one of SafeWaiting to SafeForeign, "" if there is none
 	Address string // of the Safe, EIP-55
 	URL     string // the same in an explorer
 	Chain   string // where it signs, if that is not the payment's own chain
@@ -46,12 +47,12 @@ func Short(address string) string {
 	return address[:6] + "…" + address[len(address)-4:]
 }
 
-// under says that the Safe transaction is on its way to paying.
+// under says that the Safe transaction is what the payment waits for.
 func (s Safe) under() bool { return s.Stage == SafeWaiting || s.Stage == SafeExecuted }
 
 // over says that it will not pay any more.
 func (s Safe) over() bool {
-	return s.Stage == SafeFailed || s.Stage == SafeReplaced || s.Stage == SafeLate
+	return s.Stage == SafeFailed || s.Stage == SafeReplaced || s.Stage == SafeLate || s.Stage == SafeForeign
 }
 
 // nameless says that nothing is told of it but that there is one.
@@ -159,8 +160,16 @@ func (s Safe) ending(open bool) (title, text string) {
 		return "The Safe's transaction failed", "The Safe executed it, but the payment in it did not go through. No money has left the Safe; only a network fee was spent. It cannot be executed a second time." + again
 	case SafeLate:
 		return "The Safe's transaction came too late", "It was not executed in time, and nothing has left the Safe. Please do not execute it any more, and reject it in your Safe app: money that it sends now comes too late." + again
+	case SafeForeign:
+		return "The Safe's transaction does not pay this", "What was proposed to the Safe is something else, and makes no part of this payment. Please look at it in your Safe app before you sign it." + again
 	case SafeReplaced:
 		return "The Safe used another transaction instead", "Its owners executed another one with the same number, so the proposed payment can never be executed. Nothing was paid." + again
 	}
-	return "", ""
+	switch {
+	case !open || s.Stage == "":
+		return "", ""
+	case s.Stage == SafeExecuted:
+		return "The Safe has sent the payment", "Its transaction was executed, and the network is about to show the money. Please wait, and do not pay again."
+	}
+	return "Your Safe can still make this payment", "A transaction for it was proposed to your Safe earlier, and its owners can still execute it. Reject it in your Safe app before you pay in another way: else you may pay twice."
 }

@@ -48,7 +48,7 @@ func progress(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if p.Safe.under() {
+		if p.safeWaits() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<h2 id=\"progress-title\" data-testid=\"progress-title\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -109,7 +109,7 @@ func progress(p *PayPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if p.Data.Safe != "" || p.Safe.under() {
+		if p.Data.Safe != "" || p.safeWaits() {
 			templ_7745c5c3_Err = safeWait(p).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -231,7 +231,7 @@ func progress(p *PayPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if p.Safe.Stage == SafeWaiting {
+		if p.safeWaits() && p.Safe.Stage == SafeWaiting {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "<noscript><p class=\"quiet\">Your browser runs no script, so this page reloads every half minute instead.</p></noscript>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

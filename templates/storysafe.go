@@ -67,6 +67,7 @@ func (b *book) safeStories() {
 		})
 	}
 	over("safe-failed", "A Safe's transaction failed", SafeFailed, explorer+"tx/"+storyTx)
+	over("safe-other", "A Safe's transaction pays something else", SafeForeign, "")
 	over("safe-late", "A Safe's transaction came too late", SafeLate, "")
 	again := func(name, title, stage string) {
 		b.tell(name, title, http.StatusOK, func(p *PayPage) {
@@ -76,6 +77,8 @@ func (b *book) safeStories() {
 	}
 	again("open-safe-replaced", "To be paid again: the Safe executed another transaction", SafeReplaced)
 	again("open-safe-failed", "To be paid again: a stranger's Safe transaction failed", SafeFailed)
+	again("open-safe-executed", "The Safe has executed it, and the money is not seen yet", SafeExecuted)
+	again("open-safe-waiting", "Not reserved for the Safe any more, which may still execute it", SafeWaiting)
 	b.tell("paid-safe", "Paid from a Safe", http.StatusConflict, func(p *PayPage) {
 		p.State, p.Due, p.Total, p.Received = StatePaid, "0.00", "0.00", "10.00"
 		p.Tx, p.TxURL, p.Payer, p.PayerSafe, p.Confirmations = storyTx, explorer+"tx/"+storyTx, storySafe, true, 3

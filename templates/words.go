@@ -98,7 +98,7 @@ func (p *PayPage) title() string {
 		}
 		return "Pay " + p.dueWords() + " to " + p.Merchant
 	case StateSeen:
-		if p.Safe.under() {
+		if p.safeWaits() {
 			return p.Safe.title() + ": " + p.Merchant
 		}
 		return "Confirming your payment to " + p.Merchant
@@ -150,7 +150,7 @@ func web(url string) bool {
 
 // progressURL is where a payment under way can be looked up.
 func (p *PayPage) progressURL() string {
-	if p.Safe.under() {
+	if p.safeWaits() {
 		return p.Safe.TxURL
 	}
 	if p.Route.Chain != "" {
@@ -192,7 +192,7 @@ func (p *PayPage) isOver() bool {
 }
 
 // confirming says that the payment was seen and its confirmations count.
-func (p *PayPage) confirming() bool { return p.Route.Chain == "" && !p.Safe.under() }
+func (p *PayPage) confirming() bool { return p.Route.Chain == "" && !p.safeWaits() }
 
 // reload is after how many seconds a page without script reloads, "" for never:
 // owners of a Safe take hours, a network seconds.
@@ -205,6 +205,12 @@ func (p *PayPage) reload() string {
 	}
 	return "5"
 }
+
+// safeWaits says that the payment waits for a Safe.
+func (p *PayPage) safeWaits() bool { return p.State == StateSeen && p.Safe.under() }
+
+// safeAside says that a Safe transaction is to be told of beside paying.
+func (p *PayPage) safeAside() bool { return p.State == StateOpen && p.Safe.Stage != "" }
 
 // safeTitle and safeText say what became of a Safe transaction that did not pay.
 func (p *PayPage) safeTitle() string {
