@@ -6,9 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
 
 	"quittance/internal/asset"
@@ -65,9 +68,13 @@ func Mount(cfg Config) *Pages {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Pages{Config: cfg, streams: newStreams()}
+	if len(cfg.Server.FrameAncestors()) > 0 {
+		p.Sessions = cfg.Sessions.Framed()
+		cfg.Server.SafeApp(cfg.Assets.Icon)
+	}
 	e := cfg.Server.Echo
 
-	page := []echo.MiddlewareFunc{cfg.Server.Faults(p.plain), cfg.Server.Bounded}
+	page := []echo.MiddlewareFunc{cfg.Server.Framable, cfg.Server.Faults(p.plain), cfg.Server.Bounded}
 	see := []string{http.MethodGet, http.MethodHead} // previews of links ask for the head only
 	e.Match(see, "/", p.show, page...)
 	e.Match(see, "/:token", p.show, page...)
@@ -128,8 +135,15 @@ func (p *Pages) load(c echo.Context) (*payment.Payment, error) {
 
 // show answers with the page of a payment, with the status its API would give.
 func (p *Pages) show(c echo.Context) error {
-	if c.Param("token") == "" && c.QueryParam("token") == "" {
-		return errUnknown
+	if c.Param("token") == "" {
+		switch token := c.QueryParam("token"); {
+		case token == "" && p.Server.Framed(c.Request()):
+			return web.Page(c, http.StatusOK, templates.Plain(templates.SafeAppPage(p.Assets)))
+		case token == "":
+			return errUnknown
+		case strings.Contains(token, "/"):
+			return p.pasted(c, token)
+		}
 	}
 	pm, err := p.load(c)
 	if err != nil {
@@ -139,14 +153,29 @@ func (p *Pages) show(c echo.Context) error {
 	if locked, err := p.locked(ctx, c, pm); err != nil || locked {
 		return err
 	}
-	view, err := p.view(ctx, pm)
+	view, err := p.view(ctx, pm, p.Sessions.Announced(c.Request(), string(pm.ID)))
 	if err != nil {
 		return err
 	}
+	view.Framed = p.Server.Framed(c.Request())
 	if view.State == templates.StateUnsafe {
 		p.refused(ctx, pm, view.Safety)
 	}
 	return web.Page(c, pageStatus(view.State), templates.Pay(view))
+}
+
+// pasted leads from a whole link, pasted where a token was asked for, to its
+// payment.
+func (p *Pages) pasted(c echo.Context, link string) error {
+	u, err := url.Parse(strings.TrimSpace(link))
+	if err != nil {
+		return errUnknown
+	}
+	id, ok := payment.ParseID(cmp.Or(u.Query().Get("token"), path.Base(u.Path)))
+	if !ok {
+		return errUnknown
+	}
+	return c.Redirect(http.StatusSeeOther, "/?token="+string(id))
 }
 
 // pageStatus is the HTTP status of a page, the same as its API's.
@@ -184,7 +213,11 @@ func (p *Pages) prepare(c echo.Context) error {
 	if err != nil {
 		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
 	}
-	pm, in, err := p.Checkout.Prepare(c.Request().Context(), pm.ID, c.QueryParam("option"), rail.Payer{Wallet: wallet})
+	safe, err := isSafe(c)
+	if err != nil {
+		return err
+	}
+	pm, in, err := p.Checkout.Prepare(c.Request().Context(), pm.ID, c.QueryParam("option"), rail.Payer{Wallet: wallet, Safe: safe})
 	if err != nil {
 		return err
 	}
@@ -206,22 +239,36 @@ type pageCalls struct {
 	PayeeSecret string `json:"payeeSecret,omitempty"`
 }
 
+// intentBody has one of TxHash and SafeTxHash.
 type intentBody struct {
 	TxHash string `json:"txHash"`
 	Wallet string `json:"wallet"`
 	// Chain is where the transaction is, 0 for the payment's own chain.
 	Chain asset.ChainID `json:"chain"`
+
+	SafeTxHash string         `json:"safeTxHash"` // Wallet is the Safe then
+	Deadline   *int64         `json:"deadline"`   // of its calls, Unix seconds
+	SafeTx     jsontext.Value `json:"safeTx"`     // the transaction as Safe's tools have it
+	Signatures []string       `json:"signatures"` // of owners, 0x and hexadecimal digits
 }
 
-// intent takes the payer's word that they sent a transaction.
+// maxIntent bounds an intent, in bytes: a Safe transaction has all its calls in
+// it, in hexadecimal digits.
+const maxIntent = 160 << 10
+
+// intent takes the payer's word that they sent a transaction, or proposed one to a
+// Safe.
 func (p *Pages) intent(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
 	}
-	in, err := web.Read[intentBody](c, 4<<10)
+	in, err := web.Read[intentBody](c, maxIntent)
 	if err != nil {
 		return err
+	}
+	if in.TxHash != "" && in.SafeTxHash != "" {
+		return fault.Field("safeTxHash", "two_hashes", "Exactly one of txHash and safeTxHash is needed.")
 	}
 	wallet, err := asset.ParseAddress(in.Wallet)
 	if err != nil {
@@ -234,6 +281,9 @@ func (p *Pages) intent(c echo.Context) error {
 		}
 		in.Chain = chain.ID
 	}
+	if in.SafeTxHash != "" {
+		return p.propose(c, pm, in, rail.Payer{Wallet: wallet, Safe: true})
+	}
 	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, in.Chain, in.TxHash, rail.Payer{Wallet: wallet})
 	if fault.Is(err, fault.Limited) {
 		// Others may have used up what a payment takes: this browser still knows
@@ -241,12 +291,9 @@ func (p *Pages) intent(c echo.Context) error {
 		return errors.Join(err, p.Sessions.Announce(c.Response(), c.Request(), string(pm.ID), strings.ToLower(in.TxHash)))
 	}
 	if err != nil {
-		return err
+		return ownField(err)
 	}
-	if err := p.Sessions.Announce(c.Response(), c.Request(), string(pm.ID), a.Handle); err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, map[string]any{"txHash": a.Handle, "isListening": true})
+	return p.announced(c, pm, a)
 }
 
 // chainOf is the chain the payment's first request is owed on.
@@ -279,6 +326,8 @@ var pageChecks = map[string]bool{
 	"approval_exact": true, "code_pinned": true, "simulation_matches": true,
 	"route_target": true, "route_value": true, "route_calldata": true, "route_approval": true, "route_source": true, "route_bridge": true,
 	"route_receiver": true, "route_refund": true, "route_output": true, "route_deadline": true, "route_payment": true,
+	"safe_hash": true, "safe_target": true, "safe_operation": true, "safe_calls": true, "safe_value": true, "safe_refund": true, "safe_gas": true,
+	"safe_nonce": true,
 }
 
 // telemetry takes best-effort events of the page. A refusal of the page's own

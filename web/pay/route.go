@@ -51,7 +51,7 @@ func (p *Pages) routeOf(pm *payment.Payment, announced string) *route {
 		return p.route(pm, a, announced)
 	}
 	for _, a := range slices.Backward(pm.Attempts) {
-		own := announced != "" && a.Handle == announced
+		own := sentFrom(pm, a.Handle, announced)
 		if a.Route == nil || (a.Route.ID == "" && !own) {
 			continue
 		}
@@ -78,11 +78,19 @@ func (p *Pages) settledBy(pm *payment.Payment, announced string) *route {
 		Amount: money.Display(from.Amount, token.Decimals), Left: true,
 	}
 	// The transaction names the payee, which not every page may.
-	if !pm.Terms.Access.HidePayee || from.Tx == announced {
+	if !pm.Terms.Access.HidePayee || sentFrom(pm, from.Tx, announced) {
 		chain, _ := p.Checkout.Book().Chain(from.Chain)
 		r.TxHash, r.ExplorerURL = from.Tx, chain.TxURL(from.Tx)
 	}
 	return r
+}
+
+// sentFrom reports whether a transaction is what this browser has announced, or
+// what a Safe executed of that.
+func sentFrom(pm *payment.Payment, tx, announced string) bool {
+	return announced != "" && (tx == announced || slices.ContainsFunc(pm.Attempts, func(a payment.Attempt) bool {
+		return a.Safe != nil && a.Handle == announced && a.Safe.ExecutedBy == tx && a.Stage != payment.Abandoned
+	}))
 }
 
 // paidSince reports whether money has come for a payment after a moment.
@@ -104,7 +112,7 @@ func (p *Pages) route(pm *payment.Payment, a payment.Attempt, announced string) 
 		r.SentAt = a.At.UTC().Format(time.RFC3339)
 	}
 	// The transaction names the payee, which not every page may.
-	if pm.Terms.Access.HidePayee && a.Handle != announced {
+	if pm.Terms.Access.HidePayee && !sentFrom(pm, a.Handle, announced) {
 		return r
 	}
 	book := p.Checkout.Book()

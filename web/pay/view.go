@@ -12,8 +12,9 @@ import (
 	"quittance/templates"
 )
 
-// view turns a payment into what its page shows.
-func (p *Pages) view(ctx context.Context, pm *payment.Payment) (*templates.PayPage, error) {
+// view turns a payment into what its page shows to the browser that announced
+// this hash, "" for none.
+func (p *Pages) view(ctx context.Context, pm *payment.Payment, announced string) (*templates.PayPage, error) {
 	chain, err := p.chainOf(pm)
 	if err != nil {
 		return nil, err
@@ -51,6 +52,9 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment) (*templates.PayPa
 	p.evidence(v, pm, chain)
 	if a, ok := pm.UnderWay(p.Now()); ok && pm.Standing.State == payment.Open {
 		p.underWay(v, pm, a)
+		return v, nil
+	}
+	if waits := p.safe(v, pm, chain, announced); waits {
 		return v, nil
 	}
 	if pm.Standing.State == payment.Open {
@@ -113,6 +117,7 @@ func (p *Pages) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.
 	if r := p.settledBy(pm, ""); r != nil {
 		v.Given, v.GivenURL = r.Amount+" "+r.Symbol+" on "+r.Chain, r.ExplorerURL
 	}
+	_, v.PayerSafe = paidBy(pm)
 	v.Confirmations = p.confirmations(x)
 	v.SettledAt = templates.At(pm.Standing.SettledAt)
 }
@@ -151,7 +156,10 @@ func (p *Pages) data(pm *payment.Payment, chain asset.Chain, b bills) templates.
 		Now: p.Now().UTC().Format(time.RFC3339), ExpiresAt: pm.Terms.ExpiresAt.Format(time.RFC3339),
 		Chain:    p.wireChain(chain),
 		FeePayee: asset.Address{}.String(), Batch: len(b.listed) > 1, Restricted: restricted(pm.Terms),
-		Confirmations: p.Chains.Required(chain.ID),
+		Confirmations: p.Chains.Required(chain.ID), Frames: append([]string{}, p.Server.FrameAncestors()...),
+	}
+	if d.Payable {
+		d.Safe = p.Assets.Safe
 	}
 	for _, s := range b.sums {
 		d.Assets = append(d.Assets, templates.Asset{

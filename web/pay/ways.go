@@ -66,7 +66,11 @@ func (p *Pages) options(c echo.Context) error {
 	if err != nil {
 		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
 	}
-	_, found, err := p.Checkout.Options(c.Request().Context(), pm.ID, rail.Payer{Wallet: wallet})
+	safe, err := isSafe(c)
+	if err != nil {
+		return err
+	}
+	_, found, err := p.Checkout.Options(c.Request().Context(), pm.ID, rail.Payer{Wallet: wallet, Safe: safe})
 	if err != nil {
 		return err
 	}
