@@ -269,7 +269,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	a.Server = web.New(web.Config{BaseURL: s.BaseURL, FrameAncestors: s.FrameAncestors, TrustedProxies: s.Proxies, Log: s.Log})
 	urls := templates.Assets{
 		CSS: assets.URL("pay.css"), Icon: assets.URL("favicon.svg"), Script: assets.URL("pay.js"),
-		Lock: assets.URL("lock.js"), Ways: assets.URL("ways.js"), Route: assets.URL("route.js"),
+		Lock: assets.URL("lock.js"), Ways: assets.URL("ways.js"), Route: assets.URL("route.js"), Safe: assets.URL("safe.js"),
 	}
 	if s.SandboxScript {
 		urls.Sandbox = assets.URL("sandbox-wallet.js")
