@@ -91,6 +91,12 @@ type Options struct {
 	Routing bool
 	Router  *lifitest.Router // one that is set up already, such as to be down
 	Second  *chaintest.Chain // one that runs already; a new one if nil
+
+	// Safes puts the official Safe contracts onto new chains, and has Safes pay.
+	Safes bool
+	// SafeService answers as a Transaction Service, nil for none.
+	SafeService    http.Handler
+	FrameAncestors []string
 }
 
 // New starts a server on a fresh chain; the test's end stops it and fails the
@@ -107,12 +113,12 @@ func NewWith(t testing.TB, o Options) *World {
 			proxy, _ := official.Default().Contract(900008453, official.ERC20FeeProxy)
 			options = append(options, chaintest.WithCode(proxy.Address.String(), o.Code, nil))
 		}
-		w.Chain = chaintest.New(t, options...)
+		w.Chain = chaintest.New(t, append(options, o.contracts(t, asset.SandboxBase)...)...)
 	}
 	w.Chain.Mine(1)
 	if o.Routing {
 		if w.Second = o.Second; w.Second == nil {
-			w.Second = chaintest.New(t, chaintest.WithID(uint64(asset.SandboxArbitrum)))
+			w.Second = chaintest.New(t, append(o.contracts(t, asset.SandboxArbitrum), chaintest.WithID(uint64(asset.SandboxArbitrum)))...)
 		}
 		w.Second.Mine(1)
 		if w.Router = o.Router; w.Router == nil {
@@ -196,7 +202,7 @@ func (w *World) setup(o Options) app.Setup {
 	}
 	s := app.Setup{
 		BaseURL: BaseURL, Database: o.Database, Keys: o.Keys, Book: book, Registry: registry,
-		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, Log: o.Log,
+		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, FrameAncestors: o.FrameAncestors, Safe: o.safes(), Log: o.Log,
 	}
 	for i, c := range running {
 		endpoints := []chain.Endpoint{{URL: c.URL() + "/" + o.RPCKey}}
