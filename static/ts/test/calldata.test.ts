@@ -6,8 +6,10 @@ import { encodeFunctionData } from 'viem-deep/utils/abi/encodeFunctionData.js';
 import { getAddress } from 'viem-deep/utils/address/getAddress.js';
 import { toFunctionSelector } from 'viem-deep/utils/hash/toFunctionSelector.js';
 import official from '../../../internal/official/testdata/official-vectors.json' with { type: 'json' };
-import { type Method, type Values, approve, checksum, decode, encode, erc20Pay, ethPay, signature } from '../src/calldata.ts';
+import { type Method, type Values, approve, checksum, decode, encode, erc20Pay, ethPay, hashText, keccak, signature } from '../src/calldata.ts';
 import { SELECTOR_APPROVE, SELECTOR_ERC20, SELECTOR_ETH } from '../src/registry.gen.ts';
+import { keccak_256 } from '@noble/hashes/sha3';
+import { bytesToHex } from '@noble/hashes/utils';
 import { chance } from './fixtures.ts';
 
 const methods = [erc20Pay, ethPay, approve];
@@ -33,6 +35,15 @@ function randomValues(m: Method, seed: number): Values {
     m.inputs.map(([name, type]) => [name, type === 'address' ? checksum(r.hex(20)) : type === 'bytes' ? r.hex(8) : r.units()]),
   );
 }
+
+test('keccak256 is the library’s, whatever the length', () => {
+  const r = chance(11);
+  for (let length = 0; length < 420; length++) {
+    const bytes = Uint8Array.from({ length }, () => r.below(256));
+    assert.equal(keccak(bytes), `0x${bytesToHex(keccak_256(bytes))}`, String(length));
+  }
+  assert.equal(hashText('₮ and \u{10ffff}'), `0x${bytesToHex(keccak_256('₮ and \u{10ffff}'))}`);
+});
 
 test('selectors are those of the signatures and of the Go table', () => {
   for (const m of methods) assert.equal(m.selector, toFunctionSelector(`function ${signature(m)}`));
