@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-//go:embed dist/pay.js dist/lock.js dist/ways.js dist/route.js dist/pay.css dist/docs.css icons/favicon.svg icons/logo.svg
+//go:embed dist/pay.js dist/lock.js dist/ways.js dist/route.js dist/safe.js dist/pay.css dist/docs.css icons/favicon.svg icons/logo.svg
 var page embed.FS
 
 // Prefix is where the web layer serves assets.

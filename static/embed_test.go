@@ -17,7 +17,7 @@ func TestEveryAssetIsFoundByItsAddressOnly(t *testing.T) {
 	}
 	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg)$`)
 	types := map[string]string{
-		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
+		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "safe.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
 		"favicon.svg": "image/svg+xml", "logo.svg": "image/svg+xml",
 	}
 	for name, kind := range types {
@@ -102,14 +102,17 @@ func TestLoadRefusesWhatItCannotServe(t *testing.T) {
 	}
 }
 
-// What a payer on a slow network has to fetch before a way over a bridge can be
-// judged; the build fails over the same budget.
-func TestTheScriptOfRoutesIsSmall(t *testing.T) {
+// What a payer on a slow network has to fetch before the page can be paid from,
+// before a way over a bridge can be judged, and before a Safe can pay; the build
+// fails over the same budgets.
+func TestScriptsAreSmall(t *testing.T) {
 	a, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if js, ok := a.Lookup(a.URL("route.js")); !ok || len(js.Gzip) == 0 || len(js.Gzip) > 15_000 {
-		t.Errorf("route.js is %d bytes compressed, its budget is 15000", len(js.Gzip))
+	for name, budget := range map[string]int{"pay.js": 25_000, "route.js": 15_000, "safe.js": 12_000} {
+		if js, ok := a.Lookup(a.URL(name)); !ok || len(js.Gzip) == 0 || len(js.Gzip) > budget {
+			t.Errorf("%s is %d bytes compressed, its budget is %d", name, len(js.Gzip), budget)
+		}
 	}
 }

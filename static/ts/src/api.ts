@@ -41,6 +41,8 @@ export interface PayReply {
   readonly checks: readonly Check[];
   /** Opens the hashes of shortened payees, or "". */
   readonly payeeSecret: string;
+  /** The Safe that the calls are for, as it came: safe.js reads it. */
+  readonly safe: Readonly<Record<string, unknown>> | null;
 }
 
 /** Where one request stands, and what it still needs in base units. */
@@ -74,6 +76,8 @@ export interface Status {
   readonly reorged: boolean;
   /** Of a transfer over a bridge, as it came: ways.js reads it. */
   readonly route: Readonly<Record<string, unknown>> | null;
+  /** Of a Safe's transaction, as it came: safe.js reads it. */
+  readonly safe: Readonly<Record<string, unknown>> | null;
 }
 
 const text = (v: unknown, max = 300): string => (typeof v === 'string' ? v.slice(0, max) : '');
@@ -120,6 +124,7 @@ export function readStatus(value: unknown): Status | null {
     announcedTx: isHash(f['announcedTx']) ? f['announcedTx'] : '',
     reorged: f['reorged'] === true,
     route: fields(f['route']),
+    safe: fields(f['safe']),
   };
 }
 
@@ -144,8 +149,12 @@ function readPay(value: unknown): PayReply {
     },
     checks: readChecks(f['checks']),
     payeeSecret: text(f['payeeSecret']),
+    safe: fields(f['safe']),
   };
 }
+
+/** What is told of a wallet in a query. */
+const walletQuery = (wallet: Hex, safe: boolean): string => `?wallet=${wallet}${safe ? '&isSafe=true' : ''}`;
 
 export class Api {
   private readonly base: string;
@@ -162,9 +171,9 @@ export class Api {
     return `${this.base}events`;
   }
 
-  /** The transactions for this wallet. Throws ApiError. */
-  async pay(wallet: Hex, option: string): Promise<PayReply> {
-    return readPay(await this.json(`pay?wallet=${wallet}&option=${encodeURIComponent(option)}`));
+  /** The transactions for this wallet, which may be a Safe. Throws ApiError. */
+  async pay(wallet: Hex, option: string, safe: boolean): Promise<PayReply> {
+    return readPay(await this.json(`pay${walletQuery(wallet, safe)}&option=${encodeURIComponent(option)}`));
   }
 
   /** Where the payment stands. Throws ApiError. */
@@ -175,13 +184,13 @@ export class Api {
   }
 
   /** What the wallet may choose among, as it comes. Throws ApiError. */
-  options(wallet: Hex): Promise<unknown> {
-    return this.json(`options?wallet=${wallet}`);
+  options(wallet: Hex, safe: boolean): Promise<unknown> {
+    return this.json(`options${walletQuery(wallet, safe)}`);
   }
 
-  /** Tells the server where to look; chain 0 is the payment's own. Throws ApiError. */
-  async intent(txHash: Hex, wallet: Hex, chain: number): Promise<void> {
-    await this.json('intent', { txHash, wallet, chain });
+  /** Tells the server where to look: for a transaction, where chain 0 is the payment's own, or for a Safe's. Throws ApiError. */
+  async intent(body: { readonly wallet: Hex; readonly chain: number } & ({ readonly txHash: Hex } | { readonly safeTxHash: Hex; readonly [more: string]: unknown })): Promise<void> {
+    await this.json('intent', body);
   }
 
   /** Asks whether this wallet is let in. Throws ApiError. */

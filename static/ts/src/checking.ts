@@ -46,7 +46,7 @@ export class Checking {
     const { f, a } = this;
     const account = f.connection.account;
     const ask = !f.letIn() && f.payment.payable && !f.sent && !f.unsafe && !f.answer();
-    if (!account || !(ask || f.mayPrepare())) return;
+    if (!account || f.looking || !(ask || f.mayPrepare())) return;
     const epoch = ++this.epoch;
     f.busy = 'checking';
     f.calls = [];
@@ -61,7 +61,7 @@ export class Checking {
         f.busy = 'checking';
         a.show();
       }
-      const reply = await a.api.pay(account, (f.other ?? f.payment).option);
+      const reply = await this.fetch(account);
       if (epoch === this.epoch) await this.accept(reply, account, epoch);
     } catch (err) {
       if (epoch === this.epoch) await this.prepareFailed(err);
@@ -69,6 +69,11 @@ export class Checking {
       if (epoch === this.epoch && f.busy === 'checking') f.busy = 'no';
       a.show();
     }
+  }
+
+  private fetch(account: Hex): Promise<PayReply> {
+    const { f } = this;
+    return this.a.api.pay(account, (f.other ?? f.payment).option, f.safe !== null);
   }
 
   private async accept(reply: PayReply, account: Hex, epoch: number): Promise<void> {
@@ -94,7 +99,7 @@ export class Checking {
     if (behind && this.lag++ < patienceWithNodes) {
       // The wallet's node has mined the step, the server's has not: nobody should take it twice for that.
       await a.sleep(1_500);
-      const again = epoch === this.epoch ? await a.api.pay(account, (f.other ?? f.payment).option) : null;
+      const again = epoch === this.epoch ? await this.fetch(account) : null;
       if (again && epoch === this.epoch) await this.accept(again, account, epoch);
       return;
     }
@@ -106,6 +111,7 @@ export class Checking {
       { name: 'page_calldata', outcome: 'passed', detail: say.calldataPassed(f.payment) },
     ];
     f.calls = calls;
+    f.reply = reply;
     for (const c of calls) f.done.delete(stepKey(c.kind, c.asset));
     f.funds = fundsWords(f.other?.leaving ?? f.payment, reply.funds);
     f.notice = null;
@@ -118,6 +124,7 @@ export class Checking {
   private async prepareFailed(err: unknown): Promise<void> {
     if (err instanceof Refusal) return this.refuse(err);
     if (!(err instanceof ApiError)) throw err;
+    if (this.f.safe?.failed(err)) return;
     if (err.code === 'unsafe') return this.refuseNamed(err.field, '');
     const { account } = this.f.connection;
     if (say.accessCodes.includes(err.code) && account) {

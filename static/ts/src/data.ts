@@ -77,6 +77,10 @@ export interface Payment {
   /** This site's scripts for other ways to pay and for their proof; "" where there are none. */
   readonly ways: string;
   readonly route: string;
+  /** The same for paying from a Safe. */
+  readonly safe: string;
+  /** Other sites' pages may have this one in a frame. */
+  readonly framed: boolean;
 }
 
 /** A field of outside data that is not what it must be. */
@@ -256,5 +260,7 @@ export function readPayment(source: Fields): Payment {
     confirmations: r.integer('confirmations', 0, 10_000),
     ways: r.text('ways', module),
     route: r.text('route', module),
+    safe: r.text('safe', module),
+    framed: Array.isArray(source['frames']) && source['frames'].length > 0,
   };
 }

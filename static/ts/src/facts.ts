@@ -1,10 +1,11 @@
 // Everything the page knows at one moment, and the decisions that follow from
 // it. No wallet, network or DOM: only questions with answers.
-import type { Admission, Check, Status } from './api.ts';
+import type { Admission, Check, PayReply, Status } from './api.ts';
 import type { Connection } from './connection.ts';
 import type { Hex, Payment, State } from './data.ts';
 import type { Model, Notice } from './model.ts';
 import type { Other } from './ways-types.ts';
+import type { SafePayer } from './safe-types.ts';
 import type { StepOf } from './stepper.ts';
 import type { Sent, Store } from './store.ts';
 import type { Call } from './verify.ts';
@@ -51,6 +52,15 @@ export class Facts {
   /** The chosen way, null for the payment's own. */
   other: Other | null = null;
 
+  /** The connected account, where it is a Safe. */
+  safe: SafePayer | null = null;
+  /** Whether it is one is being looked at. */
+  looking = false;
+  /** A Safe's transaction was proposed, and what becomes of it is not known. */
+  held = false;
+  /** The answer that the calls are from. */
+  reply: PayReply | null = null;
+
   /** What opens the hashes of shortened payees; it came with the calls. */
   payeeSecret = '';
 
@@ -68,8 +78,8 @@ export class Facts {
     const server = this.status?.state ?? this.payment.state;
     if (this.unsafe || this.payment.state === 'unsafe') return 'unsafe';
     if (server === 'paid' || server === 'seen') return server;
-    // Nothing but money on a bridge keeps an open payment from being paid.
-    if (server === 'open' && this.status?.payable === false) return 'seen';
+    // Nothing but money on a bridge, or a Safe's transaction, keeps an open payment from being paid.
+    if (server === 'open' && (this.held || this.status?.payable === false)) return 'seen';
     if (this.sent?.kind === 'pay' && !this.stranded && !(this.sent.mined && server !== 'open')) return 'seen';
     return server === 'open' && this.expired ? 'expired' : server;
   }
@@ -106,7 +116,7 @@ export class Facts {
   }
 
   mayPrepare(): boolean {
-    return this.connection.ready && this.letIn() && this.payment.payable && !this.sent && !this.unsafe && this.busy !== 'signing' && this.busy !== 'mining';
+    return this.connection.ready && !this.looking && this.letIn() && this.payment.payable && !this.held && !this.sent && !this.unsafe && this.busy !== 'signing' && this.busy !== 'mining';
   }
 
   /** A payment was sent or taken back that this tab did not follow: the payer has to decide. */

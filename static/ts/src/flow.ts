@@ -2,7 +2,7 @@
 // may happen next and what is refused. It knows no DOM: it gets its
 // surroundings as Deps and hands out a Model.
 import type { Api, Status } from './api.ts';
-import { checksum } from './calldata.ts';
+import { checksum, keccak } from './calldata.ts';
 import { Checking } from './checking.ts';
 import { Connection } from './connection.ts';
 import type { Payment } from './data.ts';
@@ -12,6 +12,7 @@ import type { Other, Ways, WaysModule } from './ways-types.ts';
 import { present } from './present.ts';
 import type { RouteModule } from './route-types.ts';
 import { type WalletFault, faultOf } from './rpc.ts';
+import type { Safe, SafeModule } from './safe-types.ts';
 import { type Around, Sending } from './sending.ts';
 import type { Sent, Store } from './store.ts';
 import { type Registry, Refusal, type Shown, verifyCall, verifyPlan } from './verify.ts';
@@ -34,16 +35,26 @@ export interface Deps {
   /** Fetch the scripts for other ways to pay. */
   readonly ways: () => Promise<WaysModule>;
   readonly route: () => Promise<RouteModule>;
+  /** Fetches the script for Safes. */
+  readonly safe: () => Promise<SafeModule>;
+  /** Another site's page has this one in a frame, and may. */
+  readonly framed: boolean;
+  /** Adds a wallet to those there are. */
+  readonly offer: (wallet: Wallet) => void;
 }
 
 export class Flow {
   private readonly f: Facts;
   private readonly sending: Sending;
   private readonly checking: Checking;
+  private readonly tools;
   private ways: Ways | null = null;
   private extending = false;
+  private safe: Safe | null = null;
+  private securing: Promise<void> | null = null;
 
   constructor(private readonly d: Deps) {
+    this.tools = { Refusal, registry: d.registry, checksum, keccak, verifyCall, verifyPlan };
     const connection = new Connection(d.payment.chain, () => this.moved());
     this.f = new Facts(d.payment, d.store, connection);
     this.checking = new Checking(this.f, {
@@ -77,6 +88,7 @@ export class Flow {
     if (d.payment.payable && !this.checking.checkPage()) return;
     if (f.sent) void this.sending.watch(f.sent);
     if (f.sent?.chain) void this.extend();
+    if (d.framed || d.store.proposed) void this.secure();
     this.tick();
   }
 
@@ -118,6 +130,8 @@ export class Flow {
     f.status = s;
     if (s.route) void this.extend();
     this.ways?.onStatus(s);
+    if (s.safe) void this.secure();
+    this.safe?.onStatus(s);
     if (s.state === 'paid') d.store.sent = f.sent = null;
     if (s.state === 'paid' || s.state === 'seen') d.store.asking = f.askedBefore = false;
     else if (s.reorged && f.sent?.mined) {
@@ -218,7 +232,7 @@ export class Flow {
       if (f.busy === 'no' && !f.calls.length && !f.notice) void this.checking.prepare();
       return;
     }
-    if (this.checking.checkPage() && this.checking.known) await this.sending.start(this.checking.known, call, from);
+    if (this.checking.checkPage() && this.checking.known) await (f.safe ?? this.sending).start(this.checking.known, call, from);
   }
 
   /** Something in this script went wrong: say so, and leave nothing half done. */
@@ -239,7 +253,7 @@ export class Flow {
       const { start } = await d.ways();
       this.ways = start({
         f: this.f, api: d.api, store: d.store, route: d.route, now: d.now,
-        tools: { Refusal, registry: d.registry, checksum, verifyCall, verifyPlan },
+        tools: this.tools,
         show: () => this.show(),
         tell: (words, run, retry) => this.tell(words, run, retry),
         choose: (other) => this.choose(other),
@@ -251,6 +265,57 @@ export class Flow {
     } catch {
       this.extending = false;
     }
+  }
+
+  /** Fetches what is needed to pay from a Safe, once. */
+  private secure(): Promise<void> {
+    const { d, f } = this;
+    if (!d.payment.safe) return Promise.resolve();
+    this.securing ??= d.safe().then(
+      ({ start }) => {
+        this.safe = start({
+          f, api: d.api, tabs: d.tabs, now: d.now, sleep: d.sleep, framed: d.framed, tools: this.tools,
+          show: () => this.show(),
+          tick: () => this.tick(),
+          tell: (words, run, retry) => this.tell(words, run, retry),
+          walletFailed: (fault, again) => this.walletFailed(fault, again),
+          refuse: (r) => this.checking.refuse(r),
+          prepare: () => {
+            this.ways?.moved();
+            void this.checking.prepare();
+          },
+          go: () => void this.go(),
+          offer: (wallet) => {
+            d.offer(wallet);
+            void this.connect(wallet, true);
+          },
+        });
+        this.show();
+      },
+      () => void (this.securing = null),
+    );
+    return this.securing;
+  }
+
+  /** An account with code that is not merely delegated to may be a Safe, and the wallet in a Safe's app is. */
+  private async look(): Promise<void> {
+    const { f, d } = this;
+    const { account, chainId, wallet } = f.connection;
+    f.safe = null;
+    if (account && d.payment.safe) {
+      f.looking = true;
+      this.show();
+      const code = await f.connection.read('eth_getCode', [account, 'latest']).catch(() => '');
+      if (wallet?.id === 'safe' || /^0x(?!ef0100)./i.test(String(code))) {
+        await this.secure();
+        await this.safe?.look(account);
+      }
+      if (account !== f.connection.account || chainId !== f.connection.chainId) return;
+      f.looking = false;
+      this.ways?.moved();
+      this.show();
+    }
+    await this.checking.prepare();
   }
 
   private choose(other: Other | null): void {
@@ -270,7 +335,7 @@ export class Flow {
     f.done.clear();
     f.failed = f.awaited = null;
     this.show();
-    void this.checking.prepare();
+    void this.look();
   }
 
   /** Reloads for the new rest unless something is being signed; never twice for the same one. */
@@ -301,8 +366,10 @@ export class Flow {
 
   private show(): void {
     const shown = present(this.f, this.d.now());
-    const m = this.ways?.present(shown) ?? shown;
+    const other = this.ways?.present(shown) ?? shown;
+    const m = this.safe?.present(other) ?? other;
     this.d.render(m);
     this.ways?.draw(m);
+    this.safe?.draw(m);
   }
 }

@@ -50,6 +50,9 @@ function run(payment: Payment): void {
     reload: () => location.reload(),
     ways: () => import(payment.ways) as ReturnType<Deps['ways']>,
     route: () => import(payment.route) as ReturnType<Deps['route']>,
+    safe: () => import(payment.safe) as ReturnType<Deps['safe']>,
+    framed: payment.framed && window.parent !== window,
+    offer: (wallet) => wallets.add(wallet),
   });
   // Wallets run scripts in this page too, and their mishaps must not stop a payment.
   const own = (trace: unknown): boolean => String(trace).includes(import.meta.url);

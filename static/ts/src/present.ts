@@ -60,7 +60,7 @@ function button(f: Facts): Model['go'] {
   else if (f.busy === 'mining') text = 'Waiting for the network…';
   else if (!f.connection.account) text = 'Choose a wallet to continue';
   else if (f.letIn() && !f.connection.ready) text = `Switch to ${f.connection.chain.name} to continue`;
-  else if (f.busy === 'checking') text = 'Checking…';
+  else if (f.looking || f.busy === 'checking') text = 'Checking…';
   return { text, enabled: f.mayGo(), busy: f.busy !== 'no' };
 }
 

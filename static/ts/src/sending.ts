@@ -137,7 +137,7 @@ export class Sending {
   async intend({ hash, wallet, chain }: Sent): Promise<void> {
     for (let wait = 1_000; wait < 10_000; wait *= 2) {
       try {
-        return await this.a.api.intent(hash, wallet, chain);
+        return await this.a.api.intent({ txHash: hash, wallet, chain });
       } catch {
         await this.a.sleep(wait);
       }

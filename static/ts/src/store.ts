@@ -74,6 +74,14 @@ export class Store {
     this.write(`${this.token}:way`, value);
   }
 
+  /** What safe.js has to remember of a Safe's transaction. */
+  get proposed(): string | null {
+    return this.read(`${this.token}:safe`);
+  }
+  set proposed(value: string | null) {
+    this.write(`${this.token}:safe`, value);
+  }
+
   get wallet(): string | null {
     return this.read('wallet');
   }

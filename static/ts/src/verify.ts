@@ -9,6 +9,7 @@ import {
 import { type Asset, type Hex, type Item, type Payment, fields, isAddress, sameHex } from './data.ts';
 import { BATCH_VERSION, FEE_PROXY_VERSION } from './registry.gen.ts';
 import type { RouteCheck } from './route-types.ts';
+import type { SafeCheck } from './safe-types.ts';
 import { display, maxUint256 } from './units.ts';
 
 export interface RegistryToken {
@@ -33,8 +34,8 @@ export interface RegistryChain {
 
 export type Registry = Readonly<Record<string, RegistryChain>>;
 
-/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. The others are route.js's. */
-export type PageCheck = 'page_registry' | 'page_calldata' | RouteCheck;
+/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. The others are route.js's and safe.js's. */
+export type PageCheck = 'page_registry' | 'page_calldata' | RouteCheck | SafeCheck;
 
 /** Why something is refused: which check, which field, and what differs. */
 export class Refusal extends Error {

@@ -77,7 +77,7 @@ export class Wallets {
     return this.found.find((w) => w.id === id);
   }
 
-  private add(wallet: Wallet | null): void {
+  add(wallet: Wallet | null): void {
     if (!wallet) return;
     if (!this.announced) {
       // A real announcement replaces the fallback, which is one of the announced ones by another way.

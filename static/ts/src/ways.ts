@@ -56,6 +56,8 @@ export class OtherWays implements Ways {
   /** An exchange has just been made. */
   private exchanged = false;
   private open = false;
+  /** What was found was asked for a Safe. */
+  private asSafe = false;
 
   constructor(
     private readonly host: Host,
@@ -71,8 +73,9 @@ export class OtherWays implements Ways {
   // What happens outside.
 
   moved(): void {
-    const { account } = this.host.f.connection;
-    if (account === this.account) return;
+    const { connection, looking, safe } = this.host.f;
+    const { account } = connection;
+    if (account === this.account && (looking || this.state === 'idle' || this.asSafe === (safe !== null))) return;
     this.account = account;
     this.forget();
   }
@@ -268,10 +271,12 @@ export class OtherWays implements Ways {
     return this.state === 'found';
   }
 
-  /** The ways in their order. The payment's own is one of them even if its chain has not answered. */
+  /** The ways in their order. The payment's own is one of them even if its chain has not answered; a Safe in its app stays on its network. */
   private options(): readonly Option[] {
     const { options } = this.found;
-    return options.some((o) => o.type === 'samechain') ? options : [this.own(), ...options];
+    const { safe, connection } = this.host.f;
+    const all = options.some((o) => o.type === 'samechain') ? options : [this.own(), ...options];
+    return safe?.fixed ? all.filter((o) => o.chain.id === connection.chainId) : all;
   }
 
   private own(): Option {
@@ -288,20 +293,21 @@ export class OtherWays implements Ways {
   /** Nothing may be chosen now. */
   private locked(): boolean {
     const { f } = this.host;
-    return f.busy === 'signing' || f.busy === 'mining' || f.sent !== null;
+    return f.busy === 'signing' || f.busy === 'mining' || f.sent !== null || f.held;
   }
 
   private mayLook(): boolean {
     const { f } = this.host;
-    return f.letIn() && f.payment.payable && f.status?.payable !== false && !f.sent && !f.unsafe;
+    return f.letIn() && f.payment.payable && f.status?.payable !== false && !f.sent && !f.unsafe && !f.looking && !f.held;
   }
 
   private async ask(account: Hex): Promise<void> {
     const { f, api, tools, show } = this.host;
     this.state = 'looking';
+    this.asSafe = f.safe !== null;
     let found: Found | null = null;
     try {
-      found = readOptions(await api.options(account), tools.registry, f.payment);
+      found = readOptions(await api.options(account, this.asSafe), tools.registry, f.payment);
     } catch {
       // Said in words below; the payment's own way needs none of it.
     }
@@ -316,7 +322,7 @@ export class OtherWays implements Ways {
   private suggest(): void {
     const { f, store } = this.host;
     const own = this.options().find((o) => o.type === 'samechain');
-    const can = this.found.options.filter((o) => o.enough);
+    const can = this.options().filter((o) => o.enough);
     const pick = can.find((o) => o.id === store.way) ?? (own?.enough ? own : can[0]);
     if (!pick || pick.type === 'samechain' || this.way || this.locked() || f.done.size > 0 || f.unsafe) return;
     this.open = !own?.enough && can.length > 1;

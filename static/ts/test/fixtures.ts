@@ -55,6 +55,8 @@ export function paymentIn(chainId: number, tokenId: string, change: Change = {})
     confirmations: 3,
     ways: '',
     route: '',
+    safe: '',
+    framed: false,
     ...more,
   };
 }

@@ -15,7 +15,7 @@ const block = {
   assets: [{ id: 'USDC-base', symbol: 'USDC', decimals: 6, address: '0x5A4dB000000000000000000000000000000005Dc', native: false, resetAllowance: false, contractFee: '0' }],
   items: [{ index: 0, asset: 0, payee: '0xf17f52151EbEF6C7334FAD080c5704D77216b732', payeeHash: '', amount: '10000000', fee: '0', reference: '0x5e954907253f2931' }],
   feePayee: '0x0000000000000000000000000000000000000000', batch: false, restricted: false,
-  option: 'evmref:base:USDC-base', confirmations: 3, ways: '/static/ways-0123456789ab.js', route: '',
+  option: 'evmref:base:USDC-base', confirmations: 3, ways: '/static/ways-0123456789ab.js', route: '', safe: '/static/safe-0123456789ab.js',
 };
 
 const read = (value: unknown) => readPayment(readData(JSON.stringify(value)));
@@ -214,9 +214,14 @@ test('the server’s answers', async () => {
       calls.push([url, init]);
       return new Response(status === 204 ? null : body, { status });
     }) as unknown as typeof fetch);
-  const reply = await answering(200, JSON.stringify({ transactions: [1], metadata: { chainId: 5, assets: [{ currency: 'USDC-base', balanceUnits: '7' }, null, 'x'], hasEnoughBalance: false } })).pay('0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', 'evmref:base:USDC-base');
+  const reply = await answering(200, JSON.stringify({ transactions: [1], metadata: { chainId: 5, assets: [{ currency: 'USDC-base', balanceUnits: '7' }, null, 'x'], hasEnoughBalance: false } })).pay('0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', 'evmref:base:USDC-base', false);
   assert.equal(calls[0]?.[0], '/checkout/tok%2Fen/pay?wallet=0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359&option=evmref%3Abase%3AUSDC-base');
   assert.equal(calls[0]?.[1].credentials, 'same-origin');
+  const ofSafe = await answering(200, '{"safe":{"nonce":7}}').pay('0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', 'a', true);
+  assert.equal(calls[1]?.[0], '/checkout/tok%2Fen/pay?wallet=0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359&isSafe=true&option=a');
+  assert.deepEqual([ofSafe.safe, reply.safe], [{ nonce: 7 }, null]);
+  await answering(200, '{}').options('0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', true);
+  assert.equal(calls[2]?.[0], '/checkout/tok%2Fen/options?wallet=0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359&isSafe=true');
   assert.deepEqual([reply.chainId, reply.funds.assets.get('USDC-base')?.balance, reply.funds.enoughBalance, reply.funds.native], [5, 7n, false, null]);
   const fails = async (status: number, body: string): Promise<ApiError> => {
     try {
@@ -235,7 +240,7 @@ test('the server’s answers', async () => {
   assert.deepEqual(await admitted('{"status":"approved","reasonCode":""}'), { verdict: 'approved', reason: '' });
   assert.deepEqual(await admitted('{"status":"rejected","reasonCode":"wallet_not_allowed"}'), { verdict: 'rejected', reason: 'wallet_not_allowed' });
   for (const body of ['{}', 'null', '[]', '{"status":"fine"}', '{"status":true}']) assert.equal((await admitted(body)).verdict, 'error', body);
-  await answering(204, '').intent(`0x${'a'.repeat(64)}`, '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', 0).catch(() => assert.fail('no content is an answer'));
+  await answering(204, '').intent({ txHash: `0x${'a'.repeat(64)}`, wallet: '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359', chain: 0 }).catch(() => assert.fail('no content is an answer'));
 });
 
 test('what was sent, in storage', () => {

@@ -8,6 +8,7 @@ import type { Model } from '../src/model.ts';
 import { registry } from '../src/registry.gen.ts';
 import type { Provider } from '../src/rpc.ts';
 import { type Sent, Store } from '../src/store.ts';
+import type { SafeModule } from '../src/safe-types.ts';
 import { type Shown, type StepKind, total } from '../src/verify.ts';
 import type { Wallet } from '../src/wallets.ts';
 import type { RouteNetwork, VerifyRoute } from '../src/route-types.ts';
@@ -130,6 +131,10 @@ export class World {
   networks: RouteNetwork[] = [];
   proof: VerifyRoute = () => assert.fail('no proof was expected');
   readonly announced: Sent[] = [];
+  /** The script for Safes, and what it tells the server. */
+  safes: () => Promise<SafeModule> = () => assert.fail('no Safe was expected');
+  proposals: (body: object) => void = () => assert.fail('no proposal was expected');
+  readonly offered: Wallet[] = [];
   reloads = 0;
   now: number;
   shown: Shown;
@@ -148,6 +153,7 @@ export class World {
   constructor(
     readonly payment: Payment,
     remembered: Record<string, string> = {},
+    readonly framed = false,
   ) {
     this.now = payment.now;
     this.shown = shownFor(payment);
@@ -156,7 +162,7 @@ export class World {
     this.status = {
       state: payment.state, oddity: 'none', payable: payment.payable, excess: 0n,
       requests: payment.items.map((i) => ({ state: 'open', missing: i.amount })), contractFees: [],
-      confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false, route: null,
+      confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false, route: null, safe: null,
     };
     const storage = {
       getItem: (k: string) => this.storage.get(k) ?? null,
@@ -180,9 +186,10 @@ export class World {
           if (found instanceof Error) throw found;
           return found;
         },
-        intent: async (hash, _wallet, chain) => {
-          this.intents.push(hash);
-          this.chains.push(chain);
+        intent: async (body) => {
+          if ('safeTxHash' in body) return this.proposals(body);
+          this.intents.push(body.txHash);
+          this.chains.push(body.chain);
         },
         access: async (wallet) => {
           this.asked.push(wallet);
@@ -213,6 +220,9 @@ export class World {
         if (this.routeFails) throw new Error('offline');
         return { verifyRoute: this.proof, networks: this.networks };
       },
+      safe: () => this.safes(),
+      framed: this.framed,
+      offer: (wallet) => void this.offered.push(wallet),
     });
   }
 
@@ -234,6 +244,7 @@ export class World {
       funds: { assets: new Map(held), native: 10n ** 18n, nativeRequired: 10n ** 15n, enoughBalance: !this.short, enoughGas: true },
       checks: this.checks,
       payeeSecret: this.payeeSecret,
+      safe: null,
     };
   }
 
