@@ -29,6 +29,7 @@ type facts struct {
 // already change nothing and announce nothing; changed tells.
 func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now time.Time, f facts) (changed bool, err error) {
 	storedState, storedOddity := p.Standing.State, p.Standing.Oddity
+	before := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
 
 	var news []payment.Transfer
 	for _, x := range f.transfers {
@@ -65,6 +66,7 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 
 	events := append(f.events, learn(p, news, now)...)
 	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+	events = append(events, counted(p, before, events)...)
 	if p.Standing.State != storedState {
 		if kind, ok := endKinds[p.Standing.State]; ok {
 			e := payment.Event{Kind: kind, Request: -1}

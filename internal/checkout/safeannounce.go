@@ -91,8 +91,23 @@ func (s *Service) sensible(in SafeIntent, now time.Time) error {
 	return nil
 }
 
-// free tells why no Safe transaction can be announced now.
-func (s *Service) free(_ context.Context, p *payment.Payment) error { return s.Payable(p) }
+// free tells why no Safe transaction can be announced now. Of one that is pending it
+// is asked first whether it can still be executed.
+func (s *Service) free(ctx context.Context, p *payment.Payment) error {
+	err := s.Payable(p)
+	pending, locked := p.SafeLock(s.now())
+	if fault.From(err) != errSafePending || !locked {
+		return err
+	}
+	if _, err := s.TrackSafe(ctx, Follow{Payment: p.ID, Key: pending.Key}.Args()); err != nil {
+		return err
+	}
+	fresh, err := s.Payment(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	return s.Payable(fresh)
+}
 
 func safeKey(chain asset.ChainID, hash string) string { return fmt.Sprintf("safe:%d:%s", chain, hash) }
 
@@ -374,15 +389,15 @@ func (s *Service) merge(p *payment.Payment, known, more payment.Attempt, now tim
 	x, y := *known.Safe, more.Safe
 	if x.Tx == nil && y.Tx != nil {
 		// What took its nonce may be in blocks that were searched without knowing that.
-		x.Tx, x.Nonce, x.Next = y.Tx, y.Nonce, min(x.From, y.From)
-		x.From = x.Next
-	}
-	if len(x.Among) > 1 && len(y.Among) == 1 {
-		x.Among, known.Payer = y.Among, more.Payer
+		x.Tx, x.Nonce, x.From = y.Tx, y.Nonce, min(x.From, y.From)
+		x.Next = x.From
+		if !slices.Equal(x.Among, y.Among) { // the transaction proves whose it is
+			x.Among, x.Owners, x.Threshold, x.Current, x.Signed, known.Payer = y.Among, nil, 0, nil, nil, more.Payer
+		}
 	}
 	if slices.Equal(x.Among, y.Among) {
 		if y.Owners != nil {
-			x.Owners, x.Threshold, x.Current = y.Owners, y.Threshold, later(x.Current, y.Current)
+			x.Owners, x.Threshold, x.Current = y.Owners, y.Threshold, y.Current
 		}
 		x.Signed = signedBy(x.Owners, x.Signed, y.Signed)
 	}
@@ -394,14 +409,6 @@ func (s *Service) merge(p *payment.Payment, known, more payment.Attempt, now tim
 		known.Decides = true
 	}
 	return known
-}
-
-// later is the greater of two nonces, of which nil ones are not known.
-func later(a, b *uint64) *uint64 {
-	if a == nil || b != nil && *b > *a {
-		return b
-	}
-	return a
 }
 
 // signedBy is the owners who are in one of some lists.

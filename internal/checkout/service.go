@@ -300,7 +300,7 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 		home, listed := s.book.Token(p.Terms.Requests[0].Asset)
 		foreign := listed && home.Chain != chain
 		if foreign { // nobody can take another's hash away by naming it on the wrong chain first
-			a.Key = fmt.Sprintf("tx:%d:%s", chain, hash)
+			a.Key = bridgeKey(chain, hash)
 		}
 		if known, ok := announced(p, &a, now); ok {
 			a = known
@@ -309,10 +309,9 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 		if len(p.Attempts) >= limit {
 			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
 		}
-		if foreign && s.tracker != nil {
-			a.Kind, a.Route = "bridge", &payment.Route{To: home.Chain, Progress: payment.Sent}
-			if err := tx.Follow(ctx, Follow{Kind: TrackKind, Payment: id, Key: a.Key, Chain: chain, At: now}); err != nil {
-				return fmt.Errorf("follow a transfer over a bridge: %w", err)
+		if foreign {
+			if err := s.overBridge(ctx, tx, p, &a, now); err != nil {
+				return err
 			}
 		}
 		_, err = s.change(ctx, tx, p, now, facts{attempts: []payment.Attempt{a}, events: []payment.Event{
@@ -325,6 +324,21 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 	}
 	s.nudge(chain)
 	return a, nil
+}
+
+func bridgeKey(chain asset.ChainID, hash string) string { return fmt.Sprintf("tx:%d:%s", chain, hash) }
+
+// overBridge makes an announced transaction on another chain than the payment's a
+// transfer over a bridge, which is followed, if bridges are known.
+func (s *Service) overBridge(ctx context.Context, tx Tx, p *payment.Payment, a *payment.Attempt, now time.Time) error {
+	if s.tracker == nil {
+		return nil
+	}
+	a.Kind, a.Route = "bridge", &payment.Route{To: s.home(p), Progress: payment.Sent}
+	if err := tx.Follow(ctx, Follow{Kind: TrackKind, Payment: p.ID, Key: a.Key, Chain: a.Chain, At: now}); err != nil {
+		return fmt.Errorf("follow a transfer over a bridge: %w", err)
+	}
+	return nil
 }
 
 // announced finds an attempt by its key. One that was given up because nobody had
