@@ -35,6 +35,9 @@ type Options struct {
 	// Singleton is used instead of the official one, unless zero.
 	Singleton asset.Address
 	Handler   asset.Address // fallback handler; the official one if zero
+	// Salt makes the address: with the same one it is the same on another chain. The
+	// chain's height if zero.
+	Salt uint64
 }
 
 // Deploy makes a Safe through the official factory and mines it. The chain must
@@ -52,10 +55,13 @@ func Deploy(t testing.TB, c *chaintest.Chain, o Options) *Safe {
 	if o.Handler.IsZero() {
 		o.Handler = pick(t, table.Contracts(id, safe.FallbackHandler), o.Version)
 	}
+	if o.Salt == 0 {
+		o.Salt = c.Head()
+	}
 	owners := []common.Address{common.HexToAddress(c.Address()), common.HexToAddress(c.Other.Address()), common.Address(Absent)}
 	zero := common.Address{}
 	setup := pack(t, o.Version, "Safe", "setup", owners, big.NewInt(2), zero, []byte{}, common.Address(o.Handler), zero, new(big.Int), zero)
-	create := pack(t, o.Version, "SafeProxyFactory", "createProxyWithNonce", common.Address(o.Singleton), setup, big.NewInt(int64(c.Head())))
+	create := pack(t, o.Version, "SafeProxyFactory", "createProxyWithNonce", common.Address(o.Singleton), setup, new(big.Int).SetUint64(o.Salt))
 	var made hexutil.Bytes
 	factory := artifacts.FactoryAddress(o.Version).String()
 	call := map[string]any{"from": c.Address(), "to": factory, "data": hexutil.Bytes(create)}
