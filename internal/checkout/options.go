@@ -119,7 +119,7 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if out.Ways, err = s.still(ctx, p, payer, out.Ways); err != nil {
 		return p, Options{}, err
 	}
-	out.Missing = append(s.Missing(ctx, p), out.Missing...)
+	out.Missing = append(s.MissingFor(ctx, p, payer), out.Missing...)
 	return p, out, nil
 }
 
@@ -144,6 +144,18 @@ func (s *Service) Missing(ctx context.Context, p *payment.Payment) (missing []ra
 	for _, r := range s.rails {
 		if e, ok := r.(rail.Explainer); ok {
 			missing = append(missing, e.Missing(ctx, p)...)
+		}
+	}
+	return missing
+}
+
+// MissingFor is Missing, and what rails leave out for one payer as far as they have
+// found it out.
+func (s *Service) MissingFor(ctx context.Context, p *payment.Payment, payer rail.Payer) []rail.Missing {
+	missing := s.Missing(ctx, p)
+	for _, r := range s.rails {
+		if e, ok := r.(rail.PayerExplainer); ok {
+			missing = append(missing, e.MissingFor(ctx, p, payer)...)
 		}
 	}
 	return missing

@@ -19,6 +19,9 @@ const (
 	missingNotSafeAt = "safe_not_there" // the payment's own chain has no Safe of these owners
 )
 
+// TakesSafes reports whether Safes can pay at all.
+func (s *Service) TakesSafes() bool { return s.safes != nil }
+
 // fitsSafe refuses a payer who is a Safe where none can be one.
 func (s *Service) fitsSafe(payer rail.Payer) error {
 	switch {
