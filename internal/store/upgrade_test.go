@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"quittance/internal/job"
+	"quittance/internal/payment"
 	"quittance/internal/webhook"
 )
 
@@ -84,6 +85,78 @@ func TestOldNodesWorkOnBesideNewOnes(t *testing.T) {
 			return t.row(ctx, oldClaimJobs, []any{micros(later), micros(later.Add(time.Minute)), 10}, &taken)
 		}); err != nil || taken != "J4" {
 			t.Errorf("the old node took %q, %v", taken, err)
+		}
+	})
+}
+
+// What a node of the version before Safes does, word for word.
+const (
+	routesInsertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (payment, key) DO NOTHING`
+	routesUpdateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11
+ WHERE payment = $1 AND key = $2 AND CASE stage WHEN 'announced' THEN 0 WHEN 'proven' THEN 1 ELSE 2 END <= $8
+ AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10)`
+)
+
+func TestAttemptsFromBeforeSafes(t *testing.T) {
+	forEach(t, func(t *testing.T, open func(*testing.T) (*Store, error)) {
+		s, err := open(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := readMigrations(migrationFiles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, at := t.Context(), time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+		run := func(query string, args ...any) {
+			t.Helper()
+			if err := s.change(ctx, query, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		announce := func(key string) {
+			t.Helper()
+			run(routesInsertAttempt, "P", key, "", "tx", 8453, "0x"+key, "", "announced", false, "", 0, micros(at), "", "")
+			run(countAttempt, "P")
+		}
+		if err := s.migrate(ctx, all[:3]); err != nil {
+			t.Fatal(err)
+		}
+		run(oldInsertMerchant, "M", "Shop", 0, 1)
+		run(oldInsertPayment, "P", "M")
+		announce("1")
+		if err := s.migrate(ctx, all); err != nil {
+			t.Fatal(err)
+		}
+		announce("2") // the old node goes on
+
+		nonce := uint64(7)
+		x := &payment.Safe{Among: []string{"0xA"}, Nonce: &nonce, Next: 5}
+		a := payment.Attempt{Key: "3", Kind: "safe_tx", Chain: 8453, Handle: "0x3", Stage: payment.Announced, Decides: true, At: at, Safe: x}
+		if err := s.write(ctx, func(t *tx) error {
+			_, err := t.PutAttempt(ctx, "P", a)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		// Whatever an old node writes to it, it keeps what that does not know.
+		run(routesUpdateAttempt, "P", "3", "announced", false, "", 0, micros(at), 0, "0xB", "", "")
+		p, err := s.Payment(ctx, "P")
+		if err != nil || len(p.Attempts) != 3 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		for _, old := range p.Attempts[:2] {
+			if old.Safe != nil || old.Stage != payment.Announced {
+				t.Errorf("an old attempt is %+v", old)
+			}
+		}
+		got := p.Attempts[2]
+		if got.Payer != "0xB" || got.Safe == nil || *got.Safe.Nonce != 7 || got.Safe.Next != 5 || got.Safe.Among[0] != "0xA" {
+			t.Errorf("the Safe's attempt is %+v, %+v", got, got.Safe)
+		}
+		if asked, err := s.SafesAsked(ctx, "P", 8453); err != nil || len(asked) != 0 {
+			t.Errorf("asked: %v, %v", asked, err)
 		}
 	})
 }
