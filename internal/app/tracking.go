@@ -35,8 +35,8 @@ func filter(r decoder, over bridges, id asset.ChainID) chain.Filter {
 	return f
 }
 
-// track is a job that follows something until there is nothing more to see; why is what
-// it waits for.
+// track is a job that follows something until there is nothing more to see; why is
+// what it waits for.
 func track(follow func(ctx context.Context, args string) (again time.Time, err error), why string) job.Handler {
 	return func(ctx context.Context, j job.Job) error {
 		again, err := follow(ctx, j.Args)
