@@ -30,12 +30,15 @@ type sandbox struct {
 	payer  rail.Payer
 }
 
-func newSandbox(t *testing.T) *sandbox {
+func newSandbox(t *testing.T) *sandbox { return sandboxWith(t, nil) }
+
+// sandboxWith has more on its chains.
+func sandboxWith(t *testing.T, options map[asset.ChainID][]chaintest.Option) *sandbox {
 	t.Helper()
-	s := &sandbox{chains: map[asset.ChainID]*chaintest.Chain{
-		asset.SandboxBase:     chaintest.New(t, chaintest.WithID(uint64(asset.SandboxBase))),
-		asset.SandboxArbitrum: chaintest.New(t, chaintest.WithID(uint64(asset.SandboxArbitrum))),
-	}}
+	s := &sandbox{chains: map[asset.ChainID]*chaintest.Chain{}}
+	for _, id := range []asset.ChainID{asset.SandboxBase, asset.SandboxArbitrum} {
+		s.chains[id] = chaintest.New(t, append(options[id], chaintest.WithID(uint64(id)))...)
+	}
 	nodes := map[asset.ChainID]chain.Batcher{}
 	for id, c := range s.chains {
 		client, err := chain.NewClient(chain.Config{
@@ -66,7 +69,9 @@ func newSandbox(t *testing.T) *sandbox {
 	if err := codes.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.config = crosschain.Config{Book: book, Registry: official.Default(), Codes: codes, Nodes: nodes, Client: s.client}
+	s.config = crosschain.Config{
+		Book: book, Registry: official.Default(), Codes: codes, Nodes: nodes, Client: s.client, SameSafe: s.sameSafe,
+	}
 	s.rail = crosschain.New(s.config)
 	s.rail.SetPins(s.client.CheckPins(t.Context()))
 	s.connect(t)

@@ -12,3 +12,10 @@ func (r *Rail) Remembered() (answers, bytes int) {
 
 // MaxOffers is how many answers are kept at most.
 const MaxOffers = maxOffers
+
+// RememberedSafes counts what is kept of Safes.
+func (r *Rail) RememberedSafes() int {
+	r.safes.mu.Lock()
+	defer r.safes.mu.Unlock()
+	return max(len(r.safes.by), len(r.safes.order))
+}

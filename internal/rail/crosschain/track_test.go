@@ -31,6 +31,7 @@ func (s *sandbox) tracker() *crosschain.Tracker {
 		Book: s.config.Book, Client: s.client, Nodes: s.config.Nodes, Finality: map[asset.ChainID]chain.Finality{
 			asset.SandboxArbitrum: {Confirmations: deep}, asset.SandboxBase: {Tag: true},
 		},
+		Safes: safeTable,
 	})
 }
 

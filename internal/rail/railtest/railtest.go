@@ -115,6 +115,7 @@ func Run(t *testing.T, s Subject) {
 			t.Run("offers are pure", func(t *testing.T) { s.offers(t, p) })
 			t.Run("the target is proven without a wallet", func(t *testing.T) { s.guard(t, p) })
 			t.Run("prepare is repeatable", func(t *testing.T) { s.prepare(t, p) })
+			t.Run("a Safe's calls are known again", func(t *testing.T) { s.safe(t, p) })
 			t.Run("prepare refuses what was not offered", func(t *testing.T) { s.notOffered(t, p) })
 			t.Run("nothing is offered when it is over", func(t *testing.T) { s.over(t, p) })
 			t.Run("the rest is offered", func(t *testing.T) { s.rest(t, p) })
@@ -299,6 +300,44 @@ func wantCalls(t *testing.T, c *rail.Calls, o rail.Option, payer rail.Payer) {
 			if check.Outcome != rail.Passed {
 				t.Errorf("with a funded wallet: %+v", check)
 			}
+		}
+	}
+}
+
+// safe prepares for the payer as a Safe: no gas is asked for, and the rail knows
+// its calls again when somebody else shows them, but not with one more.
+func (s Subject) safe(t *testing.T, p *payment.Payment) {
+	claimer, ok := s.Rail.(rail.Claimer)
+	if !ok {
+		t.Skip("this rail claims nothing")
+	}
+	payer := s.Payer
+	payer.Safe = true
+	o := s.first(t, p)
+	in, err := s.Rail.Prepare(t.Context(), p, o.ID, payer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := in.(*rail.Calls)
+	wantCalls(t, calls, o, payer)
+	values := new(big.Int)
+	bare := make([]rail.Call, len(calls.Steps))
+	for i, step := range calls.Steps {
+		values.Add(values, step.Value)
+		bare[i] = rail.Call{To: step.To, Data: step.Data, Value: step.Value}
+	}
+	if calls.Funds.NativeNeeded.Cmp(values) != 0 {
+		t.Errorf("needs %s wei, the calls move %s", calls.Funds.NativeNeeded, values)
+	}
+	claim, ok := claimer.Claims(p, calls.Chain, payer, bare, Now)
+	if !ok || claim.Type != o.Type || claim.Cost.Asset != o.Costs[0].Asset || claim.Cost.Amount.Sign() <= 0 {
+		t.Errorf("claim %+v, %t of %+v", claim, ok, o)
+	}
+	for what, more := range map[string][]rail.Call{
+		"behind": append(slices.Clone(bare), bare[len(bare)-1]), "before": append([]rail.Call{bare[len(bare)-1]}, bare...),
+	} {
+		if _, ok := claimer.Claims(p, calls.Chain, payer, more, Now); ok {
+			t.Errorf("claimed with a call %s", what)
 		}
 	}
 }
