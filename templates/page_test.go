@@ -365,6 +365,23 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		{"expired-under", "#arrived strong", "4.00 USDC has arrived all the same."},
 		{"unsafe-code-pinned", "#unsafe-text", "There is an issue with this payment call data. Please contact the recipient to send you a new payment link."},
 		{"unsafe-code-pinned", "#unsafe-check", "Contract code unchanged"},
+		{"safe-waiting", "head title", "Waiting for signatures: Acme Store"},
+		{"safe-waiting", "#progress-text", "The payment was proposed to a Safe. 2 of 3 owners must sign it, and then one of them executes it. Nothing leaves the Safe before that."},
+		{"safe-waiting", "#safe-signed-text", "1 of 2 signatures"},
+		{"safe-waiting", "#safe-queue", "Number 7, the next one"},
+		{"safe-waiting-queue", "#safe-queue", "Number 12, 2 come before it"},
+		{"safe-waiting-queue", "#safe-chain", "Arbitrum One (sandbox)"},
+		{"safe-waiting", "[data-signed='true'] .safe-owner-state", "Signed"},
+		{"safe-waiting-untold", "#safe-signed-text", ""},
+		{"safe-waiting-signed", "#progress-title", "Signed, and waiting to be executed"},
+		{"safe-foreign", "#progress-title", "A payment from a Safe is waiting"},
+		{"safe-executed", "#progress-title", "The Safe has sent the payment"},
+		{"safe-failed", "#failed-title", "The Safe's transaction failed"},
+		{"safe-late", "#failed-title", "The Safe's transaction came too late"},
+		{"failed", "#failed-title", "This payment did not go through"},
+		{"open-safe-replaced", "#safe-told-title", "The Safe used another transaction instead"},
+		{"open-safe-waiting", "#safe-told-title", "Your Safe can still make this payment"},
+		{"paid-safe", "#payer-safe", "a Safe, signed by its owners"},
 		{"unknown", "#plain-text", "This URL is invalid. Please check the link and try again, or contact the recipient of this payment."},
 		{"unknown", "#request-id", "01JZX7T6Q0"},
 	} {
@@ -375,6 +392,23 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		} else if got := words(el); got != row.want {
 			t.Errorf("%s: %s is %q, want %q", row.story, row.selector, got, row.want)
 		}
+	}
+}
+
+// What is not proven must not be told to those who did not say it: the view has
+// none of it, and the page makes up for none.
+func TestForeignSafeTellsNothing(t *testing.T) {
+	_, doc := render(t, story(t, "safe-foreign").Page)
+	for _, hidden := range []string{"#safe-signatures", "#safe-owners", "#safe-address-row", "#safe-chain-row", "#safe-queue-row", "#safe-deadline-row"} {
+		if _, ok := doc.Find(hidden).Attr("hidden"); !ok {
+			t.Errorf("%s shows", hidden)
+		}
+	}
+	if _, ok := doc.Find("#safe").Attr("data-told"); ok || doc.Find("#safe-owners li").Length() != 0 {
+		t.Error("the page says that it knows the Safe")
+	}
+	if _, ok := doc.Find("#safe-until-row").Attr("hidden"); ok {
+		t.Error("the page does not say how long that lasts")
 	}
 }
 
@@ -409,7 +443,11 @@ func TestPageWithoutScriptReloadsOnlyWhileSeen(t *testing.T) {
 			t.Errorf("%s: reloads %v, want %v", name, got, want)
 		}
 	}
-	text, _ := render(t, story(t, "open").Page)
+	text, _ := render(t, story(t, "safe-waiting").Page)
+	if !strings.Contains(text, `<noscript><meta http-equiv="refresh" content="30"></noscript>`) {
+		t.Error("a page that waits for owners of a Safe does not reload, or too often")
+	}
+	text, _ = render(t, story(t, "open").Page)
 	if !strings.Contains(text, `id="noscript"`) {
 		t.Error("the open page says nothing to a browser without script")
 	}

@@ -30,7 +30,8 @@ type Safe struct {
 	Deadline Moment // after which it pays nothing any more
 	Until    Moment // how long the payment is kept for it, where that ends before the deadline
 	Own      bool   // this browser announced it
-	TxURL    string // what executed it, or another one in its place, in an explorer
+	Executed bool   // something was executed: it, or another one in its place
+	TxURL    string // that in an explorer
 }
 
 // SafeOwner is one of a Safe's owners.
@@ -159,6 +160,9 @@ func (s Safe) ending(open bool) (title, text string) {
 	case SafeFailed:
 		return "The Safe's transaction failed", "The Safe executed it, but the payment in it did not go through. No money has left the Safe; only a network fee was spent. It cannot be executed a second time." + again
 	case SafeLate:
+		if s.Executed {
+			return "The Safe's transaction came too late", "It was executed only after its time had passed. If it has sent money, that came too late for this payment." + again
+		}
 		return "The Safe's transaction came too late", "It was not executed in time, and nothing has left the Safe. Please do not execute it any more, and reject it in your Safe app: money that it sends now comes too late." + again
 	case SafeForeign:
 		return "The Safe's transaction does not pay this", "What was proposed to the Safe is something else, and makes no part of this payment. Please look at it in your Safe app before you sign it." + again

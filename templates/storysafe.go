@@ -68,6 +68,10 @@ func (b *book) safeStories() {
 	}
 	over("safe-failed", "A Safe's transaction failed", SafeFailed, explorer+"tx/"+storyTx)
 	over("safe-other", "A Safe's transaction pays something else", SafeForeign, "")
+	b.tell("safe-late-executed", "A Safe's transaction was executed too late", http.StatusForbidden, func(p *PayPage) {
+		p.State, p.Safe, p.Oddity, p.Received = StateFailed, b.waiting(), OddityLate, "10.00"
+		p.Safe.Stage, p.Safe.Executed, p.Safe.TxURL = SafeLate, true, explorer+"tx/"+storyTx
+	})
 	over("safe-late", "A Safe's transaction came too late", SafeLate, "")
 	again := func(name, title, stage string) {
 		b.tell(name, title, http.StatusOK, func(p *PayPage) {

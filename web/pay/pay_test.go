@@ -209,7 +209,7 @@ func TestCheckoutCalls(t *testing.T) {
 	w.Get(api+"/status", "Cookie: __Host-quittance=garbage").Want(http.StatusOK)
 	w.Do(http.MethodPost, api+"/telemetry", `{"event":"wallet_rejected","at":"now"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusNoContent)
 	w.Do(http.MethodPost, api+"/telemetry", `{"event":"made_up"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusBadRequest)
-	w.Do(http.MethodPost, api+"/intent", `{"txHash":"`+strings.Repeat("x", 5000)+`"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusRequestEntityTooLarge)
+	w.Do(http.MethodPost, api+"/intent", `{"txHash":"`+strings.Repeat("x", 170_000)+`"}`, "Sec-Fetch-Site: same-origin").Want(http.StatusRequestEntityTooLarge)
 	for i := range 30 {
 		body := fmt.Sprintf(`{"txHash":"0x%064x","wallet":%q}`, i+1, w.Chain.Wallet.Address())
 		if got := w.Do(http.MethodPost, api+"/intent", body, "Sec-Fetch-Site: same-origin"); got.Status == http.StatusTooManyRequests {

@@ -137,6 +137,7 @@ type safeNews struct {
 	Own         bool   `json:"own"` // this browser announced it
 
 	deadline, until time.Time
+	executed        bool // as a template has it
 }
 
 // safeOf is the Safe transaction that a page should tell of, nil for none: the one
@@ -201,7 +202,7 @@ func (p *Pages) safeNews(pm *payment.Payment, a payment.Attempt, announced strin
 	chain, _ := p.Checkout.Book().Chain(a.Chain)
 	n := &safeNews{
 		Chain: chain.Name, ChainID: a.Chain, Stage: stageOf(a), Proven: proven(a), Own: announced != "" && a.Handle == announced,
-		Owners: []string{}, Signers: []string{},
+		Owners: []string{}, Signers: []string{}, executed: a.Safe.ExecutedBy != "",
 	}
 	if n.Stage == templates.SafeWaiting {
 		n.deadline, n.until = p.limits(pm, a)
@@ -278,7 +279,7 @@ func stageOf(a payment.Attempt) string {
 // view puts it into the words of a page's template.
 func (n *safeNews) view(chain, safes asset.Chain) templates.Safe {
 	v := templates.Safe{
-		Stage: n.Stage, Address: n.Address, Threshold: int(n.Threshold), Told: n.Signed != nil, Own: n.Own, TxURL: n.ExplorerURL,
+		Stage: n.Stage, Address: n.Address, Threshold: int(n.Threshold), Told: n.Signed != nil, Own: n.Own, Executed: n.executed, TxURL: n.ExplorerURL,
 		Deadline: templates.At(n.deadline), Until: templates.At(n.until),
 	}
 	if chain.ID != safes.ID {
