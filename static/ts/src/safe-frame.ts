@@ -94,7 +94,7 @@ export class Frame implements Provider {
       case 'eth_chainId':
         return `0x${(await this.info()).chainId.toString(16)}`;
     }
-    throw new FrameError(4200, method);
+    throw new FrameError(4200, 'unsupported');
   }
 
   private ask(method: string, params?: object, patience = forMachines): Promise<unknown> {

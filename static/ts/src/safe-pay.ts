@@ -35,7 +35,7 @@ export class SafePay implements Safe, SafePayer {
   private watch: Watch | null = null;
   private news: News | null = null;
   private rejected = false;
-  /** A proposal waits, and the payment is over. */
+  /** A proposal waits that this payment is not kept for. */
   private late = false;
 
   constructor(
@@ -266,6 +266,7 @@ export class SafePay implements Safe, SafePayer {
   private decline(err: ApiError): void {
     const { host } = this;
     this.end();
+    this.late = true;
     host.tell(err.code === 'safe_pending' ? say.already : say.refused(err.said), host.prepare, 'I have rejected it');
   }
 

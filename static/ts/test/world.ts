@@ -135,6 +135,8 @@ export class World {
   safes: () => Promise<SafeModule> = () => assert.fail('no Safe was expected');
   proposals: (body: object) => void = () => assert.fail('no proposal was expected');
   readonly offered: Wallet[] = [];
+  /** Told of each request for calls whether it was for a Safe. */
+  asked_: (safe: boolean) => void = (safe) => assert.equal(safe, false);
   reloads = 0;
   now: number;
   shown: Shown;
@@ -174,8 +176,9 @@ export class World {
       registry,
       store: new Store(() => storage as unknown as Storage, payment.token),
       api: {
-        pay: async (_wallet, option) => {
+        pay: async (_wallet, option, safe) => {
           this.paying.push(option);
+          this.asked_(safe);
           if (this.payFails) throw this.payFails;
           return this.tamper(this.reply());
         },
