@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/big"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +43,7 @@ type world struct {
 	usdc  asset.Token
 	fail  func(ctx context.Context, write func() error) error // nil for no trouble
 	span  *span                                               // nil if no bridges are known
+	vault *vault                                              // nil if Safes cannot pay
 
 	mu  sync.Mutex
 	at  time.Time
@@ -78,6 +81,9 @@ func (w *world) open() {
 	}
 	if w.span != nil {
 		c.Tracker = w.span
+	}
+	if w.vault != nil {
+		c.Safes = w.vault
 	}
 	w.Service = checkout.New(c)
 }
@@ -140,11 +146,25 @@ func (l labels) Name(_ *payment.Payment, r *payment.Request) error {
 }
 
 func (labels) Offer(context.Context, *payment.Payment, rail.Payer) ([]rail.Option, error) {
-	return []rail.Option{{ID: "one", Rail: "evmref"}}, nil
+	return []rail.Option{{ID: "one", Rail: "evmref", Chain: base}, {ID: "over", Rail: "evmref", Chain: arbitrum}}, nil
 }
 
 func (labels) Prepare(context.Context, *payment.Payment, string, rail.Payer) (rail.Instruction, error) {
 	return &rail.Calls{}, nil
+}
+
+// Claims knows the calls of a test's Safe transaction by the request that they name.
+func (labels) Claims(p *payment.Payment, _ asset.ChainID, _ rail.Payer, calls []rail.Call, _ time.Time) (rail.Claim, bool) {
+	by, topic, _ := strings.Cut(string(calls[0].Data), " ")
+	at, err := strconv.ParseInt(by, 10, 64)
+	if err != nil || topic != p.Terms.Requests[0].Topic {
+		return rail.Claim{}, false
+	}
+	var claim rail.Claim
+	if at > 0 {
+		claim.Deadline = time.Unix(at, 0).UTC()
+	}
+	return claim, true
 }
 
 func hash(n int) string { return fmt.Sprintf("0x%064x", n) }
