@@ -76,7 +76,9 @@ func (b *book) safeStories() {
 	again := func(name, title, stage string) {
 		b.tell(name, title, http.StatusOK, func(p *PayPage) {
 			p.Data.Safe, p.Safe = b.safePage().Data.Safe, b.waiting()
-			p.Safe.Stage, p.Safe.TxURL = stage, explorer+"tx/"+storyTx
+			if p.Safe.Stage = stage; stage != SafeWaiting {
+				p.Safe.TxURL = explorer + "tx/" + storyTx
+			}
 		})
 	}
 	again("open-safe-replaced", "To be paid again: the Safe executed another transaction", SafeReplaced)
