@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 
 	"quittance/internal/asset"
@@ -22,6 +24,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/official"
 	"quittance/internal/payment"
+	"quittance/internal/safe"
 	"quittance/internal/sandbox"
 	"quittance/templates"
 	"quittance/web/request"
@@ -130,6 +133,7 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, routing *sand
 			StartBlock: 1, Interval: 250 * time.Millisecond,
 		})
 	}
+	ids := slices.Collect(maps.Keys(pins))
 	registry, err := official.Default().WithPins(pins)
 	if err != nil {
 		return Setup{}, fmt.Errorf("sandbox contracts: %w", err)
@@ -138,15 +142,16 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, routing *sand
 	if err != nil {
 		return Setup{}, err
 	}
-	safe, err := safeView(book, chains, baseURL)
+	view, err := safeView(book, chains, baseURL)
 	if err != nil {
 		return Setup{}, fmt.Errorf("the Safe app: %w", err)
 	}
 	return Setup{
 		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
 		Routing: &RoutingSetup{Service: lifi.Config{BaseURL: routing.URL, Table: routing.Table, Bridges: []string{lifi.BridgeAcross}}},
+		Safe:    &SafeSetup{Table: safe.At(ids...)},
 		Chains:  reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
-		Mount:          func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, routing, safe, kept) },
+		Mount:          func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, routing, view, kept) },
 		FrameAncestors: []string{safeOrigin(baseURL)},
 	}, nil
 }
@@ -186,8 +191,8 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 		_, err = fmt.Fprintf(cfg.Out, "%s\n", b)
 		return err
 	}
-	safe := d.Sandbox.Safe
-	_, err = fmt.Fprintf(cfg.Out, demoText, link, safe.AppURL+"?app="+url.QueryEscape(link), safe.Threshold, len(safe.Owners), safe.Address, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
+	s := d.Sandbox.Safe
+	_, err = fmt.Fprintf(cfg.Out, demoText, link, s.AppURL+"?app="+url.QueryEscape(link), s.Threshold, len(s.Owners), s.Address, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
 	return err
 }
 
