@@ -51,7 +51,7 @@ func newExchange(t *testing.T) *exchange {
 		t.Fatal(err)
 	}
 	x := &exchange{t: t, contract: contract, client: &http.Client{Timeout: 30 * time.Second}, seen: map[apidoctest.Pair]bool{}, heard: map[string]bool{}}
-	x.on(webtest.NewWith(t, webtest.Options{Routing: true}))
+	x.on(webtest.NewWith(t, webtest.Options{Routing: true, Safes: true}))
 	return x
 }
 
@@ -187,6 +187,7 @@ func TestContract(t *testing.T) {
 	x := newExchange(t)
 	x.payments()
 	x.routes()
+	x.safes()
 	x.creations()
 	x.policies()
 	x.currencies()

@@ -155,9 +155,11 @@ var failures = map[string]string{
 	checkout.ReasonCallFailed:   "The money arrived over a bridge and the payment with it failed: the payer has the money, on the payment's network.",
 	checkout.ReasonSourceFailed: "The transaction that was to send the money over a bridge failed.",
 
-	"compliance_failed":     "A compliance check refused the recipient's wallet.",
-	"safe_execution_failed": "The Safe's transaction was executed and failed.",
-	"safe_deadline_passed":  "The Safe's transaction was not executed in time.",
+	"compliance_failed":         "A compliance check refused the recipient's wallet.",
+	checkout.ReasonSafeFailed:   "The Safe's transaction was executed and failed.",
+	checkout.ReasonSafeLate:     "The Safe's transaction was not executed in time.",
+	checkout.ReasonSafeReplaced: "Another transaction of the Safe took the place of the one that was to pay.",
+	checkout.ReasonSafeForeign:  "The Safe's transaction does not make this payment.",
 }
 
 // failed words the end of a payment that can no longer be made, or of an attempt
@@ -179,18 +181,32 @@ func (e Encoder) failed(ev payment.Event, p *payment.Payment, status string) ([]
 	if !known {
 		why = "The payment failed."
 	}
-	due, from := money.Format(r.Due, token.Decimals), ""
-	if a, ok := attemptOf(p, ev.Fields[payment.FieldTx]); ok {
-		chain, _ := e.Book.Chain(a.Chain)
-		from = chain.Network
-	}
-	return one("payment.failed", failedEvent{
+	due := money.Format(r.Due, token.Decimals)
+	w := failedEvent{
 		Event: "payment.failed", RequestID: r.ID, RequestIDUpper: r.ID, PaymentReference: r.Reference, SubStatus: ev.Detail,
 		PaymentProcessor: processor, Amount: due, TotalAmountPaid: money.Format(paid, token.Decimals), ExpectedAmount: due,
 		Timestamp: second(ev.At), PaymentCurrency: token.Symbol, FailureReason: why,
 		SecurePaymentToken: string(p.ID), RequestIDs: requestIDs(p), Reference: p.Terms.Reference, Sequence: ev.Seq,
-		Status: status, SourceNetwork: from, SourceTxHash: ev.Fields[payment.FieldTx],
-	})
+		Status: status, SourceTxHash: ev.Fields[payment.FieldTx],
+	}
+	if a, ok := failing(ev, p); ok {
+		chain, _ := e.Book.Chain(a.Chain)
+		w.SourceNetwork = chain.Network
+		if a.Safe != nil {
+			w.SafeTxHash, w.SourceTxHash = a.Handle, a.Safe.ExecutedBy
+		}
+	}
+	return one(w.Event, w)
+}
+
+// failing finds the attempt that an event says came to nothing. That of a Safe
+// may have been what the payment depended on.
+func failing(ev payment.Event, p *payment.Payment) (payment.Attempt, bool) {
+	if a, ok := attemptOf(p, ev.Fields[payment.FieldTx]); ok {
+		return a, true
+	}
+	a, ok := p.Failure()
+	return a, ok && a.Safe != nil && ev.Kind == payment.EventFailed && a.Reason == ev.Detail
 }
 
 // attemptOf finds the attempt of a transaction.
@@ -254,6 +270,9 @@ func (e Encoder) user(ev payment.Event, p *payment.Payment) ([]webhook.Message, 
 	if a, ok := attemptOf(p, w.Properties.SubmissionID); ok {
 		chain, _ := e.Book.Chain(a.Chain)
 		w.Properties.SelectedSourceChain = chain.Network
+		if a.Safe != nil {
+			w.Properties.SubmissionIDType = "safe_tx_hash"
+		}
 	}
 	return one(w.Event, w)
 }

@@ -3,6 +3,7 @@ package request
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -54,8 +55,8 @@ func over(p *payment.Payment) error {
 }
 
 // ended answers for a payment that cannot be paid any more (409, 403) or whose
-// money is on its way (423), be it still on a bridge, with the documented bodies;
-// other faults pass. a is how far the caller was let in.
+// money is on its way (423), be it still on a bridge or to be sent by a Safe, with
+// the documented bodies; other faults pass. a is how far the caller was let in.
 func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission, err error) error {
 	f := fault.From(err)
 	var status int
@@ -65,15 +66,19 @@ func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission
 		return err
 	case f.Code == "completed":
 		status, message = http.StatusConflict, "Secure payment has already been completed"
-	case f.Code == "in_progress", f.Code == "bridging":
+	case f.Code == "in_progress", f.Code == "bridging", f.Code == checkout.CodeSafePending:
 		status, message = http.StatusLocked, "Secure payment is in progress"
 	case f.Code == "expired" || f.Code == "canceled" || f.Code == "failed" || f.Code == checkout.ComplianceFailed:
 		status, message = http.StatusForbidden, "Secure payment token expired or invalid status"
 	default:
 		return err
 	}
-	return c.JSON(status, endedWire{
+	w := endedWire{
 		StatusCode: status, Message: message, Error: http.StatusText(status), Code: f.Code,
-		Status: statusOf(p), RequestStatuses: requestStatuses(p, hidden(p, a)),
-	})
+		Status: statusOf(p), RequestStatuses: requestStatuses(p, hidden(p, a), time.Now()),
+	}
+	if why, ok := p.Failure(); ok && why.Safe != nil && p.Standing.State == payment.Failed {
+		w.SubStatus = why.Reason
+	}
+	return c.JSON(status, w)
 }

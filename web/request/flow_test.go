@@ -54,7 +54,7 @@ func TestPayWithWallet(t *testing.T) {
 	}
 	for query, field := range map[string]string{
 		"wallet=0x12": "wallet", "chain=BASE": "token", "token=USDC": "chain", "chain=base&token=USDC": "chain", "chain=BASE&token=EURC": "token",
-		"isSafe=true": "isSafe", "isSafe=yes": "isSafe", "eoaWallet=0x1": "eoaWallet",
+		"isSafe=true": "wallet", "isSafe=yes": "isSafe", "eoaWallet=0x1": "eoaWallet",
 	} {
 		bad := w.API(http.MethodGet, route+"/"+token+"/pay?"+query, "").Want(http.StatusBadRequest).JSON()
 		if bad["field"] != field {

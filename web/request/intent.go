@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -28,6 +29,10 @@ func (d *Dialect) intent(c echo.Context) error {
 	if err == nil || p == nil {
 		return err
 	}
+	switch fault.From(err).Code {
+	case "in_progress", "bridging", checkout.CodeSafePending:
+		return err // money or a Safe that was there first: it refuses this intent, and locks none
+	}
 	return d.ended(c, p, checkout.Admission{}, err)
 }
 
@@ -47,81 +52,118 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 	if err := over(p); err != nil {
 		return nil, err
 	}
-	from, payer, err := d.intended(in)
+	by, err := d.intended(in)
 	if err != nil {
 		return nil, err
 	}
-	admitted, err := d.Checkout.Admit(ctx, p, payer.Wallet)
+	told, err := safeIntent(in, by, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	if err := admitted.Refusal(); err != nil {
+	if in.SafeTxHash != "" {
+		return d.propose(ctx, p, in, by, told)
+	}
+	if _, err := d.admit(ctx, p, by.holder); err != nil {
 		return nil, err
 	}
 	// Only who may see the payment learns what it is due in.
-	if err := d.fits(p, in, from); err != nil {
+	if err := d.fits(p, in, by.source); err != nil {
 		return nil, err
 	}
+	// Wallets that are connected to a Safe give its own hash out for a transaction's.
+	if d.Checkout.MeansSafe(ctx, p, by.chain.ID, in.TxHash, by.wallet) {
+		return d.propose(ctx, p, in, by, checkout.GuessSafe(by.chain.ID, in.TxHash, by.wallet, true))
+	}
 	announce := d.Checkout.Announce
-	if d.Checkout.Vouched(ctx, p, from.chain.ID, in.TxHash) {
+	if d.Checkout.Vouched(ctx, p, by.chain.ID, in.TxHash) {
 		announce = d.Checkout.AnnounceVouched
 	}
 	return func(ctx context.Context) (reply, error) {
-		a, err := announce(ctx, p.ID, from.chain.ID, in.TxHash, payer)
+		a, err := announce(ctx, p.ID, by.chain.ID, in.TxHash, rail.Payer{Wallet: by.holder})
 		if err != nil {
 			return reply{}, err
 		}
-		w := intentWire{
-			IntentID: string(p.ID) + ":" + a.Handle, PaymentReference: p.Terms.Requests[0].Reference,
-			TxHash: a.Handle, IsListening: true, PayerAddress: in.PayerAddress,
-		}
-		if len(p.Terms.Requests) > 1 {
-			for _, r := range p.Terms.Requests {
-				w.PaymentReferences = append(w.PaymentReferences, r.Reference)
-			}
-		}
+		w := answerTo(p, a, in)
+		w.TxHash = a.Handle
 		return reply{status: http.StatusOK, body: w}, nil
 	}, nil
 }
 
-// intended checks the body of an intent by itself.
-func (d *Dialect) intended(in intentBody) (from source, payer rail.Payer, err error) {
+// admit lets a wallet in, or returns why not as the fault.
+func (d *Dialect) admit(ctx context.Context, p *payment.Payment, wallet asset.Address) (checkout.Admission, error) {
+	a, err := d.Checkout.Admit(ctx, p, wallet)
+	if err != nil {
+		return a, err
+	}
+	return a, a.Refusal()
+}
+
+// answerTo words what is alike in the answers to all intents.
+func answerTo(p *payment.Payment, a payment.Attempt, in intentBody) intentWire {
+	w := intentWire{
+		IntentID: string(p.ID) + ":" + a.Handle, PaymentReference: p.Terms.Requests[0].Reference, IsListening: true, PayerAddress: in.PayerAddress,
+	}
+	if len(p.Terms.Requests) > 1 {
+		for _, r := range p.Terms.Requests {
+			w.PaymentReferences = append(w.PaymentReferences, r.Reference)
+		}
+	}
+	return w
+}
+
+// sender is what an intent tells of who sent a transaction, and of what.
+type sender struct {
+	source
+	wallet asset.Address // payerAddress, zero if it was not told
+	// holder is the account that holds the keys, for which a restricted payment is:
+	// payerEoaAddress, where the wallet is a smart account that it acts through.
+	holder asset.Address
+}
+
+// intended checks the body of an intent by itself, but for what it tells of a Safe.
+func (d *Dialect) intended(in intentBody) (by sender, err error) {
+	const one = "Exactly one of txHash and safeTxHash must be given."
+	safe := in.SafeTxHash != ""
 	switch {
-	case in.TxHash != "" && in.SafeTxHash != "":
-		return from, payer, fault.Field("txHash", "ambiguous_hash", "Exactly one of txHash and safeTxHash must be given.")
-	case in.SafeTxHash != "":
-		return from, payer, fault.Field("safeTxHash", "unsupported_safe", "Paying from a Safe is not supported.")
-	case in.SafePaymentDeadline != nil:
-		return from, payer, fault.Field("safePaymentDeadline", "deadline_without_safe", "safePaymentDeadline can only be sent with safeTxHash.")
-	case in.TxHash == "":
-		return from, payer, fault.Field("txHash", "missing_tx_hash", "txHash is required.")
+	case in.TxHash != "" && safe:
+		return by, fault.Field("txHash", "ambiguous_hash", one)
+	case in.TxHash == "" && !safe:
+		return by, fault.Field("txHash", "missing_tx_hash", one)
+	case in.SafePaymentDeadline != nil && !safe:
+		return by, fault.Field("safePaymentDeadline", "deadline_without_safe", "safePaymentDeadline can only be sent with safeTxHash.")
+	case in.SafeTx.text != nil && !safe:
+		return by, fault.Field("safeTx", "safe_tx_without_safe", "safeTx can only be sent with safeTxHash.")
+	case in.SafeSignatures != nil && !safe:
+		return by, fault.Field("safeSignatures", "signatures_without_safe", "safeSignatures can only be sent with safeTxHash.")
 	}
 	var ok bool
-	if from.chain, ok = d.Checkout.Book().Network(in.Chain); !ok || in.Chain != from.chain.Selector {
-		return from, payer, fault.Field("chain", "unknown_chain", "chain is required and must be one of the supported chains, like BASE.")
+	if by.chain, ok = d.Checkout.Book().Network(in.Chain); !ok || in.Chain != by.chain.Selector {
+		return by, fault.Field("chain", "unknown_chain", "chain is required and must be one of the supported chains, like BASE.")
 	}
-	if from.token, ok = tokenOn(d.Checkout.Book(), from.chain, in.Token); !ok {
-		return from, payer, fault.Field("token", "unsupported_token", "token is required and must be a token that is supported on the chain, like USDC.")
+	if by.token, ok = tokenOn(d.Checkout.Book(), by.chain, in.Token); !ok {
+		return by, fault.Field("token", "unsupported_token", "token is required and must be a token that is supported on the chain, like USDC.")
 	}
-	if err := d.execution(in, from); err != nil {
-		return from, payer, err
+	if err := d.execution(in, by.source); err != nil {
+		return by, err
 	}
-	// A restricted payment is for the account that holds the keys, not for the
-	// smart account it may act through.
 	for _, x := range []struct {
 		field string
 		text  *string
-	}{{"payerAddress", in.PayerAddress}, {"payerEoaAddress", in.PayerEOAAddress}} {
+		to    *asset.Address
+	}{{"payerAddress", in.PayerAddress, &by.wallet}, {"payerEoaAddress", in.PayerEOAAddress, &by.holder}} {
 		if x.text == nil {
 			continue
 		}
 		a, err := asset.ParseAddress(*x.text)
 		if err != nil {
-			return from, payer, fault.Field(x.field, "invalid_wallet", x.field+" is "+err.Error()+".")
+			return by, fault.Field(x.field, "invalid_wallet", x.field+" is "+err.Error()+".")
 		}
-		payer.Wallet = a
+		*x.to = a
 	}
-	return from, payer, nil
+	if in.PayerEOAAddress == nil {
+		by.holder = by.wallet
+	}
+	return by, nil
 }
 
 // The documented words for how a transaction pays.

@@ -66,7 +66,8 @@ type failedEvent struct {
 	// several attempts, and "pending" is still to be paid.
 	Status        string `json:"status"`
 	SourceNetwork string `json:"sourceNetwork,omitempty"`
-	SourceTxHash  string `json:"sourceTxHash,omitempty"`
+	SourceTxHash  string `json:"sourceTxHash,omitempty"` // of a Safe's transaction what executed it, or another one in its place
+	SafeTxHash    string `json:"safeTxHash,omitempty"`
 }
 
 // refundedEvent has no documented sample; its members are those of an

@@ -20,7 +20,7 @@ func payoutWith(more string) string {
 	return fmt.Sprintf(`{"recipient":%q,"creatorWalletAddress":%q,"network":"base","currency":"USDC-base","amount":"250"%s}`, otherPayee, creator, more)
 }
 
-func address(t *testing.T, text string) asset.Address {
+func address(t testing.TB, text string) asset.Address {
 	t.Helper()
 	a, err := asset.ParseAddress(text)
 	if err != nil {

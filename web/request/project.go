@@ -53,8 +53,8 @@ func typeOf(p *payment.Payment) string {
 }
 
 // requestStatuses tells of each request. Who may not know the payee is not told
-// the transaction either, for that tells.
-func requestStatuses(p *payment.Payment, masked bool) []requestStatus {
+// the transaction either, for that tells, and a Safe's may be looked up as well.
+func requestStatuses(p *payment.Payment, masked bool, now time.Time) []requestStatus {
 	out := make([]requestStatus, len(p.Terms.Requests))
 	for i, r := range p.Terms.Requests {
 		out[i] = requestStatus{RequestID: r.ID, HasBeenPaid: p.Standing.Requests[i].State == payment.Paid}
@@ -62,10 +62,29 @@ func requestStatuses(p *payment.Payment, masked bool) []requestStatus {
 			out[i].TxHash = x.Evidence.Tx
 		}
 	}
-	if a, ok := p.UnderWay(time.Now()); ok && !masked && !out[a.Route.Request].HasBeenPaid {
+	if masked {
+		return out
+	}
+	if a, ok := safeOf(p, now); ok {
+		for i := range out {
+			out[i].by(a)
+		}
+	}
+	if a, ok := p.UnderWay(now); ok && !out[a.Route.Request].HasBeenPaid {
 		out[a.Route.Request].TxHash, out[a.Route.Request].ChainID = a.Handle, a.Chain
 	}
 	return out
+}
+
+// by adds the Safe transaction that is to pay a request, unless something has.
+func (w *requestStatus) by(a payment.Attempt) {
+	if w.HasBeenPaid {
+		return
+	}
+	w.SafeTxHash, w.ChainID = a.Handle, a.Chain
+	if !a.Safe.Deadline.IsZero() {
+		w.SafePaymentDeadline = a.Safe.Deadline.Unix()
+	}
 }
 
 var errAsset = fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more.")
@@ -150,16 +169,17 @@ func destinationOf(r payment.Request, token asset.Token, masked bool) *destinati
 // found words a payment for its merchant, who may know everything of it.
 func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) foundWire {
 	first := p.Terms.Requests[0]
+	token, listed := d.Checkout.Book().Token(first.Asset)
 	w := foundWire{
 		Token: string(p.ID), SecurePaymentURL: d.payURL(p), Status: statusOf(p), PaymentType: typeOf(p),
 		CreatedAt: timestamp(p.Terms.CreatedAt), ExpiresAt: timestamp(p.Terms.ExpiresAt),
 		RedirectURL: optional(p.Terms.RedirectURL), RedirectLabel: optional(p.Terms.RedirectLabel),
 		PayerKYTResults: kytResults(screened, checkout.PayerRole), PayeeKYTResults: kytResults(screened, checkout.PayeeRole),
-		FeePlan: d.feePlan(p), ExecutionKind: optional(executionKind(p)), IdentityMode: "manual_dashboard", ClientID: optional(p.Terms.ClientID),
-		Branding: foundBranding{Source: "request_network"}, BlockReason: optional(blockReason(p)),
+		FeePlan: d.feePlan(p), ExecutionKind: optional(executionKind(p, token.Chain)), IdentityMode: "manual_dashboard", ClientID: optional(p.Terms.ClientID),
+		Branding: foundBranding{Source: "request_network"}, BlockReason: optional(d.blockReason(p)),
 		Flow: p.Terms.Flow, Reference: optional(p.Terms.Reference), PayerIdentifier: optional(p.Terms.PayerIdentifier),
 		RecipientIdentifier: optional(p.Terms.RecipientIdentifier), AccessPolicy: newAccess(p.Terms.Access),
-		RequestStatuses: requestStatuses(p, false),
+		RequestStatuses: requestStatuses(p, false, time.Now()),
 	}
 	w.ChildExecutable = w.BlockReason == nil
 	if p.Terms.ClientID != "" {
@@ -170,7 +190,7 @@ func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) found
 		sameAsset = sameAsset && r.Asset == first.Asset
 		samePayee = samePayee && r.Payee == first.Payee
 	}
-	if token, ok := d.Checkout.Book().Token(first.Asset); ok {
+	if listed {
 		w.Network = token.Network
 		if sameAsset && samePayee {
 			w.Destination = destinationOf(first, token, false)
@@ -188,11 +208,13 @@ func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) found
 	return w
 }
 
-// executionKind tells whether a payment was made over a bridge, or is being made
-// over one.
-func executionKind(p *payment.Payment) string {
+// executionKind tells whether a payment that is due on a chain was made over a
+// bridge, or is being made over one: a Safe of another chain can pay in no other way.
+func executionKind(p *payment.Payment, due asset.ChainID) string {
 	over := slices.ContainsFunc(p.Transfers, func(x payment.Transfer) bool { return x.Stage != payment.Dropped && x.Evidence.Source.Route != "" })
-	trying := slices.ContainsFunc(p.Attempts, func(a payment.Attempt) bool { return a.Route != nil && a.Stage != payment.Abandoned })
+	trying := slices.ContainsFunc(p.Attempts, func(a payment.Attempt) bool {
+		return a.Stage != payment.Abandoned && (a.Route != nil || a.Safe != nil && a.Chain != due)
+	})
 	if over || (trying && p.Standing.State != payment.Paid) {
 		return executesCross
 	}
@@ -201,7 +223,7 @@ func executionKind(p *payment.Payment) string {
 
 // blockReason says in the vendor's words why a payment could not be a part of a
 // payout to many; "" if it could.
-func blockReason(p *payment.Payment) string {
+func (d *Dialect) blockReason(p *payment.Payment) string {
 	switch {
 	case p.Terms.Flow != payment.PayOut:
 		return "not_outgoing"
@@ -210,6 +232,9 @@ func blockReason(p *payment.Payment) string {
 	}
 	switch p.Standing.State {
 	case payment.Open:
+		if d.Checkout.Payable(p) != nil {
+			return "request_processing"
+		}
 		return ""
 	case payment.Seen:
 		return "request_processing"

@@ -225,6 +225,9 @@ func (d *Dialect) show(c echo.Context) error {
 	if err := over(p); err != nil { // a refused payee has ended it just now
 		return d.ended(c, p, admitted, err)
 	}
+	if err := d.bySafe(p); err != nil {
+		return d.ended(c, p, admitted, err)
+	}
 	var ways *choice
 	if admitted.Admitted() && d.Checkout.Payable(p) == nil {
 		if from != nil {
@@ -232,7 +235,7 @@ func (d *Dialect) show(c echo.Context) error {
 				return err
 			}
 		}
-		if ways, err = d.choice(ctx, p, payer); err != nil {
+		if ways, err = d.choice(ctx, p, payer, from); err != nil {
 			return err
 		}
 	}

@@ -27,13 +27,10 @@ type source struct {
 // if none is named. It is read by itself: whether a payment can be made from
 // there, only who may see the payment learns.
 func (d *Dialect) payer(c echo.Context) (rail.Payer, *source, error) {
-	safe := c.QueryParam("isSafe")
-	switch {
-	case safe == "" || strings.EqualFold(safe, "false"):
-	case !strings.EqualFold(safe, "true"):
-		return rail.Payer{}, nil, fault.Field("isSafe", "invalid_is_safe", "isSafe must be true or false.")
-	default:
-		return rail.Payer{}, nil, fault.Field("isSafe", "unsupported_safe", "Paying from a Safe is not supported.")
+	text := c.QueryParam("wallet")
+	safe, err := d.safePayer(c, text)
+	if err != nil {
+		return rail.Payer{}, nil, err
 	}
 	if c.QueryParam("eoaWallet") != "" {
 		return rail.Payer{}, nil, fault.Field("eoaWallet", "unsupported_route", "eoaWallet is not supported: this payment is made by the wallet itself.")
@@ -42,7 +39,6 @@ func (d *Dialect) payer(c echo.Context) (rail.Payer, *source, error) {
 	if err != nil {
 		return rail.Payer{}, nil, err
 	}
-	text := c.QueryParam("wallet")
 	if text == "" {
 		return rail.Payer{}, from, nil
 	}
@@ -50,7 +46,10 @@ func (d *Dialect) payer(c echo.Context) (rail.Payer, *source, error) {
 	if err != nil {
 		return rail.Payer{}, nil, fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address: "+err.Error()+".")
 	}
-	return rail.Payer{Wallet: wallet}, from, nil
+	if safe && wallet.IsZero() {
+		return rail.Payer{}, nil, badSource("wallet", "invalid_wallet", "wallet is the zero address, which is no Safe.")
+	}
+	return rail.Payer{Wallet: wallet, Safe: safe}, from, nil
 }
 
 // invalidCalldata is the documented text of what cannot be answered with
@@ -125,19 +124,22 @@ func (d *Dialect) way(ctx context.Context, p *payment.Payment, payer rail.Payer,
 	case !dollar(from.token), !dollar(due):
 		return rail.Option{}, badSource("token", "unsupported_route", fmt.Sprintf("this payment cannot be made with %s.", from))
 	}
-	return rail.Option{}, d.closed(ctx, p, from)
+	return rail.Option{}, d.closed(ctx, p, payer, from)
 }
 
 // closed says why there is no way from a source that there could be one from.
-func (d *Dialect) closed(ctx context.Context, p *payment.Payment, from source) error {
+func (d *Dialect) closed(ctx context.Context, p *payment.Payment, payer rail.Payer, from source) error {
 	due, _ := d.Checkout.Book().Token(p.Terms.Requests[0].Asset)
-	for _, m := range d.Checkout.Missing(ctx, p) {
+	for _, m := range d.Checkout.MissingFor(ctx, p, payer) {
 		small := m.Code == "amount_too_small" && due.Chain == from.chain.ID // of no concern to an exchange
 		if small || (m.Chain != 0 && m.Chain != from.chain.ID) || (m.Asset != "" && m.Asset != from.token.ID) {
 			continue
 		}
 		if m.Code == "routing_off" || m.Code == "routing_unavailable" {
 			return fault.New(fault.Unavailable, m.Code, m.Why)
+		}
+		if notSafe(m) {
+			return fault.Field("wallet", m.Code, m.Why)
 		}
 		return badSource("chain", m.Code, m.Why)
 	}
@@ -223,7 +225,9 @@ type unavailableRoute struct {
 
 // choice words what a wallet may choose among; nil where there is no choice to
 // make: no wallet, or a payment that needs nothing now.
-func (d *Dialect) choice(ctx context.Context, p *payment.Payment, payer rail.Payer) (*choice, error) {
+//
+// Faults: those of Options; Invalid for a Safe that cannot sign where it is to.
+func (d *Dialect) choice(ctx context.Context, p *payment.Payment, payer rail.Payer, from *source) (*choice, error) {
 	if payer.Wallet.IsZero() || d.Checkout.Payable(p) != nil {
 		return nil, nil
 	}
@@ -232,6 +236,9 @@ func (d *Dialect) choice(ctx context.Context, p *payment.Payment, payer rail.Pay
 		return nil, nil // it was paid, or is over, since p was loaded
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := d.elsewhere(p, payer, from, found.Missing); err != nil {
 		return nil, err
 	}
 	w := &choice{PaymentOptions: map[string]map[string]optionWire{}, UnavailableChains: []string{}, UnavailableRoutes: []unavailableRoute{}}

@@ -220,7 +220,7 @@ func TestRouteRefusals(t *testing.T) {
 		{batch, "chain=BASE&token=USDT" + wallet, "token", "unsupported_route", ""},
 		{dollar, "chain=ARBITRUM&token=USDC" + wallet, "chain", "amount_too_small", reason + "Payments of 1 USD or less cannot be made from another network."},
 		{usdc, "wallet=0x12&chain=ARBITRUM&token=USDC", "wallet", "invalid_wallet", ""},
-		{usdc, "isSafe=true&chain=ARBITRUM&token=USDC" + wallet, "isSafe", "unsupported_safe", ""},
+		{usdc, "isSafe=true&chain=ARBITRUM&token=USDC" + wallet, "isSafe", "safe_unsupported", ""},
 		{usdc, "isSafe=maybe" + wallet, "isSafe", "invalid_is_safe", ""},
 		{usdc, "eoaWallet=" + payee + wallet, "eoaWallet", "unsupported_route", ""},
 	} {

@@ -1,6 +1,9 @@
 package request
 
 import (
+	"bytes"
+	"errors"
+
 	"quittance/internal/asset"
 	"quittance/internal/payment"
 	"quittance/web"
@@ -164,8 +167,11 @@ type requestStatus struct {
 	RequestID   string `json:"requestId"`
 	HasBeenPaid bool   `json:"hasBeenPaid"`
 	TxHash      string `json:"txHash,omitempty"`
-	// ChainID is where the transaction is, of money that is under way from there.
-	ChainID asset.ChainID `json:"chainId,omitempty"`
+	SafeTxHash  string `json:"safeTxHash,omitempty"`
+	// ChainID is where the Safe signs or, of money that is under way over a bridge,
+	// where its transaction is.
+	ChainID             asset.ChainID `json:"chainId,omitempty"`
+	SafePaymentDeadline int64         `json:"safePaymentDeadline,omitempty"` // Unix seconds, absent for none
 }
 
 // endedWire is the body of a payment that cannot be paid any more, or not now.
@@ -175,6 +181,7 @@ type endedWire struct {
 	Error           string          `json:"error"`
 	Code            string          `json:"code"`
 	Status          string          `json:"status"`
+	SubStatus       string          `json:"subStatus,omitempty"` // why it failed, in the words of payment.failed
 	RequestStatuses []requestStatus `json:"requestStatuses"`
 }
 
@@ -201,7 +208,7 @@ type batchPayWire struct {
 type intentBody struct {
 	TxHash              string  `json:"txHash"`
 	SafeTxHash          string  `json:"safeTxHash"`
-	SafePaymentDeadline *int64  `json:"safePaymentDeadline"`
+	SafePaymentDeadline *int64  `json:"safePaymentDeadline"` // Unix seconds
 	Chain               string  `json:"chain"`
 	Token               string  `json:"token"`
 	PayerAddress        *string `json:"payerAddress"`
@@ -213,14 +220,38 @@ type intentBody struct {
 	SourceAmount  *string `json:"sourceAmount"`
 	RouteKind     *string `json:"routeKind"`
 	BridgeTool    *string `json:"bridgeTool"`
+
+	// Additions to the documented shape: the transaction behind safeTxHash as Safe's
+	// tools have it, and the signatures of owners that there are already.
+	SafeTx         object   `json:"safeTx"`
+	SafeSignatures []string `json:"safeSignatures"`
+}
+
+// object is a JSON object that passes through as it came, nil for null. It is no
+// slice: those are looked through for strings.
+type object struct{ text []byte }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *object) UnmarshalJSON(b []byte) error {
+	switch {
+	case string(b) == "null":
+		o.text = nil
+	case b[0] != '{':
+		return errors.New("not an object")
+	default:
+		o.text = bytes.Clone(b)
+	}
+	return nil
 }
 
 type intentWire struct {
-	IntentID         string  `json:"intentId"`
-	PaymentReference string  `json:"paymentReference"`
-	TxHash           string  `json:"txHash"`
-	IsListening      bool    `json:"isListening"`
-	PayerAddress     *string `json:"payerAddress,omitempty"`
+	IntentID            string  `json:"intentId"`
+	PaymentReference    string  `json:"paymentReference"`
+	TxHash              string  `json:"txHash,omitempty"`
+	SafeTxHash          string  `json:"safeTxHash,omitempty"` // instead of txHash
+	SafePaymentDeadline int64   `json:"safePaymentDeadline,omitempty"`
+	IsListening         bool    `json:"isListening"`
+	PayerAddress        *string `json:"payerAddress,omitempty"`
 
 	// PaymentReferences is an addition: all of them, where there are several.
 	PaymentReferences []string `json:"paymentReferences,omitempty"`

@@ -105,6 +105,9 @@ func TestExecutionKind(t *testing.T) {
 	bridge := func(stage payment.AttemptStage) payment.Attempt {
 		return payment.Attempt{Kind: "bridge", Stage: stage, Route: &payment.Route{}}
 	}
+	safe := func(chain asset.ChainID, stage payment.AttemptStage) []payment.Attempt {
+		return []payment.Attempt{{Kind: "safe_tx", Chain: chain, Stage: stage, Safe: &payment.Safe{}}}
+	}
 	came := payment.Transfer{Stage: payment.Final, Evidence: payment.Evidence{Source: payment.Source{Route: "0x1"}}}
 	gone := came
 	gone.Stage = payment.Dropped
@@ -118,12 +121,16 @@ func TestExecutionKind(t *testing.T) {
 		"a plain transaction":        {payment.Open, nil, []payment.Attempt{{Kind: "tx", Stage: payment.Announced}}, executesSame},
 		"on its way":                 {payment.Open, nil, []payment.Attempt{bridge(payment.Proven)}, executesCross},
 		"came to nothing":            {payment.Open, nil, []payment.Attempt{bridge(payment.Abandoned)}, executesSame},
+		"a Safe's on its chain":      {payment.Open, nil, safe(8453, payment.Announced), executesSame},
+		"a Safe's on another":        {payment.Open, nil, safe(10, payment.Announced), executesCross},
+		"a Safe's, come to nothing":  {payment.Open, nil, safe(10, payment.Abandoned), executesSame},
+		"a Safe's, and paid here":    {payment.Paid, []payment.Transfer{{Stage: payment.Final}}, safe(10, payment.Announced), executesSame},
 		"arrived":                    {payment.Paid, []payment.Transfer{came}, []payment.Attempt{bridge(payment.Executed)}, executesCross},
 		"arrived, and taken back":    {payment.Open, []payment.Transfer{gone}, nil, executesSame},
 		"paid directly all the same": {payment.Paid, []payment.Transfer{{Stage: payment.Final}}, []payment.Attempt{bridge(payment.Announced)}, executesSame},
 	} {
 		p := &payment.Payment{Transfers: c.xs, Attempts: c.as, Standing: payment.Standing{State: c.state}}
-		if got := executionKind(p); got != c.want {
+		if got := executionKind(p, 8453); got != c.want {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}

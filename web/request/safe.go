@@ -1,0 +1,211 @@
+package request
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+// safePayer reads whether a look at a payment is a Safe's, and refuses what goes
+// with no Safe.
+func (d *Dialect) safePayer(c echo.Context, wallet string) (bool, error) {
+	safe := c.QueryParam("isSafe")
+	switch {
+	case safe == "" || strings.EqualFold(safe, "false"):
+		return false, nil
+	case !strings.EqualFold(safe, "true"):
+		return false, fault.Field("isSafe", "invalid_is_safe", "isSafe must be true or false.")
+	case c.QueryParam("eoaWallet") != "":
+		return false, badSource("eoaWallet", "safe_with_eoa_wallet", "isSafe and eoaWallet exclude each other: a Safe pays by itself.")
+	case strings.EqualFold(c.QueryParam("chain"), "tron"):
+		return false, badSource("chain", "tron_unsupported", "Safe multisig payments are not supported on Tron.")
+	case tronAddress(wallet):
+		return false, badSource("wallet", "tron_unsupported", "wallet is a Tron address, and Safe multisig payments are not supported on Tron.")
+	case wallet == "":
+		return false, badSource("wallet", "missing_wallet", "wallet is required with isSafe: it is the address of the Safe.")
+	case !d.Checkout.TakesSafes():
+		return false, fault.Field("isSafe", "safe_unsupported", "Paying from a Safe is not supported here.")
+	}
+	return true, nil
+}
+
+// What an intent may tell of a Safe transaction.
+const (
+	maxSafeSignatures = 100
+	maxSafeSignature  = 4096 // bytes; an owner's own has 65
+	maxSafeAhead      = 366 * 24 * time.Hour
+)
+
+// safeIntent checks what the body of an intent tells of a Safe transaction, by
+// itself.
+func safeIntent(in intentBody, by sender, now time.Time) (checkout.SafeIntent, error) {
+	out := checkout.SafeIntent{Chain: by.chain.ID, Hash: in.SafeTxHash, Safe: by.wallet, Tx: in.SafeTx.text, Vouched: true}
+	if in.SafePaymentDeadline != nil {
+		// Compared as a number first: a time far away does not fit into one.
+		at := *in.SafePaymentDeadline
+		if at <= now.Unix() || at > now.Add(maxSafeAhead).Unix() {
+			return out, fault.Field("safePaymentDeadline", "invalid_deadline", "safePaymentDeadline must be a time in the future, a year ahead at most, in Unix seconds.")
+		}
+		out.Deadline = time.Unix(at, 0).UTC()
+	}
+	if len(in.SafeSignatures) > maxSafeSignatures {
+		return out, fault.Field("safeSignatures", "too_many_signatures", fmt.Sprintf("safeSignatures may hold at most %d.", maxSafeSignatures))
+	}
+	for i, text := range in.SafeSignatures {
+		digits, prefixed := strings.CutPrefix(text, "0x")
+		signature, err := hex.DecodeString(digits)
+		if !prefixed || err != nil || len(signature) == 0 || len(signature) > maxSafeSignature {
+			field := fmt.Sprintf("safeSignatures[%d]", i)
+			return out, fault.Field(field, "invalid_signature", field+" must be 0x and the hexadecimal digits of a signature.")
+		}
+		out.Signatures = append(out.Signatures, signature)
+	}
+	return out, nil
+}
+
+// propose checks an intent that tells of a Safe transaction, and returns the
+// effect that records it. Without a payer it is the checkout that finds the Safe
+// and lets it in; what the payment is due in is told only after that.
+func (d *Dialect) propose(ctx context.Context, p *payment.Payment, in intentBody, by sender, told checkout.SafeIntent) (effect, error) {
+	var admitted checkout.Admission
+	named := !told.Safe.IsZero()
+	if named {
+		var err error
+		if admitted, err = d.admit(ctx, p, told.Safe); err != nil {
+			return nil, err
+		}
+		if err := d.fits(p, in, by.source); err != nil {
+			return nil, err
+		}
+	}
+	a, err := d.Checkout.CheckSafe(ctx, p, told)
+	if err != nil {
+		return nil, d.otherSafe(ctx, p.ID, admitted, safeField(err, in))
+	}
+	if !named {
+		if err := d.fits(p, in, by.source); err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context) (reply, error) {
+		a, err := d.Checkout.AnnounceSafe(ctx, p.ID, a)
+		if err != nil {
+			return reply{}, d.otherSafe(ctx, p.ID, admitted, err)
+		}
+		w := answerTo(p, a, in)
+		if in.TxHash != "" {
+			w.TxHash = a.Handle
+			return reply{status: http.StatusOK, body: w}, nil
+		}
+		w.SafeTxHash = a.Handle
+		if !a.Safe.Deadline.IsZero() {
+			w.SafePaymentDeadline = a.Safe.Deadline.Unix()
+		}
+		return reply{status: http.StatusOK, body: w}, nil
+	}, nil
+}
+
+// safeField names the members of an intent where the checkout names its own.
+func safeField(err error, in intentBody) error {
+	f := fault.From(err)
+	switch {
+	case f.Kind != fault.Invalid:
+		return err
+	case f.Field == "wallet":
+		return f.At("payerAddress")
+	case f.Field == "safeTxHash" && in.TxHash != "":
+		return f.At("txHash")
+	}
+	return err
+}
+
+// otherSafe says which Safe transaction stands in the way of another one, to who
+// may know it; other faults pass.
+func (d *Dialect) otherSafe(ctx context.Context, id payment.ID, a checkout.Admission, err error) error {
+	f := fault.From(err)
+	if f.Code != checkout.CodeSafePending {
+		return err
+	}
+	f = fault.New(fault.Conflict, checkout.CodeSafePending, "Another Safe transaction is pending for this payment.").At("safeTxHash").Because(err)
+	p, lerr := d.Checkout.Payment(ctx, id)
+	if lerr != nil || hidden(p, a) {
+		return f
+	}
+	if pending, ok := p.SafeLock(time.Now()); ok {
+		f.Public = fmt.Sprintf("Another Safe transaction is pending for this payment: %s.", pending.Handle)
+	}
+	return f
+}
+
+// safeOf finds the Safe transaction that a payment's status tells of: the one its
+// payer is waiting for, the one that sent the money which is under way, or the one
+// that ended it.
+func safeOf(p *payment.Payment, now time.Time) (payment.Attempt, bool) {
+	if a, ok := p.Failure(); ok && a.Safe != nil && p.Standing.State == payment.Failed {
+		return a, true
+	}
+	if a, ok := p.SafeLock(now); ok {
+		return a, true
+	}
+	sent := map[string]bool{}
+	if a, ok := p.UnderWay(now); ok {
+		sent[a.Handle] = true
+	}
+	for _, x := range p.Transfers {
+		if x.Stage != payment.Dropped {
+			sent[x.Evidence.Tx], sent[x.Evidence.Source.Tx] = true, true
+		}
+	}
+	delete(sent, "")
+	for _, a := range p.Attempts {
+		if a.Safe != nil && sent[a.Safe.ExecutedBy] && a.Stage != payment.Abandoned {
+			return a, true
+		}
+	}
+	return payment.Attempt{}, false
+}
+
+// bySafe is the fault of a payment that a Safe is paying: until what it sends has
+// settled there is nothing to show for others to choose.
+func (d *Dialect) bySafe(p *payment.Payment) error {
+	err := d.Checkout.Payable(p)
+	if _, ok := safeOf(p, time.Now()); ok && fault.Is(err, fault.Conflict) {
+		return err
+	}
+	return nil
+}
+
+// elsewhere says why a Safe cannot sign where it would have to: on the chain of a
+// source, or on the payment's own. missing is what Options says is left out.
+func (d *Dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, missing []rail.Missing) error {
+	if !payer.Safe {
+		return nil
+	}
+	due, _ := d.Checkout.Book().Token(p.Terms.Requests[0].Asset)
+	at := due.Chain
+	if from != nil {
+		at = from.chain.ID
+	}
+	for _, m := range missing {
+		if m.Chain == at && notSafe(m) {
+			return fault.Field("wallet", m.Code, m.Why)
+		}
+	}
+	return nil
+}
+
+// notSafe reports whether all of a chain is left out because the payer is no Safe
+// that could pay from there.
+func notSafe(m rail.Missing) bool {
+	return m.Asset == "" && (m.Code == "not_a_safe" || m.Code == "safe_not_there")
+}
