@@ -44,7 +44,7 @@ func newWorld(t testing.TB, options ...chaintest.Option) *world {
 	w := &world{chain: chaintest.New(t, options...)}
 	var err error
 	w.client, err = chain.NewClient(chain.Config{
-		Chain: asset.SandboxBase, Endpoints: []chain.Endpoint{{URL: w.chain.URL()}}, Timeout: time.Second,
+		Chain: asset.SandboxBase, Endpoints: []chain.Endpoint{{URL: w.chain.URL()}}, Timeout: 10 * time.Second,
 		RestMin: time.Nanosecond, RestMax: time.Nanosecond, // a test's silence must not outlast it
 		Log: slog.New(slog.DiscardHandler),
 	})
