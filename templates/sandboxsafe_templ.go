@@ -50,7 +50,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 		var templ_7745c5c3_Var2 templ.SafeURL
 		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.JoinURLErrs(v.CSS)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 14, Col: 38}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 14, Col: 38}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var2))
 		if templ_7745c5c3_Err != nil {
@@ -63,7 +63,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 		var templ_7745c5c3_Var3 string
 		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(v.Script)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 15, Col: 39}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 15, Col: 39}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 		if templ_7745c5c3_Err != nil {
@@ -76,39 +76,39 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 		var templ_7745c5c3_Var4 string
 		templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(SandboxText)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 18, Col: 67}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 18, Col: 67}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "</header><main id=\"safe-app\" class=\"safe-app\" data-config=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "</header><main id=\"safe-app\" class=\"owner-app\" data-config=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var5 string
 		templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(v.Config)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 19, Col: 62}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 19, Col: 63}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "\"><div class=\"safe-side\"><section class=\"card\" aria-labelledby=\"safe-title\"><h1 id=\"safe-title\">Sandbox Safe</h1><p class=\"quiet\">A multisig account of the demo. You play all of its owners.</p><code id=\"safe-address\" data-testid=\"safe-address\" class=\"hash safe-address\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "\"><div class=\"owner-app-side\"><section class=\"card\" aria-labelledby=\"safe-title\"><h1 id=\"safe-title\">Sandbox Safe</h1><p class=\"quiet\">A multisig account of the demo. You play all of its owners.</p><code id=\"safe-address\" data-testid=\"safe-address\" class=\"hash owner-app-address\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var6 string
 		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(v.Address)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 24, Col: 94}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 24, Col: 99}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</code><dl class=\"rows\"><div class=\"row\"><dt>Signatures needed</dt><dd id=\"safe-threshold\" data-testid=\"safe-threshold\"></dd></div><div class=\"row\"><dt>Next nonce</dt><dd id=\"safe-nonce\" data-testid=\"safe-nonce\"></dd></div><div class=\"row\"><dt>Tokens</dt><dd id=\"safe-tokens\" data-testid=\"safe-tokens\"></dd></div><div class=\"row\"><dt>Coins</dt><dd id=\"safe-native\"></dd></div></dl><label class=\"safe-label\" for=\"safe-chain\">Network</label> <select id=\"safe-chain\" data-testid=\"safe-chain\" class=\"safe-field\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</code><dl class=\"rows\"><div class=\"row\"><dt>Signatures needed</dt><dd id=\"safe-threshold\" data-testid=\"safe-threshold\"></dd></div><div class=\"row\"><dt>Next nonce</dt><dd id=\"safe-nonce\" data-testid=\"safe-nonce\"></dd></div><div class=\"row\"><dt>Tokens</dt><dd id=\"safe-tokens\" data-testid=\"safe-tokens\"></dd></div><div class=\"row\"><dt>Coins</dt><dd id=\"safe-native\"></dd></div></dl><label class=\"owner-app-label\" for=\"safe-chain\">Network</label> <select id=\"safe-chain\" data-testid=\"safe-chain\" class=\"owner-app-field\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -120,7 +120,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 			var templ_7745c5c3_Var7 string
 			templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(n.Value)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 34, Col: 31}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 34, Col: 31}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 			if templ_7745c5c3_Err != nil {
@@ -133,7 +133,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 			var templ_7745c5c3_Var8 string
 			templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(n.Name)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 34, Col: 42}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 34, Col: 42}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 			if templ_7745c5c3_Err != nil {
@@ -144,7 +144,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "</select> <label class=\"safe-label\" for=\"safe-actor\">You are</label> <select id=\"safe-actor\" data-testid=\"safe-actor\" class=\"safe-field\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "</select> <label class=\"owner-app-label\" for=\"safe-actor\">You are</label> <select id=\"safe-actor\" data-testid=\"safe-actor\" class=\"owner-app-field\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -156,7 +156,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 			var templ_7745c5c3_Var9 string
 			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(i + 1))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 40, Col: 43}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 40, Col: 43}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 			if templ_7745c5c3_Err != nil {
@@ -169,7 +169,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 			var templ_7745c5c3_Var10 string
 			templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(i + 1))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 40, Col: 73}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 40, Col: 73}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 			if templ_7745c5c3_Err != nil {
@@ -180,20 +180,20 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</select> <details><summary>Owners</summary><ol id=\"safe-owners\" class=\"safe-owners\"></ol></details></section><section class=\"card\" aria-labelledby=\"safe-queue-title\"><h2 id=\"safe-queue-title\">Transactions</h2><p id=\"safe-said\" data-testid=\"safe-said\" class=\"note notice\" role=\"status\" hidden></p><p id=\"safe-empty\" class=\"quiet\">Nothing was proposed yet.</p><ul id=\"safe-queue\" data-testid=\"safe-queue\" class=\"safe-queue\"></ul></section></div><section class=\"card safe-stage\" aria-labelledby=\"safe-stage-title\"><h2 id=\"safe-stage-title\">App</h2><form id=\"safe-open\" class=\"safe-open\"><label class=\"safe-label\" for=\"safe-url\">Payment link</label> <input id=\"safe-url\" data-testid=\"safe-url\" class=\"safe-field\" type=\"url\" required autocomplete=\"off\" placeholder=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</select> <details><summary>Owners</summary><ol id=\"safe-owners\" class=\"owner-app-owners\"></ol></details></section><section class=\"card\" aria-labelledby=\"safe-queue-title\"><h2 id=\"safe-queue-title\">Transactions</h2><p id=\"safe-said\" data-testid=\"safe-said\" class=\"note notice\" role=\"status\" hidden></p><p id=\"safe-empty\" class=\"quiet\">Nothing was proposed yet.</p><ul id=\"safe-queue\" data-testid=\"safe-queue\" class=\"owner-app-queue\"></ul></section></div><section class=\"card owner-app-stage\" aria-labelledby=\"safe-stage-title\"><h2 id=\"safe-stage-title\">App</h2><form id=\"safe-open\" class=\"owner-app-open\"><label class=\"owner-app-label\" for=\"safe-url\">Payment link</label> <input id=\"safe-url\" data-testid=\"safe-url\" class=\"owner-app-field\" type=\"url\" required autocomplete=\"off\" placeholder=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var11 string
 		templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(v.Checkout + "/?token=…")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 59, Col: 148}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 59, Col: 153}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var11))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "\"> <button id=\"safe-go\" data-testid=\"safe-go\" class=\"button button-second\" type=\"submit\">Open</button></form><p id=\"safe-no-app\" class=\"quiet\">Paste a payment link of this demo. It opens here as it would in Safe's own app.</p><iframe id=\"safe-frame\" data-testid=\"safe-frame\" class=\"safe-frame\" title=\"Payment\" sandbox=\"allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation allow-forms allow-downloads allow-orientation-lock\" hidden></iframe></section></main><dialog id=\"safe-dialog\" data-testid=\"safe-dialog\" class=\"sandbox-wallet\" aria-labelledby=\"safe-dialog-title\"><h2 id=\"safe-dialog-title\">Propose this transaction?</h2><p id=\"safe-dialog-about\" class=\"quiet\"></p><dl id=\"safe-dialog-calls\" data-testid=\"safe-dialog-calls\" class=\"sandbox-wallet-rows\" tabindex=\"0\"></dl><label class=\"safe-label\" for=\"safe-dialog-owner\">Sign as</label> <select id=\"safe-dialog-owner\" data-testid=\"safe-dialog-owner\" class=\"safe-field\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "\"> <button id=\"safe-go\" data-testid=\"safe-go\" class=\"button button-second\" type=\"submit\">Open</button></form><p id=\"safe-no-app\" class=\"quiet\">Paste a payment link of this demo. It opens here as it would in Safe's own app.</p><iframe id=\"safe-frame\" data-testid=\"safe-frame\" class=\"owner-app-frame\" title=\"Payment\" sandbox=\"allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation allow-forms allow-downloads allow-orientation-lock\" hidden></iframe></section></main><dialog id=\"safe-dialog\" data-testid=\"safe-dialog\" class=\"sandbox-wallet\" aria-labelledby=\"safe-dialog-title\"><h2 id=\"safe-dialog-title\">Propose this transaction?</h2><p id=\"safe-dialog-about\" class=\"quiet\"></p><dl id=\"safe-dialog-calls\" data-testid=\"safe-dialog-calls\" class=\"sandbox-wallet-rows\" tabindex=\"0\"></dl><label class=\"owner-app-label\" for=\"safe-dialog-owner\">Sign as</label> <select id=\"safe-dialog-owner\" data-testid=\"safe-dialog-owner\" class=\"owner-app-field\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -205,7 +205,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 			var templ_7745c5c3_Var12 string
 			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(i + 1))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 80, Col: 41}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 80, Col: 41}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 			if templ_7745c5c3_Err != nil {
@@ -218,7 +218,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 			var templ_7745c5c3_Var13 string
 			templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(i + 1))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `sandboxsafe.templ`, Line: 80, Col: 71}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `templates/sandboxsafe.templ`, Line: 80, Col: 71}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 			if templ_7745c5c3_Err != nil {
@@ -229,7 +229,7 @@ func SandboxSafeApp(a Assets, v SandboxSafe) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "</select> <label class=\"safe-check\"><input id=\"safe-dialog-fails\" data-testid=\"safe-dialog-fails\" type=\"checkbox\"> <span>May fail for good: a failing call uses the nonce up instead of being reverted</span></label><div class=\"sandbox-wallet-buttons\"><button id=\"safe-dialog-no\" data-testid=\"safe-decline\" class=\"button button-second\" type=\"button\">Decline</button> <button id=\"safe-dialog-yes\" data-testid=\"safe-propose\" class=\"button\" type=\"button\">Propose and sign</button></div></dialog></body></html>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "</select> <label class=\"owner-app-check\"><input id=\"safe-dialog-fails\" data-testid=\"safe-dialog-fails\" type=\"checkbox\"> <span>May fail for good: a failing call uses the nonce up instead of being reverted</span></label><div class=\"sandbox-wallet-buttons\"><button id=\"safe-dialog-no\" data-testid=\"safe-decline\" class=\"button button-second\" type=\"button\">Decline</button> <button id=\"safe-dialog-yes\" data-testid=\"safe-propose\" class=\"button\" type=\"button\">Propose and sign</button></div></dialog></body></html>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

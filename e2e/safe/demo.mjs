@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const binary = `${root}e2e/out/bin/quittance-official`;
 const startLimit = 60_000;
-export const patience = 40_000;
+export const patience = 25_000;
 
 function built() {
   if (process.env.QUITTANCE_BIN) return process.env.QUITTANCE_BIN;

@@ -46,11 +46,24 @@ async function mined(chain, hash) {
 // A USDT-like token's transfer returns nothing.
 const transferAbi = parseAbi(['function transfer(address to, uint256 amount)']);
 
-// Payer is the demo's own, which makes Safes, gives them money and pays for gas.
+const coin = 10n ** 18n;
+
+// Payer makes Safes, gives them money and pays for gas.
 export class Payer {
-  constructor(demo) {
-    this.key = demo.payer.privateKey;
-    this.address = demo.payer.address;
+  constructor(key) {
+    this.key = key;
+    this.address = privateKeyToAccount(key).address;
+  }
+
+  // funded returns a new one with money of the demo's own payer on all chains.
+  static async funded(demo) {
+    const made = new Payer(generatePrivateKey());
+    const rich = new Payer(demo.payer.privateKey);
+    await Promise.all(demo.chains.map(async (chain) => {
+      await rich.give(chain, made.address, '', coin);
+      await rich.give(chain, made.address, 'USDC', 500_000_000n);
+    }));
+    return made;
   }
 
   #on(chain) {

@@ -12,17 +12,15 @@ const inAnHour = () => Math.floor(Date.now() / 1000) + 3600;
 const someone = () => privateKeyToAccount(generatePrivateKey()).address;
 
 let demo;
-let payer;
 
 before(async () => {
   demo = await start();
-  payer = new Payer(demo);
 });
 after(() => demo?.stop());
 
 // A payment, and the calls that make it from a Safe with just that much money.
 async function due(safe, { symbol = 'USDC', currency = 'USDC-base', amount = ten, text = '10', more = '' } = {}) {
-  await payer.give(safe.chain, safe.address, symbol, amount);
+  await safe.payer.give(safe.chain, safe.address, symbol, amount);
   const payee = someone();
   const { token, requestIds } = await demo.order(payee, text, currency);
   const { status, body } = await demo.calldata(token, safe.address, more);
@@ -32,7 +30,7 @@ async function due(safe, { symbol = 'USDC', currency = 'USDC-base', amount = ten
 
 // What the seed's second example says while a Safe's owners sign.
 async function assertLocked({ token, request }, hash, chain, deadline) {
-  for (const { status, body } of [await demo.payment(token), await demo.ask('GET', `/v2/secure-payments/${token}/pay?wallet=${payer.address}`)]) {
+  for (const { status, body } of [await demo.payment(token), await demo.ask('GET', `/v2/secure-payments/${token}/pay?wallet=${demo.payer.address}`)]) {
     assert.equal(status, 423, JSON.stringify(body));
     assert.equal(body.message, 'Secure payment is in progress');
   }
@@ -59,12 +57,20 @@ async function assertPaidBy(p, safe) {
   return told;
 }
 
-for (const version of versions) {
-  describe(`a 2-of-3 Safe ${version}`, () => {
+// Each suite has a payer of its own: accounts send one transaction after the other, and suites run side by side.
+let funded = Promise.resolve();
+function newPayer() {
+  funded = funded.then(() => Payer.funded(demo));
+  return funded;
+}
+
+function bySafe(version) {
+  describe(`a 2-of-3 Safe ${version}`, { concurrency: 1 }, () => {
     let base;
     let safe;
 
     before(async () => {
+      const payer = await newPayer();
       base = demo.chain('base');
       safe = await Multisig.make(payer, base, version);
     });
@@ -140,9 +146,9 @@ for (const version of versions) {
 
     test('pays from another chain', async () => {
       const [here, there] = [safe, demo.chain('arbitrum-one')];
-      const away = await Multisig.make(payer, there, version, here.owners);
+      const away = await Multisig.make(here.payer, there, version, here.owners);
       assert.equal(away.address, here.address);
-      await demo.ask('PUT', '/sandbox/bridge', { delay: '0s' });
+      await demo.ask('PUT', '/sandbox/bridge', { delay: '4s' });
       const p = await due(away, { amount: 2n * ten, more: '&chain=ARBITRUM&token=USDC' });
       assert.equal(p.metadata.routeType, 'crosschain');
       const deadline = p.metadata.safePaymentDeadline;
@@ -158,40 +164,44 @@ for (const version of versions) {
   });
 }
 
-describe('a 2-of-3 Safe', () => {
-  let safe;
-  let base;
+describe('Safes', { concurrency: true }, () => {
+  for (const version of versions) bySafe(version);
 
-  before(async () => {
-    base = demo.chain('base');
-    safe = await Multisig.make(payer, base, '1.4.1');
-  });
+  describe('of any version', { concurrency: 1 }, () => {
+    let safe;
+    let base;
 
-  test('pays in the chain\'s own currency with one plain call', async () => {
-    const amount = 10n ** 15n;
-    const p = await due(safe, { symbol: '', currency: 'ETH-base', amount, text: '0.001' });
-    assert.equal(p.calls.length, 1);
-    const tx = await safe.propose(p.calls);
-    assert.equal(tx.data.operation, 0);
-    await announce(p, await safe.hash(tx), { token: 'ETH', payerAddress: safe.address, safeTx: tx.data });
-    await safe.execute(tx);
-    await assertPaidBy(p, safe);
-    assert.equal(await balance(base, p.payee), amount);
-  });
-
-  test('is refused with what is not this payment\'s', async () => {
-    const p = await due(safe);
-    const elsewhere = await safe.propose([transfer(base, 'USDC', someone(), ten)]);
-    const foreign = await demo.intent(p.token, {
-      safeTxHash: await safe.hash(elsewhere), chain: 'BASE', token: 'USDC', payerAddress: safe.address, safeTx: elsewhere.data,
+    before(async () => {
+      base = demo.chain('base');
+      safe = await Multisig.make(await newPayer(), base, '1.4.1');
     });
-    assert.equal(foreign.status, 400, JSON.stringify(foreign.body));
-    const mine = await safe.propose(p.calls);
-    const wrong = await demo.intent(p.token, {
-      safeTxHash: await safe.hash(elsewhere), chain: 'BASE', token: 'USDC', payerAddress: safe.address, safeTx: mine.data,
+
+    test('pays in the chain\'s own currency with one plain call', async () => {
+      const amount = 10n ** 15n;
+      const p = await due(safe, { symbol: '', currency: 'ETH-base', amount, text: '0.001' });
+      assert.equal(p.calls.length, 1);
+      const tx = await safe.propose(p.calls);
+      assert.equal(tx.data.operation, 0);
+      await announce(p, await safe.hash(tx), { token: 'ETH', payerAddress: safe.address, safeTx: tx.data });
+      await safe.execute(tx);
+      await assertPaidBy(p, safe);
+      assert.equal(await balance(base, p.payee), amount);
     });
-    assert.equal(wrong.status, 400, JSON.stringify(wrong.body));
-    // Neither holds the payment.
-    assert.equal((await demo.payment(p.token)).status, 200);
+
+    test('is refused with what is not this payment\'s', async () => {
+      const p = await due(safe);
+      const elsewhere = await safe.propose([transfer(base, 'USDC', someone(), ten)]);
+      const foreign = await demo.intent(p.token, {
+        safeTxHash: await safe.hash(elsewhere), chain: 'BASE', token: 'USDC', payerAddress: safe.address, safeTx: elsewhere.data,
+      });
+      assert.equal(foreign.status, 400, JSON.stringify(foreign.body));
+      const mine = await safe.propose(p.calls);
+      const wrong = await demo.intent(p.token, {
+        safeTxHash: await safe.hash(elsewhere), chain: 'BASE', token: 'USDC', payerAddress: safe.address, safeTx: mine.data,
+      });
+      assert.equal(wrong.status, 400, JSON.stringify(wrong.body));
+      // Neither holds the payment.
+      assert.equal((await demo.payment(p.token)).status, 200);
+    });
   });
 });

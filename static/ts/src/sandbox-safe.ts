@@ -127,7 +127,7 @@ function draw(now: Safe): void {
   must('safe-nonce', HTMLElement).textContent = String(now.nonce);
   must('safe-native', HTMLElement).textContent = `${units(now.balances['native'] ?? '0', network.native.decimals)} ${network.native.symbol}`;
   must('safe-tokens', HTMLElement).replaceChildren(
-    ...Object.entries(network.tokens).map(([symbol, t]) => element('span', 'safe-token', `${units(now.balances[symbol] ?? '0', t.decimals)} ${symbol}`)),
+    ...Object.entries(network.tokens).map(([symbol, t]) => element('span', 'owner-app-token', `${units(now.balances[symbol] ?? '0', t.decimals)} ${symbol}`)),
   );
   must('safe-owners', HTMLElement).replaceChildren(...now.owners.map((o, i) => element('li', 'hash', `${i + 1}: ${o}`)));
   queue.replaceChildren(...now.transactions.map((t) => row(t, now)));
@@ -139,11 +139,11 @@ const stateWords: Readonly<Record<Transaction['state'], string>> = { queued: 'Wa
 const isRejection = (t: Transaction): boolean => String(t.safeTx['to']).toLowerCase() === safe?.address.toLowerCase() && t.safeTx['data'] === '0x';
 
 function row(t: Transaction, now: Safe): HTMLElement {
-  const item = element('li', 'safe-tx');
+  const item = element('li', 'owner-app-tx');
   Object.assign(item.dataset, { testid: 'safe-tx', hash: t.safeTxHash, state: t.state, signed: String(t.confirmations.length) });
   const what = isRejection(t) ? 'Rejection' : t.calls.length === 1 ? '1 call' : `Batch of ${t.calls.length} calls`;
-  const head = element('h3', 'safe-tx-title', `#${t.safeTx['nonce']} ${what}`);
-  const state = element('span', 'safe-state', stateWords[t.state]);
+  const head = element('h3', 'owner-app-tx-title', `#${t.safeTx['nonce']} ${what}`);
+  const state = element('span', 'owner-app-state', stateWords[t.state]);
   state.dataset['state'] = t.state;
   head.append(' ', state);
   const gas = Number(t.safeTx['safeTxGas']) > 0 ? ', may fail for good' : '';
@@ -162,7 +162,7 @@ function row(t: Transaction, now: Safe): HTMLElement {
 }
 
 function controls(t: Transaction, now: Safe): HTMLElement {
-  const group = element('div', 'safe-tx-controls');
+  const group = element('div', 'owner-app-tx-controls');
   const add = (words: string, testid: string, action: string, body: object): void => {
     const b = element('button', 'button button-second', words);
     b.type = 'button';
