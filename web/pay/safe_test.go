@@ -52,7 +52,7 @@ func proposal(t *testing.T, s *safetest.Safe, calls map[string]any) safe.Tx {
 		value, _ := new(big.Int).SetString(strings.TrimPrefix(object(x)["value"].(string), "0x"), 16)
 		steps = append(steps, rail.Call{To: to, Data: data, Value: value})
 	}
-	account := safe.Account{Chain: asset.SandboxBase, Address: s.Address, Version: s.Version, MultiSend: multiSend}
+	account := safe.Account{Chain: asset.ChainID(object(calls["metadata"])["chainId"].(float64)), Address: s.Address, Version: s.Version, MultiSend: multiSend}
 	tx, err := account.Batch(steps, uint64(object(calls["safe"])["nonce"].(float64)))
 	if err != nil {
 		t.Fatal(err)
@@ -336,6 +336,47 @@ func TestSafeThatPaysNothing(t *testing.T) {
 	w.Chain.Mine(webtest.Confirmations + 1)
 	expect(failing, "failed", "failed", "The Safe's transaction failed", "failed-title")
 	holds(t, "failed in", object(statusOf(w, failing)["safe"]), map[string]any{"txHash": sent, "address": s.Address})
+}
+
+// A Safe on another chain: the page says where it signs and, once it has executed,
+// what became of the money on the bridge, to the browser that announced it as its own.
+func TestPayingFromASafeAcrossChains(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{Safes: true, Routing: true})
+	_, s := w.Safe(safe.V141, 50_000_000)
+	token := restrict(w, `{"hidePayeeAddress":true}`)
+	calls := w.Get("/checkout/" + token + "/pay?isSafe=true&option=crosschain:arbitrum-one:USDC-arbitrum-one&wallet=" + s.Address.String()).Want(http.StatusOK).JSON()
+	deadline, _ := object(calls["metadata"])["safePaymentDeadline"].(float64)
+	if deadline == 0 {
+		t.Fatalf("calls: %v", calls)
+	}
+	tx := proposal(t, s, calls)
+	own := cookie(say(w, token, word(t, s, s.Hash(tx).String(), map[string]any{
+		"chain": asset.SandboxArbitrum, "safeTx": tx, "deadline": int64(deadline), "signatures": []string{signature(s, tx, w.Second.Wallet)},
+	})).Want(http.StatusOK))
+	holds(t, "waiting", object(statusOf(w, token)["safe"]), map[string]any{
+		"chain": "Arbitrum One (sandbox)", "chainId": float64(asset.SandboxArbitrum), "stage": "waiting", "proven": true, "address": s.Address,
+		"deadline": time.Unix(int64(deadline), 0).UTC().Format(time.RFC3339),
+	})
+	if got := text(page(t, w.Get("/?token="+token)), "safe-chain"); got != "Arbitrum One (sandbox)" {
+		t.Errorf("the page says that it pays from %q", got)
+	}
+
+	sent := s.Execute(tx)
+	w.Second.Mine(webtest.Confirmations + 1)
+	route := func(headers ...string) map[string]any { return object(statusOf(w, token, headers...)["route"]) }
+	w.Await("the bridge", func() bool { return route()["progress"] == "bridging" })
+	holds(t, "to who announced it", route(own), map[string]any{"txHash": sent})
+	holds(t, "to others", route(), map[string]any{"txHash": ""})
+	if got := text(page(t, w.Get("/?token="+token)), "progress-title"); got != "Your payment is on its way from Arbitrum One (sandbox)" {
+		t.Errorf("the page says %q", got)
+	}
+	w.Chain.Other.Bridge(w.Second, sent, false)
+	w.Chain.Mine(webtest.Confirmations + 1)
+	w.AwaitState(token, payment.Paid)
+	holds(t, "paid", object(statusOf(w, token, own)["safe"]), map[string]any{"stage": "executed", "txHash": sent, "address": s.Address})
+	if d := page(t, w.Get("/?token="+token).Want(http.StatusConflict)); text(d, "payer") != s.Address.String() || d.Find("#payer-safe").Length() != 1 {
+		t.Errorf("the receipt says that %q paid", text(d, "payer"))
+	}
 }
 
 func TestPageMayReportEveryCheckOfASafe(t *testing.T) {

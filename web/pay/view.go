@@ -54,7 +54,7 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment, announced string)
 		p.underWay(v, pm, a)
 		return v, nil
 	}
-	if waits := p.safe(v, pm, chain, announced); waits {
+	if p.safe(v, pm, chain, announced) {
 		return v, nil
 	}
 	if pm.Standing.State == payment.Open {
