@@ -189,10 +189,10 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 	)
 	prices, cancel := context.WithTimeout(ctx, s.patience.Price)
 	defer cancel()
-	account := s.safeAccount(ctx, p, payer, slices.Collect(maps.Keys(byChain)))
+	account := s.safeAccount(ctx, &asking, p, payer, slices.Collect(maps.Keys(byChain)))
 	for chain, at := range byChain {
 		asking.Go(func() {
-			there, err := s.askChain(ctx, payer, chain, ways, at, account)
+			there, err := s.askChain(ctx, payer.Wallet, chain, ways, at, account)
 			if err != nil {
 				if ctx.Err() == nil {
 					s.log.WarnContext(ctx, "a chain did not say what a wallet holds", "payment", p.ID, "chain", chain, "err", err)
@@ -224,21 +224,15 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 	return out, account.nowhere(len(silent))
 }
 
-// askChain asks a chain for what the wallet holds, and of a Safe whether it can
-// sign there: there is false if not.
-func (s *Service) askChain(ctx context.Context, payer rail.Payer, chain asset.ChainID, ways []Way, at []int, account *safeAccount) (there bool, err error) {
-	there = true
-	var accountErr error
-	var asking sync.WaitGroup
-	if payer.Safe {
-		asking.Go(func() { there, accountErr = account.signs(chain) })
+// askChain asks a chain for what the wallet holds. there is false for a Safe that
+// cannot sign on it.
+func (s *Service) askChain(ctx context.Context, wallet asset.Address, chain asset.ChainID, ways []Way, at []int, account *safeAccount) (there bool, err error) {
+	herr := s.hold(ctx, wallet, chain, ways, at)
+	there, err = account.signs(chain)
+	if err != nil || !there {
+		return there, err
 	}
-	err = s.hold(ctx, payer.Wallet, chain, ways, at)
-	asking.Wait()
-	if accountErr != nil || !there {
-		return there, accountErr
-	}
-	return true, err
+	return true, herr
 }
 
 // hold fills in what the wallet holds on one chain for the ways that start there.

@@ -265,7 +265,9 @@ func (s *Service) read(ctx context.Context, p *payment.Payment, chain asset.Chai
 	if len(k.among) > 1 {
 		return nil // all of them asked
 	}
-	account, err := s.accounts(ctx, k.among[0], s.patience.Price, chain)[chain]()
+	ctx, cancel := context.WithTimeout(ctx, s.patience.Price)
+	defer cancel()
+	account, err := s.safes.Account(ctx, chain, k.among[0])
 	switch {
 	case err == nil:
 		k.account = account

@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -41,19 +42,38 @@ func (s *Service) home(p *payment.Payment) asset.ChainID {
 	return token.Chain
 }
 
-// accounts reads what a wallet is on some chains, when it is asked for and once.
-type accounts map[asset.ChainID]func() (*rail.Multisig, error)
+// accounts is what a wallet is on some chains, which are asked all at once.
+type accounts map[asset.ChainID]*accountRead
 
-func (s *Service) accounts(ctx context.Context, wallet asset.Address, within time.Duration, chains ...asset.ChainID) accounts {
+type accountRead struct {
+	done    chan struct{} // closed when the rest is there
+	account *rail.Multisig
+	err     error
+}
+
+// accounts asks chains what a wallet is. The caller waits for asking to end.
+func (s *Service) accounts(ctx context.Context, asking *sync.WaitGroup, wallet asset.Address, within time.Duration, chains ...asset.ChainID) accounts {
 	all := accounts{}
 	for _, chain := range chains {
-		all[chain] = sync.OnceValues(func() (*rail.Multisig, error) {
+		if all[chain] != nil {
+			continue
+		}
+		r := &accountRead{done: make(chan struct{})}
+		all[chain] = r
+		asking.Go(func() {
+			defer close(r.done)
 			ctx, cancel := context.WithTimeout(ctx, within)
 			defer cancel()
-			return s.safes.Account(ctx, chain, wallet)
+			r.account, r.err = s.safes.Account(ctx, chain, wallet)
 		})
 	}
 	return all
+}
+
+func (all accounts) on(chain asset.ChainID) (*rail.Multisig, error) {
+	r := all[chain]
+	<-r.done
+	return r.account, r.err
 }
 
 // paying returns the Safe that signs on a chain for a payment on home. Across
@@ -62,22 +82,16 @@ func (s *Service) accounts(ctx context.Context, wallet asset.Address, within tim
 //
 // Faults: those of Safes.Account; Invalid "safe_not_there".
 func (all accounts) paying(chain, home asset.ChainID) (*rail.Multisig, error) {
-	if chain == home {
-		return all[chain]()
+	here, err := all.on(chain)
+	if err != nil || chain == home {
+		return here, err
 	}
-	var there *rail.Multisig
-	var thereErr error
-	var asking sync.WaitGroup
-	asking.Go(func() { there, thereErr = all[home]() })
-	here, err := all[chain]()
-	asking.Wait()
+	there, err := all.on(home)
 	switch {
-	case err != nil:
+	case err != nil && !fault.Is(err, fault.Invalid):
 		return nil, err
-	case thereErr != nil && !fault.Is(thereErr, fault.Invalid):
-		return nil, thereErr
-	case thereErr != nil || !sameOwners(here, there):
-		return nil, fault.Field("wallet", missingNotSafeAt, "A Safe with the same owners must be at this address on the payment's network too, because a bridge may give money back there.").Because(thereErr)
+	case err != nil || !sameOwners(here, there):
+		return nil, fault.Field("wallet", missingNotSafeAt, "A Safe with the same owners must be at this address on the payment's network too, because a bridge may give money back there.").Because(err)
 	}
 	return here, nil
 }
@@ -97,19 +111,13 @@ func (s *Service) prepare(ctx context.Context, p *payment.Payment, o rail.Option
 	if !payer.Safe {
 		return s.railOf(o).Prepare(ctx, p, o.ID, payer)
 	}
-	var account *rail.Multisig
-	var accountErr error
 	var asking sync.WaitGroup
+	defer asking.Wait()
 	home := s.home(p)
-	asking.Go(func() {
-		account, accountErr = s.accounts(ctx, payer.Wallet, s.patience.Price, o.Chain, home).paying(o.Chain, home)
-	})
+	all := s.accounts(ctx, &asking, payer.Wallet, s.patience.Price, o.Chain, home)
 	in, err := s.railOf(o).Prepare(ctx, p, o.ID, payer)
-	asking.Wait()
-	if accountErr != nil {
-		return nil, accountErr
-	}
-	if err != nil {
+	account, aerr := all.paying(o.Chain, home)
+	if err = cmp.Or(aerr, err); err != nil {
 		return nil, err
 	}
 	calls, ok := in.(*rail.Calls)
@@ -153,16 +161,21 @@ type safeAccount struct {
 	found   bool // it is a Safe on some chain
 }
 
-func (s *Service) safeAccount(ctx context.Context, p *payment.Payment, payer rail.Payer, chains []asset.ChainID) *safeAccount {
-	home := s.home(p)
-	return &safeAccount{
-		home: home, all: s.accounts(ctx, payer.Wallet, s.patience.Chain, append(chains, home)...), refused: map[asset.ChainID]*fault.Error{},
+// safeAccount begins to ask, for a payer who is no Safe nobody.
+func (s *Service) safeAccount(ctx context.Context, asking *sync.WaitGroup, p *payment.Payment, payer rail.Payer, chains []asset.ChainID) *safeAccount {
+	a := &safeAccount{home: s.home(p), refused: map[asset.ChainID]*fault.Error{}}
+	if payer.Safe && len(chains) > 0 {
+		a.all = s.accounts(ctx, asking, payer.Wallet, s.patience.Chain, append(chains, a.home)...)
 	}
+	return a
 }
 
-// signs reports whether the wallet can pay from a chain. An error is one of a
-// chain that did not answer.
+// signs reports whether the wallet can pay from a chain, which one that is no Safe
+// always can. An error is one of a chain that did not answer.
 func (a *safeAccount) signs(chain asset.ChainID) (bool, error) {
+	if a.all == nil {
+		return true, nil
+	}
 	_, err := a.all.paying(chain, a.home)
 	a.mu.Lock()
 	defer a.mu.Unlock()
