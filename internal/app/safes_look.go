@@ -189,8 +189,12 @@ func (l *look) judge(ctx context.Context, sight checkout.SafeSight, from, final 
 	view, nonce := safe.View{Executions: l.found}, l.nonce
 	if l.account == nil {
 		nonce = nil
-	} else {
-		view.Nonce = l.account.Nonce
+	}
+	if nonce != nil {
+		var err error
+		if view.Nonce, err = safe.Nonce(ctx, l.node, l.account.Address, l.head); err != nil {
+			nonce = nil // then only its own event is an outcome
+		}
 	}
 	verdict := safe.Judge(l.hash, nonce, view)
 	if verdict.Fate == safe.Untold && nonce != nil {

@@ -219,6 +219,40 @@ func TestLookFindsAReplacement(t *testing.T) {
 	})
 }
 
+// Between two questions of a batch a block can come. Then the nonce is newer than
+// the block it came with, and the events up to there are one too few.
+func TestLookDoesNotMixBlocks(t *testing.T) {
+	w := newVault(t, safe.V150)
+	w.Send(w.safe.Address.String(), big.NewInt(10), nil)
+	w.mine(1)
+	tx, from := w.pays(1), w.Head()+1
+	w.safe.Execute(w.safe.Reject(0))
+	w.mine(1)
+	var old json.RawMessage
+	w.count.change = func(calls []chain.Call, rs []chain.Result) {
+		if calls[0].Method == "eth_getBlockByNumber" && calls[0].Params[0] == chain.Latest {
+			if old == nil {
+				old = rs[0].Raw
+			}
+			rs[0].Raw = old
+		}
+	}
+	w.look(w.safe.Hash(tx), &tx.Nonce, from)
+	if old == nil {
+		t.Fatal("the head was not asked for")
+	}
+	w.safe.Execute(tx)
+	w.Mine(1)
+	if s := w.look(w.safe.Hash(tx), &tx.Nonce, from); s.Fate != checkout.SafeWaiting || s.Ahead != nil {
+		t.Errorf("%+v, ahead %+v", s, s.Ahead)
+	}
+	w.count.change = nil
+	w.mine(1)
+	if s := w.look(w.safe.Hash(tx), &tx.Nonce, from); s.Fate != checkout.SafeExecuted {
+		t.Errorf("%+v", s)
+	}
+}
+
 // What is far below where one began stays unknown.
 func TestLookDoesNotSearchBackWithoutEnd(t *testing.T) {
 	w := newVault(t, safe.V141)

@@ -127,6 +127,31 @@ func distinct(logs []chain.Log) ([]Execution, error) {
 	return out, nil
 }
 
+// Nonce asks for a Safe's nonce as of a block, which must be recent: nodes forget.
+// What Table.Read returns may be a block newer than it says, which is no matter
+// for a page, and one event too few for Judge.
+//
+// Errors: as Search's; a chain that does not have the block any more is one.
+func Nonce(ctx context.Context, node chain.Batcher, safe asset.Address, at chain.Block) (uint64, error) {
+	n := chain.AtBlock(at.Number)
+	rs, err := node.Batch(ctx, []chain.Call{chain.ContractCall(chain.Msg{To: safe, Data: askNonce}, n), chain.HeaderCall(n)})
+	if err != nil {
+		return 0, fmt.Errorf("asking for a Safe's nonce: %w", err)
+	}
+	if len(rs) != 2 {
+		return 0, errAnswers
+	}
+	nonce, err := number(rs[0])
+	header, headerErr := rs[1].Header()
+	if err = errors.Join(err, headerErr); err != nil {
+		return 0, fmt.Errorf("asking for a Safe's nonce: %w", err)
+	}
+	if header == nil || header.Number != at.Number || header.Hash != at.Hash {
+		return 0, fmt.Errorf("block %d is another one: %w", at.Number, errAnswers)
+	}
+	return nonce, nil
+}
+
 // Confirm asks a chain once more for an event that decides something, by its
 // block and by the receipt of its transaction, and returns the block's time.
 //

@@ -173,6 +173,9 @@ func TestReadPassesFaultsOn(t *testing.T) {
 	if _, _, err := safe.Search(t.Context(), w.node, 0, 1, s.Address); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
+	if _, err := safe.Nonce(t.Context(), w.node, s.Address, chain.Block{}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
 	if _, err := safe.Confirm(t.Context(), w.node, safe.Execution{Safe: s.Address}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
@@ -245,6 +248,22 @@ func TestSearchBelievesNoNonsense(t *testing.T) {
 	} {
 		if at, err := safe.Confirm(t.Context(), liar{w.node, c.change}, found[0]); (err == nil) != c.good || err == nil && at.IsZero() {
 			t.Errorf("confirming, %s: %s, %v", name, at, err)
+		}
+	}
+	at := w.read(s.Address).Block
+	for name, c := range map[string]struct {
+		change func([]chain.Result) []chain.Result
+		good   bool
+	}{
+		"honest":            {honest, true},
+		"no nonce":          {says(0, `"0x"`), false},
+		"a refusal":         {refuses(0), false},
+		"no block":          {says(1, `null`), false},
+		"another block":     {edit(1, w.HeadHash(), other), false},
+		"an answer too few": {func(rs []chain.Result) []chain.Result { return rs[:1] }, false},
+	} {
+		if n, err := safe.Nonce(t.Context(), liar{w.node, c.change}, s.Address, at); (err == nil) != c.good || err == nil && n != 1 {
+			t.Errorf("the nonce, %s: %d, %v", name, n, err)
 		}
 	}
 }
