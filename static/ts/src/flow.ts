@@ -54,7 +54,7 @@ export class Flow {
   private securing: Promise<void> | null = null;
 
   constructor(private readonly d: Deps) {
-    this.tools = { Refusal, registry: d.registry, checksum, keccak, verifyCall, verifyPlan };
+    this.tools = { Refusal, registry: d.registry, checksum, keccak, faultOf, verifyCall, verifyPlan };
     const connection = new Connection(d.payment.chain, () => this.moved());
     this.f = new Facts(d.payment, d.store, connection);
     this.checking = new Checking(this.f, {
@@ -287,7 +287,7 @@ export class Flow {
           go: () => void this.go(),
           offer: (wallet) => {
             d.offer(wallet);
-            void this.connect(wallet, true);
+            if (!f.connection.account) void this.connect(wallet, true);
           },
         });
         this.show();
@@ -302,13 +302,13 @@ export class Flow {
     const { f, d } = this;
     const { account, chainId, wallet } = f.connection;
     f.safe = null;
-    if (account && d.payment.safe) {
-      f.looking = true;
+    f.looking = account !== null && d.payment.safe !== '';
+    if (f.looking) {
       this.show();
       const code = await f.connection.read('eth_getCode', [account, 'latest']).catch(() => '');
       if (wallet?.id === 'safe' || /^0x(?!ef0100)./i.test(String(code))) {
         await this.secure();
-        await this.safe?.look(account);
+        if (account) await this.safe?.look(account);
       }
       if (account !== f.connection.account || chainId !== f.connection.chainId) return;
       f.looking = false;

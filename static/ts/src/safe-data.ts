@@ -11,6 +11,8 @@ const maxOwners = 100;
 const sentence = (v: unknown): string => (typeof v === 'string' ? v.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '').slice(0, 300) : '');
 const count = (v: unknown): number | null => (Number.isSafeInteger(v) && (v as number) >= 0 ? (v as number) : null);
 const addresses = (v: unknown): readonly Hex[] => (Array.isArray(v) ? v.slice(0, maxOwners).filter(isAddress) : []);
+/** Unix seconds of a time that has a name, 0 for none. */
+export const readDeadline = (v: unknown): number => ((count(v) ?? 0) < 250_000_000_000 ? (count(v) ?? 0) : 0);
 const instant = (v: unknown): number => (typeof v === 'string' && v !== '' ? Date.parse(v) || 0 : 0);
 
 /** A Safe as the server has read it. */
@@ -112,6 +114,8 @@ export interface Proposed {
   readonly deadline: number;
   /** Milliseconds since 1970. */
   readonly at: number;
+  /** The wallet called it a transaction: it may be one, where the Safe executed it at once. */
+  readonly plain: boolean;
   /** The transaction behind the hash as writeTx has it, once it is proven; null before. */
   readonly tx: object | null;
   /** The calls it must make. */
@@ -126,12 +130,13 @@ export function readProposed(text: string | null): Proposed | null {
   } catch {
     // Somebody else's, or cut: the server still knows what was announced.
   }
-  const { hash, safe, chain, deadline, at, tx, calls } = f ?? {};
-  if (!isHash(hash) || !isAddress(safe) || !Array.isArray(calls) || count(chain) === null || count(deadline) === null || count(at) === null) return null;
+  const { hash, safe, chain, at, plain, tx, calls } = f ?? {};
+  const deadline = readDeadline(f?.['deadline']);
+  if (!isHash(hash) || !isAddress(safe) || !Array.isArray(calls) || count(chain) === null || count(at) === null) return null;
   const kept = calls.flatMap((v) => {
     const c = fields(v);
     return c && isAddress(c['to']) && /^\d{1,78}$/.test(String(c['value'])) && /^0x([0-9a-f]{2})*$/.test(String(c['data'])) ? [c] : [];
   });
   if (kept.length !== calls.length) return null;
-  return { hash, safe, chain: chain as number, deadline: deadline as number, at: at as number, tx: fields(tx), calls: kept as unknown as Proposed['calls'] };
+  return { hash, safe, chain: chain as number, deadline, at: at as number, plain: plain === true, tx: fields(tx), calls: kept as unknown as Proposed['calls'] };
 }

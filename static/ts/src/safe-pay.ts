@@ -3,9 +3,9 @@
 import type { ApiError, Check, Status } from './api.ts';
 import { type Hex, fields, isHash, sameHex } from './data.ts';
 import type { Model } from './model.ts';
-import { type WalletFault, WalletError, faultOf, quantity } from './rpc.ts';
+import { quantity } from './rpc.ts';
 import { batches } from './safes.gen.ts';
-import { type Account, type News, type Proposed, readAccount, readNews, readProposed } from './safe-data.ts';
+import { type Account, type News, type Proposed, readAccount, readDeadline, readNews, readProposed } from './safe-data.ts';
 import type { Frame, SafeInfo } from './safe-frame.ts';
 import { checkTx, findTx, writeTx } from './safe-tx.ts';
 import type { Safe, SafeCheck, SafeHost, SafePayer } from './safe-types.ts';
@@ -22,6 +22,8 @@ const settling = 15_000;
 
 /** The id of the wallet that a Safe's app is. */
 const appWallet = 'safe';
+
+type Answer = Pick<Proposed, 'hash' | 'plain'>;
 
 /** The wallet's account or chain is not the one the calls were made for, or the time is up. */
 class Moved extends Error {}
@@ -81,14 +83,15 @@ export class SafePay implements Safe, SafePayer {
     const same = !!news && !!watch && sameHex(news.hash, watch.proposed.hash);
     if (mine) {
       const known = same && news.stage !== 'waiting';
-      const elsewhere = !same && mine.told > 0 && now() - mine.told > settling;
+      // The payment is kept for another, or for none any more.
+      const free = mine.told > 0 && now() - mine.told > settling && (s.payable || (!same && !!news));
       if (s.state !== 'open') {
         // What was not executed by then must not be.
         this.late = s.state === 'expired' && !known;
         this.end();
-      } else if (known || (elsewhere && (s.payable || news))) {
+      } else if (known || free) {
         this.end();
-        if (elsewhere && !known) this.host.tell(say.letGo, prepare, 'I have looked');
+        if (!known && !mine.proposed.plain) this.host.tell(say.letGo, prepare, 'I have looked');
         else if (s.payable) prepare();
       }
     } else if (watch && !(same && news.stage === 'waiting')) {
@@ -132,11 +135,11 @@ export class SafePay implements Safe, SafePayer {
     if (other) other.again(requests[0] ?? {}, first);
     else tools.verifyPlan(known, f.revealed(), requests, chain);
     const account = readAccount(f.reply?.safe ?? null);
-    const deadline = Number(f.reply?.metadata['safePaymentDeadline'] ?? 0);
+    const deadline = readDeadline(f.reply?.metadata['safePaymentDeadline']);
     f.store.asking = true;
     api.event('payment_sent_to_wallet', from);
     const attempt = this.ask(from, chain, calls);
-    const went = (hash: Hex): void => this.went({ hash, safe: from, chain, deadline: Number.isSafeInteger(deadline) ? deadline : 0, at: now(), tx: null, calls: calls.map((c) => ({ to: c.to, value: String(c.value), data: c.data })) }, account);
+    const went = (a: Answer): void => this.went({ ...a, safe: from, chain, deadline, at: now(), tx: null, calls: calls.map((c) => ({ to: c.to, value: String(c.value), data: c.data })) }, account);
     let abandoned = false;
     const gaveUp = this.impatience(attempt).then(() => {
       abandoned = true;
@@ -144,22 +147,22 @@ export class SafePay implements Safe, SafePayer {
       attempt.then((late) => void (late && went(late)), () => undefined);
       return null;
     });
-    const hash = await Promise.race([attempt, gaveUp]);
+    const answer = await Promise.race([attempt, gaveUp]);
     f.notice = null;
     if (abandoned) {
       f.busy = 'no';
       return prepare();
     }
     f.calls = [];
-    if (hash) went(hash);
+    if (answer) went(answer);
     else this.host.tell(say.noHash, prepare, 'I have looked');
   }
 
   /** Has the calls proposed; resolves to the safeTxHash, or null if the wallet did not give one. */
-  private async ask(from: Hex, chain: number, calls: readonly Call[]): Promise<Hex | null> {
-    const hashIn = (v: unknown, key: string): Hex | null => {
+  private async ask(from: Hex, chain: number, calls: readonly Call[]): Promise<Answer | null> {
+    const hashIn = (v: unknown, key: string, plain = false): Answer | null => {
       const hash = fields(v)?.[key] ?? v;
-      return isHash(hash) ? (hash.toLowerCase() as Hex) : null;
+      return isHash(hash) ? { hash: hash.toLowerCase() as Hex, plain } : null;
     };
     if (this.fixed && this.frame) {
       return hashIn(await this.frame.send(calls.map((c) => ({ to: c.to, value: String(c.value), data: c.data }))), 'safeTxHash');
@@ -170,11 +173,10 @@ export class SafePay implements Safe, SafePayer {
     try {
       return hashIn(await provider.request({ method: 'wallet_sendCalls', params: [{ version: '2.0.0', chainId, from, atomicRequired: true, calls: list }] }), 'id');
     } catch (err) {
-      if (!unable(err)) throw err;
+      if (!this.unable(err)) throw err;
     }
     if (list.length > 1) throw new OneByOne();
-    const hash = hashIn(await provider.request({ method: 'eth_sendTransaction', params: [{ from, chainId, ...list[0] }] }), 'hash');
-    return hash;
+    return hashIn(await provider.request({ method: 'eth_sendTransaction', params: [{ from, chainId, ...list[0] }] }), 'hash', true);
   }
 
   /** Resolves when the payer gives up waiting for the app, which they are asked once it has been silent for long. */
@@ -187,6 +189,15 @@ export class SafePay implements Safe, SafePayer {
     });
   }
 
+  /** The wallet does not know how to propose several calls, as far as its error tells. */
+  private unable(err: unknown): boolean {
+    const fault = this.host.tools.faultOf(err);
+    if (fault === 'rejected' || fault === 'busy') return false;
+    const f = fields(err);
+    // 5700 and 5760 are EIP-5792's, for what a batch must be and the wallet cannot make it.
+    return fault === 'unsupported' || [5700, 5760].includes(Number(f?.['code'])) || /not (supported|available|found|exist|implemented)|unsupported|unknown method|missing or invalid/i.test(String(f?.['message'] ?? err));
+  }
+
   private stumble(err: unknown): void {
     const { host } = this;
     if (err instanceof host.tools.Refusal) return host.refuse(err);
@@ -195,7 +206,7 @@ export class SafePay implements Safe, SafePayer {
       return host.tell(say.moved, host.prepare, 'Check again');
     }
     if (err instanceof OneByOne) return host.tell(say.oneByOne, host.prepare, 'Check again');
-    const fault: WalletFault = faultOf(err);
+    const fault = host.tools.faultOf(err);
     host.walletFailed(fault, () => (fault === 'rejected' || fault === 'busy' ? host.go() : host.prepare()));
   }
 
@@ -237,7 +248,7 @@ export class SafePay implements Safe, SafePayer {
     const { news, info } = this;
     if (this.watch || !this.frame || !info || !news || news.stage !== 'waiting' || !news.hash) return;
     if (!sameHex(news.address, info.address) || news.chainId !== info.chainId) return;
-    this.follow({ hash: news.hash, safe: info.address, chain: info.chainId, deadline: 0, at: 0, tx: null, calls: [] }, false);
+    this.follow({ hash: news.hash, safe: info.address, chain: info.chainId, deadline: 0, at: 0, plain: false, tx: null, calls: [] }, false);
   }
 
   private end(): void {
@@ -382,13 +393,3 @@ const nonceOf = (tx: object | null | undefined): number | null => {
   const nonce = fields(tx)?.['nonce'];
   return typeof nonce === 'number' ? nonce : null;
 };
-
-/** The wallet does not know how to propose several calls, as far as its error tells. */
-function unable(err: unknown): boolean {
-  if (err instanceof WalletError) return err.fault === 'unsupported';
-  const fault = faultOf(err);
-  if (fault === 'rejected' || fault === 'busy') return false;
-  const f = fields(err);
-  // 5700 and 5760 are EIP-5792's, for what a batch must be and the wallet cannot make it.
-  return fault === 'unsupported' || [5700, 5760].includes(Number(f?.['code'])) || /not (supported|available|found|exist|implemented)|unsupported|unknown method|missing or invalid/i.test(String(f?.['message'] ?? err));
-}

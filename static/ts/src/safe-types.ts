@@ -7,7 +7,7 @@ import type { keccak } from './calldata.ts';
 import type { Hex } from './data.ts';
 import type { Facts } from './facts.ts';
 import type { Model } from './model.ts';
-import type { WalletFault } from './rpc.ts';
+import type { WalletFault, faultOf } from './rpc.ts';
 import type { RouteTools } from './route-types.ts';
 import type { Around } from './sending.ts';
 import type { Call, Refusal, RegistryChain } from './verify.ts';
@@ -31,7 +31,7 @@ export interface SafePayer {
 export interface SafeHost {
   readonly f: Facts;
   readonly api: Pick<Api, 'intent' | 'event' | 'telemetry'>;
-  readonly tools: RouteTools & { readonly keccak: typeof keccak };
+  readonly tools: RouteTools & { readonly keccak: typeof keccak; readonly faultOf: typeof faultOf };
   readonly tabs: Around['tabs'];
   /** Another site's page has this one in a frame. */
   readonly framed: boolean;

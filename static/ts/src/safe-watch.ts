@@ -84,11 +84,11 @@ export class Watch {
 
   /** Tells the server what it does not know yet. */
   private async tell(): Promise<void> {
-    const { hash, safe, chain, deadline, tx } = this.p;
+    const { hash, safe, chain, deadline, tx, plain } = this.p;
     const signatures = this.details?.signatures ?? [];
     // Others' transactions are told of only where there is something to add.
     if (this.stopped || (!this.own && !signatures.length)) return;
-    const body = { safeTxHash: hash, wallet: safe, chain, ...(deadline ? { deadline } : {}), ...(tx ? { safeTx: tx } : {}), ...(signatures.length ? { signatures } : {}) };
+    const body = plain && !tx ? { txHash: hash, wallet: safe, chain } : { safeTxHash: hash, wallet: safe, chain, ...(deadline ? { deadline } : {}), ...(tx ? { safeTx: tx } : {}), ...(signatures.length ? { signatures } : {}) };
     const words = JSON.stringify(body);
     if (words === this.said) return;
     try {

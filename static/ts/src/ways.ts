@@ -305,13 +305,14 @@ export class OtherWays implements Ways {
     const { f, api, tools, show } = this.host;
     this.state = 'looking';
     this.asSafe = f.safe !== null;
+    const asSafe = this.asSafe;
     let found: Found | null = null;
     try {
-      found = readOptions(await api.options(account, this.asSafe), tools.registry, f.payment);
+      found = readOptions(await api.options(account, asSafe), tools.registry, f.payment);
     } catch {
       // Said in words below; the payment's own way needs none of it.
     }
-    if (account !== this.account) return;
+    if (account !== this.account || asSafe !== this.asSafe) return;
     this.state = found ? 'found' : 'failed';
     if (found) this.found = found;
     this.suggest();

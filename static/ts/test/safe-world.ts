@@ -5,10 +5,11 @@ import { keccak } from '../src/calldata.ts';
 import type { Hex, Payment } from '../src/data.ts';
 import { type FrameCall, Frame } from '../src/safe-frame.ts';
 import { SafePay } from '../src/safe-pay.ts';
-import { type SafeTx, batch, hashOf } from '../src/safe-tx.ts';
+import { type SafeTx, batch, hashOf, readTx } from '../src/safe-tx.ts';
 import type { SafeModel } from '../src/safe-view.ts';
+import { Elsewhere } from './elsewhere.ts';
 import { account, stranger, usdc } from './fixtures.ts';
-import { ApiError, World } from './world.ts';
+import type { ApiError } from './world.ts';
 
 export const owners: readonly Hex[] = ['0xf17f52151EbEF6C7334FAD080c5704D77216b732', stranger, '0xC5fdf4076b8F3A5357c5E395ab970B5B54098Fef'];
 export const signature = (n: number): Hex => `0x${String(n).repeat(128)}1b`;
@@ -146,7 +147,7 @@ export interface Intent {
 
 const page = (more: Partial<Payment> = {}): Payment => usdc({ safe: '/static/safe-0123456789ab.js', framed: true, ...more });
 
-export class SafeWorld extends World {
+export class SafeWorld extends Elsewhere {
   readonly app: App;
   safe: SafePay | null = null;
   fetched = 0;
@@ -182,7 +183,11 @@ export class SafeWorld extends World {
       this.told.push(intent);
     };
     this.asked_ = (safe) => void this.asSafe.push(safe);
-    this.tamper = (r) => ({ ...r, metadata: this.metadata, safe: this.asSafe.at(-1) ? this.account : null });
+    const { tamper } = this;
+    this.tamper = (r) => {
+      const reply = tamper(r);
+      return { ...reply, metadata: { ...reply.metadata, ...this.metadata }, safe: this.asSafe.at(-1) ? this.account : null };
+    };
     // A wallet whose account is a Safe, as one behind WalletConnect is.
     Object.assign(this.wallet.on_, {
       eth_getCode: () => safeCode,
@@ -203,7 +208,7 @@ export class SafeWorld extends World {
   }
 
   /** The server says so of the transaction. */
-  news(stage: string, more: Record<string, unknown> = {}, payable = false): void {
+  override news(stage: string, more: Record<string, unknown> = {}, payable = false): void {
     this.say({
       payable,
       safe: {
@@ -212,4 +217,15 @@ export class SafeWorld extends World {
       },
     });
   }
+}
+
+/** A page in a Safe's app. */
+export const inApp = (more: Partial<Payment> = {}, remembered: Record<string, string> = {}): SafeWorld => new SafeWorld(true, more, remembered);
+/** A page with a wallet whose account is a Safe. */
+export const behindWallet = (more: Partial<Payment> = {}): SafeWorld => new SafeWorld(false, more);
+
+/** The hash of the transaction that came with an intent. */
+export function proven(i: Intent | undefined): string {
+  const tx = i?.safeTx && readTx(JSON.parse(JSON.stringify(i.safeTx)) as Record<string, unknown>);
+  return tx && i ? hashOf(keccak, i.chain, i.wallet, tx) : 'no transaction';
 }

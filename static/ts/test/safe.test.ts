@@ -2,18 +2,12 @@
 // servers that behave and that do not.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keccak } from '../src/calldata.ts';
-import { hashOf, readTx } from '../src/safe-tx.ts';
+import { Refusal } from '../src/verify.ts';
+import { arbitrum, dataOf } from './elsewhere.ts';
 import { account, stranger, usdc, usdt } from './fixtures.ts';
-import { type Intent, SafeWorld, owners, safeCode, signature } from './safe-world.ts';
+import { SafeWorld, behindWallet, inApp, owners, proven, safeCode, signature } from './safe-world.ts';
 import { ApiError } from './world.ts';
 
-const inApp = (more = {}, remembered: Record<string, string> = {}): SafeWorld => new SafeWorld(true, more, remembered);
-const behindWallet = (more = {}): SafeWorld => new SafeWorld(false, more);
-const proven = (i: Intent | undefined): string => {
-  const tx = i?.safeTx && readTx(JSON.parse(JSON.stringify(i.safeTx)) as Record<string, unknown>);
-  return tx && i ? hashOf(keccak, i.chain, i.wallet, tx) : 'no transaction';
-};
 const sendCalls = (w: SafeWorld): Record<string, unknown>[] => w.wallet.asked.filter((a) => a.method === 'wallet_sendCalls').map((a) => a.params[0] as Record<string, unknown>);
 
 test('in its app the Safe is there by itself, and everything is proposed as one transaction', async () => {
@@ -116,6 +110,25 @@ test('a wallet that cannot batch: several steps are not sent one by one, one ste
   await w.go();
   assert.equal(w.wallet.sends().length, 1);
   assert.equal(proven(w.told[0]), w.hash);
+});
+
+test('what a wallet calls a transaction is announced as one, unless it is known to be the Safe’s', async () => {
+  const w = behindWallet();
+  w.kinds = ['pay'];
+  const hash = `0x${'7'.repeat(64)}`;
+  w.wallet.on_['wallet_sendCalls'] = () => {
+    throw { code: -32601, message: 'the method does not exist' };
+  };
+  w.wallet.on_['eth_sendTransaction'] = () => ({ hash });
+  await w.connected();
+  await w.go();
+  assert.deepEqual([w.told, w.intents, w.chains], [[], [hash], [w.payment.chain.id]]);
+  assert.equal(w.model.state, 'seen');
+  await w.pass(60_000);
+  w.say({ announcedTx: hash as `0x${string}` });
+  await w.settle();
+  assert.equal(w.model.state, 'open');
+  assert.equal(w.model.notice?.title, 'A payment was already sent from this link');
 });
 
 test('a wallet that fails otherwise is not asked in another way', async () => {
@@ -321,6 +334,55 @@ test('a Safe on another network cannot be moved', async () => {
   assert.deepEqual(w.asSafe, []);
 });
 
+test('a Safe in its app pays from its own network in every way that starts there, as one transaction', async () => {
+  const w = inApp({ ways: '/static/ways-0123456789ab.js' });
+  w.app.chainId = arbitrum;
+  w.metadata = { safePaymentDeadline: w.payment.now / 1_000 + 7_200 };
+  await w.opened();
+  await w.settle();
+  assert.deepEqual(w.choice?.enough.map((o) => o.chain.id), [arbitrum], 'no other network is offered');
+  assert.equal(w.choice?.chosen.chain.id, arbitrum);
+  assert.equal(w.model.notice, null);
+  assert.equal(w.model.go.text, 'Propose to your Safe');
+  await w.go();
+  assert.deepEqual(w.app.sent[0]?.map((c) => c.data), [dataOf.approve, dataOf.pay]);
+  assert.deepEqual(w.proved.map((p) => p.steps), [2, 2], 'all of it is proven, and once more before it goes out');
+  assert.deepEqual([w.told[0]?.chain, w.told[0]?.deadline], [arbitrum, w.payment.now / 1_000 + 7_200]);
+  assert.equal(proven(w.told[0]), w.hash);
+  assert.equal(w.safeModel?.waiting?.chain, 'Arbitrum One (sandbox)');
+  assert.equal(w.choice?.busy, true, 'nothing else may be chosen');
+  // Once it is executed, the bridge has the money.
+  w.news('executed');
+  assert.equal(w.model.progress?.title, 'The Safe has sent the payment');
+  w.say({ payable: false, route: { progress: 'bridging', chain: 'Arbitrum One (sandbox)', symbol: 'USDT', amount: '10.15', txHash: `0x${'c'.repeat(64)}`, sentAt: new Date(w.now).toISOString(), seconds: 120 } });
+  assert.equal(w.safeModel?.waiting, null);
+  assert.notEqual(w.model.progress?.title, 'The Safe has sent the payment');
+});
+
+test('what a route’s proof refuses in the last moment is not proposed', async () => {
+  const w = inApp({ ways: '/static/ways-0123456789ab.js' });
+  w.app.chainId = arbitrum;
+  await w.opened();
+  await w.settle();
+  w.unsafe = new Refusal('route_receiver', 'receiver', account, stranger);
+  await w.go();
+  assert.deepEqual([w.app.sent, w.told], [[], []]);
+  assert.equal(w.model.state, 'unsafe');
+});
+
+test('ways are looked up as for a Safe, and anew for what turns out to be none', async () => {
+  const w = behindWallet({ ways: '/static/ways-0123456789ab.js' });
+  w.payFails = new ApiError(400, 'not_a_safe', 'wallet', 'no');
+  w.asked_ = (safe) => {
+    w.asSafe.push(safe);
+    if (!safe) w.payFails = null;
+  };
+  await w.connected();
+  await w.settle();
+  assert.equal(w.looked, 2);
+  assert.equal(w.model.go.text, 'Approve 10.10 USDC');
+});
+
 test('whose account or network has changed is told, and nothing goes out', async () => {
   const w = await inApp().opened();
   w.app.address = stranger;
@@ -398,118 +460,6 @@ test('what is remembered is only believed where it makes sense', async () => {
     assert.equal(w.model.state, 'open', text);
     assert.ok(w.model.go.enabled);
     assert.deepEqual(w.told, []);
-  }
-});
-
-test('a server that cannot be reached is told again', async () => {
-  const w = await inApp().opened();
-  let tries = 0;
-  w.takes = () => (++tries < 4 ? new ApiError(tries === 2 ? 503 : 0, 'unreachable', '', '') : null);
-  await w.go();
-  assert.equal(w.model.state, 'seen');
-  await w.pass(30_000);
-  assert.ok(w.told.length >= 1);
-});
-
-test('a server that does not take it', async () => {
-  const foreign = await inApp().opened();
-  foreign.takes = () => new ApiError(400, 'safe_tx_foreign', 'safeTx', 'This transaction does not belong to this payment.');
-  await foreign.go();
-  assert.equal(foreign.model.notice?.title, 'The transaction cannot make this payment');
-  assert.match(foreign.model.notice?.text ?? '', /does not belong to this payment.*reject it/);
-  assert.equal(foreign.model.state, 'open');
-  const second = await inApp().opened();
-  second.takes = () => new ApiError(409, 'safe_pending', '', 'pending');
-  await second.go();
-  assert.equal(second.model.notice?.title, 'A Safe transaction already waits for this payment');
-});
-
-test('another owner opens the page in the app: who has signed is seen and told', async () => {
-  const first = await inApp().opened();
-  await first.go();
-  const w = inApp();
-  w.app.txs.set(first.hash, first.app.txs.get(first.hash) ?? assert.fail());
-  await w.opened();
-  const safe = { hash: first.hash, own: false };
-  w.news('waiting', safe);
-  await w.pass(5_000);
-  assert.equal(w.model.state, 'seen');
-  assert.deepEqual(w.told.map((i) => [i.safeTxHash, i.signatures?.length, proven(i) === first.hash]), [[first.hash, 1, true]]);
-  w.app.sign(first.hash, 2);
-  await w.pass(20_000);
-  assert.equal(w.told.at(-1)?.signatures?.length, 2);
-  assert.equal(w.safeModel?.waiting?.signatures, '2 of 2 signatures');
-  assert.equal(w.storage.has('quittance:01KADEMO0000000000000000:safe'), false);
-  w.news('replaced', safe, true);
-  await w.settle();
-  assert.equal(w.model.state, 'open');
-  const asked = w.app.window.asked.filter((a) => a.message.method === 'getTxBySafeTxHash').length;
-  await w.pass(60_000);
-  assert.equal(w.app.window.asked.filter((a) => a.message.method === 'getTxBySafeTxHash').length, asked);
-});
-
-test('somebody else’s Safe, in a browser that may not know of it', async () => {
-  const w = behindWallet();
-  w.flow.start();
-  w.news('waiting', { hash: '', address: '', owners: [], threshold: 0, own: false, nonce: null, ahead: null, deadline: '2026-01-03T12:00:00Z', until: '2026-01-02T13:00:00Z' });
-  await w.settle();
-  assert.equal(w.fetched, 1);
-  assert.equal(w.model.progress?.title, 'A payment from a Safe is waiting');
-  assert.ok(w.safeModel?.waiting?.nameless);
-  assert.equal(w.safeModel?.waiting?.until, '2 January 2026 at 13:00 UTC (1 h 0 min left)');
-});
-
-test('how it ends, and that it can be paid again', async () => {
-  for (const [stage, title] of [['failed', 'The Safe\'s transaction failed'], ['replaced', 'The Safe used another transaction instead'], ['late', 'The Safe\'s transaction came too late']] as const) {
-    const w = await inApp().opened();
-    await w.go();
-    w.news('waiting');
-    w.news(stage, { explorerUrl: 'https://explorer.example/tx/0x1' }, true);
-    await w.settle();
-    assert.equal(w.model.state, 'open');
-    assert.deepEqual([w.safeModel?.ended?.title, w.safeModel?.ended?.url, w.safeModel?.waiting], [title, 'https://explorer.example/tx/0x1', null]);
-    assert.match(w.safeModel?.ended?.text ?? '', /You can pay now/);
-    assert.ok(w.model.go.enabled, 'and is prepared anew');
-    w.say({ state: 'failed', payable: false });
-    assert.match(w.safeModel?.ended?.text ?? '', /contact the recipient/);
-  }
-});
-
-test('a payment that is not kept for it any more', async () => {
-  const w = await inApp().opened();
-  await w.go();
-  w.news('waiting');
-  await w.pass(60_000);
-  w.say({ payable: true, safe: null });
-  await w.settle();
-  assert.equal(w.model.state, 'open');
-  assert.equal(w.model.notice?.title, 'The proposed transaction has waited too long');
-  assert.ok(!w.storage.has('quittance:01KADEMO0000000000000000:safe'));
-});
-
-test('what the server said before it knew changes nothing', async () => {
-  const w = await inApp().opened();
-  await w.go();
-  w.say({ payable: true, safe: null });
-  await w.settle();
-  assert.equal(w.model.state, 'seen');
-});
-
-test('the deadline of a route goes with it, and is counted down', async () => {
-  const w = inApp();
-  w.metadata = { safePaymentDeadline: w.payment.now / 1_000 + 7_200 };
-  await w.opened();
-  await w.go();
-  assert.equal(w.told[0]?.deadline, w.payment.now / 1_000 + 7_200);
-  assert.equal(w.safeModel?.waiting?.deadline, '2 January 2026 at 14:00 UTC (2 h 0 min left)');
-  await w.pass(1_800_000);
-  assert.match(w.safeModel?.waiting?.deadline ?? '', /1 h 30 min left/);
-  for (const junk of ['x', -1.5, null, {}]) {
-    const odd = inApp();
-    odd.metadata = { safePaymentDeadline: junk };
-    await odd.opened();
-    await odd.go();
-    assert.equal(odd.told[0]?.deadline, undefined, String(junk));
   }
 });
 
