@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"quittance/internal/payment"
+	"quittance/internal/safe"
 	"quittance/web/webtest"
 )
 
@@ -116,10 +117,11 @@ func FuzzRecipient(f *testing.F) {
 // FuzzLook asks about payments with whatever query: what is not understood is
 // the caller's fault, and a restricted payment gives nothing away.
 func FuzzLook(f *testing.F) {
-	w := webtest.NewWith(f, webtest.Options{Routing: true})
+	w := webtest.NewWith(f, webtest.Options{Routing: true, Safes: true})
 	open := w.CreatePayment("10")
 	restricted := w.Create(withPolicy(`{"allowedPayerAddresses":["` + otherPayee + `"],"hideUntilApproved":true}`))
 	for _, seed := range []string{
+		"isSafe=true&wallet=" + payee, "isSafe=true&wallet=" + payee + "&chain=ARBITRUM&token=USDC", "isSafe=true&wallet=TJRabPrwbZy45sbavfcjinPJC18kjpRTv8", "isSafe=true&isSafe=false", "isSafe=true&chain=TRON",
 		"", "wallet=" + payee, "wallet=0x12", "wallet=" + payee + "&wallet=x", "isSafe=TRUE", "isSafe=1", "isSafe=false&eoaWallet=", "eoaWallet=" + payee,
 		"chain=BASE&token=USDC", "chain=ARBITRUM&token=USDT&wallet=" + payee, "chain=BASE&token=USDT0", "chain=base&token=usdc", "chain=BASE", "token=%00", "wallet=%ff", "%zz", "a;b", "chain=BASE&token=usdc&wallet=" + payee,
 	} {
@@ -174,6 +176,46 @@ func FuzzRefreshStep(f *testing.F) {
 		case http.StatusBadRequest, http.StatusForbidden:
 			if v := got.JSON(); v["code"] == nil || v["transactionRequest"] != nil {
 				t.Fatalf("%q: %s", body, got.Body)
+			}
+		case http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable:
+		default:
+			t.Fatalf("%q: status %d: %s", body, got.Status, got.Body)
+		}
+	})
+}
+
+// FuzzIntent tells of transactions and of a Safe's in whatever way: what makes no
+// sense is the caller's fault by its member, and nothing is taken for a Safe
+// transaction of this payment that is told to be another one.
+func FuzzIntent(f *testing.F) {
+	w := webtest.NewWith(f, webtest.Options{Safes: true})
+	s, _ := w.Safe(safe.V141, 30_000_000)
+	calls := asSafe(w, route+"/"+w.CreatePayment("10"), s, "")
+	p := propose(f, s, calls, nil) // of a payment that none of these are told to
+	hash := "0x" + strings.Repeat("ab", 32)
+	for _, seed := range []string{
+		p.intent(f, "BASE", "USDC", p.proven()), p.intent(f, "BASE", "USDC", map[string]any{"payerAddress": s.Address.String(), "safePaymentDeadline": 1999999999}), p.intent(f, "BASE", "USDC", nil),
+		`{"txHash":"` + hash + `","chain":"BASE","token":"USDC"}`, `{"txHash":"` + hash + `","safeTxHash":"` + hash + `","chain":"BASE","token":"USDC"}`,
+		`{"safeTxHash":"` + hash + `","chain":"BASE","token":"USDC","safePaymentDeadline":9223372036854775807}`, `{"safeTxHash":"` + hash + `","chain":"BASE","token":"USDC","safeTx":null,"safeSignatures":null}`,
+		`{"safeTxHash":"` + hash + `","chain":"BASE","token":"USDC","payerAddress":"` + s.Address.String() + `","safeTx":{"to":"` + payee + `","value":1e99,"operation":1,"safeTxGas":-1,"baseGas":0,"gasPrice":0,"nonce":18446744073709551616}}`,
+		`{"safeTx":{"a":{"b":[[[[]]]]}}}`, `{"safeSignatures":["0x00"]}`, `{"safeTxHash":{},"safeTx":[]}`, `{"safePaymentDeadline":1e18}`, `[]`, ``,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		w := w.For(t)
+		token := w.CreatePayment("10")
+		got := w.API(http.MethodPost, route+"/"+token+"/intent", body, "Content-Type: application/json")
+		as := w.Load(token).Attempts
+		switch got.Status {
+		case http.StatusOK:
+			v := got.JSON()
+			if len(as) != 1 || v["isListening"] != true || (v["txHash"] == nil) == (v["safeTxHash"] == nil) || as[0].Safe != nil && as[0].Safe.Tx != nil {
+				t.Fatalf("%q: %s, %+v", body, got.Body, as)
+			}
+		case http.StatusBadRequest, http.StatusForbidden:
+			if v := got.JSON(); v["code"] == nil || len(got.Body) > 2048 || len(as) > 0 {
+				t.Fatalf("%q: %s, %+v", body, got.Body, as)
 			}
 		case http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable:
 		default:

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -207,5 +208,5 @@ func (d *Dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, 
 // notSafe reports whether all of a chain is left out because the payer is no Safe
 // that could pay from there.
 func notSafe(m rail.Missing) bool {
-	return m.Asset == "" && (m.Code == "not_a_safe" || m.Code == "safe_not_there")
+	return m.Asset == "" && slices.Contains([]string{"no_contract", "not_a_safe", "safe_version", "safe_unsupported", "safe_not_there"}, m.Code)
 }
