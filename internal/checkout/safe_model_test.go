@@ -184,7 +184,7 @@ func (m *safeModel) holds() {
 			continue
 		}
 		safes++
-		if a.Stage == payment.Announced && p.HeldUntil(a).After(m.now()) {
+		if (a.Stage == payment.Announced || onItsWay(p, a)) && p.HeldUntil(a).After(m.now()) {
 			holding++
 		}
 		if a.Decides && !m.meant[a.Handle] {
@@ -207,6 +207,20 @@ func (m *safeModel) holds() {
 	if failures > 1 || p.Standing.State == payment.Failed && (failures != 1 || !failed || why.Safe == nil) {
 		m.t.Fatalf("%s: failed %d times, by %+v", p.Standing.State, failures, why)
 	}
+}
+
+// onItsWay reports whether the money of a transaction that was executed is neither
+// here nor proven to be on its way, where it has to be one of the two.
+func onItsWay(p *payment.Payment, a payment.Attempt) bool {
+	if a.Stage != payment.Executed {
+		return false
+	}
+	if i := slices.IndexFunc(p.Attempts, func(b payment.Attempt) bool { return b.Route != nil && b.Handle == a.Safe.ExecutedBy }); i >= 0 {
+		return p.Attempts[i].Stage == payment.Announced
+	}
+	return a.Safe.Tx != nil && !slices.ContainsFunc(p.Transfers, func(x payment.Transfer) bool {
+		return x.Evidence.Tx == a.Safe.ExecutedBy || x.Evidence.Source.Tx == a.Safe.ExecutedBy
+	})
 }
 
 // comesToItsEnd lets everything end, and says whether that is right.

@@ -16,15 +16,33 @@ const vagueFor = 24 * time.Hour
 // paid otherwise: its owners may execute it at any time, and paying as well would
 // pay twice. One that the payment depends on holds it until its end is known, for
 // in the last blocks before the deadline it may have been executed; others until
-// their deadline, and a day at most without an owner's signature.
+// their deadline, and a day at most without an owner's signature. One that was
+// executed holds it on until what it sent is seen.
 func (p *Payment) SafeLock(now time.Time) (Attempt, bool) {
 	var newest Attempt
 	for _, a := range holders(p.Attempts) {
-		if a.Stage == Announced && now.Before(p.heldUntil(a)) {
+		if (a.Stage == Announced || p.unseen(a)) && now.Before(p.heldUntil(a)) {
 			newest = a
 		}
 	}
 	return newest, newest.Key != ""
+}
+
+// unseen reports whether a Safe transaction was executed and what it sent is not
+// seen yet: the transfer over a bridge that it began is not proven, or no transfer
+// came of calls that are proven to make one.
+func (p *Payment) unseen(a Attempt) bool {
+	if a.Stage != Executed || a.Safe.ExecutedBy == "" {
+		return false
+	}
+	for _, b := range p.Attempts {
+		if b.Route != nil && b.Chain == a.Chain && b.Handle == a.Safe.ExecutedBy {
+			return b.Stage == Announced
+		}
+	}
+	return a.Safe.Tx != nil && !slices.ContainsFunc(p.Transfers, func(x Transfer) bool {
+		return x.Evidence.Tx == a.Safe.ExecutedBy || x.Evidence.Source.Tx == a.Safe.ExecutedBy
+	})
 }
 
 // MayHold reports whether a Safe transaction is one of the few, over a payment's

@@ -94,6 +94,43 @@ func TestSafeLock(t *testing.T) {
 	}
 }
 
+// What an executed transaction has sent is gone from the Safe before anything of it
+// is seen here: until then nobody is asked to pay again.
+func TestSafeLockUntilItsMoneyIsSeen(t *testing.T) {
+	executed := func(by string) func(*Attempt) {
+		return func(a *Attempt) { a.Stage, a.Safe.ExecutedBy = Executed, by }
+	}
+	proven := func(a *Attempt) { a.Safe.Tx = []byte("{}") }
+	bridge := func(handle string, stage AttemptStage) Attempt {
+		return Attempt{Key: "tx:" + handle, Handle: handle, Stage: stage, At: created, Route: &Route{}}
+	}
+	came := func(tx string, from Source) Transfer { return Transfer{Evidence: Evidence{Tx: tx, Source: from}} }
+	for name, c := range map[string]struct {
+		attempts []Attempt
+		moved    []Transfer
+		now      time.Time
+		held     bool
+	}{
+		"nothing seen":                {attempts: []Attempt{proposed(1, created, proven, executed("a"))}, now: before, held: true},
+		"another's transfer":          {attempts: []Attempt{proposed(1, created, proven, executed("a"))}, moved: []Transfer{came("b", Source{})}, now: before, held: true},
+		"its transfer":                {attempts: []Attempt{proposed(1, created, proven, executed("a"))}, moved: []Transfer{came("a", Source{})}, now: before},
+		"to the payment's end":        {attempts: []Attempt{proposed(1, created, proven, executed("a"))}, now: expires},
+		"whatever was behind a hash":  {attempts: []Attempt{proposed(1, created, executed("a"))}, now: before},
+		"by nobody knows what":        {attempts: []Attempt{proposed(1, created, proven, executed(""))}, now: before},
+		"a bridge to be proven":       {attempts: []Attempt{proposed(1, created, executed("a")), bridge("a", Announced)}, now: before, held: true},
+		"a bridge that holds it":      {attempts: []Attempt{proposed(1, created, proven, executed("a")), bridge("a", Proven)}, now: before},
+		"a bridge that was none":      {attempts: []Attempt{proposed(1, created, proven, executed("a")), bridge("a", Abandoned)}, now: before},
+		"another's bridge":            {attempts: []Attempt{proposed(1, created, proven, executed("a")), bridge("b", Proven)}, now: before, held: true},
+		"came over an unknown bridge": {attempts: []Attempt{proposed(1, created, proven, executed("a"))}, moved: []Transfer{came("x", Source{Tx: "a"})}, now: before},
+		"another one's turn":          {attempts: []Attempt{proposed(1, created, proven, executed("a")), proposed(2, created.Add(1), ended(created))}, now: before, held: true},
+	} {
+		p := &Payment{Terms: terms(100), Attempts: c.attempts, Transfers: c.moved}
+		if a, held := p.SafeLock(c.now); held != c.held || held && a.Key != "safe:1" {
+			t.Errorf("%s: held %t by %q", name, held, a.Key)
+		}
+	}
+}
+
 func TestMoneyAfterASafeTransactionCameToNothing(t *testing.T) {
 	elsewhere := func(a *Attempt) { a.Chain = 137 }
 	over := before.Add(time.Minute)
