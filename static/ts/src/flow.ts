@@ -305,8 +305,7 @@ export class Flow {
     f.looking = account !== null && d.payment.safe !== '';
     if (f.looking) {
       this.show();
-      const code = await f.connection.read('eth_getCode', [account, 'latest']).catch(() => '');
-      if (wallet?.id === 'safe' || /^0x(?!ef0100)./i.test(String(code))) {
+      if (wallet?.id === 'safe' || /^0x(?!ef0100)./i.test(String(await f.connection.read('eth_getCode', [account, 'latest']).catch(() => '')))) {
         await this.secure();
         if (account) await this.safe?.look(account);
       }

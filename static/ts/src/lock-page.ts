@@ -3,6 +3,7 @@
 import { apiFor, search, whenReady } from './boot.ts';
 import { readLocked } from './data.ts';
 import { Lock } from './lock.ts';
+import { appAround, asWallet } from './safe-frame.ts';
 import { Store } from './store.ts';
 import { View } from './view.ts';
 import { Wallets } from './wallets.ts';
@@ -23,5 +24,10 @@ whenReady((data) => {
     retry: () => lock.retry(),
   });
   const lock = new Lock({ state, api: apiFor(token), store, render: (m) => view.render(m), reload: () => location.reload() });
+  // Only a Safe's app answers; who may frame the page at all, the server's policy says.
+  if (window.parent !== window) {
+    const app = appAround(window);
+    app.info().then(() => wallets.add(asWallet(app)), () => undefined);
+  }
   search(wallets, () => lock.setWallets(wallets.all(), false));
 });

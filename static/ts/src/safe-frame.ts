@@ -4,6 +4,7 @@
 // there at all, the server's Content-Security-Policy says. Knows no DOM but that window.
 import { type Hex, fields, isAddress } from './data.ts';
 import type { Provider } from './rpc.ts';
+import type { Wallet } from './wallets.ts';
 
 /** Of the protocol. Any of the first major version understands the others. */
 const version = '9.1.0';
@@ -48,6 +49,12 @@ const reads: readonly string[] = [
   'eth_call', 'eth_gasPrice', 'eth_getLogs', 'eth_getBalance', 'eth_getCode', 'eth_getBlockByHash', 'eth_getBlockByNumber', 'eth_getStorageAt', 'eth_getTransactionByHash',
   'eth_getTransactionReceipt', 'eth_getTransactionCount', 'eth_estimateGas',
 ];
+
+/** The app around this window. */
+export const appAround = (w: Window): Frame => new Frame(w, () => crypto.getRandomValues(new Uint32Array(4)).join('-'), (run, ms) => setTimeout(run, ms));
+
+/** An app that has answered, among the wallets. */
+export const asWallet = (app: Frame): Wallet => ({ id: 'safe', name: 'Safe', icon: '', provider: app });
 
 export class Frame implements Provider {
   /** Of the app, once it has answered. */

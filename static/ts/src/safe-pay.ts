@@ -6,7 +6,7 @@ import type { Model } from './model.ts';
 import { quantity } from './rpc.ts';
 import { batches } from './safes.gen.ts';
 import { type Account, type News, type Proposed, readAccount, readDeadline, readNews, readProposed } from './safe-data.ts';
-import type { Frame, SafeInfo } from './safe-frame.ts';
+import { type Frame, type SafeInfo, asWallet } from './safe-frame.ts';
 import { checkTx, findTx, writeTx } from './safe-tx.ts';
 import type { Safe, SafeCheck, SafeHost, SafePayer } from './safe-types.ts';
 import type { Drawing, SafeModel, Waiting } from './safe-view.ts';
@@ -19,9 +19,6 @@ import type { Call, RegistryChain } from './verify.ts';
 const patience = 120_000;
 /** How long after it was told the server may still say what it knew before. */
 const settling = 15_000;
-
-/** The id of the wallet that a Safe's app is. */
-const appWallet = 'safe';
 
 type Answer = Pick<Proposed, 'hash' | 'plain'>;
 
@@ -260,7 +257,7 @@ export class SafePay implements Safe, SafePayer {
 
   private passed(checks: readonly Check[]): void {
     const { f, show } = this.host;
-    f.checks = [...f.checks.filter((c) => !say.titleOf(c.name)), ...checks];
+    f.checks = [...f.checks.filter((c) => !say.titleOf(c.name)), ...checks.filter((c) => c.outcome !== 'pending')];
     show();
   }
 
@@ -284,7 +281,7 @@ export class SafePay implements Safe, SafePayer {
   private async greet(frame: Frame): Promise<void> {
     try {
       this.info = await frame.info();
-      this.host.offer({ id: appWallet, name: 'Safe', icon: '', provider: frame });
+      this.host.offer(asWallet(frame));
       this.join();
     } catch {
       this.mute = true;
@@ -335,7 +332,7 @@ export class SafePay implements Safe, SafePayer {
   private model(m: Model): SafeModel {
     const { news } = this;
     const over = news && (m.state === 'open' || m.state === 'failed') ? say.ending(news.stage, m.state === 'open') : null;
-    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, reject: this.rejected, tooLate: this.late && m.state === 'expired' };
+    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, tooLate: this.late && m.state === 'expired' };
   }
 
   private account(m: Model): SafeModel['account'] {

@@ -35,8 +35,6 @@ export interface SafeModel {
   readonly waiting: Waiting | null;
   /** Why the last one did not pay. */
   readonly ended: (Titled & { readonly url: string }) | null;
-  /** The transaction that was proposed is not the payment. */
-  readonly reject: boolean;
   /** The link has expired, and a transaction still waits. */
   readonly tooLate: boolean;
 }
@@ -58,7 +56,6 @@ export class SafeView implements Drawing {
     this.waiting(s.waiting);
     this.ended(s.ended);
     this.checks(m.checks);
-    if (s.reject) text(byId('unsafe-text'), say.rejectIt);
     if (s.tooLate) text(document.querySelector('#over .ending-expired .lead'), say.tooLate);
   }
 

@@ -209,7 +209,6 @@ test('what the app proposed instead is refused, and the server is not told of it
     assert.match(w.model.unsafe, /Do not sign this transaction/);
     assert.ok(w.telemetry.includes(`unsafe_refused ${check}`), `${name}: ${w.telemetry.join()}`);
     assert.deepEqual(w.told, [], name);
-    assert.ok(w.safeModel?.reject);
     assert.equal(w.storage.has('quittance:01KADEMO0000000000000000:safe'), false);
     const asked = w.app.window.asked.length;
     await w.go();
@@ -390,6 +389,9 @@ test('whose account or network has changed is told, and nothing goes out', async
   await w.settle();
   assert.deepEqual([w.app.sent, w.told], [[], []]);
   assert.equal(w.model.account?.address, stranger);
+  assert.equal(w.model.notice?.title, 'Your wallet changed');
+  w.flow.retry();
+  await w.settle();
   assert.equal(w.asSafe.length, 2, 'everything is asked for anew');
   w.app.chainId = 900042161;
   await w.go();
