@@ -496,13 +496,38 @@ func TestASafePaysNativeCurrency(t *testing.T) {
 			}
 		}
 	}
-	// A Safe that calls somebody who pays has not paid.
-	c.token = c.Create(`{"requests":[` + one + `]}`)
-	c.PayOnChain(c.Chain.Other, c.token, 1000)
-	c.settles()
-	if p := c.AwaitState(c.token, payment.Paid); p.Transfers[0].Evidence.Payer != c.Chain.Other.Address() {
-		t.Errorf("the payer is %s", p.Transfers[0].Evidence.Payer)
+	// An account that pays is itself, and a Safe that calls somebody who pays has not
+	// paid: then it is whoever sent the transaction.
+	for name, pay := range map[string]func(){
+		"an account": func() { c.PayOnChain(c.Chain.Wallet, c.token, 1000) },
+		"somebody whom a Safe calls": func() {
+			tx, _ := c.proposes(2)
+			c.executes(safe.Tx{To: c.forwarder(tx), Value: tx.Value, Nonce: 2})
+		},
+	} {
+		c.token = c.Create(`{"requests":[` + one + `]}`)
+		pay()
+		c.settles()
+		if p := c.AwaitState(c.token, payment.Paid); p.Transfers[0].Evidence.Payer != c.Chain.Address() {
+			t.Errorf("%s: the payer is %s", name, p.Transfers[0].Evidence.Payer)
+		}
 	}
+}
+
+// forwarder is a contract that makes one call, with whatever value it gets.
+func (c *club) forwarder(tx safe.Tx) asset.Address {
+	c.t.Helper()
+	size := []byte{0x61, byte(len(tx.Data) >> 8), byte(len(tx.Data))} // PUSH2
+	runtime := slices.Concat(size, []byte{0x60, 39, 0x5f, 0x39},      // CODECOPY of what follows to 0
+		[]byte{0x5f, 0x5f}, size, []byte{0x5f, 0x34, 0x73}, tx.To[:], []byte{0x5a, 0xf1, 0x50, 0x00}, // CALL with CALLVALUE, POP, STOP
+		tx.Data)
+	creation := slices.Concat([]byte{0x61, byte(len(runtime) >> 8), byte(len(runtime)), 0x80, 0x60, 12, 0x60, 0, 0x39, 0x60, 0, 0xf3}, runtime)
+	at, made := c.Chain.Deploy(creation)
+	c.Chain.Mine(1)
+	if r := c.Chain.Receipt(made); r == nil || r.Status != 1 {
+		c.t.Fatalf("%+v", r)
+	}
+	return addressOf(c.t, at)
 }
 
 // Whatever happens while no server runs is found by the next one.
