@@ -1,6 +1,6 @@
 // The hosted page as a payer meets it. Elements are found by their test ids
 // only, so words and looks may change without touching a journey.
-import { type Locator, type Page, type Response, expect } from '@playwright/test';
+import { type Frame, type Locator, type Page, type Response, expect } from '@playwright/test';
 import type { Address } from 'viem';
 
 export type State = 'open' | 'seen' | 'paid' | 'expired' | 'canceled' | 'failed' | 'blocked' | 'unsafe';
@@ -13,10 +13,11 @@ export const testWallet = 'test.wallet';
 export const injectedWallet = 'injected';
 
 export class Checkout {
-  constructor(readonly page: Page) {}
+  /** root is where the checkout stands, if not in the page itself: a frame of it. */
+  constructor(readonly page: Page, readonly root: Page | Frame = page) {}
 
   id(testId: string): Locator {
-    return this.page.getByTestId(testId);
+    return this.root.getByTestId(testId);
   }
 
   get go(): Locator {
@@ -94,7 +95,7 @@ export class Checkout {
 
   /** Nothing here can start a signature. */
   async expectNothingToSign(): Promise<void> {
-    await expect(this.go.and(this.page.locator(':enabled')).filter({ visible: true })).toHaveCount(0);
+    await expect(this.go.and(this.root.locator(':enabled')).filter({ visible: true })).toHaveCount(0);
   }
 
   /** Waits for the receipt, which names this transaction: the last one that the wallet sent, if given. */
