@@ -119,7 +119,13 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if out.Ways, err = s.still(ctx, p, payer, out.Ways); err != nil {
 		return p, Options{}, err
 	}
-	out.Missing = append(s.MissingFor(ctx, p, payer), out.Missing...)
+	left := out.Missing
+	out.Missing = s.MissingFor(ctx, p, payer)
+	for _, m := range left { // a rail may have found out the same
+		if !slices.ContainsFunc(out.Missing, func(x rail.Missing) bool { return x.Chain == m.Chain && x.Code == m.Code }) {
+			out.Missing = append(out.Missing, m)
+		}
+	}
 	return p, out, nil
 }
 

@@ -124,6 +124,30 @@ func TestOptionsOfASafe(t *testing.T) {
 	}
 }
 
+// known is a rail that has found out for itself what a Safe cannot do.
+type known struct{ bridges }
+
+func (known) MissingFor(context.Context, *payment.Payment, rail.Payer) []rail.Missing {
+	return []rail.Missing{{Chain: asset.Mainnet, Code: "safe_not_there", Why: "It said so."}}
+}
+
+func TestOptionsSayOnceWhatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := boxes{on: map[asset.ChainID]func() (*rail.Multisig, error){asset.Base: ownedBy(2, keyOne), asset.Mainnet: ownedBy(1, keyOne), asset.ArbitrumOne: notThere}}
+		s := safeShop(t, b)
+		s.service = checkout.New(checkout.Config{Store: s, Book: s.service.Book(), Rails: []rail.Rail{direct{s}, known{bridges{s}}}, Wallets: s, Safes: b})
+		got, _, err := s.safeOptions(t)
+		must(t, err)
+		codes := map[string]int{}
+		for _, m := range got.Missing {
+			codes[m.Code]++
+		}
+		if len(got.Missing) != 3 || codes["safe_not_there"] != 1 || codes["not_a_safe"] != 1 || codes["no_bridge"] != 1 {
+			t.Errorf("missing %+v", got.Missing)
+		}
+	})
+}
+
 // Accounts are asked for together with balances, and one that stalls costs its
 // chain and no more time.
 func TestOptionsAskForAccountsMeanwhile(t *testing.T) {

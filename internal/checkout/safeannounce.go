@@ -99,8 +99,13 @@ func (s *Service) free(ctx context.Context, p *payment.Payment) error {
 	if fault.From(err) != errSafePending || !locked {
 		return err
 	}
-	if _, err := s.TrackSafe(ctx, Follow{Payment: p.ID, Key: pending.Key}.Args()); err != nil {
-		return err
+	looking, cancel := context.WithTimeout(ctx, s.patience.Price)
+	defer cancel()
+	if _, terr := s.TrackSafe(looking, Follow{Payment: p.ID, Key: pending.Key}.Args()); terr != nil {
+		if looking.Err() != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+		return terr
 	}
 	fresh, err := s.Payment(ctx, p.ID)
 	if err != nil {
