@@ -32,11 +32,11 @@ export class Ways {
 
   /** One way of the list, by its id; only where there is a choice. */
   way(id: string): Locator {
-    return this.id('ways-enough').locator('label').filter({ has: this.checkout.page.locator(`input[value="${id}"]`) });
+    return this.id('ways-enough').locator('label').filter({ has: this.checkout.root.locator(`input[value="${id}"]`) });
   }
 
   short(id: string): Locator {
-    return this.id('ways-short').locator('label').filter({ has: this.checkout.page.locator(`input[value="${id}"]`) });
+    return this.id('ways-short').locator('label').filter({ has: this.checkout.root.locator(`input[value="${id}"]`) });
   }
 
   /** The wallet has been looked into. */
@@ -76,7 +76,7 @@ export class Ways {
 
   /** What the chosen route's terms say of this. */
   term(name: string): Locator {
-    return this.id('route').locator('.row').filter({ has: this.checkout.page.locator('dt', { hasText: new RegExp(`^${name}$`) }) }).locator('dd');
+    return this.id('route').locator('.row').filter({ has: this.checkout.root.locator('dt', { hasText: new RegExp(`^${name}$`) }) }).locator('dd');
   }
 
   /** Money is on a bridge. */
