@@ -123,7 +123,7 @@ func (s Safe) queue() string {
 	if s.Nonce == "" {
 		return ""
 	}
-	number := "Number " + s.Nonce
+	number := "Nonce " + s.Nonce
 	switch s.Ahead {
 	case "":
 		return number

@@ -37,7 +37,7 @@ export function readAccount(f: Fields | null): Account | null {
   };
 }
 
-const stages = ['waiting', 'executed', 'failed', 'replaced', 'late'] as const;
+const stages = ['waiting', 'executed', 'failed', 'replaced', 'late', 'foreign'] as const;
 export type Stage = (typeof stages)[number];
 
 /** What the server says of a Safe's transaction that is to make the payment. What is not known, or not for this browser, is empty. */
@@ -62,6 +62,8 @@ export interface News {
   readonly until: number;
   /** What executed it, or another in its place, in an explorer. */
   readonly url: string;
+  /** This browser may know what executed it, and something did. */
+  readonly executed: boolean;
   /** This browser announced it. */
   readonly own: boolean;
 }
@@ -73,7 +75,7 @@ export function readNews(f: Fields | null): News | null {
   return {
     stage, hash: isHash(f['hash']) ? f['hash'] : '', address: isAddress(f['address']) ? f['address'] : '', chain: sentence(f['chain']).slice(0, 60), chainId: count(f['chainId']) ?? 0,
     owners: addresses(f['owners']), threshold: count(f['threshold']) ?? 0, signed: count(f['signed']), signers: addresses(f['signers']), nonce: count(f['nonce']), ahead: count(f['ahead']),
-    deadline: instant(f['deadline']), until: instant(f['until']), url: webUrl(f['explorerUrl']), own: f['own'] === true,
+    deadline: instant(f['deadline']), until: instant(f['until']), url: webUrl(f['explorerUrl']), executed: isHash(f['txHash']), own: f['own'] === true,
   };
 }
 

@@ -267,8 +267,8 @@ export class SafePay implements Safe, SafePayer {
     const bad = checks.find((c) => c.outcome === 'failed');
     this.end();
     this.rejected = true;
-    this.passed(checks);
     host.refuse(new host.tools.Refusal((bad?.name ?? 'safe_hash') as SafeCheck, 'Safe transaction', 'this payment', bad?.detail ?? 'another'));
+    this.passed(checks); // with their own words in place of a difference
   }
 
   private decline(err: ApiError): void {
@@ -305,7 +305,7 @@ export class SafePay implements Safe, SafePayer {
   present(m: Model): Model {
     const { f, tools } = this.host;
     const bad = this.rejected && m.checks.find((c) => c.outcome === 'failed' && say.titleOf(c.name));
-    let shown: Model = bad ? { ...m, unsafe: `${say.titleOf(bad.name)}: ${bad.detail} ${say.rejectIt}` } : m;
+    let shown: Model = bad ? { ...m, unsafe: `${say.titleOf(bad.name)}: ${bad.detail}` } : m;
     const { connection } = f;
     if (f.safe && m.account) {
       const astray = this.fixed && !connection.ready;
@@ -331,8 +331,8 @@ export class SafePay implements Safe, SafePayer {
 
   private model(m: Model): SafeModel {
     const { news } = this;
-    const over = news && (m.state === 'open' || m.state === 'failed') ? say.ending(news.stage, m.state === 'open') : null;
-    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, tooLate: this.late && m.state === 'expired' };
+    const over = news && (m.state === 'open' || m.state === 'failed') ? say.ending(news, m.state === 'open') : null;
+    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, tooLate: this.late && m.state === 'expired', refused: this.rejected };
   }
 
   private account(m: Model): SafeModel['account'] {

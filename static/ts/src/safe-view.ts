@@ -37,6 +37,8 @@ export interface SafeModel {
   readonly ended: (Titled & { readonly url: string }) | null;
   /** The link has expired, and a transaction still waits. */
   readonly tooLate: boolean;
+  /** What was proposed is not the payment. */
+  readonly refused: boolean;
 }
 
 /** What draws it. */
@@ -56,6 +58,7 @@ export class SafeView implements Drawing {
     this.waiting(s.waiting);
     this.ended(s.ended);
     this.checks(m.checks);
+    if (s.refused) text(byId('unsafe-text'), say.rejectIt);
     if (s.tooLate) text(document.querySelector('#over .ending-expired .lead'), say.tooLate);
   }
 

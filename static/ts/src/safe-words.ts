@@ -1,4 +1,5 @@
 // What the page says about Safes. What the server says too has its words.
+import type { News } from './safe-data.ts';
 import type { SafeCheck } from './safe-types.ts';
 import type { Words } from './words.ts';
 
@@ -105,7 +106,7 @@ export const unsigned = (s: Standing): string => (s.signed !== null && !enough(s
 
 export function queue(nonce: number | null, ahead: number | null): string {
   if (nonce === null) return '';
-  const number = `Number ${nonce}`;
+  const number = `Nonce ${nonce}`;
   if (ahead === null) return number;
   return ahead === 0 ? `${number}, the next one` : `${number}, ${ahead} ${ahead === 1 ? 'comes' : 'come'} before it`;
 }
@@ -117,7 +118,7 @@ export function date(at: number, left: string): string {
 }
 
 /** Why it will not pay any more; open tells that the payment can still be made. */
-export function ending(stage: string, open: boolean): { readonly title: string; readonly text: string } | null {
+export function ending({ stage, executed, own }: Pick<News, 'stage' | 'executed' | 'own'>, open: boolean): { readonly title: string; readonly text: string } | null {
   const again = open ? 'You can pay now, from a Safe or from any other wallet.' : 'Please contact the recipient: they decide how to go on, and can send you a new payment link.';
   switch (stage) {
     case 'failed':
@@ -128,7 +129,15 @@ export function ending(stage: string, open: boolean): { readonly title: string; 
     case 'late':
       return {
         title: 'The Safe\'s transaction came too late',
-        text: `It was not executed in time, and nothing has left the Safe. Please do not execute it any more, and reject it in your Safe app: money that it sends now comes too late. ${again}`,
+        text: executed
+          ? `It was executed only after its time had passed. If it has sent money, that came too late for this payment. ${again}`
+          : // Who may not know its transaction cannot tell that there is none.
+            `It was not executed in time${own ? ', and nothing has left the Safe' : ''}. Please do not execute it any more, and reject it in your Safe app: money that it sends now comes too late. ${again}`,
+      };
+    case 'foreign':
+      return {
+        title: 'The Safe\'s transaction does not pay this',
+        text: `What was proposed to the Safe is something else, and makes no part of this payment. Please look at it in your Safe app before you sign it. ${again}`,
       };
     case 'replaced':
       return {

@@ -65,7 +65,7 @@ test('somebody else’s Safe, in a browser that may not know of it', async () =>
 });
 
 test('how it ends, and that it can be paid again', async () => {
-  for (const [stage, title] of [['failed', 'The Safe\'s transaction failed'], ['replaced', 'The Safe used another transaction instead'], ['late', 'The Safe\'s transaction came too late']] as const) {
+  for (const [stage, title] of [['failed', 'The Safe\'s transaction failed'], ['replaced', 'The Safe used another transaction instead'], ['late', 'The Safe\'s transaction came too late'], ['foreign', 'The Safe\'s transaction does not pay this']] as const) {
     const w = await inApp().opened();
     await w.go();
     w.news('waiting');
@@ -77,6 +77,23 @@ test('how it ends, and that it can be paid again', async () => {
     assert.ok(w.model.go.enabled, 'and is prepared anew');
     w.say({ state: 'failed', payable: false });
     assert.match(w.safeModel?.ended?.text ?? '', /contact the recipient/);
+  }
+});
+
+test('money may have left the Safe once something was executed', async () => {
+  const w = await inApp().opened();
+  await w.go();
+  const hash = `0x${'5a'.repeat(32)}`;
+  const words: [Record<string, unknown>, RegExp, RegExp][] = [
+    [{ own: true }, /nothing has left the Safe/, /If it has sent money/],
+    [{ own: false }, /not executed in time\./, /nothing has left/],
+    [{ own: true, txHash: hash }, /If it has sent money/, /nothing has left/],
+  ];
+  for (const [more, said, unsaid] of words) {
+    w.news('late', more, true);
+    await w.settle();
+    assert.match(w.safeModel?.ended?.text ?? '', said);
+    assert.doesNotMatch(w.safeModel?.ended?.text ?? '', unsaid);
   }
 });
 

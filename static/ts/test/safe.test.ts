@@ -32,7 +32,7 @@ test('in its app the Safe is there by itself, and everything is proposed as one 
   assert.match(w.model.progress?.text ?? '', /2 of 3 owners must sign/);
   assert.deepEqual(w.safeModel?.waiting?.owners, owners.map((address, i) => ({ address, signed: i === 0 })));
   assert.equal(w.safeModel?.waiting?.signatures, '1 of 2 signatures');
-  assert.equal(w.safeModel?.waiting?.queue, 'Number 7');
+  assert.equal(w.safeModel?.waiting?.queue, 'Nonce 7');
   assert.equal(w.model.checks.filter((c) => c.name.startsWith('safe_') && c.outcome === 'passed').length, 8);
   assert.deepEqual(w.events.map((e) => e.split(' ')[0]), ['wallet_connected', 'payment_sent_to_wallet', 'payment_approved_in_wallet']);
   assert.equal(w.wallet.asked.length, 0);
@@ -206,7 +206,8 @@ test('what the app proposed instead is refused, and the server is not told of it
     await w.go();
     await w.pass(30_000);
     assert.equal(w.model.state, 'unsafe', name);
-    assert.match(w.model.unsafe, /Do not sign this transaction/);
+    assert.doesNotMatch(w.model.unsafe, /expected this payment/);
+    assert.equal(w.safeModel?.refused, true, name);
     assert.ok(w.telemetry.includes(`unsafe_refused ${check}`), `${name}: ${w.telemetry.join()}`);
     assert.deepEqual(w.told, [], name);
     assert.equal(w.storage.has('quittance:01KADEMO0000000000000000:safe'), false);
