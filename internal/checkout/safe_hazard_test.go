@@ -167,3 +167,26 @@ func TestSafeCrashesLeaveNoAttemptWithoutAJob(t *testing.T) {
 		t.Errorf("jobs %+v", jobs)
 	}
 }
+
+// A look that took its time finds another's outcome stored, and leaves it.
+func TestASlowLookChangesNoEnd(t *testing.T) {
+	w := safeWorld(t)
+	p := w.create(100)
+	a, args := w.proposes(p, proves).announce()
+	tx := w.vault.executes(base, box, a.Handle, 7, false, 1010)
+	w.until(1010)
+	w.vault.lie = func(s *checkout.SafeSight) { s.Fate = checkout.SafeExecuted } // as a node that another chain has forked off
+	w.fail = func(_ context.Context, write func() error) error {
+		w.fail, w.vault.lie = nil, nil
+		w.trackSafe(args) // somebody else's look, in between
+		return write()
+	}
+	if again := w.trackSafe(args); !again.IsZero() {
+		t.Errorf("followed on at %v", again)
+	}
+	if a = w.ends(p, payment.Abandoned, "safe_execution_failed"); a.Safe.ExecutedBy != tx {
+		t.Errorf("ended as %+v", a.Safe)
+	}
+	w.stands(p, payment.Failed, false)
+	w.told(p, "announced", "failed")
+}
