@@ -61,7 +61,7 @@ vuln: ## known vulnerabilities, where their data can be reached
 test-go: ## Go tests with -race, PostgreSQL included (PKG=./internal/store/... for some)
 	@bash $(scripts)/with-postgres.sh go test -race -timeout 20m -json $(PKG) | node $(scripts)/go-report.mjs
 
-test-official: ## our reference values against the official npm packages
+test-official: ## the official npm packages: our reference values against theirs, and Safes that pay
 	@npm --prefix e2e/official test --silent
 	npm --prefix e2e/safe test --silent
 
