@@ -288,7 +288,7 @@ func (m *safeModel) right(p *payment.Payment, a payment.Attempt) {
 }
 
 func TestSafesComeToTheirEndsWhateverHappens(t *testing.T) {
-	seeds := uint64(8)
+	seeds := uint64(5)
 	if testing.Short() {
 		seeds = 3
 	}

@@ -312,13 +312,9 @@ func (k *knownSafe) attempt(p *payment.Payment, in SafeIntent, key string, now t
 	if len(x.Among) == 1 {
 		a.Payer = x.Among[0]
 	}
-	a.Decides = in.Vouched || meant(x)
+	a.Decides = in.Vouched
 	return a
 }
-
-// meant reports whether the owners of a Safe have shown that they mean to make the
-// payment: with a signature under a transaction that does.
-func meant(x *payment.Safe) bool { return x.Tx != nil && len(x.Signed) > 0 }
 
 // sooner is the earlier of two times, of which zero ones are none.
 func sooner(a, b time.Time) time.Time {
@@ -412,7 +408,7 @@ func (s *Service) merge(p *payment.Payment, known, more payment.Attempt, now tim
 		x.Deadline, known.Until = y.Deadline, y.Deadline
 	}
 	known.Safe = &x
-	if (more.Decides || meant(&x)) && now.Before(known.Until) && !made(p) && p.MayHold(known.Key) {
+	if more.Decides && now.Before(known.Until) && !made(p) && p.MayHold(known.Key) {
 		known.Decides = true
 	}
 	return known

@@ -44,9 +44,7 @@ func (s *Service) judgeSafe(p *payment.Payment, a payment.Attempt, sight SafeSig
 		if late {
 			return failSafe(p, a, ReasonSafeLate, x.Deadline, out.Tx, a.Decides, now)
 		}
-		// The Safe itself shows that its owners meant it, where it is known whose it is
-		// and what it does.
-		return failSafe(p, a, ReasonSafeFailed, out.At, out.Tx, len(x.Among) == 1 && (a.Decides || x.Tx != nil), now)
+		return failSafe(p, a, ReasonSafeFailed, out.At, out.Tx, len(x.Among) == 1 && a.Decides, now)
 	case SafeReplaced:
 		if late {
 			return failSafe(p, a, ReasonSafeLate, x.Deadline, out.Tx, a.Decides, now)
@@ -87,20 +85,27 @@ func progressed(a payment.Attempt, sight SafeSight) payment.Attempt {
 
 // failSafe ends a Safe transaction that came to nothing at a time by its chain. The
 // payment fails with it if it depended on it, was open then, and nothing else is
-// under way. Otherwise it can be paid again, and the merchant is told so.
+// under way. Otherwise it can be paid again, and the merchant is told so, unless a
+// stranger only said that some Safe would pay.
 func failSafe(p *payment.Payment, a payment.Attempt, reason string, at time.Time, tx string, depended bool, now time.Time) safeTurn {
-	x := *a.Safe
+	x, tell := *a.Safe, a.Decides || meant(a.Safe, tx)
 	x.Ended, x.ExecutedBy = at, tx
 	a.Stage, a.Reason, a.Safe = payment.Abandoned, reason, &x
 	a.Decides = depended && fails(p, a, now)
 	t := safeTurn{attempt: a}
-	if !a.Decides && p.Standing.State == payment.Open {
+	if tell && !a.Decides && p.Standing.State == payment.Open {
 		t.events = []payment.Event{{
 			Kind: payment.EventBroken, Request: -1, Detail: reason,
 			Fields: map[string]string{payment.FieldReason: reason, payment.FieldTx: a.Handle},
 		}}
 	}
 	return t
+}
+
+// meant reports whether a Safe has shown that it was about to pay: by an owner's
+// signature under a transaction that does, or by what it executed in the end.
+func meant(x *payment.Safe, executed string) bool {
+	return x.Tx != nil && (len(x.Signed) > 0 || executed != "")
 }
 
 // fails reports whether a payment fails with an attempt that has ended.
