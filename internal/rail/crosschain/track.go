@@ -78,7 +78,7 @@ func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attem
 	}
 	// The hash fixes the calldata, so what is not this payment's never will be. A
 	// failure is told all the same: its sender may have meant well.
-	proof, call, made, ours := t.reads(p, a, tx)
+	proof, call, made, ours := t.reads(p, a, tx, receipt)
 	if !ours {
 		proof = unknown(a)
 	}
@@ -180,8 +180,8 @@ func (t *Tracker) look(ctx context.Context, node chain.Batcher, a payment.Attemp
 
 // reads decodes a transaction: a call of LI.FI's contract, or what a Safe was made
 // to do by it.
-func (t *Tracker) reads(p *payment.Payment, a payment.Attempt, tx *chain.Transaction) (proof rail.Proof, call *lifi.Call, made *execution, ours bool) {
-	made = t.execution(p, a, tx)
+func (t *Tracker) reads(p *payment.Payment, a payment.Attempt, tx *chain.Transaction, receipt *chain.Receipt) (proof rail.Proof, call *lifi.Call, made *execution, ours bool) {
+	made = t.execution(p, a, tx, receipt)
 	if made == nil {
 		signed := lifi.Transaction{Chain: a.Chain, From: tx.From, To: tx.To, Data: tx.Data, Value: tx.Value}
 		proof, call, ours = t.read(p, a, signed, nil)

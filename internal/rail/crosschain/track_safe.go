@@ -26,8 +26,9 @@ type execution struct {
 
 // execution reads what a transaction has a Safe do, nil if it has none do
 // anything. A transaction that the payment knows as what executed a proven one
-// may have done so inside of any other contract's call.
-func (t *Tracker) execution(p *payment.Payment, a payment.Attempt, tx *chain.Transaction) *execution {
+// may have done so inside of any other contract's call; one that only took a proven
+// one's place is read by itself.
+func (t *Tracker) execution(p *payment.Payment, a payment.Attempt, tx *chain.Transaction, receipt *chain.Receipt) *execution {
 	if t.safes == nil {
 		return nil
 	}
@@ -35,7 +36,7 @@ func (t *Tracker) execution(p *payment.Payment, a payment.Attempt, tx *chain.Tra
 		if known.Kind != "safe_tx" || known.Chain != a.Chain || known.Safe == nil || known.Safe.ExecutedBy != a.Handle || known.Safe.Tx == nil {
 			continue
 		}
-		if e := t.known(known); e != nil {
+		if e := t.known(known); e != nil && e.saidIn(receipt) {
 			return e
 		}
 	}
@@ -48,6 +49,12 @@ func (t *Tracker) execution(p *payment.Payment, a payment.Attempt, tx *chain.Tra
 		return nil
 	}
 	return &execution{account: tx.To, calls: calls, tx: decoded}
+}
+
+// saidIn reports whether a receipt has the Safe's own event of the transaction, as
+// far as there is one to tell.
+func (e *execution) saidIn(receipt *chain.Receipt) bool {
+	return receipt == nil || slices.ContainsFunc(safe.Executions(e.account, receipt.Logs), func(x safe.Execution) bool { return x.Hash == e.hash })
 }
 
 // known is the transaction of a safe_tx attempt, nil unless its hash is what the

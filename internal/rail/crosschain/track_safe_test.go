@@ -293,6 +293,24 @@ func TestSafesThatOthersExecute(t *testing.T) {
 	wantRoute(t, "nobody knows Safes", prove(t, blind, p, a), payment.Unknown, false)
 }
 
+// What took the place of another transaction that would have paid as well is read
+// for what it is, whoever executed it.
+func TestSafesThatPayByAnotherTransaction(t *testing.T) {
+	b := newSafebox(t, safe.V141)
+	first, second := b.batch(b.calls("USDC-arbitrum-one").Steps), b.batch(b.calls("USDT-arbitrum-one").Steps)
+	a := b.mined(b.safe.Address, b.exec(second))
+	replaced := b.known(first, a.Handle)
+	replaced.Attempts[0].Stage = payment.Abandoned
+	wantRoute(t, "nobody has it", prove(t, b.tr, replaced, a), payment.Bridging, true)
+
+	first, second = b.batch(b.calls("USDC-arbitrum-one").Steps), b.batch(b.calls("USDT-arbitrum-one").Steps)
+	a = b.mined(through(b.safe.Address, b.exec(second)))
+	both := b.known(first, a.Handle)
+	both.Attempts[0].Stage = payment.Abandoned
+	both.Attempts = append(both.Attempts, b.known(second, a.Handle).Attempts...)
+	wantRoute(t, "inside of another call", prove(t, b.tr, both, a), payment.Bridging, true)
+}
+
 // What fails inside of a Safe says so, and nothing is under way.
 func TestSafesThatFail(t *testing.T) {
 	b := newSafebox(t, safe.V130)
