@@ -288,12 +288,13 @@ func (s *Service) learnSafe(ctx context.Context, id payment.ID, key string, take
 }
 
 // handOver announces the transaction that a Safe has made as a transfer over a
-// bridge, unless somebody has.
+// bridge, unless somebody has. One that was given up unproven is looked at again:
+// what a Safe executed in another contract's call can be read only from now on.
 func (s *Service) handOver(ctx context.Context, tx Tx, p *payment.Payment, a payment.Attempt, now time.Time, f *facts) error {
 	b := payment.Attempt{
 		Key: bridgeKey(a.Chain, a.Safe.ExecutedBy), Kind: "tx", Chain: a.Chain, Handle: a.Safe.ExecutedBy, Payer: a.Payer, Stage: payment.Announced, At: now,
 	}
-	if _, known := announced(p, &b, now); known {
+	if _, known := announced(p, &b, unproven); known {
 		return nil
 	}
 	if err := s.overBridge(ctx, tx, p, &b, now); err != nil {
@@ -302,6 +303,12 @@ func (s *Service) handOver(ctx context.Context, tx Tx, p *payment.Payment, a pay
 	f.attempts = append(f.attempts, b)
 	f.events = append(f.events, payment.Event{Kind: payment.EventAnnounced, Request: -1, Detail: b.Handle})
 	return nil
+}
+
+// unproven reports whether a transfer over a bridge was given up before anything
+// was proven of it.
+func unproven(a payment.Attempt) bool {
+	return a.Route != nil && a.Stage == payment.Abandoned && a.Until.IsZero()
 }
 
 // pauseSafe is how long to wait before the next look. Owners take hours, so looks

@@ -302,7 +302,7 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 		if foreign { // nobody can take another's hash away by naming it on the wrong chain first
 			a.Key = bridgeKey(chain, hash)
 		}
-		if known, ok := announced(p, &a, now); ok {
+		if known, ok := announced(p, &a, func(b payment.Attempt) bool { return givenUp(b, now) }); ok {
 			a = known
 			return nil
 		}
@@ -343,13 +343,13 @@ func (s *Service) overBridge(ctx context.Context, tx Tx, p *payment.Payment, a *
 
 // announced finds an attempt by its key. One that was given up because nobody had
 // seen it gets another chance under a key of its own, which a is given.
-func announced(p *payment.Payment, a *payment.Attempt, now time.Time) (payment.Attempt, bool) {
+func announced(p *payment.Payment, a *payment.Attempt, gone func(payment.Attempt) bool) (payment.Attempt, bool) {
 	for base, n := a.Key, 2; ; n++ {
 		i := slices.IndexFunc(p.Attempts, func(known payment.Attempt) bool { return known.Key == a.Key })
 		if i < 0 {
 			return payment.Attempt{}, false
 		}
-		if !givenUp(p.Attempts[i], now) {
+		if !gone(p.Attempts[i]) {
 			return p.Attempts[i], true
 		}
 		a.Key = fmt.Sprintf("%s:%d", base, n)

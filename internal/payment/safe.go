@@ -35,12 +35,15 @@ func (p *Payment) unseen(a Attempt) bool {
 	if a.Stage != Executed || a.Safe.ExecutedBy == "" {
 		return false
 	}
-	for _, b := range p.Attempts {
+	over := false
+	for _, b := range p.Attempts { // one that was given up may be looked at again
 		if b.Route != nil && b.Chain == a.Chain && b.Handle == a.Safe.ExecutedBy {
-			return b.Stage == Announced
+			if over = true; b.Stage == Announced {
+				return true
+			}
 		}
 	}
-	return a.Safe.Tx != nil && !slices.ContainsFunc(p.Transfers, func(x Transfer) bool {
+	return !over && a.Safe.Tx != nil && !slices.ContainsFunc(p.Transfers, func(x Transfer) bool {
 		return x.Evidence.Tx == a.Safe.ExecutedBy || x.Evidence.Source.Tx == a.Safe.ExecutedBy
 	})
 }
