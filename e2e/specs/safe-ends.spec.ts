@@ -30,7 +30,7 @@ test('declined in the app, nothing is proposed and it can be tried again', async
   await checkout.expectPaid();
 });
 
-test('executed and failed, the payment has failed', async ({ page, demo }) => {
+test('executed and failed, it can be paid again', async ({ page, demo }) => {
   const made = await order(demo, '10.00');
   const app = new SafeApp(page, demo);
   const checkout = await app.open(made.securePaymentUrl);
@@ -40,15 +40,17 @@ test('executed and failed, the payment has failed', async ({ page, demo }) => {
   await app.signAs(hash, 2);
   await app.transaction(hash).getByTestId('safe-fail').click();
   await expect(app.transaction(hash)).toHaveAttribute('data-state', 'failed');
-  await checkout.expectState('failed');
-  await expect(checkout.id('over')).toContainText('The Safe\'s transaction failed');
-  await checkout.expectNothingToSign();
+  await checkout.expectState('open');
+  await expect(checkout.id('safe-told-title')).toHaveText('The Safe\'s transaction failed');
+  await checkout.expectGo('Propose to your Safe');
   await app.expectAccessible();
   await app.photograph('safe-failed');
-  expect((await webhook(demo, made.token, 'payment.failed')).body['subStatus']).toBe('safe_execution_failed');
-  expect((await getPayment(demo, made.token)).status).toBe(403);
-  await page.reload();
-  await (await app.checkout()).expectState('failed');
+  expect((await webhook(demo, made.token, 'payment.failed')).body).toMatchObject({ subStatus: 'safe_execution_failed', status: 'pending' });
+  await checkout.go.click();
+  const again = await app.propose();
+  await app.signAs(again, 2);
+  await app.execute(again);
+  await checkout.expectPaid();
 });
 
 test('replaced by a rejection, it can be paid again', async ({ page, demo }) => {

@@ -115,9 +115,9 @@ type SafeIntent struct {
 	// Tx is the transaction as Safe's tools have it, nil if the caller does not.
 	Tx         []byte
 	Signatures [][]byte // of owners over the hash, as far as the caller has them
-	// Vouched tells that it came with one of the merchant's credentials. What a
-	// stranger with the link says fails no payment until the Safe itself, or a
-	// signature of one of its owners, shows that they meant it.
+	// Vouched tells that it came with one of the merchant's credentials. What
+	// whoever has the link says fails no payment: a Safe that signs, waits and fails
+	// costs next to nothing.
 	Vouched bool
 	guessed bool // it came as a transaction's hash; see GuessSafe
 }

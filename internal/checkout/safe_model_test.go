@@ -53,7 +53,7 @@ func (m *safeModel) announces() error {
 	m.say("announce %s, nonce %d on %d, vouched %t, with its transaction %t, signed %d, until %v", r.Hash[:8], nonce, r.Chain, r.Vouched, r.full, len(r.keys), r.Deadline)
 	// What was lost on the way was meant all the same, and may have been written.
 	m.notes[r.Hash] = r.note
-	m.meant[r.Hash] = m.meant[r.Hash] || r.Vouched || r.full
+	m.meant[r.Hash] = m.meant[r.Hash] || r.Vouched
 	_, err := r.try()
 	return err
 }

@@ -84,12 +84,12 @@ func TestEndsOfSafeTransactions(t *testing.T) {
 		"a second late, by a stranger":       {says: []func(*proposal){by(deadline), anonymous}, then: executes(true, 1101), until: 1101, stage: payment.Executed, state: payment.Open},
 		"the deadline is reached":            {says: []func(*proposal){by(deadline)}, until: 1100, stage: payment.Announced, state: payment.Open, locked: true},
 		"the deadline has passed":            {says: []func(*proposal){by(deadline)}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Failed, told: []payment.EventKind{"failed"}, ended: deadline},
-		"passed, signed by an owner":         {says: []func(*proposal){by(deadline), anonymous, proves, bySigned}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Failed, told: []payment.EventKind{"failed"}, ended: deadline},
-		"passed, nobody meant it":            {says: []func(*proposal){by(deadline), anonymous, proves}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: deadline},
-		"passed, a signature of who knows":   {says: []func(*proposal){by(deadline), anonymous, bySigned}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: deadline},
+		"passed, signed by an owner":         {says: []func(*proposal){by(deadline), anonymous, proves, bySigned}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: deadline},
+		"passed, nobody meant it":            {says: []func(*proposal){by(deadline), anonymous, proves}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, ended: deadline},
+		"passed, a signature of who knows":   {says: []func(*proposal){by(deadline), anonymous, bySigned}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, ended: deadline},
 		"failed":                             {then: executes(false, 1010), until: 1010, stage: payment.Abandoned, reason: "safe_execution_failed", state: payment.Failed, told: []payment.EventKind{"failed"}, ended: block(1010, 0).Time},
-		"failed, as the Safe itself shows":   {says: []func(*proposal){anonymous, proves}, then: executes(false, 1010), until: 1010, stage: payment.Abandoned, reason: "safe_execution_failed", state: payment.Failed, told: []payment.EventKind{"failed"}, ended: block(1010, 0).Time},
-		"failed, whatever it was":            {says: []func(*proposal){anonymous}, then: executes(false, 1010), until: 1010, stage: payment.Abandoned, reason: "safe_execution_failed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: block(1010, 0).Time},
+		"failed, as the Safe itself shows":   {says: []func(*proposal){anonymous, proves}, then: executes(false, 1010), until: 1010, stage: payment.Abandoned, reason: "safe_execution_failed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: block(1010, 0).Time},
+		"failed, whatever it was":            {says: []func(*proposal){anonymous}, then: executes(false, 1010), until: 1010, stage: payment.Abandoned, reason: "safe_execution_failed", state: payment.Open, ended: block(1010, 0).Time},
 		"failed after its deadline":          {says: []func(*proposal){by(deadline)}, then: executes(false, 1101), until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Failed, told: []payment.EventKind{"failed"}, ended: deadline},
 		"failed, and not for good yet":       {then: executes(false, 1010), until: 1009, stage: payment.Announced, state: payment.Open, locked: true},
 		"replaced":                           {says: []func(*proposal){proves}, then: replaces(1010), until: 1010, stage: payment.Abandoned, reason: "safe_transaction_replaced", state: payment.Open, told: []payment.EventKind{"broken"}, ended: block(1010, 0).Time},
@@ -307,7 +307,7 @@ func TestAnnouncedAgainAndAgain(t *testing.T) {
 	}
 	w.vault.executes(base, box, hash(666), 7, true, 1200) // was replaced before that was known
 	more, _ := w.proposes(p, anonymous, proves, bySigned, by(block(1900, 0).Time)).announce()
-	if x := more.Safe; x.Tx == nil || *x.Nonce != 7 || len(x.Signed) != 1 || !more.Decides || !more.Until.Equal(block(1900, 0).Time) {
+	if x := more.Safe; x.Tx == nil || *x.Nonce != 7 || len(x.Signed) != 1 || more.Decides || !more.Until.Equal(block(1900, 0).Time) {
 		t.Errorf("more was learnt: %+v", more)
 	}
 	w.proposes(p, anonymous, by(block(1950, 0).Time)).announce()

@@ -331,7 +331,7 @@ func TestNewsOfSignatures(t *testing.T) {
 	w.until(1030)
 	w.trackSafe(args)
 	w.trackSafe(args)
-	if a = w.ends(p, payment.Announced, ""); !slices.Equal(a.Safe.Signed, []string{keyTwo.String()}) || *a.Safe.Nonce != 7 || !a.Decides || a.Safe.Tx == nil {
+	if a = w.ends(p, payment.Announced, ""); !slices.Equal(a.Safe.Signed, []string{keyTwo.String()}) || *a.Safe.Nonce != 7 || a.Decides || a.Safe.Tx == nil {
 		t.Errorf("heard %+v", a.Safe)
 	}
 	// An owner who is none any more has not signed.

@@ -14,9 +14,10 @@ const vagueFor = 24 * time.Hour
 
 // SafeLock returns the newest Safe transaction that keeps the payment from being
 // paid otherwise: its owners may execute it at any time, and paying as well would
-// pay twice. One that the payment depends on holds it until its end is known, for
-// in the last blocks before the deadline it may have been executed; others until
-// their deadline, and a day at most without an owner's signature. One that was
+// pay twice. One that the payment depends on, or that is proven to pay and signed by
+// an owner, holds it until its end is known, for in the last blocks before the
+// deadline it may have been executed; others until their deadline, and a day at most
+// without an owner's signature. One that was
 // executed holds it on until what it sent is seen.
 func (p *Payment) SafeLock(now time.Time) (Attempt, bool) {
 	var newest Attempt
@@ -78,7 +79,7 @@ func (p *Payment) HeldUntil(a Attempt) time.Time {
 
 func (p *Payment) heldUntil(a Attempt) time.Time {
 	end := p.Terms.ExpiresAt
-	if a.Decides {
+	if a.Decides || a.Safe.Tx != nil && len(a.Safe.Signed) > 0 {
 		return end
 	}
 	if a.Until.Before(end) {

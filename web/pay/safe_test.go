@@ -334,8 +334,18 @@ func TestSafeThatPaysNothing(t *testing.T) {
 	say(w, failing, word(t, s, s.Hash(tx).String(), map[string]any{"safeTx": tx, "signatures": []string{signature(s, tx, w.Chain.Wallet)}})).Want(http.StatusOK)
 	sent := s.Execute(tx)
 	w.Chain.Mine(webtest.Confirmations + 1)
-	expect(failing, "failed", "failed", "The Safe's transaction failed", "failed-title")
+	expect(failing, "failed", "open", "The Safe's transaction failed", "safe-told-title")
 	holds(t, "failed in", object(statusOf(w, failing)["safe"]), map[string]any{"txHash": sent, "address": s.Address})
+
+	// Where the merchant's own side has announced it, the payment fails with it.
+	merchants := w.CreatePayment("1000")
+	tx = proposal(t, s, callsFor(w, merchants, s))
+	tx.SafeTxGas = big.NewInt(500_000)
+	w.API(http.MethodPost, "/v2/secure-payments/"+merchants+"/intent",
+		fmt.Sprintf(`{"safeTxHash":%q,"chain":"BASE","token":"USDC","payerAddress":%q}`, s.Hash(tx), s.Address)).Want(http.StatusOK)
+	s.Execute(tx)
+	w.Chain.Mine(webtest.Confirmations + 1)
+	expect(merchants, "failed", "failed", "The Safe's transaction failed", "failed-title")
 }
 
 // A Safe on another chain: the page says where it signs and, once it has executed,
