@@ -120,20 +120,33 @@ func TestHandedOverToWhatWasGivenUp(t *testing.T) {
 }
 
 // A bridge may be quicker than the Safe's chain is final, and money that arrives
-// after the Safe's deadline is in time if the Safe was.
+// after the Safe's deadline is in time if the Safe was. Who paid is known then.
 func TestArrivalBeforeTheSafeIsFinal(t *testing.T) {
 	w := safeWorld(t)
 	p := w.create(100)
 	a, args := w.proposes(p, across, proves, by(block(1100, 0).Time)).announce()
-	w.vault.executes(arbitrum, box, a.Handle, 7, true, 1099)
-	w.trackSafe(args)
+	tx := w.vault.executes(arbitrum, box, a.Handle, 7, true, 1099)
+	for range 2 {
+		w.trackSafe(args)
+	}
+	w.ends(p, payment.Announced, "")
+	proof := proven(100)
+	proof.Payer, proof.Route.SentAt, proof.Until = box.String(), block(1099, 0).Time, block(9000, 0).Time
+	w.span.shows(proof)
+	w.track(checkout.Follow{Payment: p.ID, Key: fmt.Sprintf("tx:%d:%s", arbitrum, tx)}.Args())
 	w.scan(1110, w.arrival(p, 100, block(1110, 0)))
 	w.settle(1110)
 	w.stands(p, payment.Paid, true) // which does not matter any more
+	if x := w.load(p.ID).Transfers[0]; x.Evidence.Payer != box.String() || x.Evidence.Source.Tx != tx {
+		t.Errorf("paid from %+v", x.Evidence)
+	}
 	w.until(1200)
 	w.trackSafe(args)
 	w.ends(p, payment.Executed, "")
-	w.told(p, "announced", "seen", "paid", "announced")
+	w.told(p, "announced", "announced", "bridging", "seen", "paid")
+	if n := len(w.load(p.ID).Attempts); n != 2 {
+		t.Errorf("%d attempts", n)
+	}
 }
 
 func TestWhoseHashItIs(t *testing.T) {

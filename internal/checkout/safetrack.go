@@ -67,6 +67,9 @@ func (s *Service) TrackSafe(ctx context.Context, args string) (again time.Time, 
 		return time.Time{}, err
 	}
 	pause := pauseSafe(p, *a, now)
+	if a.Chain != s.home(p) {
+		pause = min(pause, 10*time.Second) // a bridge takes no longer
+	}
 	if troubled {
 		pause = max(pause, 30*time.Second)
 	}
@@ -246,7 +249,8 @@ func (s *Service) unguess(ctx context.Context, p *payment.Payment, a payment.Att
 
 // learnSafe applies a turn to a pending Safe transaction as it is stored now, and
 // returns payment and attempt as they are afterwards. One that was executed for a
-// payment on another chain goes on as the transfer over a bridge that it is.
+// payment on another chain, final or not, goes on as the transfer over a bridge that
+// it is.
 func (s *Service) learnSafe(ctx context.Context, id payment.ID, key string, take func(*payment.Payment, payment.Attempt) safeTurn) (p *payment.Payment, a *payment.Attempt, err error) {
 	now := s.now().UTC()
 	var nudge asset.ChainID
@@ -266,11 +270,11 @@ func (s *Service) learnSafe(ctx context.Context, id payment.ID, key string, take
 			return nil
 		}
 		f := facts{attempts: []payment.Attempt{t.attempt}, events: t.events}
-		switch home := s.home(p); {
-		case t.attempt.Stage != payment.Executed:
-		case t.attempt.Chain == home:
+		switch home, done := s.home(p), t.attempt.Stage == payment.Executed; {
+		case t.attempt.Chain == home && done:
 			nudge = home
-		default:
+		case t.attempt.Chain == home:
+		case done || ahead(p, t.attempt):
 			if err := s.handOver(ctx, tx, p, t.attempt, now, &f); err != nil {
 				return err
 			}
@@ -285,6 +289,13 @@ func (s *Service) learnSafe(ctx context.Context, id payment.ID, key string, take
 		s.nudge(nudge)
 	}
 	return p, safeAttempt(p, key), nil
+}
+
+// ahead reports whether a pending Safe transaction was executed in a block that is
+// not final yet. A quick bridge has delivered before it is, and who paid must be
+// known then.
+func ahead(p *payment.Payment, a payment.Attempt) bool {
+	return waits(&a) && a.Safe.ExecutedBy != "" && len(p.Attempts) < maxVouched
 }
 
 // handOver announces the transaction that a Safe has made as a transfer over a
