@@ -84,8 +84,8 @@ func TestEndsOfSafeTransactions(t *testing.T) {
 		"a second late, by a stranger":       {says: []func(*proposal){by(deadline), anonymous}, then: executes(true, 1101), until: 1101, stage: payment.Executed, state: payment.Open},
 		"the deadline is reached":            {says: []func(*proposal){by(deadline)}, until: 1100, stage: payment.Announced, state: payment.Open, locked: true},
 		"the deadline has passed":            {says: []func(*proposal){by(deadline)}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Failed, told: []payment.EventKind{"failed"}, ended: deadline},
-		"passed, signed by an owner":         {says: []func(*proposal){by(deadline), anonymous, proves, bySigned}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: deadline},
-		"passed, nobody meant it":            {says: []func(*proposal){by(deadline), anonymous, proves}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, ended: deadline},
+		"passed, signed by an owner":         {says: []func(*proposal){dying(deadline), anonymous, proves, bySigned}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: deadline},
+		"passed, nobody meant it":            {says: []func(*proposal){dying(deadline), anonymous, proves}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, ended: deadline},
 		"passed, a signature of who knows":   {says: []func(*proposal){by(deadline), anonymous, bySigned}, until: 1101, stage: payment.Abandoned, reason: "safe_deadline_passed", state: payment.Open, ended: deadline},
 		"failed":                             {then: executes(false, 1010), until: 1010, stage: payment.Abandoned, reason: "safe_execution_failed", state: payment.Failed, told: []payment.EventKind{"failed"}, ended: block(1010, 0).Time},
 		"failed, as the Safe itself shows":   {says: []func(*proposal){anonymous, proves}, then: executes(false, 1010), until: 1010, stage: payment.Abandoned, reason: "safe_execution_failed", state: payment.Open, told: []payment.EventKind{"broken"}, ended: block(1010, 0).Time},
@@ -295,23 +295,24 @@ func TestAnotherSafeTransaction(t *testing.T) {
 func TestAnnouncedAgainAndAgain(t *testing.T) {
 	w := safeWorld(t)
 	p := w.create(100)
-	a, args := w.proposes(p, anonymous).announce()
+	late := dying(block(1900, 0).Time)
+	a, args := w.proposes(p, anonymous, late).announce()
 	if a.Safe.Tx != nil || a.Safe.Nonce != nil || a.Decides {
 		t.Errorf("from a hash alone: %+v", a.Safe)
 	}
 	w.until(1500)
 	w.trackSafe(args) // the search goes on from here
-	again, _ := w.proposes(p, anonymous).announce()
+	again, _ := w.proposes(p, anonymous, late).announce()
 	if again.Key != a.Key || len(w.load(p.ID).Attempts) != 1 {
 		t.Errorf("announced again as %+v", again)
 	}
 	w.vault.executes(base, box, hash(666), 7, true, 1200) // was replaced before that was known
-	more, _ := w.proposes(p, anonymous, proves, bySigned, by(block(1900, 0).Time)).announce()
+	more, _ := w.proposes(p, anonymous, proves, bySigned, late).announce()
 	if x := more.Safe; x.Tx == nil || *x.Nonce != 7 || len(x.Signed) != 1 || more.Decides || !more.Until.Equal(block(1900, 0).Time) {
 		t.Errorf("more was learnt: %+v", more)
 	}
-	w.proposes(p, anonymous, by(block(1950, 0).Time)).announce()
-	two := w.proposes(p, anonymous)
+	w.proposes(p, anonymous, late, by(block(1950, 0).Time)).announce()
+	two := w.proposes(p, anonymous, late)
 	two.Signatures = [][]byte{sign(keyTwo, two.Hash), sign(keyTwo, two.Hash), []byte("junk"), sign(payee, two.Hash)}
 	got, _ := two.announce()
 	if !slices.Equal(got.Safe.Signed, []string{keyOne.String(), keyTwo.String()}) || !got.Until.Equal(block(1900, 0).Time) || got.Safe.Tx == nil {

@@ -30,6 +30,9 @@ const (
 	// maxSafeTx bounds the text of a Safe transaction, in bytes. A batch over a bridge
 	// has about ten thousand.
 	maxSafeTx = 64 << 10
+	// maxShown is how many Safe transactions that only the page showed are taken beyond
+	// what a payment takes of anybody: to put one together costs nothing.
+	maxShown = 5
 	// maxSigned bounds how many signatures are looked at.
 	maxSigned = 100
 )
@@ -56,8 +59,10 @@ func (s *Service) CheckSafe(ctx context.Context, p *payment.Payment, in SafeInte
 	if err != nil {
 		return payment.Attempt{}, err
 	}
-	key := safeKey(in.Chain, in.Hash)
-	known := safeAttempt(p, key)
+	key, known, err := keyOf(p, in)
+	if err != nil {
+		return payment.Attempt{}, err
+	}
 	if known != nil && known.Stage != payment.Announced {
 		return *known, nil
 	}
@@ -115,6 +120,34 @@ func (s *Service) free(ctx context.Context, p *payment.Payment) error {
 }
 
 func safeKey(chain asset.ChainID, hash string) string { return fmt.Sprintf("safe:%d:%s", chain, hash) }
+
+var errNoSafeTx = fault.Field("safeTxHash", "not_a_safe_tx", "This is the hash of a transaction on the chain, and of none of a Safe.")
+
+// noSafes reports whether a hash was taken for a Safe's once, and is none.
+func noSafes(p *payment.Payment, key string) bool {
+	return slices.ContainsFunc(p.Attempts, func(a payment.Attempt) bool { return a.Key == key && a.Safe == nil })
+}
+
+// keyOf returns the key of a hash's attempt, and the attempt if there is one. What a
+// stranger said of a hash, without showing what is behind it, and which has come to
+// an end, is none to who knows more: the Safe that ended it may have been another.
+func keyOf(p *payment.Payment, in SafeIntent) (key string, known *payment.Attempt, err error) {
+	base := safeKey(in.Chain, in.Hash)
+	if noSafes(p, base) {
+		return "", nil, errNoSafeTx
+	}
+	key = base
+	for n := 2; ; n++ {
+		if known = safeAttempt(p, key); known == nil || known.Stage == payment.Announced || known.Decides || known.Safe.Tx != nil {
+			return key, known, nil
+		}
+		if next := fmt.Sprintf("%s:%d", base, n); in.Vouched || in.Tx != nil || safeAttempt(p, next) != nil {
+			key = next
+			continue
+		}
+		return key, known, nil
+	}
+}
 
 func safeAttempt(p *payment.Payment, key string) *payment.Attempt {
 	for i := range p.Attempts {
@@ -297,6 +330,9 @@ func (k *knownSafe) attempt(p *payment.Payment, in SafeIntent, key string, now t
 	}
 	if k.tx != nil {
 		x.Nonce, x.Tx = &k.tx.Nonce, json.RawMessage(k.tx.JSON)
+		if !in.Vouched {
+			x.Deadline = time.Time{} // anybody can tell the transaction, and the contracts when it is too late
+		}
 		x.Deadline = sooner(x.Deadline, k.deadline)
 	}
 	if k.account != nil {
@@ -312,7 +348,7 @@ func (k *knownSafe) attempt(p *payment.Payment, in SafeIntent, key string, now t
 	if len(x.Among) == 1 {
 		a.Payer = x.Among[0]
 	}
-	a.Decides = in.Vouched
+	a.Decides = in.Vouched && (x.Deadline.IsZero() || now.Before(x.Deadline))
 	return a
 }
 
@@ -351,6 +387,9 @@ func (s *Service) AnnounceSafe(ctx context.Context, id payment.ID, a payment.Att
 		if err != nil {
 			return err
 		}
+		if noSafes(p, checked.Key) {
+			return errNoSafeTx
+		}
 		if known := safeAttempt(p, checked.Key); known != nil {
 			a = s.merge(p, *known, checked, now)
 			_, err := s.change(ctx, tx, p, now, facts{attempts: []payment.Attempt{a}})
@@ -362,7 +401,7 @@ func (s *Service) AnnounceSafe(ctx context.Context, id payment.ID, a payment.Att
 			return err
 		}
 		limit := maxAnnounced
-		if checked.Decides || checked.Safe.Tx != nil {
+		if checked.Decides || checked.Safe.Tx != nil && shown(p) < maxShown {
 			limit = maxVouched
 		}
 		if len(p.Attempts) >= limit {
@@ -384,46 +423,15 @@ func (s *Service) AnnounceSafe(ctx context.Context, id payment.ID, a payment.Att
 	return a, nil
 }
 
-// merge adds to a pending attempt what another word of the same hash knows more.
-func (s *Service) merge(p *payment.Payment, known, more payment.Attempt, now time.Time) payment.Attempt {
-	if known.Stage != payment.Announced || more.Safe == nil {
-		return known
-	}
-	x, y := *known.Safe, more.Safe
-	if x.Tx == nil && y.Tx != nil {
-		// What took its nonce may be in blocks that were searched without knowing that.
-		x.Tx, x.Nonce, x.From = y.Tx, y.Nonce, min(x.From, y.From)
-		x.Next = x.From
-		if !slices.Equal(x.Among, y.Among) { // the transaction proves whose it is
-			x.Among, x.Owners, x.Threshold, x.Current, x.Signed, known.Payer = y.Among, nil, 0, nil, nil, more.Payer
+// shown counts the Safe transactions whose calls were shown, and that the merchant did
+// not announce.
+func shown(p *payment.Payment) (n int) {
+	for _, a := range p.Attempts {
+		if a.Safe != nil && a.Safe.Tx != nil && !a.Decides {
+			n++
 		}
 	}
-	if slices.Equal(x.Among, y.Among) {
-		if y.Owners != nil {
-			x.Owners, x.Threshold, x.Current = y.Owners, y.Threshold, y.Current
-		}
-		x.Signed = signedBy(x.Owners, x.Signed, y.Signed)
-	}
-	if x.Deadline.IsZero() && y.Deadline.After(now) {
-		x.Deadline, known.Until = y.Deadline, y.Deadline
-	}
-	known.Safe = &x
-	if more.Decides && now.Before(known.Until) && !made(p) && p.MayHold(known.Key) {
-		known.Decides = true
-	}
-	return known
-}
-
-// signedBy is the owners who are in one of some lists.
-func signedBy(owners []string, lists ...[]string) []string {
-	all := slices.Concat(lists...)
-	var out []string
-	for _, o := range owners {
-		if slices.Contains(all, o) {
-			out = append(out, o)
-		}
-	}
-	return out
+	return n
 }
 
 // MeansSafe reports whether a hash that was announced as a transaction's is rather

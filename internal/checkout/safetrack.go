@@ -305,7 +305,8 @@ func (s *Service) handOver(ctx context.Context, tx Tx, p *payment.Payment, a pay
 	b := payment.Attempt{
 		Key: bridgeKey(a.Chain, a.Safe.ExecutedBy), Kind: "tx", Chain: a.Chain, Handle: a.Safe.ExecutedBy, Payer: a.Payer, Stage: payment.Announced, At: now,
 	}
-	if _, known := announced(p, &b, unproven); known {
+	again := func(b payment.Attempt) bool { return a.Stage == payment.Executed && unproven(b) } // for good, so once
+	if _, known := announced(p, &b, again); known {
 		return nil
 	}
 	if err := s.overBridge(ctx, tx, p, &b, now); err != nil {
