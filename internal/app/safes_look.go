@@ -255,21 +255,34 @@ func (l *look) outcome(ctx context.Context, v safe.Outlook, final uint64) (check
 	return checkout.SafeOutcome{Fate: fates[v.Fate], Account: v.Event.Safe, Tx: v.Event.Tx, At: at, Final: v.Event.Block.Number <= final}, nil
 }
 
-// doubt drops failures that only one of several accounts says and cannot prove.
-// A hash belongs to one Safe, and the owners of another can have theirs say
-// anything; a success that is none only ends the waiting.
+// maxDoubts is how many transactions of one look are asked for a proof.
+const maxDoubts = 20
+
+// doubt drops outcomes that only one of several accounts says and cannot prove. A
+// hash belongs to one Safe, and the owners of another can have theirs say anything: a
+// success that is none would have the payment made again while the Safe that is meant
+// can still execute it.
 func (l *look) doubt(ctx context.Context) error {
 	if len(l.among) == 1 {
 		return nil
 	}
+	type said struct {
+		safe asset.Address
+		tx   string
+	}
+	known := map[said]bool{} // by a delegatecall one transaction says it any number of times
 	kept := l.found[:0]
 	for _, e := range l.found {
-		if e.Hash == l.hash && !e.Success {
-			proven, err := l.proves(ctx, e)
-			if err != nil {
-				return err
+		if e.Hash == l.hash {
+			by := said{e.Safe, e.Tx}
+			if _, asked := known[by]; !asked && len(known) < maxDoubts {
+				proven, err := l.proves(ctx, e)
+				if err != nil {
+					return err
+				}
+				known[by] = proven
 			}
-			if !proven {
+			if !known[by] {
 				continue
 			}
 		}

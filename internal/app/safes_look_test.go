@@ -209,8 +209,8 @@ func TestLookSearchesInPieces(t *testing.T) {
 	}
 }
 
-// With several Safes a hash alone finds its own. Another that says the hash
-// failed is not believed: its owners can have it say anything.
+// With several Safes a hash alone finds its own. Another that says what became of
+// the hash is not believed: its owners can have it say anything.
 func TestLookAmongSeveral(t *testing.T) {
 	w := newVault(t, safe.V150)
 	other := safetest.Deploy(t, w.Chain, safetest.Options{Version: safe.V130})
@@ -218,27 +218,32 @@ func TestLookAmongSeveral(t *testing.T) {
 	tx, from := w.pays(0), w.Head()+1
 	tx.SafeTxGas = big.NewInt(50_000)
 	hash := w.safe.Hash(tx)
-	// LOG2 of an empty word with the topics of a failure and the hash.
-	code := slices.Concat([]byte{0x7f}, hash[:], []byte{0x7f}, hexes(t, safe.TopicFailure), []byte{0x60, 32, 0x5f, 0xa2, 0x00})
-	creation := slices.Concat([]byte{0x60, byte(len(code)), 0x80, 0x60, 0x0b, 0x5f, 0x39, 0x5f, 0xf3, 0x00, 0x00}, code)
-	at, made := w.Deploy(creation)
-	w.Mine(1)
-	if r := w.Receipt(made); r.Status != 1 {
-		t.Fatalf("%+v", r)
-	}
-	lie := other.Execute(safe.Tx{To: address(t, at), Operation: safe.OpDelegateCall, Nonce: 0})
-	w.mine(1)
-	if r := w.Receipt(lie); r.Status != 1 || len(r.Logs) != 2 {
-		t.Fatalf("nothing was forged: %+v", r)
-	}
-	if s := w.look(hash, nil, from, other.Address); s.Fate != checkout.SafeFailed {
-		t.Errorf("alone its word counts: %+v", s)
-	}
-	if s := w.look(hash, nil, from, among...); s.Fate != checkout.SafeWaiting || s.Nonce != nil || s.Owners != nil || s.Next != w.Head()+1 {
-		t.Errorf("among others it does not: %+v", s)
-	}
-	if o, err := w.Outcome(t.Context(), w.id, among, hash.String(), lie); err != nil || o != nil {
-		t.Errorf("nor does its transaction: %+v, %v", o, err)
+	for nonce, lies := range []struct {
+		topic string
+		fate  checkout.SafeFate
+	}{{safe.TopicFailure, checkout.SafeFailed}, {safe.TopicSuccess, checkout.SafeExecuted}} {
+		// LOG2 of an empty word with the event's topic and the hash.
+		code := slices.Concat([]byte{0x7f}, hash[:], []byte{0x7f}, hexes(t, lies.topic), []byte{0x60, 32, 0x5f, 0xa2, 0x00})
+		creation := slices.Concat([]byte{0x60, byte(len(code)), 0x80, 0x60, 0x0b, 0x5f, 0x39, 0x5f, 0xf3, 0x00, 0x00}, code)
+		at, made := w.Deploy(creation)
+		w.Mine(1)
+		if r := w.Receipt(made); r.Status != 1 {
+			t.Fatalf("%+v", r)
+		}
+		lie := other.Execute(safe.Tx{To: address(t, at), Operation: safe.OpDelegateCall, Nonce: uint64(nonce)})
+		w.mine(1)
+		if r := w.Receipt(lie); r.Status != 1 || len(r.Logs) != 2 {
+			t.Fatalf("nothing was forged: %+v", r)
+		}
+		if s := w.look(hash, nil, from, other.Address); s.Fate != lies.fate {
+			t.Errorf("alone its word counts: %+v", s)
+		}
+		if s := w.look(hash, nil, from, among...); s.Fate != checkout.SafeWaiting || s.Nonce != nil || s.Owners != nil || s.Next != w.Head()+1 {
+			t.Errorf("among others it does not: %+v", s)
+		}
+		if o, err := w.Outcome(t.Context(), w.id, among, hash.String(), lie); err != nil || o != nil {
+			t.Errorf("nor does its transaction: %+v, %v", o, err)
+		}
 	}
 	sent := w.safe.Execute(tx)
 	w.safe.Execute(w.safe.Reject(1))
