@@ -48,7 +48,7 @@ test('executed and failed, it can be paid again', async ({ page, demo }) => {
   expect((await webhook(demo, made.token, 'payment.failed')).body).toMatchObject({ subStatus: 'safe_execution_failed', status: 'pending' });
   await checkout.go.click();
   const again = await app.propose();
-  await app.signAs(again, 2);
+  await app.signAs(again, 3); // the second has proposed it
   await app.execute(again);
   await checkout.expectPaid();
 });

@@ -56,6 +56,8 @@ test('pays: proposed in one batch, signed by two of three owners, executed', asy
   await expect(checkout.id('progress-title')).toHaveText(/^(The Safe has sent the payment|Your payment is on its way)$/);
   const { txHash } = await new Multisig(demo).transaction(hash);
   await checkout.expectPaid(txHash);
+  await expect(checkout.id('payer')).toHaveText(demo.sandbox.safe.address);
+  await expect(checkout.id('payer-safe')).toBeVisible();
   await app.expectAccessible();
   await app.photograph('safe-5-paid');
 
@@ -98,6 +100,7 @@ test('pays from the other chain', async ({ page, demo, sandbox }) => {
   await app.signAs(hash, 2);
   await app.execute(hash);
   await checkout.expectPaid();
+  await expect(checkout.id('payer')).toHaveText(demo.sandbox.safe.address);
   const told = await webhook(demo, made.token, 'payment.confirmed');
   expect(String(told.body['payerAddress']).toLowerCase()).toBe(demo.sandbox.safe.address.toLowerCase());
   expect(await balanceOf(chainOf(demo, 'base'), made.payee, 'USDC')).toBe(dollars(10));

@@ -92,7 +92,7 @@ export class Lock {
       state: this.d.state, searching: this.searching, wallets: this.wallets, connecting: this.connecting,
       account: this.account && this.wallet && { address: this.account, wallet: this.wallet.name },
       wrongChain: false, switching: false, barred: false, funds: null, steps: [], go: { text: '', enabled: false, busy: false }, notice: this.notice,
-      calls: [], checks: [], unsafe: '', progress: null, confirmations: null, tx: { hash: '', url: '' }, requests: [], excess: '', left: '',
+      calls: [], checks: [], unsafe: '', progress: null, confirmations: null, tx: { hash: '', url: '' }, payer: '', requests: [], excess: '', left: '',
     });
   }
 }

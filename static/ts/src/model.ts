@@ -52,6 +52,8 @@ export interface Model {
   /** null until the server has said. */
   readonly confirmations: { readonly count: number; readonly required: number } | null;
   readonly tx: Tx;
+  /** Who has paid, "" while nobody has. */
+  readonly payer: Hex | '';
   /** By request; empty until the server has said. */
   readonly requests: readonly Progress[];
   /** What arrived beyond what was asked, or "". */

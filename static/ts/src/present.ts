@@ -29,6 +29,7 @@ export function present(f: Facts, now: number): Model {
     unsafe: f.unsafe,
     progress: progress(f),
     confirmations: s && { count: s.confirmations, required: Math.max(1, s.required || p.confirmations) },
+    payer: s?.payer ?? '',
     tx: { hash, url: (s?.txHash && s.explorerUrl) || f.explorer(hash) },
     requests: s?.requests ?? [],
     excess: s && s.excess > 0n ? money(p, s.excess, 0) : '',

@@ -332,7 +332,7 @@ export class SafePay implements Safe, SafePayer {
   private model(m: Model): SafeModel {
     const { news } = this;
     const over = news && (m.state === 'open' || m.state === 'failed') ? say.ending(news, m.state === 'open') : null;
-    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, tooLate: this.late && m.state === 'expired', refused: this.rejected };
+    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, tooLate: this.late && m.state === 'expired', refused: this.rejected, paid: m.state === 'paid' && !!news?.address && sameHex(news.address, m.payer) };
   }
 
   private account(m: Model): SafeModel['account'] {

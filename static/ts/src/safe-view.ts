@@ -39,6 +39,8 @@ export interface SafeModel {
   readonly tooLate: boolean;
   /** What was proposed is not the payment. */
   readonly refused: boolean;
+  /** It has paid. */
+  readonly paid: boolean;
 }
 
 /** What draws it. */
@@ -52,12 +54,15 @@ export class SafeView implements Drawing {
   private readonly drawn = new Map<string, string>();
   private under = false;
   private said = '';
+  /** What the server wrote beneath the button. */
+  private readonly beneath = byId('go-text')?.textContent ?? '';
 
   draw(s: SafeModel, m: Model): void {
     this.account(s.account);
     this.waiting(s.waiting);
     this.ended(s.ended);
     this.checks(m.checks);
+    if (s.paid) shown(byId('payer-safe'), true);
     if (s.refused) text(byId('unsafe-text'), say.rejectIt);
     if (s.tooLate) text(document.querySelector('#over .ending-expired .lead'), say.tooLate);
   }
@@ -66,6 +71,7 @@ export class SafeView implements Drawing {
     shown(byId('safe-account'), a !== null);
     text(byId('safe-account-title'), a?.title ?? '');
     text(byId('safe-account-text'), a?.text ?? '');
+    text(byId('go-text'), a ? say.beneath : this.beneath);
     const warnings = a?.warnings ?? [];
     shown(byId('safe-warnings'), warnings.length > 0);
     this.list('safe-warnings', warnings, () =>

@@ -21,6 +21,7 @@ export const titles: Readonly<Record<SafeCheck, string>> = {
 export const titleOf = (check: string): string => (Object.hasOwn(titles, check) ? titles[check as SafeCheck] : '');
 
 export const propose = 'Propose to your Safe';
+export const beneath = 'Your Safe asks you to confirm. Nothing is paid before its owners have signed.';
 export const confirming = 'Confirm in your Safe…';
 export const gas = 'paid by the owner who executes it';
 export const rejectIt = 'Do not sign this transaction. The owners should reject it in their Safe app.';

@@ -273,6 +273,10 @@ export class View {
       text(byId('success-tx'), m.tx.hash);
       link(byId('success-link'), m.tx.url);
     }
+    if (m.payer) {
+      text(byId('payer'), m.payer);
+      shown(byId('payer-row'), true);
+    }
     if (m.excess && !byId('surplus')) {
       text(byId('success-text'), `${this.successText} ${m.excess} more than asked for has arrived. Please contact the recipient if you want it back.`);
     }

@@ -2,9 +2,9 @@
 // it ends.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { account, stranger } from './fixtures.ts';
 import { behindWallet, inApp, proven } from './safe-world.ts';
 import { ApiError } from './world.ts';
-
 
 test('a server that cannot be reached is told again', async () => {
   const w = await inApp().opened();
@@ -62,6 +62,16 @@ test('somebody else’s Safe, in a browser that may not know of it', async () =>
   assert.equal(w.model.progress?.title, 'A payment from a Safe is waiting');
   assert.ok(w.safeModel?.waiting?.nameless);
   assert.equal(w.safeModel?.waiting?.until, '2 January 2026 at 13:00 UTC (1 h 0 min left)');
+});
+
+test('the receipt says that the Safe has paid', async () => {
+  const w = await inApp().opened();
+  await w.go();
+  w.news('executed', { address: account });
+  w.say({ state: 'paid', payable: false, payer: stranger });
+  assert.deepEqual([w.model.payer, w.safeModel?.paid], [stranger, false]);
+  w.say({ payer: account });
+  assert.deepEqual([w.model.payer, w.safeModel?.paid], [account, true]);
 });
 
 test('how it ends, and that it can be paid again', async () => {
