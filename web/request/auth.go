@@ -28,10 +28,6 @@ type caller struct {
 // isSession reports whether the caller is a wallet that has signed in.
 func (w caller) isSession() bool { return w.session.Hash != "" }
 
-// vouches reports whether what the caller says is the merchant's own word. A client
-// id of a page is not: whoever reads it off the page can say the same.
-func (w caller) vouches() bool { return w.clientID == "" || len(w.Origins) == 0 }
-
 // keyScope keeps the idempotency keys of different callers of one merchant apart:
 // a client id is public, and a page's keys must not meet the backend's.
 func (w caller) keyScope() string {

@@ -56,7 +56,7 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 	if err != nil {
 		return nil, err
 	}
-	told, err := safeIntent(in, by, who.vouches(), time.Now())
+	told, err := safeIntent(in, by, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 	}
 	// Wallets that are connected to a Safe give its own hash out for a transaction's.
 	if d.Checkout.MeansSafe(ctx, p, by.chain.ID, in.TxHash, by.wallet) {
-		return d.propose(ctx, p, in, by, checkout.GuessSafe(by.chain.ID, in.TxHash, by.wallet, who.vouches()))
+		return d.propose(ctx, p, in, by, checkout.GuessSafe(by.chain.ID, in.TxHash, by.wallet, true))
 	}
 	announce := d.Checkout.Announce
 	if d.Checkout.Vouched(ctx, p, by.chain.ID, in.TxHash) {

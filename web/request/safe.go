@@ -49,8 +49,8 @@ const (
 
 // safeIntent checks what the body of an intent tells of a Safe transaction, by
 // itself.
-func safeIntent(in intentBody, by sender, vouched bool, now time.Time) (checkout.SafeIntent, error) {
-	out := checkout.SafeIntent{Chain: by.chain.ID, Hash: in.SafeTxHash, Safe: by.wallet, Tx: in.SafeTx.text, Vouched: vouched}
+func safeIntent(in intentBody, by sender, now time.Time) (checkout.SafeIntent, error) {
+	out := checkout.SafeIntent{Chain: by.chain.ID, Hash: in.SafeTxHash, Safe: by.wallet, Tx: in.SafeTx.text, Vouched: true}
 	if in.SafePaymentDeadline != nil {
 		// Compared as a number first: a time far away does not fit into one.
 		at := *in.SafePaymentDeadline
