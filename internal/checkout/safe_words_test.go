@@ -54,6 +54,29 @@ func TestAStrangersDeadline(t *testing.T) {
 	}
 }
 
+// Nobody has a payment's Safe transactions followed long after it, or more often than
+// there is a reason to.
+func TestSafeTransactionsAreNotFollowedWithoutEnd(t *testing.T) {
+	w := safeWorld(t)
+	p := w.create(100)
+	_, args := w.proposes(p, anonymous, across, by(begin.Add(300*24*time.Hour))).announce()
+	last := p.Terms.ExpiresAt.Add(grace)
+	for range 2 * 60 * 60 {
+		again := w.trackSafe(args)
+		if again.IsZero() {
+			break
+		}
+		if w.now().Sub(p.Terms.CreatedAt) > time.Hour && again.Sub(w.now()) < time.Minute {
+			t.Fatalf("at %v it is looked at again in %v", w.now(), again.Sub(w.now()))
+		}
+		w.until(int(again.Sub(begin) / time.Second))
+	}
+	if w.now().After(last.Add(10 * time.Minute)) {
+		t.Errorf("followed until %v, the payment was over at %v", w.now(), last)
+	}
+	w.ends(p, payment.Abandoned, "safe_deadline_passed")
+}
+
 // What was over before it was announced fails no payment: nobody could rely on it.
 func TestARouteThatIsOverAlready(t *testing.T) {
 	w := safeWorld(t)

@@ -53,9 +53,9 @@ func (s *Service) judgeSafe(p *payment.Payment, a payment.Attempt, sight SafeSig
 	case SafeWaiting:
 	}
 	switch over := p.Terms.Deadline(); {
-	case !x.Deadline.IsZero() && sight.Time.After(x.Deadline):
+	case !x.Deadline.IsZero() && !x.Deadline.After(over) && sight.Time.After(x.Deadline):
 		return failSafe(p, a, ReasonSafeLate, x.Deadline, "", a.Decides, now)
-	case x.Deadline.IsZero() && sight.Time.After(over):
+	case sight.Time.After(over):
 		return failSafe(p, a, ReasonSafeLate, over, "", false, now)
 	}
 	return safeTurn{attempt: progressed(a, sight)}

@@ -29,6 +29,8 @@ const (
 	// guessFor is how long a hash that was taken for a Safe's is looked for as a
 	// transaction's: nodes hear of some a little late.
 	guessFor = 10 * time.Minute
+	// routeFor is how long most routes over bridges are good, and looked for closely.
+	routeFor = time.Hour
 )
 
 // TrackSafe takes one look at what became of a Safe transaction and records what
@@ -49,7 +51,7 @@ func (s *Service) TrackSafe(ctx context.Context, args string) (again time.Time, 
 	now := s.now().UTC()
 	a := safeAttempt(p, key)
 	switch {
-	case a == nil || a.Stage != payment.Announced || now.After(watchedUntil(p, *a)):
+	case a == nil || a.Stage != payment.Announced || now.After(watchedUntil(p)):
 		return time.Time{}, nil
 	case s.safes == nil: // until Safes are switched on again
 		return now.Add(time.Hour), nil
@@ -67,7 +69,7 @@ func (s *Service) TrackSafe(ctx context.Context, args string) (again time.Time, 
 		return time.Time{}, err
 	}
 	pause := pauseSafe(p, *a, now)
-	if a.Chain != s.home(p) {
+	if a.Chain != s.home(p) && p.Standing.State == payment.Open && now.Sub(a.At) < routeFor {
 		pause = min(pause, 10*time.Second) // a bridge takes no longer
 	}
 	if troubled {
@@ -79,15 +81,9 @@ func (s *Service) TrackSafe(ctx context.Context, args string) (again time.Time, 
 // waits reports whether a Safe transaction's end is not known.
 func waits(a *payment.Attempt) bool { return a != nil && a.Stage == payment.Announced }
 
-// watchedUntil is how long a Safe transaction is followed where its chain does not
-// say that its time is over.
-func watchedUntil(p *payment.Payment, a payment.Attempt) time.Time {
-	end := p.Terms.Deadline()
-	if a.Until.After(end) {
-		end = a.Until
-	}
-	return end.Add(followFor)
-}
+// watchedUntil is how long a payment's Safe transactions are followed where their
+// chain does not say that their time is over.
+func watchedUntil(p *payment.Payment) time.Time { return p.Terms.Deadline().Add(followFor) }
 
 // watch searches the chain for the outcome. troubled tells that it did not answer.
 func (s *Service) watch(ctx context.Context, p *payment.Payment, a payment.Attempt, began time.Time) (_ *payment.Payment, _ *payment.Attempt, troubled bool, err error) {
