@@ -92,30 +92,39 @@ func TestHandedOverToWhatIsThere(t *testing.T) {
 }
 
 // A transaction whose calls nobody could read before it was known what it executed,
-// because somebody else's contract executed it, is followed all the same.
+// because somebody else's contract executed it, is followed all the same; and so is
+// one that a reorganisation took away for a while.
 func TestHandedOverToWhatWasGivenUp(t *testing.T) {
-	w := safeWorld(t)
-	p := w.create(100)
-	a, args := w.proposes(p, across, proves).announce()
-	tx := w.vault.executes(arbitrum, box, a.Handle, 7, true, 1010)
-	early, err := w.Announce(t.Context(), p.ID, arbitrum, tx, rail.Payer{})
-	must(t, err)
-	w.span.shows(seeing(payment.Unknown))
-	w.track(checkout.Follow{Payment: p.ID, Key: early.Key}.Args())
-	w.until(1010)
-	w.trackSafe(args)
-	w.stands(p, payment.Open, true) // until it is known what it sent
-	as := w.load(p.ID).Attempts
-	b := as[len(as)-1]
-	if b.Route == nil || b.Handle != tx || b.Key == early.Key || b.Stage != payment.Announced {
-		t.Fatalf("handed over as %+v", b)
-	}
 	proof := proven(100)
 	proof.Payer, proof.Route.SentAt, proof.Until = box.String(), block(1010, 0).Time, block(9000, 0).Time
-	w.span.shows(proof)
-	w.track(checkout.Follow{Payment: p.ID, Key: b.Key}.Args())
-	if _, moving := w.load(p.ID).UnderWay(w.now()); !moving {
-		t.Error("the money is not on its way")
+	before := proof
+	before.Route.Final = false
+	for name, looks := range map[string][]rail.Proof{"unproven": {seeing(payment.Unknown)}, "proven, and gone": {before, seeing(payment.Unknown)}} {
+		t.Run(name, func(t *testing.T) {
+			w := safeWorld(t)
+			p := w.create(100)
+			a, args := w.proposes(p, across, proves).announce()
+			tx := w.vault.executes(arbitrum, box, a.Handle, 7, true, 1010)
+			early, err := w.Announce(t.Context(), p.ID, arbitrum, tx, rail.Payer{})
+			must(t, err)
+			for _, look := range looks {
+				w.span.shows(look)
+				w.track(checkout.Follow{Payment: p.ID, Key: early.Key}.Args())
+			}
+			w.until(1010)
+			w.trackSafe(args)
+			w.stands(p, payment.Open, true) // until it is known what it sent
+			as := w.load(p.ID).Attempts
+			b := as[len(as)-1]
+			if b.Route == nil || b.Handle != tx || b.Key == early.Key || b.Stage != payment.Announced {
+				t.Fatalf("handed over as %+v", b)
+			}
+			w.span.shows(proof)
+			w.track(checkout.Follow{Payment: p.ID, Key: b.Key}.Args())
+			if _, moving := w.load(p.ID).UnderWay(w.now()); !moving {
+				t.Error("the money is not on its way")
+			}
+		})
 	}
 }
 

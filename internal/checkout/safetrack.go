@@ -295,13 +295,14 @@ func ahead(p *payment.Payment, a payment.Attempt) bool {
 }
 
 // handOver announces the transaction that a Safe has made as a transfer over a
-// bridge, unless somebody has. One that was given up unproven is looked at again:
-// what a Safe executed in another contract's call can be read only from now on.
+// bridge, unless somebody has. One that was given up because it was not there, or
+// could not be read, is looked at again: now it is there for good, and what a Safe
+// executed in another contract's call can be read.
 func (s *Service) handOver(ctx context.Context, tx Tx, p *payment.Payment, a payment.Attempt, now time.Time, f *facts) error {
 	b := payment.Attempt{
 		Key: bridgeKey(a.Chain, a.Safe.ExecutedBy), Kind: "tx", Chain: a.Chain, Handle: a.Safe.ExecutedBy, Payer: a.Payer, Stage: payment.Announced, At: now,
 	}
-	again := func(b payment.Attempt) bool { return a.Stage == payment.Executed && unproven(b) } // for good, so once
+	again := func(b payment.Attempt) bool { return a.Stage == payment.Executed && lost(b) } // for good, so once
 	if _, known := announced(p, &b, again); known {
 		return nil
 	}
@@ -313,10 +314,10 @@ func (s *Service) handOver(ctx context.Context, tx Tx, p *payment.Payment, a pay
 	return nil
 }
 
-// unproven reports whether a transfer over a bridge was given up before anything
-// was proven of it.
-func unproven(a payment.Attempt) bool {
-	return a.Route != nil && a.Stage == payment.Abandoned && a.Until.IsZero()
+// lost reports whether a transfer over a bridge was given up without an end that its
+// chain or the bridge has told.
+func lost(a payment.Attempt) bool {
+	return a.Route != nil && a.Stage == payment.Abandoned && (a.Until.IsZero() || a.Route.Progress == payment.Unknown)
 }
 
 // pauseSafe is how long to wait before the next look. Owners take hours, so looks
