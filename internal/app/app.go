@@ -250,9 +250,8 @@ func (a *App) background(s Setup) error {
 	}})
 	handlers := a.Webhooks.Handlers()
 	handlers[checkout.TrackKind] = track(a.Checkout.Track, "a transfer over a bridge is under way")
-	if a.safes != nil {
-		handlers[checkout.SafeTrackKind] = track(a.Checkout.TrackSafe, "a Safe transaction is waiting for its owners")
-	}
+	// Without Safes, too: a job that nobody knows is given up, and they may come back.
+	handlers[checkout.SafeTrackKind] = track(a.Checkout.TrackSafe, "a Safe transaction is waiting for its owners")
 	a.worker = job.NewWorker(workerConfig(a.Store, handlers, s.Log))
 	return nil
 }

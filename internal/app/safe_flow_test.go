@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/job"
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/safe"
@@ -328,4 +330,23 @@ func TestTheSafeServiceHelps(t *testing.T) {
 	c.executes(tx)
 	c.settles()
 	c.paid(hash)
+}
+
+// While Safes are switched off, what is announced waits for them to come back.
+func TestSafesThatAreSwitchedOff(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{})
+	if err := w.App.Store.Enqueue(t.Context(), job.Job{Kind: checkout.SafeTrackKind, Args: "01KE0000000000000000000000 safe:1:0x", RunAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	var given []job.Buried
+	w.Await("somebody who knows the job", func() (done bool) {
+		var err error
+		if given, err = w.App.Store.Buried(t.Context(), "", 5); err != nil {
+			t.Fatal(err)
+		}
+		return len(given) > 0
+	})
+	if !strings.Contains(given[0].Why, "not") || strings.Contains(given[0].Why, "handler") || given[0].Attempt > 1 {
+		t.Errorf("given up: %+v", given[0])
+	}
 }
