@@ -44,6 +44,17 @@ func TestATransactionsHashThatIsASafes(t *testing.T) {
 		t.Errorf("again: %+v", again)
 	}
 	w.stands(p, payment.Open, true)
+	// The merchant, who says that it is, is not taken back.
+	q := w.create(100)
+	for i, in := range []checkout.SafeIntent{checkout.GuessSafe(base, hash(6), box, true), {Chain: base, Hash: hash(6), Safe: box}, {Chain: base, Hash: hash(6), Safe: box, Vouched: true}} {
+		b, err := w.CheckSafe(t.Context(), q, in)
+		must(t, err)
+		b, err = w.AnnounceSafe(t.Context(), q.ID, b)
+		must(t, err)
+		if b.Safe.Guessed != (i < 2) {
+			t.Errorf("guessed: %t, after %+v", b.Safe.Guessed, in)
+		}
+	}
 	args := checkout.Follow{Payment: p.ID, Key: a.Key}.Args()
 	if again := w.trackSafe(args); again.IsZero() {
 		t.Error("not followed")

@@ -40,6 +40,7 @@ func (s *Service) merge(p *payment.Payment, known, more payment.Attempt, now tim
 	case sure && x.Deadline.IsZero() && y.Deadline.After(now):
 		x.Deadline, known.Until = y.Deadline, y.Deadline
 	}
+	x.Guessed = x.Guessed && (y.Guessed || !more.Decides)
 	known.Safe = &x
 	if more.Decides && now.Before(known.Until) && !made(p) && p.MayHold(known.Key) {
 		known.Decides = true

@@ -79,7 +79,9 @@ func (p *Payment) HeldUntil(a Attempt) time.Time {
 
 func (p *Payment) heldUntil(a Attempt) time.Time {
 	end := p.Terms.ExpiresAt
-	if a.Decides || a.Safe.Tx != nil && len(a.Safe.Signed) > 0 {
+	// A hash that the merchant gave as a transaction's may be of one that is never mined.
+	guess := a.Safe.Guessed && a.Safe.Tx == nil && len(a.Safe.Signed) == 0
+	if a.Decides && !guess || a.Safe.Tx != nil && len(a.Safe.Signed) > 0 {
 		return end
 	}
 	if a.Until.Before(end) {

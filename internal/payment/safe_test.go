@@ -35,6 +35,8 @@ func ended(at time.Time) func(*Attempt) {
 
 func staged(s AttemptStage) func(*Attempt) { return func(a *Attempt) { a.Stage = s } }
 
+func guessed(a *Attempt) { a.Safe.Guessed = true }
+
 func signed(a *Attempt) { a.Safe.Signed = []string{"0x2"} }
 
 func TestSafeLock(t *testing.T) {
@@ -64,6 +66,9 @@ func TestSafeLock(t *testing.T) {
 		"a stranger's word, after a day":       {terms: long, attempts: []Attempt{proposed(1, created, toTheEnd)}, now: created.Add(24 * time.Hour)},
 		"an owner's, after a day":              {terms: long, attempts: []Attempt{proposed(1, created, toTheEnd, signed)}, now: created.Add(24 * time.Hour), want: "safe:1"},
 		"the merchant's, after a day":          {terms: long, attempts: []Attempt{proposed(1, created, toTheEnd, decides)}, now: created.Add(24 * time.Hour), want: "safe:1"},
+		"a guess, after a day":                 {terms: long, attempts: []Attempt{proposed(1, created, toTheEnd, decides, guessed)}, now: created.Add(24 * time.Hour)},
+		"a guess, for a day":                   {terms: long, attempts: []Attempt{proposed(1, created, toTheEnd, decides, guessed)}, now: created.Add(24*time.Hour - 1), want: "safe:1"},
+		"a guess that was signed":              {terms: long, attempts: []Attempt{proposed(1, created, toTheEnd, decides, guessed, signed)}, now: created.Add(24 * time.Hour), want: "safe:1"},
 		"a stranger's, deadline within a day":  {terms: long, attempts: []Attempt{proposed(1, created, due(before))}, now: before},
 		"the newest of two":                    {attempts: []Attempt{proposed(2, created.Add(1)), proposed(1, created)}, now: before, want: "safe:2"},
 		"the third":                            {attempts: append(slices.Clone(three[:2]), proposed(4, before)), now: before, want: "safe:4"},
