@@ -189,6 +189,44 @@ func TestAHashThatIsNoSafes(t *testing.T) {
 	}
 }
 
+// Hashes that strangers make up, and end within seconds, use up nothing that the
+// merchant's own word needs.
+func TestStrangersUseUpNoHoldOfTheMerchants(t *testing.T) {
+	w := safeWorld(t)
+	p := w.create(100)
+	for i := range 3 {
+		_, args := w.proposes(p, anonymous, func(r *proposal) { r.Hash = hash(i) }, by(w.now().Add(2*time.Second))).announce()
+		w.until(1010 + 10*i)
+		w.trackSafe(args)
+		w.stands(p, payment.Open, false)
+	}
+	w.proposes(p, anonymous, func(r *proposal) { r.Hash = hash(4) }).announce()
+	w.stands(p, payment.Open, false) // theirs are used up
+	deadline := block(1100, 0).Time
+	a, args := w.proposes(p, proves, by(deadline)).announce()
+	w.stands(p, payment.Open, true)
+	if !a.Decides {
+		t.Error("the payment does not depend on it")
+	}
+	w.until(1101)
+	w.trackSafe(args)
+	w.stands(p, payment.Failed, false)
+
+	// One of theirs that the merchant vouches for is the merchant's.
+	q := w.create(100)
+	for i := range 3 {
+		_, args := w.proposes(q, anonymous, func(r *proposal) { r.Hash = hash(i) }, by(w.now().Add(2*time.Second))).announce()
+		w.until(1110 + 10*i)
+		w.trackSafe(args)
+	}
+	w.proposes(q, anonymous).announce()
+	w.stands(q, payment.Open, false)
+	if a, _ = w.proposes(q).announce(); !a.Decides {
+		t.Error("the payment does not depend on what the merchant vouches for")
+	}
+	w.stands(q, payment.Open, true)
+}
+
 // Transactions that anybody can put together for anybody's Safe crowd out neither
 // the merchant's nor routes.
 func TestShownTransactionsAreLimited(t *testing.T) {

@@ -324,7 +324,7 @@ func (s *Service) read(ctx context.Context, p *payment.Payment, chain asset.Chai
 
 // attempt is what is known as a new attempt of a payment.
 func (k *knownSafe) attempt(p *payment.Payment, in SafeIntent, key string, now time.Time) payment.Attempt {
-	x := &payment.Safe{Deadline: in.Deadline, Guessed: in.guessed, From: k.from, Next: k.from}
+	x := &payment.Safe{Deadline: in.Deadline, Vouched: in.Vouched, Guessed: in.guessed, From: k.from, Next: k.from}
 	for _, account := range k.among {
 		x.Among = append(x.Among, account.String())
 	}
@@ -408,7 +408,7 @@ func (s *Service) AnnounceSafe(ctx context.Context, id payment.ID, a payment.Att
 			return fault.New(fault.Limited, "too_many_intents", "Too many transactions were announced for this payment.")
 		}
 		a = checked
-		a.Decides = checked.Decides && p.MayHold(checked.Key)
+		a.Decides = checked.Decides && p.MayHold(checked)
 		if err := tx.Follow(ctx, Follow{Kind: SafeTrackKind, Payment: id, Key: a.Key, Chain: a.Chain, At: now}); err != nil {
 			return fmt.Errorf("follow a Safe transaction: %w", err)
 		}

@@ -110,7 +110,7 @@ func meant(x *payment.Safe, executed string) bool {
 
 // fails reports whether a payment fails with an attempt that has ended.
 func fails(p *payment.Payment, a payment.Attempt, now time.Time) bool {
-	if _, moving := p.UnderWay(now); moving || made(p) || !p.MayHold(a.Key) || a.Safe.Ended.After(p.Terms.ExpiresAt) {
+	if _, moving := p.UnderWay(now); moving || made(p) || !p.MayHold(a) || a.Safe.Ended.After(p.Terms.ExpiresAt) {
 		return false
 	}
 	a.Decides = true

@@ -40,9 +40,9 @@ func (s *Service) merge(p *payment.Payment, known, more payment.Attempt, now tim
 	case sure && x.Deadline.IsZero() && y.Deadline.After(now):
 		x.Deadline, known.Until = y.Deadline, y.Deadline
 	}
-	x.Guessed = x.Guessed && (y.Guessed || !more.Decides)
+	x.Guessed, x.Vouched = x.Guessed && (y.Guessed || !more.Decides), x.Vouched || more.Decides
 	known.Safe = &x
-	if more.Decides && now.Before(known.Until) && !made(p) && p.MayHold(known.Key) {
+	if more.Decides && now.Before(known.Until) && !made(p) && p.MayHold(known) {
 		known.Decides = true
 	}
 	return known

@@ -225,6 +225,8 @@ type Safe struct {
 	// Current is the nonce of the account's next transaction as it was last read, nil
 	// if it was not.
 	Current *uint64 `json:"current,omitempty"`
+	// Vouched tells that one of the merchant's credentials has announced it.
+	Vouched bool `json:"vouched,omitempty"`
 	// Guessed tells that the hash was announced as a transaction's, of which no node
 	// knew.
 	Guessed bool `json:"guessed,omitempty"`

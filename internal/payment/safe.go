@@ -21,8 +21,11 @@ const vagueFor = 24 * time.Hour
 // executed holds it on until what it sent is seen.
 func (p *Payment) SafeLock(now time.Time) (Attempt, bool) {
 	var newest Attempt
-	for _, a := range holders(p.Attempts) {
-		if (a.Stage == Announced || p.unseen(a)) && now.Before(p.heldUntil(a)) {
+	for _, a := range p.Attempts {
+		if a.Safe == nil || newest.Key != "" && inTurn(a, newest) < 0 {
+			continue
+		}
+		if (a.Stage == Announced || p.unseen(a)) && p.MayHold(a) && now.Before(p.heldUntil(a)) {
 			newest = a
 		}
 	}
@@ -50,28 +53,26 @@ func (p *Payment) unseen(a Attempt) bool {
 }
 
 // MayHold reports whether a Safe transaction is one of the few, over a payment's
-// life, that can hold it or fail it. A key that is not there would be the newest.
-func (p *Payment) MayHold(key string) bool {
-	first := holders(p.Attempts)
-	return len(first) < maxHolds || slices.ContainsFunc(first, func(a Attempt) bool { return a.Key == key })
-}
-
-// holders are the first Safe transactions that were announced.
-func holders(attempts []Attempt) []Attempt {
-	var of []Attempt
-	for _, a := range attempts {
-		if a.Safe != nil {
-			of = append(of, a)
+// life, that can hold it or fail it: the first that the merchant has announced, and
+// the first that others have. Those cost nothing, and must not use up the merchant's.
+// One that is not the payment's yet would be the newest.
+func (p *Payment) MayHold(a Attempt) bool {
+	before := 0
+	for _, b := range p.Attempts {
+		if b.Safe != nil && b.Safe.Vouched == a.Safe.Vouched && inTurn(b, a) < 0 {
+			before++
 		}
 	}
-	slices.SortFunc(of, func(a, b Attempt) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key)) })
-	return of[:min(len(of), maxHolds)]
+	return before < maxHolds
 }
+
+// inTurn compares by when attempts were announced.
+func inTurn(a, b Attempt) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key)) }
 
 // HeldUntil is how long a Safe transaction that is pending holds the payment at the
 // most, zero for one that may not.
 func (p *Payment) HeldUntil(a Attempt) time.Time {
-	if !p.MayHold(a.Key) {
+	if !p.MayHold(a) {
 		return time.Time{}
 	}
 	return p.heldUntil(a)

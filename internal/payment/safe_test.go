@@ -35,6 +35,8 @@ func ended(at time.Time) func(*Attempt) {
 
 func staged(s AttemptStage) func(*Attempt) { return func(a *Attempt) { a.Stage = s } }
 
+func vouched(a *Attempt) { a.Safe.Vouched = true }
+
 func guessed(a *Attempt) { a.Safe.Guessed = true }
 
 func signed(a *Attempt) { a.Safe.Signed = []string{"0x2"} }
@@ -73,6 +75,7 @@ func TestSafeLock(t *testing.T) {
 		"the newest of two":                    {attempts: []Attempt{proposed(2, created.Add(1)), proposed(1, created)}, now: before, want: "safe:2"},
 		"the third":                            {attempts: append(slices.Clone(three[:2]), proposed(4, before)), now: before, want: "safe:4"},
 		"the fourth":                           {attempts: append(slices.Clone(three), proposed(4, before)), now: before},
+		"the fourth, and the merchant's first": {attempts: append(slices.Clone(three), proposed(4, before, vouched), proposed(5, before)), now: before, want: "safe:4"},
 		"the third, loaded after the fourth":   {attempts: append([]Attempt{proposed(5, before.Add(1)), proposed(4, before)}, three[:2]...), now: before.Add(1), want: "safe:4"},
 		"bridges do not count among the three": {attempts: []Attempt{bridge(1, 0, 1), bridge(2, 0, 1), bridge(3, 0, 1), proposed(1, created)}, now: before, want: "safe:1"},
 	} {
@@ -91,10 +94,10 @@ func TestSafeLock(t *testing.T) {
 		})
 	}
 	p := Payment{Terms: terms(100), Attempts: three}
-	if fourth := proposed(4, before); p.MayHold(fourth.Key) || !p.HeldUntil(fourth).IsZero() || !p.MayHold("safe:1") {
+	if fourth := proposed(4, before); p.MayHold(fourth) || !p.HeldUntil(fourth).IsZero() || !p.MayHold(three[0]) || !p.MayHold(proposed(4, before, vouched)) {
 		t.Error("the fourth may hold, or the first may not")
 	}
-	if p.Attempts = three[:2]; !p.MayHold("safe:new") {
+	if p.Attempts = three[:2]; !p.MayHold(proposed(4, before)) {
 		t.Error("a third may not hold")
 	}
 }

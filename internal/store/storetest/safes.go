@@ -21,7 +21,7 @@ func safeTx() *payment.Safe {
 		Among: []string{address(1).String(), address(2).String()}, Nonce: &nonce, Current: &current,
 		Tx:     json.RawMessage(`{"to":"0x00000000000000000000000000000000000000AB","value":"115792089237316195423570985008687907853269984665640564039457584007913129639935","data":"0x","note":"\u0000☕"}`),
 		Signed: []string{address(3).String()}, Owners: []string{address(3).String(), address(4).String()}, Threshold: 2,
-		Deadline: start.Add(time.Hour), Guessed: true, From: 100, Next: 1 << 62, ExecutedBy: hash(5), Ended: start.Add(time.Minute),
+		Deadline: start.Add(time.Hour), Guessed: true, Vouched: true, From: 100, Next: 1 << 62, ExecutedBy: hash(5), Ended: start.Add(time.Minute),
 	}
 }
 
