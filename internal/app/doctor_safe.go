@@ -13,8 +13,8 @@ import (
 	"quittance/internal/safe"
 )
 
-// safe checks that Safes can pay on each chain, that the Transaction Service
-// answers, and says who may open the page in a frame.
+// safe checks that Safes can pay on each chain, and that the Transaction Service
+// answers.
 func (d *doctor) safe(ctx context.Context, s Setup) {
 	if s.Safe == nil {
 		return
@@ -25,6 +25,10 @@ func (d *doctor) safe(ctx context.Context, s Setup) {
 		d.check(info.Network+" Safe contracts", err, found)
 	}
 	d.safeService(ctx, s)
+}
+
+// framing says who may open the page in a frame, with Safes or without.
+func (d *doctor) framing(s Setup) {
 	framing := "nobody may: the page is no Safe App"
 	if len(s.FrameAncestors) > 0 {
 		framing = strings.Join(s.FrameAncestors, ", ")

@@ -110,7 +110,11 @@ func TestDoctorOfSafes(t *testing.T) {
 		if got := examine(asked); len(got) != 3 || !strings.HasPrefix(got[1], "! base Safe service: ") || !strings.Contains(got[1], "503") || strings.Contains(got[1], "HIDDEN") {
 			t.Errorf("%s: %q", name, got)
 		}
-		if got := examine(func(cfg *config.Config) { off := false; cfg.Safe.Enabled = &off }); len(got) != 0 {
+		off := func(cfg *config.Config) {
+			no := false
+			cfg.Safe.Enabled, cfg.FrameAncestors = &no, []string{"https://shop.example"}
+		}
+		if got := examine(off); !slices.Equal(got, []string{"framing: https://shop.example"}) {
 			t.Errorf("%s, switched off: %q", name, got)
 		}
 	}
