@@ -14,11 +14,11 @@ const vagueFor = 24 * time.Hour
 
 // SafeLock returns the newest Safe transaction that keeps the payment from being
 // paid otherwise: its owners may execute it at any time, and paying as well would
-// pay twice. One that the payment depends on, or that is proven to pay and signed by
-// an owner, holds it until its end is known, for in the last blocks before the
-// deadline it may have been executed; others until their deadline, and a day at most
-// without an owner's signature. One that was
-// executed holds it on until what it sent is seen.
+// pay twice. One that the payment depends on, or that is proven to pay, holds it until
+// its end is known, for in the last blocks before the deadline it may have been
+// executed; others until their deadline. What neither the merchant nor an owner's
+// signature vouches for does so for a day at most. One that was executed holds it on
+// until what it sent is seen.
 func (p *Payment) SafeLock(now time.Time) (Attempt, bool) {
 	var newest Attempt
 	for _, a := range p.Attempts {
@@ -85,7 +85,7 @@ func (p *Payment) heldUntil(a Attempt) time.Time {
 	if a.Decides && !guess || a.Safe.Tx != nil && len(a.Safe.Signed) > 0 {
 		return end
 	}
-	if a.Until.Before(end) {
+	if a.Safe.Tx == nil && a.Until.Before(end) {
 		end = a.Until
 	}
 	if vague := a.At.Add(vagueFor); len(a.Safe.Signed) == 0 && vague.Before(end) {

@@ -35,6 +35,8 @@ func ended(at time.Time) func(*Attempt) {
 
 func staged(s AttemptStage) func(*Attempt) { return func(a *Attempt) { a.Stage = s } }
 
+func known(a *Attempt) { a.Safe.Tx = []byte("{}") }
+
 func vouched(a *Attempt) { a.Safe.Vouched = true }
 
 func guessed(a *Attempt) { a.Safe.Guessed = true }
@@ -61,6 +63,8 @@ func TestSafeLock(t *testing.T) {
 		"its deadline has passed":              {attempts: []Attempt{proposed(1, created, due(before))}, now: before},
 		"a deadline after the payment's end":   {attempts: []Attempt{proposed(1, created, due(after))}, now: expires},
 		"passed, and the end is not known":     {attempts: []Attempt{proposed(1, created, due(before), decides)}, now: before.Add(time.Minute), want: "safe:1"},
+		"passed, of one that is known":         {attempts: []Attempt{proposed(1, created, due(before), known)}, now: before.Add(time.Minute), want: "safe:1"},
+		"known, after a day":                   {terms: long, attempts: []Attempt{proposed(1, created, toTheEnd, known)}, now: created.Add(24 * time.Hour)},
 		"passed, after the payment's end":      {attempts: []Attempt{proposed(1, created, due(before), decides)}, now: expires},
 		"executed":                             {attempts: []Attempt{proposed(1, created, staged(Executed))}, now: before},
 		"given up":                             {attempts: []Attempt{proposed(1, created, ended(created))}, now: before},
