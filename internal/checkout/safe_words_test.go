@@ -189,6 +189,36 @@ func TestAHashThatIsNoSafes(t *testing.T) {
 	}
 }
 
+// A Safe that pays this and something else at once may execute it all the same: then
+// nothing is proven of it, and the payment is held as for any hash.
+func TestASafeThatPaysMore(t *testing.T) {
+	w := safeWorld(t)
+	p, other := w.create(100), w.create(100)
+	both := func(r *proposal) { r.note.Does = paying(other, 7, time.Time{}).Does + "; " + r.note.Does }
+	_, err := w.proposes(p, proves, both).try()
+	coded(t, err, "safeTx", "safe_tx_foreign") // who shows it hears what is wrong
+	r := w.proposes(p, both)
+	news := &checkout.SafeNews{Account: box, Tx: r.note.json()}
+	a, args := r.announce()
+	w.vault.set(func() { w.vault.service[r.Hash] = news })
+	w.until(1100)
+	if again := w.trackSafe(args); again.IsZero() {
+		t.Error("it is not followed any more")
+	}
+	w.stands(p, payment.Open, true)
+	if a = w.ends(p, payment.Announced, ""); a.Safe.Tx != nil {
+		t.Errorf("proven: %s", a.Safe.Tx)
+	}
+	// As the service tells at once.
+	q := w.create(100)
+	r = w.proposes(q, nameless, both)
+	w.vault.set(func() { w.vault.service[r.Hash] = &checkout.SafeNews{Account: box, Tx: r.note.json()} })
+	if a, _ = r.announce(); a.Safe.Tx != nil || a.Payer != box.String() {
+		t.Errorf("from the service: %+v", a)
+	}
+	w.stands(q, payment.Open, true)
+}
+
 // Hashes that strangers make up, and end within seconds, use up nothing that the
 // merchant's own word needs.
 func TestStrangersUseUpNoHoldOfTheMerchants(t *testing.T) {

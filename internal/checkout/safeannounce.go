@@ -233,7 +233,10 @@ func (s *Service) told(k *knownSafe, p *payment.Payment, in SafeIntent, news *Sa
 	case err == nil:
 		k.among, k.tx, k.deadline = heard.among, heard.tx, heard.deadline
 	case errors.Is(err, errForeign):
-		return errForeign.At("safeTxHash")
+		if tx, rerr := s.safes.Read(in.Chain, news.Account, in.Hash, news.Tx); rerr != nil || !s.paysToo(p, in.Chain, news.Account, tx.Calls) {
+			return errForeign.At("safeTxHash")
+		}
+		k.among = heard.among
 	}
 	return nil
 }
@@ -270,6 +273,15 @@ func (s *Service) claimed(p *payment.Payment, chain asset.ChainID, account asset
 		}
 	}
 	return rail.Claim{}, false
+}
+
+// paysToo reports whether calls that do something else as well would pay a payment.
+// Nothing is proven of them, and the Safe may execute them all the same.
+func (s *Service) paysToo(p *payment.Payment, chain asset.ChainID, account asset.Address, calls []rail.Call) bool {
+	return slices.ContainsFunc(calls, func(c rail.Call) bool {
+		_, ok := s.claimed(p, chain, account, []rail.Call{c})
+		return ok
+	})
 }
 
 // admitted is those of some accounts that may pay.

@@ -190,12 +190,13 @@ func (s *Service) heard(p *payment.Payment, a payment.Attempt, news *SafeNews) (
 	more = payment.Attempt{Payer: a.Payer, Safe: x}
 	if a.Safe.Tx == nil && news.Tx != nil && len(news.Tx) <= maxSafeTx {
 		if tx, err := s.safes.Read(a.Chain, news.Account, a.Handle, news.Tx); err == nil {
-			claim, ok := s.claimed(p, a.Chain, news.Account, tx.Calls)
-			if !ok {
+			switch claim, ok := s.claimed(p, a.Chain, news.Account, tx.Calls); {
+			case ok:
+				x.Nonce, x.Tx, x.Deadline, x.Among = &tx.Nonce, tx.JSON, claim.Deadline, texts([]asset.Address{news.Account})
+				more.Payer = x.Among[0]
+			case !s.paysToo(p, a.Chain, news.Account, tx.Calls):
 				return true, more
 			}
-			x.Nonce, x.Tx, x.Deadline, x.Among = &tx.Nonce, tx.JSON, claim.Deadline, texts([]asset.Address{news.Account})
-			more.Payer = x.Among[0]
 		}
 	}
 	x.Signed = texts(s.safes.Signers(a.Handle, news.Signatures[:min(len(news.Signatures), maxSigned)]))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -130,7 +131,11 @@ func (v *vault) Read(chain asset.ChainID, account asset.Address, hash string, tx
 	if n.hash(chain, account) != hash {
 		return checkout.SafeTx{}, fault.Field("safeTx", "safe_hash", "The hash is another's.")
 	}
-	return checkout.SafeTx{Nonce: n.Nonce, Calls: []rail.Call{{Data: []byte(n.Does)}}, JSON: n.json()}, nil
+	var calls []rail.Call
+	for _, does := range strings.Split(n.Does, "; ") {
+		calls = append(calls, rail.Call{Data: []byte(does)})
+	}
+	return checkout.SafeTx{Nonce: n.Nonce, Calls: calls, JSON: n.json()}, nil
 }
 
 // sign is an owner's signature.

@@ -157,7 +157,7 @@ func (labels) Prepare(context.Context, *payment.Payment, string, rail.Payer) (ra
 func (labels) Claims(p *payment.Payment, _ asset.ChainID, _ rail.Payer, calls []rail.Call, _ time.Time) (rail.Claim, bool) {
 	by, topic, _ := strings.Cut(string(calls[0].Data), " ")
 	at, err := strconv.ParseInt(by, 10, 64)
-	if err != nil || topic != p.Terms.Requests[0].Topic {
+	if err != nil || topic != p.Terms.Requests[0].Topic || len(calls) != 1 {
 		return rail.Claim{}, false
 	}
 	var claim rail.Claim
