@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,7 @@ func doctorCommand(o *options) *cobra.Command {
 					if !f.OK {
 						mark = "FAIL"
 					}
-					_, _ = fmt.Fprintf(w, "%s  %s: %s\n", mark, f.Check, f.Detail)
+					_, _ = fmt.Fprintf(w, "%s  %s: %s\n", mark, f.Check, strings.ReplaceAll(f.Detail, "\n", "; "))
 				})
 			})
 			if err != nil {
