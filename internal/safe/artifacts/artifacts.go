@@ -49,11 +49,11 @@ const Factory = "SafeProxyFactory"
 func Official(v safe.Version, name string) (Code, error) {
 	all, err := read()
 	if err != nil {
-		return Code{}, fmt.Errorf("Safe contracts: %w", err)
+		return Code{}, fmt.Errorf("the contracts of Safes: %w", err)
 	}
 	c, ok := all[v][name]
 	if !ok {
-		return Code{}, fmt.Errorf("Safe contracts: version %q has no %s", v, name)
+		return Code{}, fmt.Errorf("the contracts of Safes: version %q has no %s", v, name)
 	}
 	return c, nil
 }
