@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/breaker"
 	"quittance/internal/money"
 )
 
@@ -61,7 +62,7 @@ type Client struct {
 	now        func() time.Time
 
 	limits  limiter
-	circuit breaker
+	circuit breaker.Breaker
 	chains  cached[[]Chain]
 	tools   cached[Tools]
 	mu      sync.Mutex // guards the map below
@@ -144,6 +145,10 @@ func loopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
+
+// Available reports whether the service may be asked: false while it is left
+// alone after repeated failures.
+func (c *Client) Available() bool { return c.circuit.Available(c.now()) }
 
 // Close drops idle connections. Calls under way go on.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

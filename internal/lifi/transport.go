@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"quittance/internal/breaker"
 )
 
 // How much of an answer is read. Lists of tokens are long.
@@ -66,12 +68,12 @@ func repeatable(err error) bool {
 
 // attempt is one request, minded by the circuit breaker and the limiter.
 func (c *Client) attempt(ctx context.Context, q question) (jsontext.Value, error) {
-	probe, err := c.circuit.enter(c.now())
+	pass, err := c.circuit.Enter(c.now())
 	if err != nil {
 		return nil, err
 	}
 	if wait := c.limits.take(q.family, c.now()); wait > 0 {
-		c.circuit.leave(c.now(), probe, neither)
+		c.circuit.Leave(c.now(), pass, breaker.Neither)
 		return nil, &Error{Code: CodeRateLimit, Message: "our own limit, from the service's last answer", RetryAfter: wait}
 	}
 	defer c.limits.done(q.family)
@@ -79,7 +81,7 @@ func (c *Client) attempt(ctx context.Context, q question) (jsontext.Value, error
 	defer cancel()
 	start := c.now()
 	raw, err := c.exchange(tctx, q)
-	c.circuit.leave(c.now(), probe, judge(ctx, err, c.now().Sub(start)))
+	c.circuit.Leave(c.now(), pass, judge(ctx, err, c.now().Sub(start)))
 	return raw, err
 }
 
@@ -89,15 +91,15 @@ const patience = 5 * time.Second
 
 // judge tells what an exchange says about the service as a whole: refusing a
 // question is a sign of health.
-func judge(ctx context.Context, err error, waited time.Duration) verdict {
+func judge(ctx context.Context, err error, waited time.Duration) breaker.Verdict {
 	var e *Error
 	switch {
 	case err == nil, errors.As(err, &e) && e.Status < 500:
-		return healthy
+		return breaker.Healthy
 	case errors.Is(ctx.Err(), context.Canceled), ctx.Err() != nil && waited < patience:
-		return neither
+		return breaker.Neither
 	}
-	return failed
+	return breaker.Failed
 }
 
 func (c *Client) exchange(ctx context.Context, q question) (jsontext.Value, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"quittance/internal/asset"
+	"quittance/internal/breaker"
 	"quittance/internal/fault"
 	"quittance/internal/official"
 )
@@ -55,7 +56,7 @@ type Service struct {
 	timeout time.Duration
 	http    *http.Client
 	now     func() time.Time
-	gate    gate
+	gate    breaker.Breaker
 }
 
 // NewService checks the configuration; it asks nobody.
@@ -119,7 +120,7 @@ func (s *Service) Knows(chain asset.ChainID) bool { return s.bases[chain] != nil
 
 // Available reports whether the service may be asked: false while it is left
 // alone after repeated failures, or because it said so.
-func (s *Service) Available() bool { return s.gate.open(s.now()) }
+func (s *Service) Available() bool { return s.gate.Available(s.now()) }
 
 // Transaction asks for the transaction behind a safeTxHash. Its transaction is
 // proven: a Record whose hash is another is refused. What else it says is news.
@@ -143,7 +144,7 @@ func (s *Service) Transaction(ctx context.Context, chain asset.ChainID, hash off
 	switch {
 	case errors.Is(err, errUnknown):
 		return nil, fault.New(fault.NotFound, "safe_tx_unknown", "The Safe service does not know this transaction.").Because(err)
-	case errors.Is(err, errLimited):
+	case errors.Is(err, breaker.ErrLimited):
 		return nil, fault.New(fault.Limited, "safe_service_limited", "The Safe service cannot be asked this often. Please try again in a moment.").Because(err)
 	}
 	return nil, fault.New(fault.Unavailable, "safe_service_unavailable", "The Safe service does not answer right now.").Because(err)
@@ -155,7 +156,6 @@ const maxAnswer = 2 << 20
 
 var (
 	errUnknown = errors.New("it does not know the transaction")
-	errLimited = errors.New("it wants to be asked less often")
 	errAnswer  = errors.New("its answer makes no sense")
 )
 
@@ -165,20 +165,23 @@ func (s *Service) ask(ctx context.Context, chain asset.ChainID, hash official.Ha
 	if base == nil {
 		return nil, errors.New("there is none for the chain")
 	}
-	if err := s.gate.enter(s.now(), s.timeout); err != nil {
+	pass, err := s.gate.Enter(s.now())
+	if err != nil {
 		return nil, err
 	}
 	ctx2, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	raw, wait, err := s.exchange(ctx2, base, hash)
+	verdict := breaker.Neither
 	switch {
 	case err == nil, errors.Is(err, errUnknown):
-		s.gate.well()
-	case errors.Is(err, errLimited):
-		s.gate.rest(s.now(), wait)
+		verdict = breaker.Healthy
+	case errors.Is(err, breaker.ErrLimited):
+		s.gate.Rest(s.now(), wait)
 	case ctx.Err() == nil: // a caller in a hurry says nothing about the service
-		s.gate.failed(s.now())
+		verdict = breaker.Failed
 	}
+	s.gate.Leave(s.now(), pass, verdict)
 	return raw, err
 }
 
@@ -207,7 +210,7 @@ func (s *Service) exchange(ctx context.Context, base *url.URL, hash official.Has
 	valid := len(raw) <= maxAnswer && jsontext.Value(raw).IsValid()
 	switch {
 	case resp.StatusCode == http.StatusTooManyRequests:
-		return nil, retryAfter(resp.Header), errLimited
+		return nil, retryAfter(resp.Header), breaker.ErrLimited
 	case resp.StatusCode == http.StatusNotFound && valid && err == nil: // a page of HTML is another server
 		return nil, 0, errUnknown
 	case resp.StatusCode != http.StatusOK:
