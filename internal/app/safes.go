@@ -119,9 +119,8 @@ func (s *safes) same(ctx context.Context, from, to asset.ChainID, wallet asset.A
 		return err
 	case thereErr != nil && !fault.Is(thereErr, fault.Invalid):
 		return thereErr
-	case thereErr != nil, here.Threshold != there.Threshold, !slices.Equal(inOrder(here.Owners), inOrder(there.Owners)):
-		return fault.Field("wallet", "safe_not_there",
-			"A Safe with the same owners must be at this address on the payment's network too, because a bridge may give money back there.").Because(thereErr)
+	case thereErr != nil, !here.SameOwners(there):
+		return checkout.ErrSafeNotThere.Because(thereErr)
 	}
 	return nil
 }
@@ -172,17 +171,9 @@ func (s *safes) Read(id asset.ChainID, account asset.Address, hash string, text 
 // callsOf returns what a Safe's transaction calls. One that cannot be taken apart
 // is held against itself, which no check of a batch lets pass.
 func callsOf(tx safe.Tx) []rail.Call {
-	whole := []rail.Call{{To: tx.To, Value: tx.Value, Data: tx.Data}}
-	if tx.Operation == safe.OpCall {
-		return whole
-	}
-	items, err := safe.DecodeMultiSend(tx.Data)
+	calls, err := tx.Calls()
 	if err != nil {
-		return whole
-	}
-	calls := make([]rail.Call, len(items))
-	for i, item := range items {
-		calls[i] = rail.Call{To: item.To, Value: item.Value, Data: item.Data}
+		return []rail.Call{{To: tx.To, Value: tx.Value, Data: tx.Data}}
 	}
 	return calls
 }

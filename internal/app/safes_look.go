@@ -313,13 +313,8 @@ func (l *look) proves(ctx context.Context, e safe.Execution) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for n := range min(account.Nonce, maxNonces) {
-		tx.Nonce = account.Nonce - 1 - n
-		if h, err := tx.Hash(l.id, e.Safe); err == nil && h == l.hash {
-			return true, nil
-		}
-	}
-	return false, nil
+	hashes, err := tx.PastHashes(l.id, e.Safe, account.Nonce, maxNonces)
+	return err == nil && hashes[l.hash], nil
 }
 
 // Outcome implements checkout.Safes.

@@ -54,12 +54,8 @@ func (s *sink) bySafe(x rail.Sighting, t *chain.Transaction, r *chain.Receipt) b
 	if err != nil {
 		return false
 	}
-	if exec.Operation == safe.OpDelegateCall {
-		if c, known := s.safes.Contract(x.Chain, exec.To); !known || c.Kind != safe.MultiSendCallOnly {
-			return false
-		}
-	}
-	return slices.ContainsFunc(callsOf(exec), func(c rail.Call) bool { return s.pays(x, c) })
+	calls, ok := s.safes.Calls(x.Chain, exec)
+	return ok && slices.ContainsFunc(calls, func(c rail.Call) bool { return s.pays(x, c) })
 }
 
 // pays reports whether a call is the one that a sighting of native currency is of.

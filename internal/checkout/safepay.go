@@ -14,11 +14,13 @@ import (
 	"quittance/internal/rail"
 )
 
-// Codes of ways that a Safe cannot take; see rail.Missing.
-const (
-	missingNotASafe  = "not_a_safe"
-	missingNotSafeAt = "safe_not_there" // the payment's own chain has no Safe of these owners
-)
+// missingNotASafe is the code of a chain on which the wallet is no Safe.
+const missingNotASafe = "not_a_safe"
+
+// ErrSafeNotThere refuses to take a Safe across chains that is not one of the same
+// owners on the payment's, too.
+var ErrSafeNotThere = fault.Field("wallet", rail.SafeNotThere,
+	"A Safe with the same owners must be at this address on the payment's network too, because a bridge may give money back there.")
 
 // TakesSafes reports whether Safes can pay at all.
 func (s *Service) TakesSafes() bool { return s.safes != nil }
@@ -90,19 +92,10 @@ func (all accounts) paying(chain, home asset.ChainID) (*rail.Multisig, error) {
 	switch {
 	case err != nil && !fault.Is(err, fault.Invalid):
 		return nil, err
-	case err != nil || !sameOwners(here, there):
-		return nil, fault.Field("wallet", missingNotSafeAt, "A Safe with the same owners must be at this address on the payment's network too, because a bridge may give money back there.").Because(err)
+	case err != nil || !here.SameOwners(there):
+		return nil, ErrSafeNotThere.Because(err)
 	}
 	return here, nil
-}
-
-// sameOwners reports whether it takes the same people to move money of two Safes.
-func sameOwners(a, b *rail.Multisig) bool {
-	return a.Threshold == b.Threshold && slices.Equal(inAddressOrder(a.Owners), inAddressOrder(b.Owners))
-}
-
-func inAddressOrder(as []asset.Address) []asset.Address {
-	return slices.SortedFunc(slices.Values(as), func(a, b asset.Address) int { return slices.Compare(a[:], b[:]) })
 }
 
 // prepare is Rail.Prepare for an option, and for a Safe what account makes the
@@ -186,7 +179,7 @@ func (a *safeAccount) signs(chain asset.ChainID) (bool, error) {
 	case f.Kind != fault.Invalid:
 		return false, err
 	default:
-		a.found = a.found || f.Code == missingNotSafeAt
+		a.found = a.found || f.Code == rail.SafeNotThere
 		a.refused[chain] = f
 		return false, nil
 	}
@@ -196,7 +189,7 @@ func (a *safeAccount) signs(chain asset.ChainID) (bool, error) {
 func (a *safeAccount) missing() (out []rail.Missing) {
 	for _, chain := range slices.Sorted(maps.Keys(a.refused)) {
 		f, code := a.refused[chain], missingNotASafe
-		if f.Code == missingNotSafeAt {
+		if f.Code == rail.SafeNotThere {
 			code = f.Code
 		}
 		out = append(out, rail.Missing{Chain: chain, Code: code, Why: f.Public})

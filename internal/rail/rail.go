@@ -159,6 +159,19 @@ type Multisig struct {
 	Block     uint64 // at which it was read
 }
 
+// SameOwners reports whether it takes the same people, and as many of them, to move
+// money of two Safes: then whoever has it on one has it on the other.
+func (m *Multisig) SameOwners(other *Multisig) bool {
+	inOrder := func(as []asset.Address) []asset.Address {
+		return slices.SortedFunc(slices.Values(as), func(a, b asset.Address) int { return slices.Compare(a[:], b[:]) })
+	}
+	return m.Threshold == other.Threshold && slices.Equal(inOrder(m.Owners), inOrder(other.Owners))
+}
+
+// SafeNotThere is the code of a Safe that its owners do not have on the payment's
+// chain.
+const SafeNotThere = "safe_not_there"
+
 // Warning is something that does not keep an account from paying, and that its
 // owners may want to know.
 type Warning struct {

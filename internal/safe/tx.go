@@ -11,6 +11,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/official"
+	"quittance/internal/rail"
 )
 
 // Operation is how a Safe runs a transaction.
@@ -209,4 +210,37 @@ func (r *reader) bytes(n int) []byte {
 		return nil
 	}
 	return r.data[from : from+length : from+length]
+}
+
+// Calls returns what a Safe calls by a transaction: the transaction itself, or the
+// items of a batch. Whose code makes them is for Table.Calls to know. Errors:
+// ErrCalldata.
+func (t Tx) Calls() ([]rail.Call, error) {
+	if t.Operation == OpCall {
+		return []rail.Call{{To: t.To, Data: t.Data, Value: t.Value}}, nil
+	}
+	items, err := DecodeMultiSend(t.Data)
+	if err != nil {
+		return nil, err
+	}
+	calls := make([]rail.Call, len(items))
+	for i, item := range items {
+		calls[i] = rail.Call{To: item.To, Data: item.Data, Value: item.Value}
+	}
+	return calls, nil
+}
+
+// PastHashes returns the hashes that a transaction can have had whose nonce is not
+// known: with one of the latest that a Safe used, at most so many of them, before
+// next. Errors: official.ErrAmount.
+func (t Tx) PastHashes(chain asset.ChainID, safe asset.Address, next, most uint64) (map[official.Hash]bool, error) {
+	hashes := map[official.Hash]bool{}
+	for t.Nonce = next - min(next, most); t.Nonce < next; t.Nonce++ {
+		h, err := t.Hash(chain, safe)
+		if err != nil {
+			return nil, err
+		}
+		hashes[h] = true
+	}
+	return hashes, nil
 }

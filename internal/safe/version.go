@@ -3,6 +3,7 @@ package safe
 import (
 	"quittance/internal/asset"
 	"quittance/internal/official"
+	"quittance/internal/rail"
 )
 
 // Version is a release of the Safe contracts.
@@ -171,4 +172,16 @@ func mustHash(text string) official.Hash {
 		panic("safe: " + text + ": " + err.Error())
 	}
 	return h
+}
+
+// Calls returns what a Safe calls by a transaction. ok is false where the table does
+// not know the code that makes them: acting as the Safe it may do anything.
+func (t *Table) Calls(chain asset.ChainID, tx Tx) (calls []rail.Call, ok bool) {
+	if tx.Operation != OpCall {
+		if c, known := t.Contract(chain, tx.To); !known || c.Kind != MultiSendCallOnly {
+			return nil, false
+		}
+	}
+	calls, err := tx.Calls()
+	return calls, err == nil
 }

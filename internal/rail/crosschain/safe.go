@@ -12,9 +12,6 @@ import (
 	"quittance/internal/rail"
 )
 
-// codeNotThere is a Safe that its owners do not have on the payment's chain.
-const codeNotThere = "safe_not_there"
-
 // sameSafe is nil for whoever may pay over a way: all but a Safe on another chain
 // that is not the same Safe on the payment's.
 func (r *Rail) sameSafe(ctx context.Context, d debt, w way, payer rail.Payer) error {
@@ -104,7 +101,7 @@ func newSafes(same func(context.Context, asset.ChainID, asset.ChainID, asset.Add
 	return &safes{same: same, now: now, by: map[twins]*verdict{}}
 }
 
-var errNotAsked = fault.Field("wallet", codeNotThere, "A Safe account cannot pay from another network here.")
+var errNotAsked = fault.Field("wallet", rail.SafeNotThere, "A Safe account cannot pay from another network here.")
 
 // ask returns what is known, or finds out.
 func (s *safes) ask(ctx context.Context, t twins) error {

@@ -44,7 +44,7 @@ func (t *Tracker) execution(p *payment.Payment, a payment.Attempt, tx *chain.Tra
 	if err != nil {
 		return nil
 	}
-	calls, ok := t.calls(a.Chain, decoded)
+	calls, ok := t.safes.Calls(a.Chain, decoded)
 	if !ok {
 		return nil
 	}
@@ -72,32 +72,11 @@ func (t *Tracker) known(a payment.Attempt) *execution {
 	if err != nil || hash.String() != a.Handle {
 		return nil
 	}
-	calls, ok := t.calls(a.Chain, tx)
+	calls, ok := t.safes.Calls(a.Chain, tx)
 	if !ok {
 		return nil
 	}
 	return &execution{account: account, calls: calls, tx: tx, hash: hash}
-}
-
-// calls are those of a Safe's transaction: itself, or what an official contract
-// for batches makes of it. Any other code that acts as the Safe may do anything.
-func (t *Tracker) calls(id asset.ChainID, tx safe.Tx) ([]rail.Call, bool) {
-	if tx.Operation == safe.OpCall {
-		return []rail.Call{{To: tx.To, Data: tx.Data, Value: tx.Value}}, true
-	}
-	contract, ok := t.safes.Contract(id, tx.To)
-	if !ok || contract.Kind != safe.MultiSendCallOnly {
-		return nil, false
-	}
-	items, err := safe.DecodeMultiSend(tx.Data)
-	if err != nil {
-		return nil, false
-	}
-	calls := make([]rail.Call, len(items))
-	for i, item := range items {
-		calls[i] = rail.Call{To: item.To, Data: item.Data, Value: item.Value}
-	}
-	return calls, true
 }
 
 // nonces is how many transactions a Safe may have executed since one whose nonce
@@ -140,14 +119,9 @@ func (e *execution) hashes(id asset.ChainID, next uint64) (map[official.Hash]boo
 	if !e.hash.IsZero() {
 		return map[official.Hash]bool{e.hash: true}, nil
 	}
-	hashes := map[official.Hash]bool{}
-	tx := e.tx
-	for tx.Nonce = next - min(next, nonces); tx.Nonce < next; tx.Nonce++ {
-		hash, err := tx.Hash(id, e.account)
-		if err != nil {
-			return nil, fmt.Errorf("hash a Safe transaction: %w", err)
-		}
-		hashes[hash] = true
+	hashes, err := e.tx.PastHashes(id, e.account, next, nonces)
+	if err != nil {
+		return nil, fmt.Errorf("hash a Safe transaction: %w", err)
 	}
 	return hashes, nil
 }
