@@ -1,6 +1,16 @@
 package web
 
-import "quittance/internal/rail"
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/fault"
+	"quittance/internal/rail"
+)
 
 // SafeAccount is the Safe multisig that makes calls, as its chain showed it.
 type SafeAccount struct {
@@ -55,4 +65,58 @@ func (m *CallsMetadata) forSafe(in *rail.Calls) {
 	if in.Route != nil && !in.Route.Deadline.IsZero() {
 		m.SafePaymentDeadline = in.Route.Deadline.Unix()
 	}
+}
+
+// IsSafe reads the query's isSafe: whether the wallet is a Safe.
+//
+// Faults: Invalid on "isSafe".
+func IsSafe(c echo.Context) (bool, error) {
+	switch v := c.QueryParam("isSafe"); {
+	case v == "" || strings.EqualFold(v, "false"):
+		return false, nil
+	case strings.EqualFold(v, "true"):
+		return true, nil
+	}
+	return false, fault.Field("isSafe", "invalid_is_safe", "isSafe must be true or false.")
+}
+
+const (
+	maxSignatures = 100
+	maxSignature  = 4096 // bytes; an owner's own has 65
+	maxAhead      = 366 * 24 * time.Hour
+)
+
+// SafeDeadline reads until when a Safe transaction is to be executed, in Unix
+// seconds; the zero time for nil.
+//
+// Faults: Invalid on field.
+func SafeDeadline(field string, at *int64, now time.Time) (time.Time, error) {
+	if at == nil {
+		return time.Time{}, nil
+	}
+	// Compared as a number first: a time far away does not fit into one.
+	if *at <= now.Unix() || *at > now.Add(maxAhead).Unix() {
+		return time.Time{}, fault.Field(field, "invalid_deadline", field+" must be a time in the future, a year ahead at most, in Unix seconds.")
+	}
+	return time.Unix(*at, 0).UTC(), nil
+}
+
+// SafeSignatures reads signatures of a Safe's owners.
+//
+// Faults: Invalid on field, or on the one at fault.
+func SafeSignatures(field string, texts []string) ([][]byte, error) {
+	if len(texts) > maxSignatures {
+		return nil, fault.Field(field, "too_many_signatures", fmt.Sprintf("%s may hold at most %d.", field, maxSignatures))
+	}
+	var all [][]byte
+	for i, text := range texts {
+		digits, prefixed := strings.CutPrefix(text, "0x")
+		signature, err := hex.DecodeString(digits)
+		if !prefixed || err != nil || len(signature) == 0 || len(signature) > maxSignature {
+			one := fmt.Sprintf("%s[%d]", field, i)
+			return nil, fault.Field(one, "invalid_signature", one+" must be 0x and the hexadecimal digits of a signature.")
+		}
+		all = append(all, signature)
+	}
+	return all, nil
 }

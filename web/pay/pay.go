@@ -213,7 +213,7 @@ func (p *Pages) prepare(c echo.Context) error {
 	if err != nil {
 		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
 	}
-	safe, err := isSafe(c)
+	safe, err := web.IsSafe(c)
 	if err != nil {
 		return err
 	}

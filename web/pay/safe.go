@@ -2,9 +2,7 @@ package pay
 
 import (
 	"cmp"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,23 +17,7 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 	"quittance/templates"
-)
-
-// isSafe reads whether a wallet is a Safe.
-func isSafe(c echo.Context) (bool, error) {
-	switch v := c.QueryParam("isSafe"); {
-	case v == "" || strings.EqualFold(v, "false"):
-		return false, nil
-	case strings.EqualFold(v, "true"):
-		return true, nil
-	}
-	return false, fault.Field("isSafe", "invalid_is_safe", "isSafe must be true or false.")
-}
-
-const (
-	maxSignatures = 100
-	maxSignature  = 4096 // bytes; an owner's own has 65
-	maxAhead      = 366 * 24 * time.Hour
+	"quittance/web"
 )
 
 // propose takes the payer's word that a Safe transaction was proposed. Said again,
@@ -89,26 +71,12 @@ func (in intentBody) safe(payer rail.Payer, now time.Time) (checkout.SafeIntent,
 	if len(in.SafeTx) > 0 && in.SafeTx.Kind() != 'n' {
 		out.Tx = in.SafeTx
 	}
-	if in.Deadline != nil {
-		// Compared as a number first: a time far away does not fit into one.
-		if at := *in.Deadline; at <= now.Unix() || at > now.Add(maxAhead).Unix() {
-			return out, fault.Field("deadline", "invalid_deadline", "deadline must be a time in the future, a year ahead at most, in Unix seconds.")
-		}
-		out.Deadline = time.Unix(*in.Deadline, 0).UTC()
+	var err error
+	if out.Deadline, err = web.SafeDeadline("deadline", in.Deadline, now); err != nil {
+		return out, err
 	}
-	if len(in.Signatures) > maxSignatures {
-		return out, fault.Field("signatures", "too_many_signatures", fmt.Sprintf("signatures may hold at most %d.", maxSignatures))
-	}
-	for i, text := range in.Signatures {
-		digits, prefixed := strings.CutPrefix(text, "0x")
-		signature, err := hex.DecodeString(digits)
-		if !prefixed || err != nil || len(signature) == 0 || len(signature) > maxSignature {
-			field := fmt.Sprintf("signatures[%d]", i)
-			return out, fault.Field(field, "invalid_signature", field+" must be 0x and the hexadecimal digits of a signature.")
-		}
-		out.Signatures = append(out.Signatures, signature)
-	}
-	return out, nil
+	out.Signatures, err = web.SafeSignatures("signatures", in.Signatures)
+	return out, err
 }
 
 // safeNews is what a page tells of a Safe transaction. Members that are not known,

@@ -13,6 +13,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/rail"
 	"quittance/templates"
+	"quittance/web"
 )
 
 // options is what a wallet may choose among; amounts are decimal strings of base
@@ -66,7 +67,7 @@ func (p *Pages) options(c echo.Context) error {
 	if err != nil {
 		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
 	}
-	safe, err := isSafe(c)
+	safe, err := web.IsSafe(c)
 	if err != nil {
 		return err
 	}

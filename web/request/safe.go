@@ -2,7 +2,6 @@ package request
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,17 +14,16 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/web"
 )
 
 // safePayer reads whether a look at a payment is a Safe's, and refuses what goes
 // with no Safe.
 func (d *Dialect) safePayer(c echo.Context, wallet string) (bool, error) {
-	safe := c.QueryParam("isSafe")
+	if safe, err := web.IsSafe(c); !safe {
+		return false, err
+	}
 	switch {
-	case safe == "" || strings.EqualFold(safe, "false"):
-		return false, nil
-	case !strings.EqualFold(safe, "true"):
-		return false, fault.Field("isSafe", "invalid_is_safe", "isSafe must be true or false.")
 	case c.QueryParam("eoaWallet") != "":
 		return false, badSource("eoaWallet", "safe_with_eoa_wallet", "isSafe and eoaWallet exclude each other: a Safe pays by itself.")
 	case strings.EqualFold(c.QueryParam("chain"), "tron"):
@@ -40,38 +38,16 @@ func (d *Dialect) safePayer(c echo.Context, wallet string) (bool, error) {
 	return true, nil
 }
 
-// What an intent may tell of a Safe transaction.
-const (
-	maxSafeSignatures = 100
-	maxSafeSignature  = 4096 // bytes; an owner's own has 65
-	maxSafeAhead      = 366 * 24 * time.Hour
-)
-
 // safeIntent checks what the body of an intent tells of a Safe transaction, by
 // itself.
 func safeIntent(in intentBody, by sender, now time.Time) (checkout.SafeIntent, error) {
 	out := checkout.SafeIntent{Chain: by.chain.ID, Hash: in.SafeTxHash, Safe: by.wallet, Tx: in.SafeTx.text, Vouched: true}
-	if in.SafePaymentDeadline != nil {
-		// Compared as a number first: a time far away does not fit into one.
-		at := *in.SafePaymentDeadline
-		if at <= now.Unix() || at > now.Add(maxSafeAhead).Unix() {
-			return out, fault.Field("safePaymentDeadline", "invalid_deadline", "safePaymentDeadline must be a time in the future, a year ahead at most, in Unix seconds.")
-		}
-		out.Deadline = time.Unix(at, 0).UTC()
+	var err error
+	if out.Deadline, err = web.SafeDeadline("safePaymentDeadline", in.SafePaymentDeadline, now); err != nil {
+		return out, err
 	}
-	if len(in.SafeSignatures) > maxSafeSignatures {
-		return out, fault.Field("safeSignatures", "too_many_signatures", fmt.Sprintf("safeSignatures may hold at most %d.", maxSafeSignatures))
-	}
-	for i, text := range in.SafeSignatures {
-		digits, prefixed := strings.CutPrefix(text, "0x")
-		signature, err := hex.DecodeString(digits)
-		if !prefixed || err != nil || len(signature) == 0 || len(signature) > maxSafeSignature {
-			field := fmt.Sprintf("safeSignatures[%d]", i)
-			return out, fault.Field(field, "invalid_signature", field+" must be 0x and the hexadecimal digits of a signature.")
-		}
-		out.Signatures = append(out.Signatures, signature)
-	}
-	return out, nil
+	out.Signatures, err = web.SafeSignatures("safeSignatures", in.SafeSignatures)
+	return out, err
 }
 
 // propose checks an intent that tells of a Safe transaction, and returns the
@@ -208,5 +184,5 @@ func (d *Dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, 
 // notSafe reports whether all of a chain is left out because the payer is no Safe
 // that could pay from there.
 func notSafe(m rail.Missing) bool {
-	return m.Asset == "" && slices.Contains([]string{"no_contract", "not_a_safe", "safe_version", "safe_unsupported", "safe_not_there"}, m.Code)
+	return m.Asset == "" && slices.Contains([]string{"no_contract", "not_a_safe", "safe_version", "safe_unsupported", rail.SafeNotThere}, m.Code)
 }
