@@ -22,6 +22,7 @@ test('a slow bridge: the page says so, survives a reload and a second tab, and s
   const found = await arrive(context, page, demo);
   const { made, checkout, ways, wallet, address } = found;
   await cross(found, usdcFromArbitrum);
+  await ways.expectBridging();
   await expect(checkout.id('progress-text')).toContainText('Bridging');
   await expect(checkout.id('bridging-text')).toHaveText(/^\d+ seconds? so far/);
   await page.clock.fastForward('10:00');
@@ -81,6 +82,7 @@ test('the bridge gives the money back: said in plain words, and paid again', asy
   const found = await arrive(context, page, demo);
   const { made, checkout, ways, wallet, address } = found;
   const hash = await cross(found, usdcFromArbitrum);
+  await ways.expectBridging();
   await sandbox.bridge({ outcome: 'refund' });
   const { endedBy } = await sandbox.untilTransfer(hash, 'refunded');
   await ways.expectEnded('The bridge gave your money back');
@@ -156,7 +158,7 @@ test('the source transaction fails: it is said, and paid again from there', asyn
 });
 
 test('an intent that never reaches the server: the settlement is seen all the same', async ({ context, page, demo, sandbox }) => {
-  await sandbox.bridge({ delay: '1s' });
+  await sandbox.bridge({ outcome: 'stop' });
   let blocked = 0;
   await page.route(/\/checkout\/[^/]+\/intent$/, (route) => {
     blocked++;
@@ -168,6 +170,7 @@ test('an intent that never reaches the server: the settlement is seen all the sa
   await checkout.press(/^Approve /);
   await checkout.press(/^Pay /);
   await checkout.expectState('seen');
+  await sandbox.bridge();
   await checkout.expectPaid();
   expect(blocked).toBeGreaterThan(0);
   expect(await balanceOf(chainOf(demo, 'base'), made.payee, 'USDC')).toBe(dollars(10));

@@ -31,7 +31,7 @@ test('pays on the same chain although there are other ways', async ({ context, p
 });
 
 test('pays from the other chain with USDC', async ({ context, page, demo, sandbox }) => {
-  await sandbox.bridge({ delay: '3s' });
+  await sandbox.bridge({ outcome: 'stop' });
   const [base, arbitrum] = [chainOf(demo, 'base'), chainOf(demo, 'arbitrum-one')];
   const { made, checkout, ways, address, wallet } = await arrive(context, page, demo);
   await ways.choose(usdcFromArbitrum);
@@ -48,6 +48,7 @@ test('pays from the other chain with USDC', async ({ context, page, demo, sandbo
   await checkout.press(/^Pay 10\.\d+ USDC$/);
   await ways.expectBridging();
   await expect(checkout.id('progress-text')).toContainText('Do not pay again.');
+  await sandbox.bridge();
   await checkout.expectPaid();
   await expect(checkout.id('success-given')).toHaveText(/^10\.\d+ USDC on Arbitrum One \(sandbox\)$/);
   await expect(checkout.id('success-given-link')).toBeVisible();
@@ -86,7 +87,7 @@ test('pays from the other chain with USDT, which has an old allowance to clear f
 });
 
 test('pays a demo’s payment from Arbitrum with USDT and nothing installed', async ({ page, demo, sandbox }) => {
-  await sandbox.bridge({ delay: '3s' });
+  await sandbox.bridge({ outcome: 'stop' });
   const made = await order(demo, '32.00');
   const checkout = new Checkout(page);
   const ways = new Ways(checkout);
@@ -103,6 +104,7 @@ test('pays a demo’s payment from Arbitrum with USDT and nothing installed', as
     await checkout.id('sandbox-confirm').click();
   }
   await ways.expectBridging();
+  await sandbox.bridge();
   await checkout.expectPaid();
   expect(await balanceOf(chainOf(demo, 'base'), made.payee, 'USDC')).toBe(dollars(32));
   const told = await webhook(demo, made.token, 'payment.confirmed');
