@@ -64,6 +64,7 @@ test-go: ## Go tests with -race, PostgreSQL included (PKG=./internal/store/... f
 test-official: ## the official npm packages: our reference values against theirs, and Safes that pay
 	@npm --prefix e2e/official test --silent
 	npm --prefix e2e/safe test --silent
+	npm --prefix e2e/userop test --silent
 
 check-ts: ## TypeScript types of the page's script, its tests and the journeys
 	@npm --prefix static/ts run --silent check

@@ -55,6 +55,8 @@ var layers = []layer{
 	{"internal/safe/", []string{"internal/safe", "internal/asset"}, "the contracts' code, for chains of one's own"},
 	{"internal/safe", []string{"internal/chain", "internal/official", "internal/rail", "internal/asset", "internal/fault", "internal/breaker"},
 		"one kind of account, its contracts and its service; calls and checks are rail's words"},
+	{"internal/userop", []string{"internal/chain", "internal/official", "internal/rail", "internal/safe", "internal/siwe", "internal/asset", "internal/fault", "internal/breaker"},
+		"one way for accounts to act, its contracts and its services; a Safe is one such account, permits are typed data"},
 	{"internal/rail/crosschain", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official", "internal/lifi", "internal/safe"},
 		"as below; and it reads a route's call out of what a Safe executed, which only package safe can tell"},
 	{"internal/rail/", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official"},
@@ -88,7 +90,7 @@ type outside struct {
 var sqlMay = []string{"internal/store", "internal/job", "internal/pgtest"}
 
 var outsides = []outside{
-	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail", "internal/siwe", "internal/lifi", "internal/safe"},
+	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail", "internal/siwe", "internal/lifi", "internal/safe", "internal/userop"},
 		"the rest of the program sees chains through our own types"},
 	{"database/sql", sqlMay, "one place knows SQL"},
 	{"github.com/jackc/pgx", sqlMay, "one place knows SQL"},
@@ -97,13 +99,13 @@ var outsides = []outside{
 	{"github.com/gorilla", []string{"web", "internal/app"}, "one place knows sessions"},
 	{"github.com/a-h/templ", []string{"templates", "web"}, "one place draws pages"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "one place parses command lines"},
-	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi", "internal/safe"},
+	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi", "internal/safe", "internal/userop"},
 		"the domain, the use cases and the store know no HTTP"},
 }
 
 // clients may call other servers; the command's health check calls its own, and
 // an example calls ours.
-var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "internal/screening", "internal/lifi", "internal/safe", "cmd/quittance"}
+var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "internal/screening", "internal/lifi", "internal/safe", "internal/userop", "cmd/quittance"}
 
 func TestLayers(t *testing.T) {
 	for _, f := range goFiles(t) {
@@ -214,6 +216,9 @@ func TestLayersRefuse(t *testing.T) {
 		{"internal/lifi", false, "internal/chain", false},
 		{"internal/safe", false, "internal/chain", true},
 		{"internal/safe", false, "internal/payment", false},
+		{"internal/userop", false, "internal/safe", true},
+		{"internal/userop", false, "internal/userop/useroptest", false},
+		{"internal/userop", false, "internal/checkout", false},
 		{"internal/safe", false, "internal/safe/artifacts", false},
 		{"internal/safe/artifacts", false, "internal/chain", false},
 		{"internal/sandbox", false, "internal/safe/artifacts", true},
