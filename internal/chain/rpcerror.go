@@ -31,6 +31,17 @@ func (e *RPCError) Reverted() (data []byte, ok bool) {
 	return data, e.Code == codeReverted || strings.Contains(strings.ToLower(e.Message), "execution reverted")
 }
 
+// Executed reports whether it was the contract that failed, which is its answer,
+// and not the node that could not execute it. Nodes have no common code for this;
+// a text that is not known here only makes a caller try again.
+func (e *RPCError) Executed() bool {
+	if _, reverted := e.Reverted(); reverted || e.Code == -32015 {
+		return true
+	}
+	return contains(e.Message, "revert", "out of gas", "outofgas", "invalid opcode", "bad instruction", "invalid jump", "bad jump",
+		"stack underflow", "stack limit", "stack overflow", "return data out of bounds", "write protection", "gas uint64 overflow", "vm exception")
+}
+
 // Unsupported reports whether the node does not have the method.
 func (e *RPCError) Unsupported() bool {
 	m := strings.ToLower(e.Message)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"strings"
 
 	"github.com/ethereum/go-ethereum/crypto"
 
@@ -112,7 +111,7 @@ func ask(ctx context.Context, node chain.Batcher, account asset.Address, digest 
 		return errSignature
 	}
 	answer, err := results[1].Bytes()
-	if refusal, ok := chain.AsRPC(err); ok && executionFailed(refusal) {
+	if refusal, ok := chain.AsRPC(err); ok && refusal.Executed() {
 		return errSignature.Because(refusal)
 	}
 	if err != nil {
@@ -141,20 +140,3 @@ func question(digest [32]byte, signature []byte) []byte {
 }
 
 func word(n uint64) []byte { return new(big.Int).SetUint64(n).FillBytes(make([]byte, 32)) }
-
-// executionFailed tells a contract that failed, which is its answer, from a node
-// that did not execute it. Nodes have no common code for this; a text that is not
-// known here only makes the caller try again.
-func executionFailed(e *chain.RPCError) bool {
-	if _, reverted := e.Reverted(); reverted || e.Code == -32015 {
-		return true
-	}
-	m := strings.ToLower(e.Message)
-	for _, words := range []string{"revert", "out of gas", "outofgas", "invalid opcode", "bad instruction", "invalid jump", "bad jump",
-		"stack underflow", "stack limit", "stack overflow", "return data out of bounds", "write protection", "gas uint64 overflow", "vm exception"} {
-		if strings.Contains(m, words) {
-			return true
-		}
-	}
-	return false
-}
