@@ -152,7 +152,7 @@ const (
 // (bridged USDC on Polygon): their payers approve instead.
 //
 // Errors: ErrNoPermit; what the node's Batch returns, the fault Unavailable
-// "chain_unavailable" among it.
+// "chain_unavailable" among it; the node's own where it could not ask the token.
 func ReadPermit(ctx context.Context, node chain.Batcher, id asset.ChainID, token, owner asset.Address) (PermitTerms, error) {
 	view := func(data ...byte) chain.Call {
 		return chain.ContractCall(chain.Msg{To: token, Data: data}, chain.Latest)
@@ -168,29 +168,35 @@ func ReadPermit(ctx context.Context, node chain.Batcher, id asset.ChainID, token
 	if len(rs) != permitQuestions {
 		return PermitTerms{}, fmt.Errorf("chain %d: %d answers about a token's permits", id, len(rs))
 	}
-	separator, nonce := answer(rs[qSeparator]), answer(rs[qNonces])
-	if len(separator) != 32 || len(nonce) != 32 {
+	said := make([][]byte, len(rs))
+	for i, r := range rs {
+		if said[i], err = answer(r); err != nil {
+			return PermitTerms{}, fmt.Errorf("asking a token of chain %d for its permits: %w", id, err)
+		}
+	}
+	if len(said[qSeparator]) != 32 || len(said[qNonces]) != 32 {
 		return PermitTerms{}, ErrNoPermit
 	}
-	if said := answer(rs[qPermitType]); len(said) != 0 && !bytes.Equal(said, permitType[:]) {
+	if kind := said[qPermitType]; len(kind) != 0 && !bytes.Equal(kind, permitType[:]) {
 		return PermitTerms{}, fmt.Errorf("%w: its type is another", ErrNoPermit)
 	}
-	for _, d := range domains(rs) {
+	for _, d := range domains(said) {
 		d.Chain, d.Contract = id, token
-		if s := d.Separator(); bytes.Equal(s[:], separator) {
-			return PermitTerms{Domain: d, Owner: owner, Nonce: new(big.Int).SetBytes(nonce)}, nil
+		if s := d.Separator(); bytes.Equal(s[:], said[qSeparator]) {
+			return PermitTerms{Domain: d, Owner: owner, Nonce: new(big.Int).SetBytes(said[qNonces])}, nil
 		}
 	}
 	return PermitTerms{}, fmt.Errorf("%w: its domain is none that it tells", ErrNoPermit)
 }
 
-// answer is what a token returned, nothing if it refused.
-func answer(r chain.Result) []byte {
+// answer is what a contract returned, nothing if it refused or does not know the
+// question. A node that could not ask it is an error.
+func answer(r chain.Result) ([]byte, error) {
 	b, err := r.Bytes()
-	if err != nil {
-		return nil
+	if e, ok := chain.AsRPC(err); ok && e.Executed() {
+		return nil, nil
 	}
-	return b
+	return b, err
 }
 
 var (
@@ -202,21 +208,21 @@ var (
 // domains are the names and versions that a token may go by: what it says of its
 // domain (ERC-5267), its name with its version, and its name with the version 1,
 // which is what tokens have that tell none.
-func domains(rs []chain.Result) (out []siwe.Domain) {
+func domains(said [][]byte) (out []siwe.Domain) {
 	var fields [1]byte
 	var d siwe.Domain
 	var chainID *big.Int
 	var contract common.Address
 	var salt [32]byte
 	var extensions []*big.Int
-	if unpackAnswer(answer(rs[qDomain]), domainArgs, &fields, &d.Name, &d.Version, &chainID, &contract, &salt, &extensions) == nil && fields[0] == 0x0f {
+	if unpackAnswer(said[qDomain], domainArgs, &fields, &d.Name, &d.Version, &chainID, &contract, &salt, &extensions) == nil && fields[0] == 0x0f {
 		out = append(out, d)
 	}
 	var name, version string
-	if unpackAnswer(answer(rs[qName]), textArgs, &name) != nil {
+	if unpackAnswer(said[qName], textArgs, &name) != nil {
 		return out
 	}
-	if unpackAnswer(answer(rs[qVersion]), textArgs, &version) == nil {
+	if unpackAnswer(said[qVersion], textArgs, &version) == nil {
 		out = append(out, siwe.Domain{Name: name, Version: version})
 	}
 	return append(out, siwe.Domain{Name: name, Version: "1"})

@@ -85,7 +85,11 @@ func Read(ctx context.Context, node chain.Batcher, a Account, token asset.Addres
 	}
 	if s.Deployed {
 		for i, p := range a.Proofs {
-			if said, err := rs[head+len(contracts)+i].Bytes(); err != nil || !bytes.Equal(said, p.Answer) {
+			said, err := answer(rs[head+len(contracts)+i])
+			if err != nil {
+				return State{}, fmt.Errorf("%s on chain %d: %w", a.Address, a.Chain, err)
+			}
+			if !bytes.Equal(said, p.Answer) {
 				return State{}, fmt.Errorf("%w: %s on chain %d", ErrChanged, a.Address, a.Chain)
 			}
 		}

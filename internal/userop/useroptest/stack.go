@@ -2,7 +2,6 @@ package useroptest
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"math/big"
 	"net/http/httptest"
 	"strings"
@@ -42,11 +41,11 @@ func New(t testing.TB, options ...chaintest.Option) *Stack {
 	s := &Stack{Chain: c, t: t}
 	entryPoint, _ := must(t, "EntryPoint")
 	s.sent(c.Send(deployer, nil, append(bytes.Clone(entryPoint.Salt[:]), entryPoint.Creation...)))
-	signer := s.key("sponsor")
+	signer := derive(t, "sponsor")
 	s.Paymaster = asset.Address(s.deploy("VerifyingPaymaster", common.Address(userop.EntryPoint), crypto.PubkeyToAddress(signer.PublicKey)))
 	s.factory = s.deploy("SimpleAccountFactory", common.Address(userop.EntryPoint))
 	s.Deposit(s.Paymaster, ether(10))
-	bundler := s.key("bundler")
+	bundler := derive(t, "bundler")
 	s.sent(c.Send(crypto.PubkeyToAddress(bundler.PublicKey).Hex(), ether(10), nil))
 
 	s.Gateway = NewGateway(GatewayConfig{
@@ -70,15 +69,6 @@ func New(t testing.TB, options ...chaintest.Option) *Stack {
 }
 
 func ether(n int64) *big.Int { return new(big.Int).Mul(big.NewInt(n), big.NewInt(1e18)) }
-
-// key derives the same key in every run.
-func (s *Stack) key(name string) *ecdsa.PrivateKey {
-	k, err := crypto.ToECDSA(crypto.Keccak256([]byte("quittance useroptest " + name)))
-	if err != nil {
-		s.t.Fatalf("useroptest: deriving a key: %v", err)
-	}
-	return k
-}
 
 func (s *Stack) sent(tx string) {
 	s.t.Helper()
@@ -161,7 +151,7 @@ func tuple(p userop.Packed) opTuple {
 // Payer is a new wallet with so much of a token and no native currency at all.
 func (s *Stack) Payer(name, token string, amount *big.Int) *Wallet {
 	s.t.Helper()
-	w := &Wallet{key: s.key("payer " + name), t: s.t}
+	w := NewWallet(s.t, name)
 	s.sent(s.Transfer(token, w.Address().String(), amount))
 	return w
 }

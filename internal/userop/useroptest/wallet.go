@@ -20,6 +20,22 @@ type Wallet struct {
 	t   testing.TB
 }
 
+// NewWallet returns the wallet of a name.
+func NewWallet(t testing.TB, name string) *Wallet {
+	t.Helper()
+	return &Wallet{key: derive(t, "payer "+name), t: t}
+}
+
+// derive makes the same key in every run.
+func derive(t testing.TB, name string) *ecdsa.PrivateKey {
+	t.Helper()
+	k, err := crypto.ToECDSA(crypto.Keccak256([]byte("quittance useroptest " + name)))
+	if err != nil {
+		t.Fatalf("useroptest: deriving a key: %v", err)
+	}
+	return k
+}
+
 // Address is the wallet's own.
 func (w *Wallet) Address() asset.Address {
 	return asset.Address(crypto.PubkeyToAddress(w.key.PublicKey))
