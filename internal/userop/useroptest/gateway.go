@@ -21,7 +21,7 @@ import (
 // GatewayConfig is what a Gateway stands on.
 type GatewayConfig struct {
 	Chain     asset.ChainID
-	Client    *rpc.Client       // of a node that takes transactions
+	Client    *rpc.Client       // of a node that takes transactions; nil for a Gateway that neither signs nor sends
 	Bundler   *ecdsa.PrivateKey // pays for bundles, and gets it back
 	Paymaster asset.Address     // a VerifyingPaymaster
 	Signer    *ecdsa.PrivateKey // whose word the paymaster takes
@@ -150,9 +150,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (g *Gateway) reply(w http.ResponseWriter, r *http.Request, q request, b Behaviour) {
 	answer := map[string]any{"jsonrpc": "2.0", "id": q.ID}
-	result, err := g.answer(r.Context(), q, b)
-	if refusal, ok := b.Refuse[q.Method]; ok {
+	var result any
+	var err error
+	if refusal, refused := b.Refuse[q.Method]; refused {
 		err = &refusal
+	} else {
+		result, err = g.answer(r.Context(), q, b)
 	}
 	if err != nil {
 		code := -32000

@@ -38,6 +38,9 @@ var (
 )
 
 func (g *Gateway) answer(ctx context.Context, q request, b Behaviour) (any, error) {
+	if needsChain := q.Method == "eth_sendUserOperation" || q.Method == "pm_getPaymasterData" || q.Method == "alchemy_requestGasAndPaymasterAndData"; needsChain && g.cfg.Client == nil {
+		return nil, errors.New("there is no chain behind this gateway")
+	}
 	switch q.Method {
 	case "eth_chainId":
 		return hexutil.Uint64(g.cfg.Chain), nil
