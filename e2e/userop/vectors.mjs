@@ -6,6 +6,7 @@ import { createClient, custom, encodeAbiParameters, encodeFunctionData, erc20Abi
 import { entryPoint07Address, formatUserOperationRequest, getUserOperationHash, toPackedUserOperation } from 'viem/account-abstraction';
 import { privateKeyToAccount } from 'viem/accounts';
 import { toSafeSmartAccount } from 'permissionless/accounts';
+import { encode7579Calls } from 'permissionless/utils';
 // The package's own entry draws in a network client; these three files need viem alone.
 import { LightAccountAbi_v2 } from './node_modules/@account-kit/smart-contracts/dist/esm/src/light-account/abis/LightAccountAbi_v2.js';
 import { LightAccountFactoryAbi_v2 } from './node_modules/@account-kit/smart-contracts/dist/esm/src/light-account/abis/LightAccountFactoryAbi_v2.js';
@@ -155,6 +156,21 @@ async function safeCase(s, chainId) {
   };
 }
 
+// ownCase has the forms in which wallets that are smart accounts carry calls.
+function ownCase(s, length) {
+  const calls = [...payment(s, s.address()), { to: s.address(), value: s.amount(60), data: s.bytes(length) }];
+  const tuples = parseAbi(['struct Call { address target; uint256 value; bytes data; }', 'function executeBatch(Call[] calls)']);
+  const modular = (type, callData) => encode7579Calls({ mode: { type, revertOnError: true, selector: '0x', context: '0x' }, callData });
+  return {
+    calls: text(calls),
+    tuples: encodeFunctionData({ abi: tuples, functionName: 'executeBatch', args: [calls.map(({ to, ...c }) => ({ target: to, ...c }))] }),
+    modular: encode7579Calls({ mode: { type: 'batchcall', revertOnError: false, selector: '0x', context: '0x' }, callData: calls }),
+    modularSingle: encode7579Calls({ mode: { type: 'call', revertOnError: false, selector: '0x', context: '0x' }, callData: calls.slice(3) }),
+    // What must not be taken for a plain batch: one whose calls may fail each on its own, and other code run as the account.
+    others: [modular('batchcall', calls), modular('delegatecall', calls.slice(3)), modular('call', calls.slice(3))],
+  };
+}
+
 async function permitCase(s, chainId, domain) {
   const owner = privateKeyToAccount(`0x${s.hex(32)}`);
   const typed = {
@@ -210,7 +226,8 @@ export async function generate(seed) {
   for (const chain of chains) {
     permits.push(await permitCase(s, chain, { name: 'USD Coin', version: '2' }), await permitCase(s, chain, { name: `Token ${chain}`, version: '1' }));
   }
-  return { packages: Object.fromEntries(packages.map((name) => [name, installed(name)])), operations, accounts, permits };
+  const own = [0, 1, 32, 300].map((length) => ownCase(s, length));
+  return { packages: Object.fromEntries(packages.map((name) => [name, installed(name)])), operations, accounts, permits, own };
 }
 
 // format is the text kept in the repository: one case a line, so that a

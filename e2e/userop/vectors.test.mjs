@@ -14,7 +14,7 @@ test('the committed vectors come from the installed packages', () => {
 });
 
 test('the packages still give every committed vector', () => {
-  for (const list of ['operations', 'accounts', 'permits']) {
+  for (const list of ['operations', 'accounts', 'permits', 'own']) {
     assert.ok(committed[list].length > 0, list);
     assert.equal(fresh[list].length, committed[list].length, list);
     for (const [i, want] of committed[list].entries()) assert.deepEqual(fresh[list][i], want, `${list} ${i}`);

@@ -34,7 +34,8 @@ type Account struct {
 	Owner   asset.Address // the wallet
 	Address asset.Address
 
-	// The call that makes the account, the first half of its initCode.
+	// The call that makes the account, the two halves of its initCode; the factory is
+	// zero if it has to be there already.
 	Factory     asset.Address
 	FactoryData []byte
 
@@ -44,6 +45,9 @@ type Account struct {
 	// Proofs are what the account must answer once it is deployed: that it is the
 	// wallet's own still, and runs the code it was made with.
 	Proofs []Proof
+	// AnyKey tells that nonces may have a key of the account's own choice. How far a
+	// key has come is not asked: the EntryPoint refuses a nonce that was used.
+	AnyKey bool
 }
 
 // Proof is a question to a deployed account and the one answer that it must give.

@@ -14,7 +14,8 @@ import (
 
 // Plan is a payment by a smart account with its owner's money: the account may take
 // it by the owner's permit, or because the owner has approved it before; it takes
-// exactly what is needed, and then does what the rail would have the owner do.
+// exactly what is needed, and then does what the rail would have the owner do. An
+// account that is the owner itself has the money already and takes nothing.
 type Plan struct {
 	Account Account
 	Token   asset.Address // what is pulled; native currency cannot be
@@ -42,6 +43,28 @@ func (p Plan) Calls() ([]rail.Call, error) {
 	case len(p.Steps) == 0:
 		return nil, fmt.Errorf("%w: nothing is paid", ErrPlan)
 	}
+	calls, err := p.fetch()
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range p.Steps {
+		// The account and the EntryPoint would be told about the account itself, and
+		// the account has no native currency.
+		if c.To.IsZero() || c.To == p.Account.Address || c.To == EntryPoint || orZero(c.Value).Sign() != 0 {
+			return nil, fmt.Errorf("%w: step %d goes to %s with %v wei", ErrPlan, i, c.To, orZero(c.Value))
+		}
+	}
+	return slices.Concat(calls, p.Steps), nil
+}
+
+// fetch is the permit, if there is one, and the transfer to the account.
+func (p Plan) fetch() ([]rail.Call, error) {
+	if p.Account.Address == p.Account.Owner {
+		if p.Permit != nil {
+			return nil, fmt.Errorf("%w: a permit for oneself", ErrPlan)
+		}
+		return nil, nil
+	}
 	var calls []rail.Call
 	if p.Permit != nil {
 		data, err := p.Permit.Encode()
@@ -54,15 +77,7 @@ func (p Plan) Calls() ([]rail.Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPlan, err)
 	}
-	calls = append(calls, rail.Call{Kind: CallPull, To: p.Token, Data: pull, Value: new(big.Int)})
-	for i, c := range p.Steps {
-		// The account and the EntryPoint would be told about the account itself, and
-		// the account has no native currency.
-		if c.To.IsZero() || c.To == p.Account.Address || c.To == EntryPoint || orZero(c.Value).Sign() != 0 {
-			return nil, fmt.Errorf("%w: step %d goes to %s with %v wei", ErrPlan, i, c.To, orZero(c.Value))
-		}
-	}
-	return slices.Concat(calls, p.Steps), nil
+	return append(calls, rail.Call{Kind: CallPull, To: p.Token, Data: pull, Value: new(big.Int)}), nil
 }
 
 // PermitOf takes the permit out of decoded calls: the first one, if it is a permit of

@@ -161,7 +161,9 @@ func (v *verifier) account() {
 
 func (v *verifier) nonce() {
 	n := orZero(v.op.Nonce)
+	a := v.want.Plan.Account
 	switch s := v.want.State; {
+	case v.want.Kind.Account(a.Chain, a.Owner).AnyKey:
 	case n.Sign() < 0 || n.BitLen() > 64:
 		v.set(CheckNonce, "The nonce has a key of its own.")
 	case s == nil:
