@@ -89,8 +89,6 @@ type PermitTerms struct {
 	Nonce  *big.Int // the owner's next
 }
 
-var maxUint256 = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
-
 // Digest is what the wallet signs.
 func (t PermitTerms) Digest(p Permit) official.Hash {
 	content := siwe.StructHash("Permit", siwe.Account("owner", p.Owner), siwe.Account("spender", p.Spender),

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,15 +115,17 @@ const (
 	codeParams     = -32602
 )
 
-// has reports whether the message names one of the EntryPoint's reasons, or another
-// word.
+// entryPointReason is how the EntryPoint numbers its reasons; bundlers repeat them
+// among other words.
+var entryPointReason = regexp.MustCompile(`\bAA[0-9]{2}\b`)
+
+// reason is the EntryPoint's own, "" if the message names none.
+func (e *RefusedError) reason() string { return entryPointReason.FindString(e.Message) }
+
+// has reports whether the message has one of these words.
 func (e *RefusedError) has(words ...string) bool {
-	for _, w := range words {
-		if strings.Contains(strings.ToLower(e.Message), w) {
-			return true
-		}
-	}
-	return false
+	text := strings.ToLower(e.Message)
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
 func (e *RefusedError) limited() bool {
@@ -253,21 +257,45 @@ func toFault(ctx context.Context, what string, err error) error {
 	switch {
 	case errors.Is(err, breaker.ErrLimited):
 		return fault.New(fault.Limited, what+"_limited", "Paying without gas cannot be asked for this often. Please try again in a moment.").Because(err)
-	case !errors.As(err, &e):
-	case e.has("aa25"):
-		return fault.New(fault.Conflict, "op_nonce", "Another operation of this account came first. Please try again.").Because(err)
-	case e.has("aa10"):
-		return fault.New(fault.Conflict, "op_deployed", "The account was created meanwhile. Please try again.").Because(err)
-	case e.has("aa31", "aa30") || e.Code == codeThrottled || e.Code == codeStake: // the paymaster has no money, or no name
-		return fault.New(fault.Unavailable, "sponsor_unavailable", "Gas is not paid for right now.").Because(err)
-	case e.Code == codePaymaster || e.Code == codeExpired || e.has("aa32", "aa33", "aa34", "aa36"):
-		return fault.New(fault.Forbidden, "sponsor_refused", "Gas is not paid for this payment.").Because(err)
-	case e.Code == codeEntryPoint || e.Code == codeSignature || e.Code == codeReverted || e.Code == codeParams || e.has("aa2", "aa1", "revert"):
-		return fault.New(fault.Invalid, "op_refused", "The payment would fail or was not signed as it should be.").Because(err)
-	case what == "sponsor":
-		return fault.New(fault.Forbidden, "sponsor_refused", "Gas is not paid for this payment.").Because(err)
+	case errors.As(err, &e):
+		return e.fault(what).Because(err)
 	}
 	return fault.New(fault.Unavailable, what+"_unavailable", "Paying without gas is not possible right now.").Because(err)
+}
+
+// fault tells by the EntryPoint's reason, then by the code, what is wrong.
+func (e *RefusedError) fault(what string) *fault.Error {
+	late := fault.New(fault.Conflict, "op_nonce", "Another operation of this account came first. Please try again.")
+	poor := fault.New(fault.Unavailable, "sponsor_unavailable", "Gas is not paid for right now.")
+	unsponsored := fault.New(fault.Forbidden, "sponsor_refused", "Gas is not paid for this payment.")
+	wrong := fault.New(fault.Invalid, "op_refused", "The payment would fail or was not signed as it should be.")
+	switch reason := e.reason(); {
+	case reason == "AA25":
+		return late
+	case reason == "AA10":
+		return fault.New(fault.Conflict, "op_deployed", "The account was created meanwhile. Please try again.")
+	case reason == "AA30" || reason == "AA31": // the paymaster is not there, or has no money
+		return poor
+	case strings.HasPrefix(reason, "AA3"):
+		return unsponsored
+	case reason != "":
+		return wrong
+	}
+	switch e.Code {
+	case codeThrottled, codeStake:
+		return poor
+	case codePaymaster, codeExpired:
+		return unsponsored
+	case codeEntryPoint, codeSignature, codeReverted:
+		return wrong
+	}
+	switch {
+	case e.has("reverted"), what == "bundler" && e.Code == codeParams:
+		return wrong
+	case what == "sponsor": // a policy's own words
+		return unsponsored
+	}
+	return fault.New(fault.Unavailable, what+"_unavailable", "Paying without gas is not possible right now.")
 }
 
 // hexNumber is a chain's id in a question.
