@@ -64,14 +64,14 @@ var ErrBundler = errors.New("the bundler does not serve EntryPoint 0.7 on this c
 // ErrBundler, and see Bundler.
 func (b *Bundler) Check(ctx context.Context) error {
 	var id quantity
-	if err := b.put(ctx, &id, "eth_chainId"); err != nil {
+	if err := b.put(ctx, &id, MethodChain); err != nil {
 		return err
 	}
 	if orZero(id.v).Cmp(new(big.Int).SetUint64(uint64(b.chain))) != 0 {
 		return fmt.Errorf("%w: it is on chain %v and not on %d", ErrBundler, orZero(id.v), b.chain)
 	}
 	var points []account
-	if err := b.put(ctx, &points, "eth_supportedEntryPoints"); err != nil {
+	if err := b.put(ctx, &points, MethodEntryPoints); err != nil {
 		return err
 	}
 	for _, p := range points {
@@ -99,7 +99,7 @@ func (b *Bundler) Estimate(ctx context.Context, o Op) (Gas, error) {
 		PaymasterVerification quantity `json:"paymasterVerificationGasLimit"`
 		PaymasterPostOp       quantity `json:"paymasterPostOpGasLimit"`
 	}
-	if err := b.put(ctx, &w, "eth_estimateUserOperationGas", o, EntryPoint.String()); err != nil {
+	if err := b.put(ctx, &w, MethodEstimate, o, EntryPoint.String()); err != nil {
 		return Gas{}, err
 	}
 	if w.Call.v == nil || w.Verification.v == nil || w.PreVerification.v == nil {
@@ -136,7 +136,7 @@ func (b *Bundler) Fees(ctx context.Context) (Fees, error) {
 				Tip quantity `json:"maxPriorityFeePerGas"`
 			} `json:"standard"`
 		}
-		if err := b.put(ctx, &w, "pimlico_getUserOperationGasPrice"); err != nil {
+		if err := b.put(ctx, &w, MethodPrices); err != nil {
 			return Fees{}, err
 		}
 		if w.Standard.Max.v == nil || w.Standard.Tip.v == nil {
@@ -145,7 +145,7 @@ func (b *Bundler) Fees(ctx context.Context) (Fees, error) {
 		return Fees{w.Standard.Max.v, w.Standard.Tip.v}, nil
 	case PricingRundler:
 		var tip quantity
-		if err := b.put(ctx, &tip, "rundler_maxPriorityFeePerGas"); err != nil {
+		if err := b.put(ctx, &tip, MethodTip); err != nil {
 			return Fees{}, err
 		}
 		if tip.v == nil {
@@ -181,7 +181,7 @@ func (b *Bundler) Send(ctx context.Context, o Op) (official.Hash, error) {
 		return official.Hash{}, err
 	}
 	var said hashText
-	err = b.ask(ctx, &said, "eth_sendUserOperation", o, EntryPoint.String())
+	err = b.ask(ctx, &said, MethodSend, o, EntryPoint.String())
 	var e *RefusedError
 	switch {
 	case errors.As(err, &e) && e.has("already known"):
@@ -201,11 +201,17 @@ type Receipt struct {
 	Success bool
 	Tx      official.Hash
 	Reason  string // the bundler's own words, for logs
+	// Raw is all that it said, for whoever asks through us.
+	Raw jsontext.Value
 }
 
 // Receipt asks what became of an operation, nil if the bundler does not know yet.
 func (b *Bundler) Receipt(ctx context.Context, hash official.Hash) (*Receipt, error) {
-	var w *struct {
+	var raw jsontext.Value
+	if err := b.put(ctx, &raw, MethodReceipt, hash.String()); err != nil || raw.Kind() == 'n' {
+		return nil, err
+	}
+	var w struct {
 		Hash    hashText       `json:"userOpHash"`
 		Success bool           `json:"success"`
 		Reason  jsontext.Value `json:"reason"`
@@ -213,13 +219,10 @@ func (b *Bundler) Receipt(ctx context.Context, hash official.Hash) (*Receipt, er
 			Tx hashText `json:"transactionHash"`
 		} `json:"receipt"`
 	}
-	if err := b.put(ctx, &w, "eth_getUserOperationReceipt", hash.String()); err != nil || w == nil {
-		return nil, err
-	}
-	if w.Hash.v != hash || w.Receipt.Tx.v.IsZero() {
+	if json.Unmarshal(raw, &w) != nil || w.Hash.v != hash || w.Receipt.Tx.v.IsZero() {
 		return nil, toFault(ctx, "bundler", fmt.Errorf("receipt: %w", errAnswer))
 	}
-	r := &Receipt{Success: w.Success, Tx: w.Receipt.Tx.v}
+	r := &Receipt{Success: w.Success, Tx: w.Receipt.Tx.v, Raw: raw}
 	var text string
 	if json.Unmarshal(w.Reason, &text) == nil && text != "" {
 		r.Reason = printable(text)
@@ -231,19 +234,26 @@ func (b *Bundler) Receipt(ctx context.Context, hash official.Hash) (*Receipt, er
 type Known struct {
 	Op Op
 	Tx official.Hash // zero while it waits
+	// Raw is all that the bundler said, for whoever asks through us.
+	Raw jsontext.Value
 }
 
 // Lookup asks for the operation behind a hash, nil if the bundler does not know it.
 func (b *Bundler) Lookup(ctx context.Context, hash official.Hash) (*Known, error) {
-	var w *struct {
+	var raw jsontext.Value
+	if err := b.put(ctx, &raw, MethodLookup, hash.String()); err != nil || raw.Kind() == 'n' {
+		return nil, err
+	}
+	var w struct {
 		Op    jsontext.Value `json:"userOperation"`
 		Point account        `json:"entryPoint"`
 		Tx    hashText       `json:"transactionHash"`
 	}
-	if err := b.put(ctx, &w, "eth_getUserOperationByHash", hash.String()); err != nil || w == nil {
-		return nil, err
+	var o Op
+	err := json.Unmarshal(raw, &w)
+	if err == nil {
+		o, err = Parse(w.Op)
 	}
-	o, err := Parse(w.Op)
 	if err == nil {
 		var h official.Hash
 		if h, err = o.Hash(b.chain); h != hash || w.Point.v != EntryPoint {
@@ -253,7 +263,7 @@ func (b *Bundler) Lookup(ctx context.Context, hash official.Hash) (*Known, error
 	if err != nil {
 		return nil, toFault(ctx, "bundler", fmt.Errorf("an operation by its hash: %w", err))
 	}
-	return &Known{Op: o, Tx: w.Tx.v}, nil
+	return &Known{Op: o, Tx: w.Tx.v, Raw: raw}, nil
 }
 
 // Chain is the chain it serves.

@@ -30,6 +30,11 @@
 // The hash of an operation commits to everything but the signature, so that a
 // service that carries another operation than it was given cannot name it.
 //
+// Keys stay on the server, so pages and wallets ask it and not the services.
+// [ParseQuestion] reads the few questions there are; what is passed on is written
+// anew from what was understood. Between the sponsor's word and the bundler an
+// operation is known by its hash: nothing can be changed after it was granted.
+//
 // A permit is public once it was sent. Whoever sends it alone uses it up, and the
 // batch that holds it fails: the money stays where it is, the allowance is there,
 // and the same payment goes through without the permit.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -297,6 +296,3 @@ func (e *RefusedError) fault(what string) *fault.Error {
 	}
 	return fault.New(fault.Unavailable, what+"_unavailable", "Paying without gas is not possible right now.")
 }
-
-// hexNumber is a chain's id in a question.
-func hexNumber(n uint64) string { return "0x" + new(big.Int).SetUint64(n).Text(16) }

@@ -56,7 +56,7 @@ type wireGrant struct {
 
 func (p *Paymaster) put(ctx context.Context, method string, o Op) (wireGrant, error) {
 	var w wireGrant
-	err := p.ask(ctx, &w, method, o, EntryPoint.String(), hexNumber(uint64(p.chain)), p.context)
+	err := p.ask(ctx, &w, method, o, EntryPoint.String(), quantity{asNumber(p.chain)}, p.context)
 	if err == nil && (w.Paymaster.v.IsZero() || !w.Data.said) {
 		err = fmt.Errorf("%s: %w: no paymaster", method, errAnswer)
 	}
@@ -73,14 +73,14 @@ func (w wireGrant) grant() Grant {
 // Stub asks for a grant that is good for estimating. final tells that it is good for
 // sending, too.
 func (p *Paymaster) Stub(ctx context.Context, o Op) (g Grant, final bool, err error) {
-	w, err := p.put(ctx, "pm_getPaymasterStubData", o)
+	w, err := p.put(ctx, MethodStub, o)
 	return w.grant(), w.Final, err
 }
 
 // Data asks for the grant of an operation whose gas is settled. Limits of its gas
 // that the answer leaves out are the operation's own.
 func (p *Paymaster) Data(ctx context.Context, o Op) (Grant, error) {
-	w, err := p.put(ctx, "pm_getPaymasterData", o)
+	w, err := p.put(ctx, MethodData, o)
 	g := w.grant()
 	if g.VerificationGas == nil {
 		g.VerificationGas = o.PaymasterVerificationGasLimit
@@ -157,7 +157,7 @@ func (a *Alchemy) Sponsor(ctx context.Context, o Op) (Op, error) {
 		MaxFeePerGas         quantity `json:"maxFeePerGas"`
 		MaxPriorityFeePerGas quantity `json:"maxPriorityFeePerGas"`
 	}
-	err := a.ask(ctx, &w, "alchemy_requestGasAndPaymasterAndData", map[string]any{
+	err := a.ask(ctx, &w, MethodAlchemy, map[string]any{
 		"policyId": a.policy, "entryPoint": EntryPoint.String(), "userOperation": request, "dummySignature": hexBytes{o.Signature, true},
 	})
 	if err == nil && (w.Paymaster.v.IsZero() || !w.Data.said || w.CallGasLimit.v == nil || w.VerificationGasLimit.v == nil ||
