@@ -5,10 +5,10 @@ const modules = new URL('node_modules/', import.meta.url);
 const userop = new URL('../../internal/userop/', import.meta.url);
 
 export const vectorsFile = new URL('testdata/packages.json', userop);
-// Beside the player of chains, which needs them to run.
-export const contractsFile = new URL('useroptest/testdata/contracts.json', userop);
-export const standinsFile = new URL('useroptest/testdata/standins.json', userop);
-export const sources = new URL('useroptest/contracts/', userop);
+// In a package of their own, from which chains of one's own get them.
+export const contractsFile = new URL('artifacts/contracts.json', userop);
+export const standinsFile = new URL('artifacts/standins.json', userop);
+export const sources = new URL('artifacts/contracts/', userop);
 export const safeDeploymentsFile = new URL('../../internal/safe/testdata/deployments.json', import.meta.url);
 export const fixtureSeed = 'quittance userop vectors 1';
 

@@ -55,6 +55,8 @@ var layers = []layer{
 	{"internal/safe/", []string{"internal/safe", "internal/asset"}, "the contracts' code, for chains of one's own"},
 	{"internal/safe", []string{"internal/chain", "internal/official", "internal/rail", "internal/asset", "internal/fault", "internal/breaker"},
 		"one kind of account, its contracts and its service; calls and checks are rail's words"},
+	{"internal/userop/", []string{"internal/userop", "internal/userop/artifacts", "internal/official", "internal/siwe", "internal/asset"},
+		"the contracts' code, and the services in front of it, for chains of one's own"},
 	{"internal/userop", []string{"internal/chain", "internal/official", "internal/rail", "internal/safe", "internal/siwe", "internal/asset", "internal/fault", "internal/breaker"},
 		"one way for accounts to act, its contracts and its services; a Safe is one such account, permits are typed data"},
 	{"internal/rail/crosschain", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official", "internal/lifi", "internal/safe"},
@@ -70,7 +72,8 @@ var layers = []layer{
 	{"web/", append(slices.Clone(webMay), "web"), "a dialect knows no other dialect"},
 }
 
-var sandboxMay = []string{"internal/sandbox/", "internal/asset", "internal/lifi", "internal/lifi/lifitest", "internal/official", "internal/safe", "internal/safe/artifacts"}
+var sandboxMay = []string{"internal/sandbox/", "internal/asset", "internal/lifi", "internal/lifi/lifitest", "internal/official", "internal/safe", "internal/safe/artifacts",
+	"internal/userop", "internal/userop/artifacts", "internal/userop/gateway"}
 
 // played are packages for tests that the demo runs too: each plays a service
 // that nobody can run at home.
@@ -218,6 +221,12 @@ func TestLayersRefuse(t *testing.T) {
 		{"internal/safe", false, "internal/payment", false},
 		{"internal/userop", false, "internal/safe", true},
 		{"internal/userop", false, "internal/userop/useroptest", false},
+		{"internal/userop", false, "internal/userop/gateway", false},
+		{"internal/userop/artifacts", false, "internal/chain", false},
+		{"internal/userop/gateway", false, "internal/userop/artifacts", true},
+		{"internal/userop/gateway", false, "internal/payment", false},
+		{"internal/sandbox", false, "internal/userop/gateway", true},
+		{"internal/sandbox", false, "internal/userop/useroptest", false},
 		{"internal/userop", false, "internal/checkout", false},
 		{"internal/safe", false, "internal/safe/artifacts", false},
 		{"internal/safe/artifacts", false, "internal/chain", false},

@@ -15,6 +15,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/rail"
 	"quittance/internal/userop"
+	"quittance/internal/userop/gateway"
 	"quittance/internal/userop/useroptest"
 )
 
@@ -57,7 +58,7 @@ func newBundler(t *testing.T, s *useroptest.Stack, p userop.Pricing) *userop.Bun
 // sponsor is an ERC-7677 paymaster with the rig's bundler.
 func (r *rig) sponsor() userop.Sponsor {
 	r.t.Helper()
-	p, err := userop.NewPaymaster(userop.ServiceConfig{Chain: sandbox, URL: r.URL}, `{"policyId":"`+useroptest.Policy+`"}`)
+	p, err := userop.NewPaymaster(userop.ServiceConfig{Chain: sandbox, URL: r.URL}, `{"policyId":"`+gateway.Policy+`"}`)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func (r *rig) sponsor() userop.Sponsor {
 
 func (r *rig) alchemy() userop.Sponsor {
 	r.t.Helper()
-	a, err := userop.NewAlchemy(userop.ServiceConfig{Chain: sandbox, URL: r.URL}, useroptest.Policy)
+	a, err := userop.NewAlchemy(userop.ServiceConfig{Chain: sandbox, URL: r.URL}, gateway.Policy)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/rail"
 	"quittance/internal/userop"
+	"quittance/internal/userop/gateway"
 	"quittance/internal/userop/useroptest"
 )
 
@@ -193,8 +194,8 @@ func TestThroughAServer(t *testing.T) {
 			op, want := r.prepare(order(r.token, 1_000_000, byte(i+1)))
 			e := &endpoint{rig: r, want: want, granted: map[official.Hash]bool{}}
 			var err1, err2 error
-			e.paymaster, err1 = userop.NewPaymaster(userop.ServiceConfig{Chain: sandbox, URL: stack.URL}, `{"policyId":"`+useroptest.Policy+`"}`)
-			e.alchemy, err2 = userop.NewAlchemy(userop.ServiceConfig{Chain: sandbox, URL: stack.URL}, useroptest.Policy)
+			e.paymaster, err1 = userop.NewPaymaster(userop.ServiceConfig{Chain: sandbox, URL: stack.URL}, `{"policyId":"`+gateway.Policy+`"}`)
+			e.alchemy, err2 = userop.NewAlchemy(userop.ServiceConfig{Chain: sandbox, URL: stack.URL}, gateway.Policy)
 			server := httptest.NewServer(e)
 			t.Cleanup(server.Close)
 			cfg := userop.ServiceConfig{Chain: sandbox, URL: server.URL}

@@ -15,6 +15,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/official"
 	"quittance/internal/userop"
+	"quittance/internal/userop/gateway"
 	"quittance/internal/userop/useroptest"
 )
 
@@ -23,7 +24,7 @@ const secret = "s3cret-key"
 // services are clients of a Gateway without a chain, with a key in their address and
 // one in a header.
 type services struct {
-	gateway   *useroptest.Gateway
+	gateway   *gateway.Gateway
 	bundler   *userop.Bundler
 	paymaster *userop.Paymaster
 	alchemy   *userop.Alchemy
@@ -32,10 +33,10 @@ type services struct {
 
 func newServices(t *testing.T, pricing userop.Pricing, node chain.Batcher) *services {
 	t.Helper()
-	s := &services{gateway: useroptest.NewGateway(useroptest.GatewayConfig{Chain: sandbox, Paymaster: stranger}), now: noon}
+	s := &services{gateway: gateway.New(gateway.Config{Chain: sandbox, Paymaster: stranger}), now: noon}
 	server := httptest.NewServer(s.gateway)
 	t.Cleanup(func() {
-		s.gateway.Behave(useroptest.Behaviour{})
+		s.gateway.Behave(gateway.Behaviour{})
 		server.Close()
 	})
 	cfg := userop.ServiceConfig{
@@ -44,8 +45,8 @@ func newServices(t *testing.T, pricing userop.Pricing, node chain.Batcher) *serv
 	}
 	var errs [3]error
 	s.bundler, errs[0] = userop.NewBundler(cfg, pricing, node)
-	s.paymaster, errs[1] = userop.NewPaymaster(cfg, `{"policyId":"`+useroptest.Policy+`"}`)
-	s.alchemy, errs[2] = userop.NewAlchemy(cfg, useroptest.Policy)
+	s.paymaster, errs[1] = userop.NewPaymaster(cfg, `{"policyId":"`+gateway.Policy+`"}`)
+	s.alchemy, errs[2] = userop.NewAlchemy(cfg, gateway.Policy)
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
@@ -135,23 +136,23 @@ func TestServicesThatMisbehave(t *testing.T) {
 	o := newOffer(t, userop.At(sandbox).Kinds(sandbox)[0], true).op
 	long := `{"jsonrpc":"2.0","id":1,"result":"` + strings.Repeat("x", 3<<20) + `"}`
 	for what, c := range map[string]struct {
-		b    useroptest.Behaviour
+		b    gateway.Behaviour
 		kind fault.Kind
 		code string // behind "bundler_" or "sponsor_"
 	}{
-		"a broken gateway":         {useroptest.Behaviour{Status: 502, Body: "<html>"}, fault.Unavailable, "unavailable"},
-		"a page":                   {useroptest.Behaviour{Status: 200, Body: "<html>"}, fault.Unavailable, "unavailable"},
-		"another answer":           {useroptest.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":2,"result":{}}`}, fault.Unavailable, "unavailable"},
-		"no answer":                {useroptest.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1}`}, fault.Unavailable, "unavailable"},
-		"null":                     {useroptest.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":null}`}, fault.Unavailable, "unavailable"},
-		"nothing in it":            {useroptest.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":{}}`}, fault.Unavailable, "unavailable"},
-		"another form":             {useroptest.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":[1]}`}, fault.Unavailable, "unavailable"},
-		"too long":                 {useroptest.Behaviour{Status: 200, Body: long}, fault.Unavailable, "unavailable"},
-		"cut short":                {useroptest.Behaviour{Cut: true}, fault.Unavailable, "unavailable"},
-		"sends us elsewhere":       {useroptest.Behaviour{Redirect: "http://127.0.0.1:1/" + secret}, fault.Unavailable, "unavailable"},
-		"the key is wrong":         {useroptest.Behaviour{Status: 401, Body: "no"}, fault.Unavailable, "unavailable"},
-		"asked too often":          {useroptest.Behaviour{Status: 429, RetryAfter: "7"}, fault.Limited, "limited"},
-		"asked too often, in JSON": {useroptest.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"error":{"code":-32029,"message":"slow down"}}`}, fault.Limited, "limited"},
+		"a broken gateway":         {gateway.Behaviour{Status: 502, Body: "<html>"}, fault.Unavailable, "unavailable"},
+		"a page":                   {gateway.Behaviour{Status: 200, Body: "<html>"}, fault.Unavailable, "unavailable"},
+		"another answer":           {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":2,"result":{}}`}, fault.Unavailable, "unavailable"},
+		"no answer":                {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1}`}, fault.Unavailable, "unavailable"},
+		"null":                     {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":null}`}, fault.Unavailable, "unavailable"},
+		"nothing in it":            {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":{}}`}, fault.Unavailable, "unavailable"},
+		"another form":             {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":[1]}`}, fault.Unavailable, "unavailable"},
+		"too long":                 {gateway.Behaviour{Status: 200, Body: long}, fault.Unavailable, "unavailable"},
+		"cut short":                {gateway.Behaviour{Cut: true}, fault.Unavailable, "unavailable"},
+		"sends us elsewhere":       {gateway.Behaviour{Redirect: "http://127.0.0.1:1/" + secret}, fault.Unavailable, "unavailable"},
+		"the key is wrong":         {gateway.Behaviour{Status: 401, Body: "no"}, fault.Unavailable, "unavailable"},
+		"asked too often":          {gateway.Behaviour{Status: 429, RetryAfter: "7"}, fault.Limited, "limited"},
+		"asked too often, in JSON": {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"error":{"code":-32029,"message":"slow down"}}`}, fault.Limited, "limited"},
 	} {
 		s := newServices(t, userop.PricingPimlico, broken{})
 		s.gateway.Behave(c.b)
@@ -163,7 +164,7 @@ func TestServicesThatMisbehave(t *testing.T) {
 
 func TestServicesThatAreSlow(t *testing.T) {
 	s := newServices(t, userop.PricingPimlico, broken{})
-	s.gateway.Behave(useroptest.Behaviour{Delay: time.Minute})
+	s.gateway.Behave(gateway.Behaviour{Delay: time.Minute})
 	o := newOffer(t, userop.At(sandbox).Kinds(sandbox)[0], true).op
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
@@ -188,25 +189,25 @@ func TestServicesAreLeftAlone(t *testing.T) {
 	s := newServices(t, userop.PricingPimlico, broken{})
 	o := newOffer(t, userop.At(sandbox).Kinds(sandbox)[0], true).op
 	ask := func() error { _, err := s.bundler.Estimate(t.Context(), o); return err }
-	s.gateway.Behave(useroptest.Behaviour{Refuse: map[string]useroptest.Refusal{"eth_estimateUserOperationGas": {Code: -32521, Message: "execution reverted"}}})
+	s.gateway.Behave(gateway.Behaviour{Refuse: map[string]gateway.Refusal{"eth_estimateUserOperationGas": {Code: -32521, Message: "execution reverted"}}})
 	for range 10 {
 		isFault(t, "refused", ask(), fault.Invalid, "op_refused")
 	}
-	s.gateway.Behave(useroptest.Behaviour{Status: 500})
+	s.gateway.Behave(gateway.Behaviour{Status: 500})
 	for range 8 {
 		isFault(t, "broken", ask(), fault.Unavailable, "bundler_unavailable")
 	}
 	if n := len(s.gateway.Asked()); n != 15 || s.bundler.Available() {
 		t.Errorf("asked %d times, available %t", n, s.bundler.Available())
 	}
-	s.gateway.Behave(useroptest.Behaviour{})
+	s.gateway.Behave(gateway.Behaviour{})
 	s.now = s.now.Add(time.Minute)
 	if err := ask(); err != nil || !s.bundler.Available() {
 		t.Errorf("after a rest: %v", err)
 	}
-	s.gateway.Behave(useroptest.Behaviour{Status: 429, RetryAfter: "30"})
+	s.gateway.Behave(gateway.Behaviour{Status: 429, RetryAfter: "30"})
 	isFault(t, "limited", ask(), fault.Limited, "bundler_limited")
-	s.gateway.Behave(useroptest.Behaviour{})
+	s.gateway.Behave(gateway.Behaviour{})
 	s.now = s.now.Add(29 * time.Second)
 	isFault(t, "resting", ask(), fault.Limited, "bundler_limited")
 	s.now = s.now.Add(time.Second)
@@ -239,8 +240,8 @@ func TestRefusals(t *testing.T) {
 		{-32503, "expires too soon", fault.Forbidden, "sponsor_refused", "sponsor_refused"},
 	} {
 		s := newServices(t, userop.PricingPimlico, broken{})
-		refusal := useroptest.Refusal{Code: c.code, Message: c.message}
-		s.gateway.Behave(useroptest.Behaviour{Refuse: map[string]useroptest.Refusal{
+		refusal := gateway.Refusal{Code: c.code, Message: c.message}
+		s.gateway.Behave(gateway.Behaviour{Refuse: map[string]gateway.Refusal{
 			"eth_estimateUserOperationGas": refusal, "pm_getPaymasterStubData": refusal, "alchemy_requestGasAndPaymasterAndData": refusal,
 		}})
 		for service, err := range s.every(t.Context(), o) {
@@ -259,7 +260,7 @@ func TestRefusals(t *testing.T) {
 	}
 	// A policy's own words have no code of their own.
 	s := newServices(t, userop.PricingPimlico, broken{})
-	s.gateway.Behave(useroptest.Behaviour{Refuse: map[string]useroptest.Refusal{
+	s.gateway.Behave(gateway.Behaviour{Refuse: map[string]gateway.Refusal{
 		"alchemy_requestGasAndPaymasterAndData": {Code: -32000, Message: "policy max spend per sender reached " + strings.Repeat("\x00", 9999)},
 	}})
 	_, err := s.alchemy.Sponsor(t.Context(), o)
@@ -275,7 +276,7 @@ func TestLies(t *testing.T) {
 	r := newRig(t, stack, userop.At(sandbox).Kinds(sandbox)[0], stack.USDC())
 	got := r.pay(order(r.token, 1_000_000, 1), r.sponsor())
 	lie := func(method string, f func(any) any) {
-		stack.Gateway.Behave(useroptest.Behaviour{Lie: func(m string, result any) any {
+		stack.Gateway.Behave(gateway.Behaviour{Lie: func(m string, result any) any {
 			if m == method {
 				return f(result)
 			}
@@ -352,13 +353,13 @@ func TestSponsors(t *testing.T) {
 	}
 	greedy := func(method, member string) {
 		t.Helper()
-		stack.Gateway.Behave(useroptest.Behaviour{Lie: func(m string, result any) any {
+		stack.Gateway.Behave(gateway.Behaviour{Lie: func(m string, result any) any {
 			if m == method {
 				result.(map[string]any)[member] = "0xffffffffff"
 			}
 			return result
 		}})
-		defer stack.Gateway.Behave(useroptest.Behaviour{})
+		defer stack.Gateway.Behave(gateway.Behaviour{})
 		op, want := r.prepare(order(r.token, 1_000_000, 1))
 		sponsor := r.sponsor()
 		if strings.HasPrefix(method, "alchemy") {
@@ -380,7 +381,7 @@ func TestSponsors(t *testing.T) {
 	greedy("pm_getPaymasterData", "paymasterPostOpGasLimit")
 
 	// A stub that is good for sending is not asked about again.
-	stack.Gateway.Behave(useroptest.Behaviour{Final: true})
+	stack.Gateway.Behave(gateway.Behaviour{Final: true})
 	before := len(stack.Gateway.Asked())
 	op, _ := r.prepare(order(r.token, 1_000_000, 1))
 	if _, err := r.sponsor().Sponsor(t.Context(), op); err != nil {
@@ -396,7 +397,7 @@ func TestSponsors(t *testing.T) {
 		"pimlico_getUserOperationGasPrice": "bundler_unavailable", "pm_getPaymasterStubData": "sponsor_refused",
 		"eth_estimateUserOperationGas": "bundler_unavailable", "pm_getPaymasterData": "sponsor_refused",
 	} {
-		stack.Gateway.Behave(useroptest.Behaviour{Refuse: map[string]useroptest.Refusal{method: {Code: -32000, Message: "no"}}})
+		stack.Gateway.Behave(gateway.Behaviour{Refuse: map[string]gateway.Refusal{method: {Code: -32000, Message: "no"}}})
 		_, err := r.sponsor().Sponsor(t.Context(), op)
 		if f := fault.From(err); err == nil || f.Code != code {
 			t.Errorf("%s: %v", method, err)
@@ -407,7 +408,7 @@ func TestSponsors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stack.Gateway.Behave(useroptest.Behaviour{})
+	stack.Gateway.Behave(gateway.Behaviour{})
 	_, _, err = p.Stub(t.Context(), op)
 	isFault(t, "another policy", err, fault.Forbidden, "sponsor_refused")
 }
@@ -421,7 +422,7 @@ func TestHeldOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stack.Gateway.Behave(useroptest.Behaviour{Hold: true})
+	stack.Gateway.Behave(gateway.Behaviour{Hold: true})
 	hash, err := r.bundler.Send(t.Context(), r.wallet.Sign(r.kind.Name(), sandbox, op))
 	if err != nil {
 		t.Fatal(err)
@@ -436,7 +437,7 @@ func TestHeldOperations(t *testing.T) {
 	if fate, _ := userop.Judge(hash, op.Nonce, nil, r.state().Nonce); fate != userop.Executable {
 		t.Errorf("its fate is %s", fate)
 	}
-	stack.Gateway.Behave(useroptest.Behaviour{})
+	stack.Gateway.Behave(gateway.Behaviour{})
 	if got := r.pay(order(r.token, 1_000_000, 2), r.sponsor()); !got.Success {
 		t.Fatalf("%+v: %s", got, got.Why())
 	}

@@ -1,7 +1,6 @@
 package useroptest
 
 import (
-	"bytes"
 	"math/big"
 	"net/http/httptest"
 	"strings"
@@ -19,6 +18,8 @@ import (
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/rail"
 	"quittance/internal/userop"
+	"quittance/internal/userop/artifacts"
+	"quittance/internal/userop/gateway"
 )
 
 // Stack is a simulated chain with everything that operations need, a paymaster with
@@ -26,7 +27,7 @@ import (
 type Stack struct {
 	*chaintest.Chain
 	Node      *chain.Client
-	Gateway   *Gateway
+	Gateway   *gateway.Gateway
 	URL       string // of the Gateway
 	Paymaster asset.Address
 
@@ -39,8 +40,6 @@ func New(t testing.TB, options ...chaintest.Option) *Stack {
 	t.Helper()
 	c := chaintest.New(t, append(Contracts(t, chaintest.DefaultID), options...)...)
 	s := &Stack{Chain: c, t: t}
-	entryPoint, _ := must(t, "EntryPoint")
-	s.sent(c.Send(deployer, nil, append(bytes.Clone(entryPoint.Salt[:]), entryPoint.Creation...)))
 	signer := derive(t, "sponsor")
 	s.Paymaster = asset.Address(s.deploy("VerifyingPaymaster", common.Address(userop.EntryPoint), crypto.PubkeyToAddress(signer.PublicKey)))
 	s.factory = s.deploy("SimpleAccountFactory", common.Address(userop.EntryPoint))
@@ -48,13 +47,13 @@ func New(t testing.TB, options ...chaintest.Option) *Stack {
 	bundler := derive(t, "bundler")
 	s.sent(c.Send(crypto.PubkeyToAddress(bundler.PublicKey).Hex(), ether(10), nil))
 
-	s.Gateway = NewGateway(GatewayConfig{
+	s.Gateway = gateway.New(gateway.Config{
 		Chain: asset.ChainID(c.ID()), Client: c.Client(), Bundler: bundler, Signer: signer, Paymaster: s.Paymaster,
 		Mine: func() { c.Mine(1) },
 	})
 	server := httptest.NewServer(s.Gateway)
 	t.Cleanup(func() {
-		s.Gateway.Behave(Behaviour{})
+		s.Gateway.Behave(gateway.Behaviour{})
 		server.Close()
 	})
 	s.URL = server.URL
@@ -80,12 +79,11 @@ func (s *Stack) sent(tx string) {
 
 func (s *Stack) deploy(name string, args ...any) common.Address {
 	s.t.Helper()
-	c, parsed := must(s.t, name)
-	packed, err := parsed.Pack("", args...)
+	creation, err := artifacts.Creation(name, args...)
 	if err != nil {
-		s.t.Fatalf("useroptest: %s: %v", name, err)
+		s.t.Fatalf("useroptest: %v", err)
 	}
-	address, tx := s.Chain.Deploy(append(bytes.Clone(c.Creation), packed...))
+	address, tx := s.Chain.Deploy(creation)
 	s.sent(tx)
 	return common.HexToAddress(address)
 }
@@ -128,24 +126,7 @@ func (s *Stack) Hash(o userop.Op) [32]byte {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return [32]byte(s.Ask("EntryPoint", userop.EntryPoint, "getUserOpHash", tuple(p)))
-}
-
-// opTuple is a packed operation as the codec wants it.
-type opTuple struct {
-	Sender             common.Address
-	Nonce              *big.Int
-	InitCode           []byte
-	CallData           []byte
-	AccountGasLimits   [32]byte
-	PreVerificationGas *big.Int
-	GasFees            [32]byte
-	PaymasterAndData   []byte
-	Signature          []byte
-}
-
-func tuple(p userop.Packed) opTuple {
-	return opTuple{common.Address(p.Sender), p.Nonce, p.InitCode, p.CallData, p.AccountGasLimits, p.PreVerificationGas, p.GasFees, p.PaymasterAndData, p.Signature}
+	return [32]byte(s.Ask("EntryPoint", userop.EntryPoint, "getUserOpHash", artifacts.Tuple(p)))
 }
 
 // Payer is a new wallet with so much of a token and no native currency at all.

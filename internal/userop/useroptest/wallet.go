@@ -12,6 +12,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/siwe"
 	"quittance/internal/userop"
+	"quittance/internal/userop/artifacts"
 )
 
 // Wallet is an account with a key that only ever signs.
@@ -97,10 +98,6 @@ func (w *Wallet) safeDigest(chain asset.ChainID, o userop.Op) [32]byte {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	module, err := asset.ParseAddress(safeModule)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	// Its types are narrower than words, and it has bytes: the hash is made by hand.
 	kind := crypto.Keccak256([]byte("SafeOp(address safe,uint256 nonce,bytes initCode,bytes callData,uint128 verificationGasLimit," +
 		"uint128 callGasLimit,uint256 preVerificationGas,uint128 maxPriorityFeePerGas,uint128 maxFeePerGas,bytes paymasterAndData," +
@@ -110,7 +107,7 @@ func (w *Wallet) safeDigest(chain asset.ChainID, o userop.Op) [32]byte {
 	content := crypto.Keccak256Hash(kind, common.LeftPadBytes(p.Sender[:], 32), word(p.Nonce), crypto.Keccak256(p.InitCode), crypto.Keccak256(p.CallData),
 		half(p.AccountGasLimits[:16]), half(p.AccountGasLimits[16:]), word(p.PreVerificationGas), half(p.GasFees[:16]), half(p.GasFees[16:]),
 		crypto.Keccak256(p.PaymasterAndData), make([]byte, 32), make([]byte, 32), common.LeftPadBytes(userop.EntryPoint[:], 32))
-	return siwe.TypedDigest(siwe.Domain{Chain: chain, Contract: module}.Separator(), content)
+	return siwe.TypedDigest(siwe.Domain{Chain: chain, Contract: artifacts.SafeModule}.Separator(), content)
 }
 
 // Permit signs a permit under a token's terms.

@@ -1,4 +1,4 @@
-package useroptest
+package gateway
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/siwe"
 	"quittance/internal/userop"
+	"quittance/internal/userop/artifacts"
 )
 
 // What the Gateway takes operations to need: ample for every kind's first one.
@@ -52,7 +53,7 @@ func (g *Gateway) answer(ctx context.Context, q request, b Behaviour) (any, erro
 	case "rundler_maxPriorityFeePerGas":
 		return (*hexutil.Big)(tip), nil
 	case "eth_getUserOperationReceipt", "eth_getUserOperationByHash":
-		return g.find(q)
+		return g.find(ctx, q)
 	case "alchemy_requestGasAndPaymasterAndData":
 		return g.alchemy(ctx, q, b)
 	case "eth_estimateUserOperationGas", "eth_sendUserOperation", "pm_getPaymasterStubData", "pm_getPaymasterData":
@@ -106,11 +107,8 @@ func (g *Gateway) bundle(ctx context.Context, o userop.Op, b Behaviour) (any, er
 	if err != nil {
 		return nil, &Refusal{-32602, err.Error()}
 	}
-	g.mu.Lock()
-	_, known := g.known[hash]
-	g.mu.Unlock()
-	if known {
-		return nil, &Refusal{-32602, "Already known"}
+	if err := g.free(ctx, hash, o, b); err != nil {
+		return nil, err
 	}
 	p, err := o.Pack()
 	if err != nil {
@@ -127,7 +125,7 @@ func (g *Gateway) bundle(ctx context.Context, o userop.Op, b Behaviour) (any, er
 	}
 	e := &entry{op: o}
 	if !b.Hold {
-		if e.receipt, err = g.mined(ctx, from, to, data); err != nil {
+		if e.tx, err = g.sent(ctx, from, to, data); err != nil {
 			return nil, err
 		}
 	}
@@ -137,31 +135,65 @@ func (g *Gateway) bundle(ctx context.Context, o userop.Op, b Behaviour) (any, er
 	return hash.String(), nil
 }
 
-func (g *Gateway) mined(ctx context.Context, from, to common.Address, data []byte) (*types.Receipt, error) {
+// free refuses an operation that is under way or done, and one whose sender has
+// another under way: it would be tried against a state that is about to change. What
+// a reorganisation has taken away is not under way.
+func (g *Gateway) free(ctx context.Context, hash official.Hash, o userop.Op, b Behaviour) error {
+	g.mu.Lock()
+	same := g.known[hash]
+	var others []common.Hash
+	for _, e := range g.known {
+		if e != same && e.op.Sender == o.Sender && e.tx != (common.Hash{}) {
+			others = append(others, e.tx)
+		}
+	}
+	g.mu.Unlock()
+	already := &Refusal{-32602, "Already known"}
+	if same != nil && same.tx == (common.Hash{}) && b.Hold {
+		return already
+	}
+	if same != nil && same.tx != (common.Hash{}) {
+		_, _, err := g.eth.TransactionByHash(ctx, same.tx)
+		if err == nil {
+			return already
+		} else if !errors.Is(err, ethereum.NotFound) {
+			return err
+		}
+	}
+	for _, tx := range others {
+		if _, pending, err := g.eth.TransactionByHash(ctx, tx); err == nil && pending {
+			return &Refusal{-32602, "replacement underpriced: the sender has an operation under way"}
+		}
+	}
+	return nil
+}
+
+// sent sends a bundle and returns its transaction without waiting for a block.
+func (g *Gateway) sent(ctx context.Context, from, to common.Address, data []byte) (common.Hash, error) {
 	nonce, err := g.eth.PendingNonceAt(ctx, from)
 	if err != nil {
-		return nil, err
+		return common.Hash{}, err
 	}
 	id := new(big.Int).SetUint64(uint64(g.cfg.Chain))
 	tx, err := types.SignNewTx(g.cfg.Bundler, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
 		ChainID: id, Nonce: nonce, To: &to, Data: data, Gas: bundleGas, GasTipCap: tip, GasFeeCap: new(big.Int).Mul(maxFee, big.NewInt(4)),
 	})
 	if err != nil {
-		return nil, err
+		return common.Hash{}, err
 	}
 	if err := g.eth.SendTransaction(ctx, tx); err != nil {
-		return nil, err
+		return common.Hash{}, err
 	}
 	if g.cfg.Mine != nil {
 		g.cfg.Mine()
 	}
-	return g.eth.TransactionReceipt(ctx, tx.Hash())
+	return tx.Hash(), nil
 }
 
 // refusal reads the EntryPoint's FailedOp, as bundlers repeat it.
 func refusal(err error) error {
 	var data rpc.DataError
-	_, parsed, missing := contract("EntryPoint")
+	parsed, missing := artifacts.Interface(artifacts.EntryPoint)
 	if missing != nil || !errors.As(err, &data) {
 		return err
 	}
@@ -184,7 +216,7 @@ func refusal(err error) error {
 	return err
 }
 
-func (g *Gateway) find(q request) (any, error) {
+func (g *Gateway) find(ctx context.Context, q request) (any, error) {
 	var text string
 	if len(q.Params) != 1 || json.Unmarshal(q.Params[0], &text) != nil {
 		return nil, &Refusal{-32602, "not a hash"}
@@ -196,23 +228,42 @@ func (g *Gateway) find(q request) (any, error) {
 	g.mu.Lock()
 	e := g.known[hash]
 	g.mu.Unlock()
-	switch {
-	case e == nil, e.receipt == nil && q.Method == "eth_getUserOperationReceipt":
+	if e == nil {
 		return nil, nil
+	}
+	receipt, err := g.receipt(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	switch {
 	case q.Method == "eth_getUserOperationByHash":
 		out := map[string]any{"userOperation": e.op, "entryPoint": userop.EntryPoint.String(), "transactionHash": nil}
-		if e.receipt != nil {
-			out["transactionHash"], out["blockNumber"], out["blockHash"] = e.receipt.TxHash, (*hexutil.Big)(e.receipt.BlockNumber), e.receipt.BlockHash
+		if receipt != nil {
+			out["transactionHash"], out["blockNumber"], out["blockHash"] = receipt.TxHash, (*hexutil.Big)(receipt.BlockNumber), receipt.BlockHash
 		}
 		return out, nil
+	case receipt == nil:
+		return nil, nil
 	}
 	success := false
-	for _, l := range e.receipt.Logs {
+	for _, l := range receipt.Logs {
 		if l.Topics[0].Hex() == userop.TopicOperation && l.Topics[1].Hex() == hash.String() {
 			success = new(big.Int).SetBytes(l.Data[32:64]).Sign() != 0
 		}
 	}
-	return map[string]any{"userOpHash": hash.String(), "success": success, "sender": e.op.Sender.String(), "receipt": e.receipt}, nil
+	return map[string]any{"userOpHash": hash.String(), "success": success, "sender": e.op.Sender.String(), "receipt": receipt}, nil
+}
+
+// receipt is that of an operation's bundle, nil while it waits.
+func (g *Gateway) receipt(ctx context.Context, e *entry) (*types.Receipt, error) {
+	if e.tx == (common.Hash{}) {
+		return nil, nil
+	}
+	r, err := g.eth.TransactionReceipt(ctx, e.tx)
+	if errors.Is(err, ethereum.NotFound) {
+		return nil, nil
+	}
+	return r, err
 }
 
 // sponsor answers as ERC-7677 wants it.
@@ -257,11 +308,11 @@ func (g *Gateway) signed(ctx context.Context, o userop.Op) ([]byte, error) {
 	if err != nil {
 		return nil, &Refusal{-32602, err.Error()}
 	}
-	_, parsed, err := contract("VerifyingPaymaster")
+	parsed, err := artifacts.Interface(artifacts.VerifyingPaymaster)
 	if err != nil {
 		return nil, err
 	}
-	data, err := parsed.Pack("getHash", tuple(p), new(big.Int), new(big.Int))
+	data, err := parsed.Pack("getHash", artifacts.Tuple(p), new(big.Int), new(big.Int))
 	if err != nil {
 		return nil, err
 	}
@@ -313,3 +364,6 @@ func (g *Gateway) alchemy(ctx context.Context, q request, b Behaviour) (any, err
 	gas["paymasterVerificationGasLimit"], gas["paymasterPostOpGasLimit"] = hexutil.Uint64(paymasterGas), hexutil.Uint64(0)
 	return gas, nil
 }
+
+// dummy has the form of a signature and is nobody's.
+var dummy = common.FromHex("0xfffffffffffffffffffffffffffffff0000000000000000000000000000000007aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1c")

@@ -1,15 +1,21 @@
-package useroptest
+// Package gateway plays the services that paying without gas needs, over HTTP: an
+// ERC-4337 bundler that has the real EntryPoint try and execute operations, an
+// ERC-7677 paymaster and Alchemy's gas manager. It is for chains of one's own, the
+// sandbox's and those of tests, and misbehaves on command. It knows operations and
+// the contracts that take them, and no payment: whoever knows the policy is sponsored.
+package gateway
 
 import (
 	"crypto/ecdsa"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
 
@@ -18,8 +24,8 @@ import (
 	"quittance/internal/userop"
 )
 
-// GatewayConfig is what a Gateway stands on.
-type GatewayConfig struct {
+// Config is what a Gateway stands on.
+type Config struct {
 	Chain     asset.ChainID
 	Client    *rpc.Client       // of a node that takes transactions; nil for a Gateway that neither signs nor sends
 	Bundler   *ecdsa.PrivateKey // pays for bundles, and gets it back
@@ -43,7 +49,8 @@ type Behaviour struct {
 	Refuse map[string]Refusal
 	// Lie changes results before they are sent, as JSON decodes them.
 	Lie func(method string, result any) any
-	// Hold takes operations and sends none.
+	// Hold takes operations and sends none. One that was held is sent when it is handed
+	// in again later.
 	Hold bool
 	// Final has the stub be good for sending.
 	Final bool
@@ -60,6 +67,9 @@ type Refusal struct {
 // Error is the message.
 func (r *Refusal) Error() string { return r.Message }
 
+// maxAsked bounds the questions that are kept: a sandbox runs for long.
+const maxAsked = 1000
+
 // Asked is one question that was put.
 type Asked struct {
 	Method        string
@@ -71,7 +81,7 @@ type Asked struct {
 // Gateway plays a bundler, an ERC-7677 paymaster and Alchemy's gas manager behind one
 // address, as providers have it. It is safe for concurrent use.
 type Gateway struct {
-	cfg GatewayConfig
+	cfg Config
 	eth *ethclient.Client
 
 	mu    sync.Mutex
@@ -82,12 +92,12 @@ type Gateway struct {
 }
 
 type entry struct {
-	op      userop.Op
-	receipt *types.Receipt // nil while it waits
+	op userop.Op
+	tx common.Hash // zero while it is held
 }
 
-// NewGateway returns a Gateway that has seen nothing.
-func NewGateway(cfg GatewayConfig) *Gateway {
+// New returns a Gateway that has seen nothing.
+func New(cfg Config) *Gateway {
 	return &Gateway{cfg: cfg, eth: ethclient.NewClient(cfg.Client), known: map[official.Hash]*entry{}}
 }
 
@@ -98,7 +108,7 @@ func (g *Gateway) Behave(b Behaviour) {
 	g.b = b
 }
 
-// Asked returns the questions so far.
+// Asked returns the questions so far, the last thousand of them.
 func (g *Gateway) Asked() []Asked {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -123,7 +133,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.mu.Lock()
-	g.asked = append(g.asked, Asked{q.Method, q.Params, r.URL.RequestURI(), r.Header.Get("Authorization")})
+	g.asked = append(g.asked[max(0, len(g.asked)+1-maxAsked):], Asked{q.Method, q.Params, r.URL.RequestURI(), r.Header.Get("Authorization")})
 	b := g.b
 	g.mu.Unlock()
 	if b.Delay > 0 {
@@ -152,15 +162,15 @@ func (g *Gateway) reply(w http.ResponseWriter, r *http.Request, q request, b Beh
 	answer := map[string]any{"jsonrpc": "2.0", "id": q.ID}
 	var result any
 	var err error
-	if refusal, refused := b.Refuse[q.Method]; refused {
-		err = &refusal
+	if no, refused := b.Refuse[q.Method]; refused {
+		err = &no
 	} else {
 		result, err = g.answer(r.Context(), q, b)
 	}
 	if err != nil {
 		code := -32000
-		if refusal, ok := err.(*Refusal); ok {
-			code = refusal.Code
+		if no, ok := errors.AsType[*Refusal](err); ok {
+			code = no.Code
 		}
 		answer["error"] = map[string]any{"code": code, "message": err.Error()}
 	} else {
