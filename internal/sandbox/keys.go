@@ -21,12 +21,15 @@ const keysName = "keys.json"
 type keys struct {
 	payer, treasury *ecdsa.PrivateKey
 	partners        [2]*ecdsa.PrivateKey // who owns the Safe together with the payer
+	bundler         *ecdsa.PrivateKey    // sends operations
+	sponsor         *ecdsa.PrivateKey    // whose word the paymaster takes; it owns nothing
 }
 
 // all lists the keys with their names in the file.
 func (k *keys) all() []namedKey {
 	return []namedKey{
 		{"payer", &k.payer}, {"treasury", &k.treasury}, {"partner2", &k.partners[0]}, {"partner3", &k.partners[1]},
+		{"bundler", &k.bundler}, {"sponsor", &k.sponsor},
 	}
 }
 
@@ -55,7 +58,7 @@ func openKeys(dir string) (keys, error) {
 	var out keys
 	fresh := false
 	for _, k := range out.all() {
-		if in[k.name] == "" && k.name != "payer" && k.name != "treasury" { // the file is older than the Safe
+		if in[k.name] == "" && k.name != "payer" && k.name != "treasury" { // the file is older than what the key is for
 			*k.key, err = crypto.GenerateKey()
 			fresh = true
 		} else {

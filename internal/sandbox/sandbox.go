@@ -2,8 +2,9 @@
 
 // Package sandbox is the world `quittance demo` plays in: two chains inside the process with this
 // project's own copies of the payment contracts, tokens worth nothing, a payer's wallet that pages may
-// use, a treasury that gives money away, a bridge between the chains with a router that quotes for it, and
-// a Safe of three owners with an app of its own. It knows chains and accounts; it must not know payments, merchants or the database.
+// use, a treasury that gives money away, a bridge between the chains with a router that quotes for it,
+// bundlers with a sponsor behind them, and a Safe of three owners with an app of its own. It knows chains and
+// accounts; it must not know payments, merchants or the database.
 // Production builds leave it out with the build tag nosandbox.
 package sandbox
 
@@ -59,6 +60,8 @@ type Chains struct {
 	payer  *ecdsa.PrivateKey
 	safe   *Safe
 
+	bundler, sponsor *ecdsa.PrivateKey
+
 	stop     context.CancelFunc
 	produce  sync.WaitGroup
 	closing  sync.Once
@@ -83,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Chains, error) {
 		return nil, err
 	}
 	table, _ := asset.Sandbox()
-	s := &Chains{payer: keys.payer, chains: make([]*Chain, len(table))}
+	s := &Chains{payer: keys.payer, bundler: keys.bundler, sponsor: keys.sponsor, chains: make([]*Chain, len(table))}
 	var start errgroup.Group
 	for i, chain := range table {
 		start.Go(func() error {
@@ -108,11 +111,15 @@ func open(ctx context.Context, chain asset.Chain, keys keys, o Options) (*Chain,
 			address(keys.payer):       {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
 			address(keys.partners[0]): {Native: coins(10)},
 			address(keys.partners[1]): {Native: coins(10)},
+			address(keys.bundler):     {Native: coins(1_000)}, // the paymaster pays it back
 			// It is the bridge's relayer, too.
 			address(keys.treasury): {Native: coins(1_000_000_000), USDC: units(1_000_000_000), USDT: units(1_000_000_000)},
 		}),
 	}
 	if err := addSafeContracts(cfg.Alloc, chain.ID); err != nil {
+		return nil, err
+	}
+	if err := addGaslessContracts(cfg.Alloc, chain.ID, keys); err != nil {
 		return nil, err
 	}
 	if cfg.FinalityDepth == 0 {
