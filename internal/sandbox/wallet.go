@@ -143,6 +143,12 @@ func (w *wallet) answer(ctx context.Context, body []byte) (id json.RawMessage, r
 	case call.Method == "eth_sendTransaction":
 		result, err = w.sendTransaction(ctx, call.Params)
 		return id, result, err
+	case call.Method == "personal_sign":
+		result, err = w.personalSign(call.Params)
+		return id, result, err
+	case call.Method == "eth_signTypedData_v4":
+		result, err = w.signTyped(call.Params)
+		return id, result, err
 	case passed[call.Method]:
 		params := make([]any, len(call.Params))
 		for i, p := range call.Params {

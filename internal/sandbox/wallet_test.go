@@ -128,7 +128,7 @@ func TestWalletRefuses(t *testing.T) {
 	}{
 		{"another method", `{"jsonrpc":"2.0","id":1,"method":"eth_sign","params":[]}`, -32601, "does not know"},
 		{"a raw transaction", `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x"]}`, -32601, "does not know"},
-		{"a typed signature", `{"jsonrpc":"2.0","id":1,"method":"eth_signTypedData_v4","params":[]}`, -32601, "does not know"},
+		{"an older typed signature", `{"jsonrpc":"2.0","id":1,"method":"eth_signTypedData","params":[]}`, -32601, "does not know"},
 		{"no JSON", `{"jsonrpc":`, -32700, "not JSON"},
 		{"a batch", `[{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}]`, -32600, "single"},
 		{"no version", `{"id":1,"method":"eth_chainId"}`, -32600, "single"},
