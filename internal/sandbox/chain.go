@@ -33,6 +33,8 @@ type Chain struct {
 	// Wallet serves the payer's wallet, which signs whatever it is asked to, to pages of the same
 	// origin: demo only.
 	Wallet http.Handler
+	// SaverWallet is that of Chains.Saver, served as Wallet is.
+	SaverWallet http.Handler
 	// Line is how the server reads the chain; it can be told to be out of order.
 	Line *Line
 
@@ -76,6 +78,7 @@ func newChain(table asset.Chain, node *devchain.Node, keys keys) *Chain {
 		c.owners = append(c.owners, newAccount(key, c.ChainID, node))
 	}
 	c.Wallet = &wallet{account: c.owners[0], rpc: node.Client()}
+	c.SaverWallet = &wallet{account: newAccount(keys.saver, c.ChainID, node), rpc: node.Client()}
 	return c
 }
 

@@ -205,6 +205,45 @@ func TestGaslessPaymentsOnTheSandbox(t *testing.T) {
 	}
 }
 
+// The saver has what a payment takes and nothing to send it with; its wallet signs.
+func TestTheSaverHasNoGas(t *testing.T) {
+	dir := t.TempDir()
+	o := sandbox.Options{DataDir: dir, BlockPeriod: sandbox.MineOnTransaction}
+	s := start(t, o)
+	server := httptest.NewServer(s.SaverHandler())
+	t.Cleanup(server.Close)
+	saver := s.Saver()
+	if payer, _ := s.Payer(); saver == payer {
+		t.Fatal("the saver is the payer")
+	}
+	for _, network := range []string{"base", "arbitrum-one"} {
+		c := s.Chain(network)
+		for token, want := range map[string]int64{"": 0, c.Tokens["USDC"].Address: 10_000_000_000, c.Tokens["USDT"].Address: 10_000_000_000} {
+			if got := balance(t, c, token, saver); got.Cmp(big.NewInt(want)) != 0 {
+				t.Errorf("%s: the saver holds %v of %q, want %d", network, got, token, want)
+			}
+		}
+		page := walletPage{t, server.URL + "/sandbox/saver/" + network, []string{"Origin", server.URL}}
+		var accounts []string
+		if err := json.Unmarshal(page.call("eth_requestAccounts").Result, &accounts); err != nil || len(accounts) != 1 || accounts[0] != saver {
+			t.Errorf("%s: the wallet has %v, %v", network, accounts, err)
+		}
+		if r := page.call("personal_sign", "0x01", saver); r.Error != nil {
+			t.Errorf("%s: signing: %+v", network, r.Error)
+		}
+		approve := contracts.Call(contracts.USDC, "approve", common.HexToAddress(payee), big.NewInt(1))
+		if r := page.call("eth_sendTransaction", map[string]any{"to": c.Tokens["USDC"].Address, "data": hexutil.Bytes(approve), "gas": "0x186a0"}); r.Error == nil {
+			t.Errorf("%s: a transaction without gas: %s", network, r.Result)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if again := start(t, o).Saver(); again != saver {
+		t.Errorf("the saver %s became %s", saver, again)
+	}
+}
+
 // A bundler tells the transaction's hash before there is a block, and sends again what a
 // reorganisation has taken away.
 func TestBundlesWaitForBlocks(t *testing.T) {

@@ -21,6 +21,7 @@ const keysName = "keys.json"
 type keys struct {
 	payer, treasury *ecdsa.PrivateKey
 	partners        [2]*ecdsa.PrivateKey // who owns the Safe together with the payer
+	saver           *ecdsa.PrivateKey    // has tokens and no native coins
 	bundler         *ecdsa.PrivateKey    // sends operations
 	sponsor         *ecdsa.PrivateKey    // whose word the paymaster takes; it owns nothing
 }
@@ -29,7 +30,7 @@ type keys struct {
 func (k *keys) all() []namedKey {
 	return []namedKey{
 		{"payer", &k.payer}, {"treasury", &k.treasury}, {"partner2", &k.partners[0]}, {"partner3", &k.partners[1]},
-		{"bundler", &k.bundler}, {"sponsor", &k.sponsor},
+		{"saver", &k.saver}, {"bundler", &k.bundler}, {"sponsor", &k.sponsor},
 	}
 }
 

@@ -1,7 +1,7 @@
 //go:build !nosandbox
 
 // Package sandbox is the world `quittance demo` plays in: two chains inside the process with this
-// project's own copies of the payment contracts, tokens worth nothing, a payer's wallet that pages may
+// project's own copies of the payment contracts, tokens worth nothing, payers' wallets that pages may
 // use, a treasury that gives money away, a bridge between the chains with a router that quotes for it,
 // bundlers with a sponsor behind them, and a Safe of three owners with an app of its own. It knows chains and
 // accounts; it must not know payments, merchants or the database.
@@ -60,7 +60,7 @@ type Chains struct {
 	payer  *ecdsa.PrivateKey
 	safe   *Safe
 
-	bundler, sponsor *ecdsa.PrivateKey
+	saver, bundler, sponsor *ecdsa.PrivateKey
 
 	stop     context.CancelFunc
 	produce  sync.WaitGroup
@@ -86,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Chains, error) {
 		return nil, err
 	}
 	table, _ := asset.Sandbox()
-	s := &Chains{payer: keys.payer, bundler: keys.bundler, sponsor: keys.sponsor, chains: make([]*Chain, len(table))}
+	s := &Chains{payer: keys.payer, saver: keys.saver, bundler: keys.bundler, sponsor: keys.sponsor, chains: make([]*Chain, len(table))}
 	var start errgroup.Group
 	for i, chain := range table {
 		start.Go(func() error {
@@ -111,6 +111,7 @@ func open(ctx context.Context, chain asset.Chain, keys keys, o Options) (*Chain,
 			address(keys.payer):       {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
 			address(keys.partners[0]): {Native: coins(10)},
 			address(keys.partners[1]): {Native: coins(10)},
+			address(keys.saver):       {USDC: units(10_000), USDT: units(10_000)},
 			address(keys.bundler):     {Native: coins(1_000)}, // the paymaster pays it back
 			// It is the bridge's relayer, too.
 			address(keys.treasury): {Native: coins(1_000_000_000), USDC: units(1_000_000_000), USDT: units(1_000_000_000)},
@@ -208,6 +209,10 @@ func (s *Chains) Payer() (addr, privateKey string) {
 	return address(s.payer).Hex(), "0x" + hex.EncodeToString(crypto.FromECDSA(s.payer))
 }
 
+// Saver returns the checksummed address of a second payer, the same on both chains: in the genesis
+// block it holds 10,000 of each token on each chain and no native coins, so that others must pay for its gas.
+func (s *Chains) Saver() string { return address(s.saver).Hex() }
+
 // RPCHandler serves each chain's RPC under its network's name: the last element of the URL's path.
 func (s *Chains) RPCHandler() http.Handler {
 	return s.byNetwork(func(c *Chain) http.Handler { return c.RPC })
@@ -216,6 +221,11 @@ func (s *Chains) RPCHandler() http.Handler {
 // WalletHandler serves the payer's wallet on each chain in the same way. See Chain.Wallet.
 func (s *Chains) WalletHandler() http.Handler {
 	return s.byNetwork(func(c *Chain) http.Handler { return c.Wallet })
+}
+
+// SaverHandler serves the saver's wallet on each chain in the same way. See Chain.SaverWallet.
+func (s *Chains) SaverHandler() http.Handler {
+	return s.byNetwork(func(c *Chain) http.Handler { return c.SaverWallet })
 }
 
 func (s *Chains) byNetwork(pick func(*Chain) http.Handler) http.Handler {

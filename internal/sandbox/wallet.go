@@ -43,7 +43,7 @@ var passed = map[string]bool{
 	"eth_getTransactionByHash": true, "eth_getTransactionReceipt": true,
 }
 
-// wallet is the payer's wallet as pages see it: JSON-RPC 2.0 by POST. It asks nobody before it signs,
+// wallet is a payer's wallet as pages see it: JSON-RPC 2.0 by POST. It asks nobody before it signs,
 // so only pages of its own origin may use it.
 type wallet struct {
 	account *account
@@ -161,7 +161,7 @@ func (w *wallet) answer(ctx context.Context, body []byte) (id json.RawMessage, r
 	return id, nil, &walletError{Code: codeMethod, Message: "the sandbox wallet does not know this method"}
 }
 
-// sendTransaction signs with the payer's key and submits. Nonce and fees are the wallet's choice.
+// sendTransaction signs with the account's key and submits. Nonce and fees are the wallet's choice.
 func (w *wallet) sendTransaction(ctx context.Context, params []json.RawMessage) (string, error) {
 	var tx struct {
 		From    *common.Address `json:"from"`
