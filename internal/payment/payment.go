@@ -200,6 +200,27 @@ type Attempt struct {
 	At      time.Time
 	Route   *Route // what a bridge transfer carries, nil for others
 	Safe    *Safe  // what is known of a Safe transaction, nil for others
+	Op      *Op    // what is known of a user operation, nil for others
+}
+
+// Op is a user operation (ERC-4337) that should make a payment, and for whose gas
+// somebody else pays. Its attempt's handle is the userOpHash, its payer the smart
+// account, and Until when it can no longer be executed: the deadline of the permit in
+// it, zero for one that has none.
+type Op struct {
+	Owner string `json:"owner"` // EIP-55: the wallet whose money it is
+	Nonce string `json:"nonce"` // decimal, 256 bits
+	// Next is the first block that was not searched for its outcome: what lies below
+	// is final and holds none.
+	Next uint64 `json:"next"`
+	// Token and Amount are what the account takes of its owner.
+	Token  asset.ID `json:"token"`
+	Amount *big.Int `json:"amount"`
+	// ExecutedBy is the transaction that executed it, final or not, or that executed
+	// another operation in its place; "" while there is none.
+	ExecutedBy string `json:"executedBy,omitempty"`
+	// Why is what the contracts said when its calls failed: a stranger's text.
+	Why string `json:"why,omitempty"`
 }
 
 // Safe is a Safe multisig transaction that should make a payment: what was

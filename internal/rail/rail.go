@@ -24,6 +24,22 @@ type Payer struct {
 	// owners sign for hours, and nothing is asked of its native currency for gas,
 	// which whoever executes pays.
 	Safe bool
+	// Owner is the wallet whose money it is, where Wallet is that wallet's smart
+	// account (ERC-4337), which takes what it pays from the owner first and whose gas
+	// somebody else pays; zero for others. Balances are the owner's then. The calls
+	// are the account's, the same whatever it has allowed before, approvals always
+	// among them, and nothing is asked of anybody's native currency for gas. What a
+	// bridge gives back goes to the owner: the account may be on one chain only.
+	Owner asset.Address
+}
+
+// Person is the wallet that somebody holds: the owner of a smart account, else the
+// wallet itself. Screening and lists of who may pay are about it.
+func (p Payer) Person() asset.Address {
+	if !p.Owner.IsZero() {
+		return p.Owner
+	}
+	return p.Wallet
 }
 
 // Rail moves money from a payer to a payee in one particular way.
@@ -142,6 +158,9 @@ type Calls struct {
 	// Safe is the account that makes the calls as one Safe transaction, nil for
 	// others. The checkout fills it in.
 	Safe *Multisig
+	// Gasless tells that somebody would pay for these calls' gas, if they were made
+	// as a user operation. The checkout fills it in.
+	Gasless bool
 }
 
 // Multisig is a Safe as its chain shows it.
@@ -232,6 +251,7 @@ type CallKind string
 const (
 	Reset   CallKind = "reset"   // sets an allowance to zero, for tokens that demand it first
 	Approve CallKind = "approve" // allows the official contract exactly what is needed
+	Revoke  CallKind = "revoke"  // takes from a smart account what the wallet has allowed it, before the wallet pays by itself
 	Swap    CallKind = "swap"    // exchanges what the payer has for what is due, into the payer's own wallet
 	Pay     CallKind = "pay"     // moves the money
 )
