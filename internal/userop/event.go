@@ -149,10 +149,20 @@ func (o Outcome) Why() string {
 // LogsCall asks for an operation's events in the blocks from..to, both included.
 // Decode with Result.Logs, and that with Outcomes.
 func LogsCall(hash official.Hash, from, to uint64) chain.Call {
+	return logsCall(from, to, hash.String())
+}
+
+// AccountLogsCall asks in the same way for the events of all of an account's
+// operations: what replaced one is among them.
+func AccountLogsCall(account asset.Address, from, to uint64) chain.Call {
+	return logsCall(from, to, nil, official.Hash(addressWord(account)).String())
+}
+
+func logsCall(from, to uint64, topics ...any) chain.Call {
 	quantity := func(n uint64) string { return "0x" + new(big.Int).SetUint64(n).Text(16) }
 	return chain.Call{Method: "eth_getLogs", Params: []any{map[string]any{
 		"address": EntryPoint.Lower(), "fromBlock": quantity(from), "toBlock": quantity(to),
-		"topics": []any{[]string{TopicOperation, TopicReason, TopicDeployed}, hash.String()},
+		"topics": append([]any{[]string{TopicOperation, TopicReason, TopicDeployed}}, topics...),
 	}}}
 }
 

@@ -50,6 +50,7 @@ type Question struct {
 type Refusal struct {
 	Code    int
 	Message string
+	Name    string // what is wrong, for programs: a check's name, a fault's code; "" for none
 }
 
 // Error is the message.
@@ -75,17 +76,17 @@ func ParseQuestion(body []byte, chain asset.ChainID) (Question, error) {
 	}
 	q := Question{ID: jsontext.Value("null")}
 	if len(body) > MaxQuestion {
-		return q, &Refusal{CodeRequest, fmt.Sprintf("The question is longer than %d bytes.", MaxQuestion)}
+		return q, &Refusal{Code: CodeRequest, Message: fmt.Sprintf("The question is longer than %d bytes.", MaxQuestion)}
 	}
 	if err := json.Unmarshal(body, &w); err != nil {
-		return q, &Refusal{CodeParse, "This is not one question of JSON-RPC."}
+		return q, &Refusal{Code: CodeParse, Message: "This is not one question of JSON-RPC."}
 	}
 	if kind := w.ID.Kind(); kind == '"' || kind == '0' {
 		q.ID = w.ID
 	}
 	q.Method = w.Method
 	if w.Version != "2.0" || string(q.ID) == "null" {
-		return q, &Refusal{CodeRequest, "This is not one question of JSON-RPC."}
+		return q, &Refusal{Code: CodeRequest, Message: "This is not one question of JSON-RPC."}
 	}
 	if err := q.params(w.Params, chain); err != nil {
 		return q, err
@@ -94,7 +95,7 @@ func ParseQuestion(body []byte, chain asset.ChainID) (Question, error) {
 }
 
 func (q *Question) params(p []jsontext.Value, chain asset.ChainID) error {
-	wrong := &Refusal{CodeParams, "The parameters are not those of " + q.Method + "."}
+	wrong := &Refusal{Code: CodeParams, Message: "The parameters are not those of " + q.Method + "."}
 	switch q.Method {
 	case MethodChain, MethodEntryPoints, MethodPrices, MethodTip:
 		if len(p) > 0 {
@@ -123,7 +124,7 @@ func (q *Question) params(p []jsontext.Value, chain asset.ChainID) error {
 			return wrong
 		}
 	default:
-		return &Refusal{CodeMethod, "There is no such method here."}
+		return &Refusal{Code: CodeMethod, Message: "There is no such method here."}
 	}
 	return q.op(p[0], p[1])
 }
@@ -134,11 +135,11 @@ func nothing(v jsontext.Value) bool { return v.Kind() == 'n' || string(v) == "{}
 func (q *Question) op(text, point jsontext.Value) error {
 	var a account
 	if json.Unmarshal(point, &a) != nil || a.v != EntryPoint {
-		return &Refusal{CodeParams, "Only EntryPoint 0.7 is served."}
+		return &Refusal{Code: CodeParams, Message: "Only EntryPoint 0.7 is served."}
 	}
 	o, err := Parse(text)
 	if err != nil {
-		return &Refusal{CodeParams, "The operation cannot be read."}
+		return &Refusal{Code: CodeParams, Message: "The operation cannot be read."}
 	}
 	q.Op = &o
 	return nil
@@ -152,7 +153,7 @@ func (q *Question) alchemy(param jsontext.Value) error {
 		Signature  hexBytes       `json:"dummySignature"`
 	}
 	if json.Unmarshal(param, &w) != nil || w.Op == nil || w.EntryPoint == nil {
-		return &Refusal{CodeParams, "The parameters are not those of " + q.Method + "."}
+		return &Refusal{Code: CodeParams, Message: "The parameters are not those of " + q.Method + "."}
 	}
 	if err := q.op(w.Op, w.EntryPoint); err != nil {
 		return err
@@ -162,13 +163,26 @@ func (q *Question) alchemy(param jsontext.Value) error {
 }
 
 // Answer writes the answer to a question: an asset.ChainID, addresses, a Gas, Fees, a
-// Grant, an official.Hash, a *Receipt or *Known (nil if there is none), or with
-// MethodAlchemy the sponsored Op.
+// Grant, an official.Hash, a *Receipt or *Known (nil if there is none), with
+// MethodAlchemy the sponsored Op, or a jsontext.Value that Result has written.
 func (q Question) Answer(result any) ([]byte, error) {
-	if f, ok := result.(Fees); ok && q.Method == MethodTip {
-		return q.envelope("result", quantity{orZero(f.Tip)})
+	return q.envelope("result", q.inWords(result))
+}
+
+// Result writes what Answer puts into its envelope.
+func (q Question) Result(result any) (jsontext.Value, error) {
+	text, err := json.Marshal(q.inWords(result), json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("answering %s: %w", q.Method, err)
 	}
-	return q.envelope("result", wireResult(result))
+	return text, nil
+}
+
+func (q Question) inWords(result any) any {
+	if f, ok := result.(Fees); ok && q.Method == MethodTip {
+		return quantity{orZero(f.Tip)}
+	}
+	return wireResult(result)
 }
 
 // Refuse writes the answer that there is none. Of an error that is no *Refusal
@@ -176,9 +190,13 @@ func (q Question) Answer(result any) ([]byte, error) {
 func (q Question) Refuse(err error) ([]byte, error) {
 	r, ok := errors.AsType[*Refusal](err)
 	if !ok {
-		r = &Refusal{CodeServer, "This cannot be answered right now."}
+		r = &Refusal{Code: CodeServer, Message: "This cannot be answered right now."}
 	}
-	return q.envelope("error", map[string]any{"code": r.Code, "message": r.Message})
+	said := map[string]any{"code": r.Code, "message": r.Message}
+	if r.Name != "" {
+		said["data"] = map[string]string{"code": r.Name}
+	}
+	return q.envelope("error", said)
 }
 
 func (q Question) envelope(name string, value any) ([]byte, error) {
@@ -192,6 +210,8 @@ func (q Question) envelope(name string, value any) ([]byte, error) {
 // wireResult is a result in the form that bundlers and paymasters have.
 func wireResult(result any) any {
 	switch r := result.(type) {
+	case jsontext.Value:
+		return r
 	case asset.ChainID:
 		return quantity{asNumber(r)}
 	case []asset.Address:
@@ -252,7 +272,7 @@ func grantMembers(g Grant) map[string]any {
 
 // Unsafe is the Refusal of an operation that Verify refused.
 func Unsafe(c rail.Check) *Refusal {
-	return &Refusal{CodeParams, c.Name + ": " + c.Detail}
+	return &Refusal{Code: CodeParams, Message: c.Detail, Name: c.Name}
 }
 
 func asNumber(chain asset.ChainID) *big.Int { return new(big.Int).SetUint64(uint64(chain)) }

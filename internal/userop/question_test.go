@@ -86,7 +86,7 @@ func TestParseQuestion(t *testing.T) {
 	}
 	for what, c := range map[string]struct{ got, want string }{
 		"an error of ours": {answered(q.Refuse(errors.New(secret))), `{"error":{"code":-32000,"message":"This cannot be answered right now."},"id":7,"jsonrpc":"2.0"}`},
-		"a check":          {answered(q.Refuse(userop.Unsafe(rail.Check{Name: "op_gas", Detail: "Too much."}))), `{"error":{"code":-32602,"message":"op_gas: Too much."},"id":7,"jsonrpc":"2.0"}`},
+		"a check":          {answered(q.Refuse(userop.Unsafe(rail.Check{Name: "op_gas", Detail: "Too much."}))), `{"error":{"code":-32602,"data":{"code":"op_gas"},"message":"Too much."},"id":7,"jsonrpc":"2.0"}`},
 		"a chain":          {answered(q.Answer(asset.Base)), `{"id":7,"jsonrpc":"2.0","result":"0x2105"}`},
 		"no receipt":       {answered(q.Answer((*userop.Receipt)(nil))), `{"id":7,"jsonrpc":"2.0","result":null}`},
 	} {
@@ -278,4 +278,28 @@ func FuzzParseQuestion(f *testing.F) {
 			t.Fatalf("answered with %s, %v", text, err)
 		}
 	})
+}
+
+// What a program is to know of a refusal stands beside the words.
+func TestNamedRefusals(t *testing.T) {
+	q, err := userop.ParseQuestion([]byte(`{"jsonrpc":"2.0","id":"a","method":"eth_chainId","params":[]}`), asset.Base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := q.Refuse(&userop.Refusal{Code: userop.CodeServer, Message: "Later.", Name: "bundler_unavailable"})
+	if want := `{"error":{"code":-32000,"data":{"code":"bundler_unavailable"},"message":"Later."},"id":"a","jsonrpc":"2.0"}`; err != nil || string(text) != want {
+		t.Errorf("%s, %v", text, err)
+	}
+	if text, err = q.Refuse(userop.Unsafe(rail.Check{Name: userop.CheckGas, Detail: "Too much."})); err != nil || !strings.Contains(string(text), `"data":{"code":"op_gas"}`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	result, err := q.Result(asset.Base)
+	if err != nil || string(result) != `"0x2105"` {
+		t.Fatalf("%s, %v", result, err)
+	}
+	whole, err1 := q.Answer(asset.Base)
+	again, err2 := q.Answer(result)
+	if err := errors.Join(err1, err2); err != nil || string(whole) != string(again) {
+		t.Errorf("%s and %s, %v", whole, again, err)
+	}
 }

@@ -29,12 +29,27 @@ type State struct {
 	Nonce     uint64   // of the next operation, with the key 0
 	Balance   *big.Int // of the owner, base units
 	Allowance *big.Int // what the account may take of it
+	// OwnerCode tells that the owner is a contract, or an account that runs one
+	// (EIP-7702): then its key's signature may not be what a token asks for.
+	OwnerCode bool
 	Block     chain.Block
 }
 
 // getNonce is getNonce(address,uint192) of the EntryPoint for the key 0.
-func getNonce(a asset.Address) []byte {
-	return append(append([]byte{0x35, 0x56, 0x7e, 0x1a}, addressWord(a)...), make([]byte, 32)...)
+func getNonce(a asset.Address) []byte { return keyedNonce(a, new(big.Int)) }
+
+func keyedNonce(a asset.Address, key *big.Int) []byte {
+	return append(append([]byte{0x35, 0x56, 0x7e, 0x1a}, addressWord(a)...), key.FillBytes(make([]byte, 32))...)
+}
+
+// NonceCall asks for the next nonce of an account under the key that a nonce has.
+// Decode with official.ReadAmount.
+func NonceCall(a asset.Address, nonce *big.Int, at chain.At) chain.Call {
+	key := new(big.Int).Rsh(new(big.Int).Abs(orZero(nonce)), 64)
+	if key.BitLen() > 192 {
+		key.SetInt64(0) // no nonce has such a key
+	}
+	return chain.ContractCall(chain.Msg{To: EntryPoint, Data: keyedNonce(a, key)}, at)
 }
 
 // Read asks a chain for an account and its owner's token, all in one round trip at
@@ -50,6 +65,7 @@ func Read(ctx context.Context, node chain.Batcher, a Account, token asset.Addres
 	calls := []chain.Call{
 		chain.HeaderCall(chain.Latest), view(EntryPoint, getNonce(a.Address)),
 		view(token, official.BalanceOf(a.Owner)), view(token, official.Allowance(a.Owner, a.Address)), chain.CodeCall(a.Address, chain.Latest),
+		chain.CodeCall(a.Owner, chain.Latest),
 	}
 	head := len(calls)
 	contracts := append([]asset.Address{EntryPoint}, a.Needs...)
@@ -98,15 +114,16 @@ func Read(ctx context.Context, node chain.Batcher, a Account, token asset.Addres
 }
 
 func fill(rs []chain.Result) (s State, err error) {
-	var errs [5]error
+	var errs [6]error
 	var header *chain.Header
 	var nonce *big.Int
-	var code []byte
+	var code, owner []byte
 	header, errs[0] = rs[0].Header()
 	nonce, errs[1] = official.ReadAmount(rs[1])
 	s.Balance, errs[2] = official.ReadAmount(rs[2])
 	s.Allowance, errs[3] = official.ReadAmount(rs[3])
 	code, errs[4] = rs[4].Bytes()
+	owner, errs[5] = rs[5].Bytes()
 	if err := errors.Join(errs[:]...); err != nil {
 		return State{}, err
 	}
@@ -114,5 +131,6 @@ func fill(rs []chain.Result) (s State, err error) {
 		return State{}, ErrNonce
 	}
 	s.Nonce, s.Deployed, s.Block = nonce.Uint64(), len(code) > 0, header.Block
+	s.OwnerCode = len(owner) > 0
 	return s, nil
 }
