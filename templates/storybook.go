@@ -82,7 +82,7 @@ func (b *book) open() *PayPage {
 			},
 			Assets:   []Asset{{ID: "USDC-base", Symbol: "USDC", Decimals: 6, Address: storyToken, ContractFee: "0"}},
 			Items:    []DataItem{{Payee: storyPayee, Amount: "10000000", Fee: "0", Reference: "0x86dfbccad783599a"}},
-			FeePayee: noAccount, Option: "evmref:base:USDC-base", Confirmations: 3,
+			FeePayee: noAccount, Option: "evmref:base:USDC-base", Confirmations: 3, Kits: map[string]string{},
 		},
 	}
 }

@@ -74,6 +74,9 @@ type Assets struct {
 	Ways  string // ways to pay beside the payment's own
 	Route string // the proof of such a way
 	Safe  string // paying from a Safe
+	// Gasless pays without gas, with one of the kits of smart accounts: LightAccounts,
+	// and Safe accounts with a module.
+	Gasless, KitLight, KitSafe string
 }
 
 // PayPage is the page of one payment in any of its states. Amounts are decimal
@@ -127,6 +130,9 @@ type PayPage struct {
 	// Safe is a Safe transaction: one under way in the state seen, one that came to
 	// nothing in the states open and failed.
 	Safe Safe
+	// Op is a payment without gas: one under way in the state seen, one that came to
+	// nothing, or may still come, in the state open.
+	Op Op
 	// Framed tells that the page was asked for as a frame of another.
 	Framed bool
 
@@ -134,6 +140,7 @@ type PayPage struct {
 	TxURL         string // the same in an explorer
 	Payer         string // who paid, EIP-55
 	PayerSafe     bool   // and that is a Safe
+	PaidGas       string // what a payer without gas gave for it: "0 ETH, paid by a sponsor"; "" for others
 	Given         string // what the payer gave if a bridge brought it: "10.04 USDT on Arbitrum One"
 	GivenURL      string // where that can be looked up, "" if nowhere
 	Confirmations int
@@ -260,6 +267,11 @@ type Data struct {
 	Route string `json:"route"`
 	// Safe is the script for paying from a Safe, "" where that cannot be.
 	Safe string `json:"safe"`
+	// Gasless is the script for paying without gas and for wallets that make several
+	// calls at once, "" where that cannot be.
+	Gasless string `json:"gasless"`
+	// Kits are the scripts that it makes operations with, by the kind of account.
+	Kits map[string]string `json:"kits"`
 	// Frames are the origins whose pages may frame this one.
 	Frames []string `json:"frames"`
 }

@@ -47,6 +47,19 @@ var proposed = map[string]string{
 	"safe_nonce":     "Its place in the Safe's queue",
 }
 
+// operated are the checks of a user operation, likewise.
+var operated = map[string]string{
+	"op_sender":    "Your own smart account, and no other",
+	"op_factory":   "Made by the official contract",
+	"op_nonce":     "It can be carried out once",
+	"op_calls":     "It makes this payment and nothing else",
+	"op_permit":    "It may take what you agreed to, and no more",
+	"op_value":     "No coins go with it",
+	"op_gas":       "The gas is within bounds",
+	"op_fees":      "The price of gas is within bounds",
+	"op_paymaster": "The gas is paid by the sponsor",
+}
+
 // CheckTitle is a check's name in words; a name that is not known is its own title.
 func CheckTitle(name string) string {
 	for _, l := range listed {
@@ -54,7 +67,7 @@ func CheckTitle(name string) string {
 			return l.title
 		}
 	}
-	return cmp.Or(routed[name], proposed[name], name)
+	return cmp.Or(routed[name], proposed[name], operated[name], name)
 }
 
 // checks is every check that concerns the page in the order of listed, then
@@ -100,6 +113,9 @@ func (p *PayPage) title() string {
 	case StateSeen:
 		if p.safeWaits() {
 			return p.Safe.title() + ": " + p.Merchant
+		}
+		if p.opWaits() {
+			return p.Op.title() + ": " + p.Merchant
 		}
 		return "Confirming your payment to " + p.Merchant
 	case StatePaid:
@@ -153,6 +169,9 @@ func (p *PayPage) progressURL() string {
 	if p.safeWaits() {
 		return p.Safe.TxURL
 	}
+	if p.opWaits() {
+		return p.Op.TxURL
+	}
 	if p.Route.Chain != "" {
 		return p.Route.TxURL
 	}
@@ -192,7 +211,7 @@ func (p *PayPage) isOver() bool {
 }
 
 // confirming says that the payment was seen and its confirmations count.
-func (p *PayPage) confirming() bool { return p.Route.Chain == "" && !p.safeWaits() }
+func (p *PayPage) confirming() bool { return p.Route.Chain == "" && !p.safeWaits() && !p.opWaits() }
 
 // reload is after how many seconds a page without script reloads, "" for never:
 // owners of a Safe take hours, a network seconds.

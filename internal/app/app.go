@@ -272,6 +272,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	urls := templates.Assets{
 		CSS: assets.URL("pay.css"), Icon: assets.URL("favicon.svg"), Script: assets.URL("pay.js"),
 		Lock: assets.URL("lock.js"), Ways: assets.URL("ways.js"), Route: assets.URL("route.js"), Safe: assets.URL("safe.js"),
+		Gasless: assets.URL("gasless.js"), KitLight: assets.URL("kit-light.js"), KitSafe: assets.URL("kit-safe.js"),
 	}
 	if s.SandboxScript {
 		urls.Sandbox = assets.URL("sandbox-wallet.js")

@@ -69,6 +69,8 @@ var layers = []layer{
 	{"static", nil, "files"},
 	{"templates", []string{"static"}, "components draw their own view models: handlers translate"},
 	{"web", webMay, "the server and what its handlers share"},
+	{"web/pay", append(slices.Clone(webMay), "web", "internal/userop"),
+		"as below; and it reads and writes JSON-RPC's questions about operations, whose form only package userop knows"},
 	{"web/", append(slices.Clone(webMay), "web"), "a dialect knows no other dialect"},
 }
 

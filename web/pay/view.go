@@ -9,6 +9,7 @@ import (
 	"quittance/internal/checkout"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/internal/userop"
 	"quittance/templates"
 )
 
@@ -157,9 +158,13 @@ func (p *Pages) data(pm *payment.Payment, chain asset.Chain, b bills) templates.
 		Chain:    p.wireChain(chain),
 		FeePayee: asset.Address{}.String(), Batch: len(b.listed) > 1, Restricted: restricted(pm.Terms),
 		Confirmations: p.Chains.Required(chain.ID), Frames: append([]string{}, p.Server.FrameAncestors()...),
+		Kits: map[string]string{},
 	}
 	if d.Payable {
-		d.Safe = p.Assets.Safe
+		d.Safe, d.Gasless = p.Assets.Safe, p.Assets.Gasless
+		if d.Gasless != "" {
+			d.Kits[userop.KindLight], d.Kits[userop.KindSafe] = p.Assets.KitLight, p.Assets.KitSafe
+		}
 	}
 	for _, s := range b.sums {
 		d.Assets = append(d.Assets, templates.Asset{
