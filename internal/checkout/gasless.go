@@ -6,9 +6,19 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
+
+// CodeOpPending is the code of the Conflict of a payment that a user operation may make.
+const CodeOpPending = "op_pending"
+
+var errOpPending = fault.New(fault.Conflict, CodeOpPending, "This payment is being made without gas. Please wait until that is done.")
+
+// GaslessTrackKind is the kind of the job that follows a user operation; its arguments
+// are Follow.Args.
+const GaslessTrackKind = "op.track"
 
 // Gasless knows the smart accounts of wallets, the operations that pay with them
 // (ERC-4337), and who pays for the gas.
@@ -26,6 +36,11 @@ type Gasless interface {
 	// that is a contract; Unavailable "gasless_unavailable", "chain_unavailable".
 	Read(ctx context.Context, chain asset.ChainID, owner, token asset.Address) (GaslessState, error)
 
+	// Parse reads an operation by itself: its Hash, Sender, Nonce, Cost and JSON. It
+	// asks nobody and checks nothing.
+	//
+	// Faults: Invalid "op_invalid" for what is no operation.
+	Parse(chain asset.ChainID, op []byte) (GaslessOp, error)
 	// Check reads an operation and compares it with the one that pays, before
 	// anybody pays for it. The checks are always the same, in the same order; a
 	// refused one is no error.
@@ -47,6 +62,10 @@ type Gasless interface {
 	//
 	// Faults: those of Sponsor.
 	Ask(ctx context.Context, chain asset.ChainID, q GaslessQuestion) ([]byte, error)
+
+	// Revoke is the call with which a wallet takes back what its account may take of a
+	// token. Kind, To, Data and Value are set. It asks nobody.
+	Revoke(token, account asset.Address) rail.Call
 
 	// Look searches blocks of a chain, from one on and up to its head, for the outcome
 	// of an operation of an account.
@@ -113,8 +132,10 @@ type GaslessOp struct {
 	Sender asset.Address
 	Nonce  *big.Int
 	Cost   *big.Int // wei, at the most; nil before gas is known
-	// Deadline is the end of the permit in it, zero if it has none.
+	// Deadline is the end of the permit in it, zero if it has none. Only Check and
+	// Sponsor tell.
 	Deadline time.Time
+	Block    uint64 // the chain's head when Check or Sponsor read the account; its nonce was free then
 	JSON     []byte // as bundlers take it
 }
 
@@ -180,8 +201,12 @@ type Grant struct {
 	OpHash  string        // "" until the sponsor has answered
 	Wei     *big.Int      // reserved, at last what was paid
 	At      time.Time
-	Sent    bool // the operation was handed to the bundler, or is in the wallet's own hands
-	Settled bool // Wei is what was paid
+	// What its attempt will be, once it is sent; nothing until the sponsor has answered.
+	Account asset.Address
+	Until   time.Time   // the permit's deadline, zero without one
+	Op      *payment.Op // nil until then, and for wallets' own operations
+	Sent    bool        // the operation was handed to the bundler, or is in the wallet's own hands
+	Settled bool        // Wei is what was paid
 }
 
 // GrantSums is what is promised and spent already.

@@ -53,6 +53,7 @@ type Way struct {
 	Balance   *big.Int // base units, nil if not known
 	Allowance *big.Int // of the option's spender, nil if not known or none is needed
 	Native    *big.Int // wei on the option's chain, nil if not known
+	Gasless   bool     // somebody would pay for the gas of a user operation
 }
 
 // Needed is what the way takes of its first asset, in base units.

@@ -25,6 +25,7 @@ type Config struct {
 	Wallets  Wallets
 	Tracker  Tracker       // follows transfers over bridges, nil if none are offered
 	Safes    Safes         // knows Safe multisig accounts, nil if none can pay
+	Gasless  Gasless       // knows the smart accounts of wallets and who pays for their gas, nil if nobody does
 	Patience Patience      // for what a payer waits for
 	Window   time.Duration // how long a payment may be paid unless the draft says otherwise
 	Grace    time.Duration // how much later a block may still be in time
@@ -43,6 +44,7 @@ type Service struct {
 	wallets  Wallets
 	tracker  Tracker
 	safes    Safes
+	gasless  Gasless
 	patience Patience
 	window   time.Duration
 	grace    time.Duration
@@ -54,7 +56,7 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	s := &Service{
-		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, tracker: c.Tracker, safes: c.Safes, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
+		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, tracker: c.Tracker, safes: c.Safes, gasless: c.Gasless, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
 		nudge: c.Nudge, log: c.Log, now: c.Now,
 	}
 	if s.window == 0 {
@@ -181,8 +183,9 @@ func (s *Service) letIn(ctx context.Context, p *payment.Payment, wallet asset.Ad
 // Payable tells why a payment cannot be paid now, nil if it can.
 //
 // Faults: those of the function Payable; Conflict "bridging" while a proven
-// transfer over a bridge is on its way, and "safe_pending" while a Safe's owners may
-// execute a transaction that was announced: paying again would pay twice.
+// transfer over a bridge is on its way, "safe_pending" while a Safe's owners may
+// execute a transaction that was announced, and "op_pending" while a user operation may
+// be executed: paying again would pay twice.
 func (s *Service) Payable(p *payment.Payment) error {
 	if err := Payable(p); err != nil {
 		return err
@@ -192,6 +195,9 @@ func (s *Service) Payable(p *payment.Payment) error {
 	}
 	if _, ok := p.SafeLock(s.now()); ok {
 		return errSafePending
+	}
+	if _, ok := p.OpLock(s.now()); ok {
+		return errOpPending
 	}
 	return nil
 }

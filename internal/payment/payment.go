@@ -216,6 +216,9 @@ type Op struct {
 	// Token and Amount are what the account takes of its owner.
 	Token  asset.ID `json:"token"`
 	Amount *big.Int `json:"amount"`
+	// Fate is what its chain shows became of it, final or not: FateSucceeded,
+	// FateFailed or FateReplaced, "" while it can be executed.
+	Fate string `json:"fate,omitempty"`
 	// ExecutedBy is the transaction that executed it, final or not, or that executed
 	// another operation in its place; "" while there is none.
 	ExecutedBy string `json:"executedBy,omitempty"`

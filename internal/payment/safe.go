@@ -32,23 +32,30 @@ func (p *Payment) SafeLock(now time.Time) (Attempt, bool) {
 	return newest, newest.Key != ""
 }
 
-// unseen reports whether a Safe transaction was executed and what it sent is not
-// seen yet: the transfer over a bridge that it began is not proven, or no transfer
-// came of calls that are proven to make one.
+// unseen reports whether a Safe transaction or a user operation was executed and what
+// it sent is not seen yet: the transfer over a bridge that it began is not proven, or
+// no transfer came of calls that are proven to make one.
 func (p *Payment) unseen(a Attempt) bool {
-	if a.Stage != Executed || a.Safe.ExecutedBy == "" {
+	tx, proven := "", true
+	switch {
+	case a.Op != nil:
+		tx = a.Op.ExecutedBy
+	case a.Safe != nil:
+		tx, proven = a.Safe.ExecutedBy, a.Safe.Tx != nil
+	}
+	if a.Stage != Executed || tx == "" {
 		return false
 	}
 	over := false
 	for _, b := range p.Attempts { // one that was given up may be looked at again
-		if b.Route != nil && b.Chain == a.Chain && b.Handle == a.Safe.ExecutedBy {
+		if b.Route != nil && b.Chain == a.Chain && b.Handle == tx {
 			if over = true; b.Stage == Announced {
 				return true
 			}
 		}
 	}
-	return !over && a.Safe.Tx != nil && !slices.ContainsFunc(p.Transfers, func(x Transfer) bool {
-		return x.Evidence.Tx == a.Safe.ExecutedBy || x.Evidence.Source.Tx == a.Safe.ExecutedBy
+	return !over && proven && !slices.ContainsFunc(p.Transfers, func(x Transfer) bool {
+		return x.Evidence.Tx == tx || x.Evidence.Source.Tx == tx
 	})
 }
 
