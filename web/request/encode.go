@@ -127,7 +127,7 @@ func (e Encoder) body(ev payment.Event, p *payment.Payment) (paymentEvent, error
 	b := paymentEvent{
 		RequestID: r.ID, RequestIDUpper: r.ID, PaymentReference: r.Reference, Explorer: chain.TxURL(x.Evidence.Tx),
 		Amount: human(x.Amount), TotalAmountPaid: human(new(big.Int).Add(ev.Standing.Settled, ev.Standing.Late)), ExpectedAmount: human(r.Due),
-		Timestamp: second(ev.At), TxHash: x.Evidence.Tx, PayerAddress: optional(x.Evidence.Payer), PayerEOAAddress: optional(x.Evidence.Payer),
+		Timestamp: second(ev.At), TxHash: x.Evidence.Tx, PayerAddress: optional(x.Evidence.Payer), PayerEOAAddress: optional(p.Holder(x)),
 		Network: token.Network, Currency: token.Symbol, PaymentCurrency: token.Symbol, PaymentProcessor: processor, Fees: []eventFee{},
 		SecurePaymentToken: string(p.ID), Sequence: ev.Seq, Payee: r.Payee.String(), Reference: p.Terms.Reference,
 		PayerIdentifier: p.Terms.PayerIdentifier, RecipientIdentifier: p.Terms.RecipientIdentifier,
@@ -160,6 +160,11 @@ var failures = map[string]string{
 	checkout.ReasonSafeLate:     "The Safe's transaction was not executed in time.",
 	checkout.ReasonSafeReplaced: "Another transaction of the Safe took the place of the one that was to pay.",
 	checkout.ReasonSafeForeign:  "The Safe's transaction does not make this payment.",
+
+	"op_failed":   "The smart account's operation was executed, and its calls failed.",
+	"op_replaced": "Another operation of the smart account took the place of the one that was to pay.",
+	"op_expired":  "The smart account's operation was not executed in time.",
+	"op_refused":  "The smart account's operation was refused before it could be executed.",
 }
 
 // failed words the end of a payment that can no longer be made, or of an attempt
@@ -195,6 +200,10 @@ func (e Encoder) failed(ev payment.Event, p *payment.Payment, status string) ([]
 		if a.Safe != nil {
 			w.SafeTxHash, w.SourceTxHash = a.Handle, a.Safe.ExecutedBy
 		}
+		if a.Op != nil {
+			w.UserOpHash, w.SourceTxHash = a.Handle, a.Op.ExecutedBy
+			w.PayerAddress, w.PayerEOAAddress = a.Payer, a.Op.Owner
+		}
 	}
 	return one(w.Event, w)
 }
@@ -209,7 +218,7 @@ func failing(ev payment.Event, p *payment.Payment) (payment.Attempt, bool) {
 	return a, ok && a.Safe != nil && ev.Kind == payment.EventFailed && a.Reason == ev.Detail
 }
 
-// attemptOf finds the attempt of a transaction.
+// attemptOf finds the attempt of a transaction, or of a Safe's or a smart account's.
 func attemptOf(p *payment.Payment, tx string) (payment.Attempt, bool) {
 	i := slices.IndexFunc(p.Attempts, func(a payment.Attempt) bool { return tx != "" && a.Handle == tx })
 	if i < 0 {
@@ -272,6 +281,9 @@ func (e Encoder) user(ev payment.Event, p *payment.Payment) ([]webhook.Message, 
 		w.Properties.SelectedSourceChain = chain.Network
 		if a.Safe != nil {
 			w.Properties.SubmissionIDType = "safe_tx_hash"
+		}
+		if a.Op != nil {
+			w.Properties.SubmissionIDType = "user_op_hash"
 		}
 	}
 	return one(w.Event, w)

@@ -66,8 +66,12 @@ type failedEvent struct {
 	// several attempts, and "pending" is still to be paid.
 	Status        string `json:"status"`
 	SourceNetwork string `json:"sourceNetwork,omitempty"`
-	SourceTxHash  string `json:"sourceTxHash,omitempty"` // of a Safe's transaction what executed it, or another one in its place
+	SourceTxHash  string `json:"sourceTxHash,omitempty"` // of a Safe's transaction or a user operation what executed it, or another one in its place
 	SafeTxHash    string `json:"safeTxHash,omitempty"`
+	// Of a user operation: its hash, the smart account and the wallet it is of.
+	UserOpHash      string `json:"userOpHash,omitempty"`
+	PayerAddress    string `json:"payerAddress,omitempty"`
+	PayerEOAAddress string `json:"payerEoaAddress,omitempty"`
 }
 
 // refundedEvent has no documented sample; its members are those of an

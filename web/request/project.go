@@ -203,17 +203,18 @@ func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) found
 		w.CompletedAt = optional(timestamp(p.Standing.SettledAt))
 	}
 	if x, ok := p.Telling(0); ok {
-		w.PayerAddress = optional(x.Evidence.Payer)
+		w.PayerAddress, w.PayerEOAAddress = optional(x.Evidence.Payer), optional(p.Holder(x))
 	}
 	return w
 }
 
 // executionKind tells whether a payment that is due on a chain was made over a
-// bridge, or is being made over one: a Safe of another chain can pay in no other way.
+// bridge, or is being made over one: a Safe or a smart account of another chain can pay
+// in no other way.
 func executionKind(p *payment.Payment, due asset.ChainID) string {
 	over := slices.ContainsFunc(p.Transfers, func(x payment.Transfer) bool { return x.Stage != payment.Dropped && x.Evidence.Source.Route != "" })
 	trying := slices.ContainsFunc(p.Attempts, func(a payment.Attempt) bool {
-		return a.Stage != payment.Abandoned && (a.Route != nil || a.Safe != nil && a.Chain != due)
+		return a.Stage != payment.Abandoned && (a.Route != nil || (a.Safe != nil || a.Op != nil) && a.Chain != due)
 	})
 	if over || (trying && p.Standing.State != payment.Paid) {
 		return executesCross

@@ -156,6 +156,7 @@ type foundWire struct {
 	RecipientIdentifier *string         `json:"recipientIdentifier"`
 	AccessPolicy        accessWire      `json:"accessPolicy"`
 	RequestStatuses     []requestStatus `json:"requestStatuses"`
+	PayerEOAAddress     *string         `json:"payerEoaAddress"`
 }
 
 type foundBranding struct {
