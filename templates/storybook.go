@@ -43,6 +43,7 @@ func Stories(a Assets, now time.Time) []Story {
 	b.accessStories()
 	b.payoutStories()
 	b.safeStories()
+	b.gaslessStories()
 	b.barredStories()
 	b.plain("unknown", "A link that names no payment", http.StatusNotFound, UnknownPage(a, "01JZX7T6Q0"))
 	b.plain("error", "A failure of the server", http.StatusInternalServerError, ErrorPage(a, "01JZX7T6Q0"))
