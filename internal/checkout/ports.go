@@ -92,6 +92,17 @@ type Tx interface {
 	// PutSafeAsked remembers that a Safe asked for a payment's calldata. Of one that is
 	// known only the time changes; of a payment and chain the newest five are kept.
 	PutSafeAsked(ctx context.Context, x SafeAsked) error
+	// GrantSums adds up what counts against the budgets of a grant's payment, of its
+	// owner and of its chain on its day: what was sent or settled, and what was promised
+	// after unsent. Until the transaction ends, nobody else adds up the same day.
+	GrantSums(ctx context.Context, g Grant, unsent time.Time) (GrantSums, error)
+	// PutGrant inserts a grant or updates the one with its id: its operation, amount and
+	// how it stands. Fault: Conflict if another grant has the operation.
+	PutGrant(ctx context.Context, g Grant) error
+	// DropGrant forgets a grant; one that is not there is a no-op.
+	DropGrant(ctx context.Context, id string) error
+	// Grant finds the grant of an operation on a chain, nil if there is none.
+	Grant(ctx context.Context, chain asset.ChainID, hash string) (*Grant, error)
 	// Events is Store.Events inside the transaction.
 	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
 	// PutAnswer stores an idempotent answer. Fault: Conflict if the key is taken.
@@ -148,7 +159,7 @@ type Recovery struct {
 
 // Follow names a job that follows an attempt.
 type Follow struct {
-	Kind    string // TrackKind or SafeTrackKind
+	Kind    string // TrackKind, SafeTrackKind or GaslessTrackKind
 	Payment payment.ID
 	Key     string        // of the attempt
 	Chain   asset.ChainID // where it began

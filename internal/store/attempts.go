@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id, safe)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (payment, key) DO NOTHING`
+	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id, safe, op)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (payment, key) DO NOTHING`
 
 	countAttempt = `UPDATE payments SET attempts = attempts + 1 WHERE id = $1`
 
 	// updateAttempt changes nothing where the news are none, and never goes back:
 	// neither to an announcement from a proof, nor to a proof from an outcome.
-	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11, safe = $12
+	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11, safe = $12, op = $13
  WHERE payment = $1 AND key = $2 AND CASE stage WHEN 'announced' THEN 0 WHEN 'proven' THEN 1 ELSE 2 END <= $8
- AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10 OR safe <> $12)`
+ AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10 OR safe <> $12 OR op <> $13)`
 
-	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, safe
+	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, safe, op
  FROM attempts WHERE payment = $1 ORDER BY at, key`
 
 	selectByRoute = `SELECT DISTINCT payment FROM attempts WHERE route_id = $1 AND route_id <> '' ORDER BY payment`
@@ -41,7 +41,8 @@ func progress(s payment.AttemptStage) int {
 }
 
 // PutAttempt implements checkout.Tx. A known attempt changes its stage, reason,
-// limit, payer, route and Safe transaction; when it was reported is no change of its own.
+// limit, payer, route, Safe transaction and user operation; when it was reported is no
+// change of its own.
 func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (bool, error) {
 	chain, err := number(uint64(a.Chain))
 	if err != nil {
@@ -55,8 +56,12 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 	if err != nil {
 		return false, fmt.Errorf("encode the attempt's Safe transaction: %w", err)
 	}
+	op, err := encodeOp(a.Op)
+	if err != nil {
+		return false, fmt.Errorf("encode the attempt's user operation: %w", err)
+	}
 	n, err := t.exec(ctx, insertAttempt, id, a.Key, a.Rail, a.Kind, chain, a.Handle, a.Payer, a.Stage, a.Decides, a.Reason,
-		micros(a.Until), micros(a.At), route, routeID, safe)
+		micros(a.Until), micros(a.At), route, routeID, safe, op)
 	if err != nil {
 		return false, err
 	}
@@ -66,7 +71,7 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 		return true, err
 	}
 	n, err = t.exec(ctx, updateAttempt, id, a.Key, a.Stage, a.Decides, a.Reason, micros(a.Until), micros(a.At),
-		progress(a.Stage), a.Payer, route, routeID, safe)
+		progress(a.Stage), a.Payer, route, routeID, safe, op)
 	if err != nil {
 		return false, err
 	}
@@ -83,8 +88,8 @@ func loadAttempts(ctx context.Context, on session, id payment.ID) ([]payment.Att
 	}
 	return collect(r, func() (a payment.Attempt, err error) {
 		var chain, until, at int64
-		var route, safe string
-		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route, &safe)
+		var route, safe, op string
+		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route, &safe, &op)
 		if err != nil {
 			return a, err
 		}
@@ -92,7 +97,10 @@ func loadAttempts(ctx context.Context, on session, id payment.ID) ([]payment.Att
 		if a.Route, err = decodeRoute(route); err != nil {
 			return a, err
 		}
-		a.Safe, err = decodeSafe(safe)
+		if a.Safe, err = decodeSafe(safe); err != nil {
+			return a, err
+		}
+		a.Op, err = decodeOp(op)
 		return a, err
 	})
 }
@@ -138,6 +146,29 @@ func decodeSafe(text string) (*payment.Safe, error) {
 	var x payment.Safe
 	if err := json.Unmarshal([]byte(text), &x); err != nil {
 		return nil, fmt.Errorf("decode an attempt's Safe transaction: %w", err)
+	}
+	return &x, nil
+}
+
+// encodeOp writes a user operation; none is "". Why it failed is a stranger's text.
+func encodeOp(x *payment.Op) (string, error) {
+	if x == nil {
+		return "", nil
+	}
+	kept := *x
+	kept.Why = plain(x.Why)
+	b, err := json.Marshal(kept)
+	return string(b), err
+}
+
+// decodeOp reads what encodeOp wrote.
+func decodeOp(text string) (*payment.Op, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var x payment.Op
+	if err := json.Unmarshal([]byte(text), &x); err != nil {
+		return nil, fmt.Errorf("decode an attempt's user operation: %w", err)
 	}
 	return &x, nil
 }

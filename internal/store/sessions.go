@@ -160,7 +160,7 @@ func (s *Store) EndSession(ctx context.Context, hash string) error {
 // PruneExpired implements merchant.Accounts.
 func (s *Store) PruneExpired(ctx context.Context, now time.Time) (int, error) {
 	total := 0
-	for _, query := range []string{pruneNonces, pruneSessions, pruneLimits, pruneRecoveries} {
+	for _, query := range []string{pruneNonces, pruneSessions, pruneLimits, pruneRecoveries, pruneGrants, pruneGasDays} {
 		n, err := s.prune(ctx, query, micros(now))
 		total += n
 		if err != nil {

@@ -24,7 +24,7 @@ import (
 // its address.
 func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
-		"payments": payments, "transfers": transfers, "routes": routes, "safes": safes, "cursors": cursors, "log": log, "idempotency": idempotency,
+		"payments": payments, "transfers": transfers, "routes": routes, "safes": safes, "gasless": gasless, "cursors": cursors, "log": log, "idempotency": idempotency,
 		"merchants": merchants, "webhooks": webhooks, "endpoints": endpoints, "feed": feed, "writes": writes, "hub": hub, "searches": searches, "screenings": screenings, "once": once, "sessions": sessions, "limits": limits,
 	}
 	for group, tests := range groups {
