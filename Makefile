@@ -35,10 +35,11 @@ lint: ## formatting, vet, staticcheck, known vulnerabilities
 	@bash $(scripts)/steps.sh 'gofmt=format' 'go vet=vet' 'go vet without the sandbox=vet-nosandbox' \
 		'staticcheck=staticcheck' 'Known vulnerabilities=vuln'
 
-generate: ## templates, the page's registry of contracts, the page's script and style
+generate: ## templates, the page's registry of contracts, the page's script, kits and style
 	@go tool templ generate -path templates -log-level warn
 	go generate ./...
 	npm --prefix static/ts run --silent build
+	npm --prefix static/kit run --silent build
 
 generated: ## fail if generate changes anything
 	@bash $(scripts)/check-generated.sh
@@ -66,8 +67,9 @@ test-official: ## the official npm packages: our reference values against theirs
 	npm --prefix e2e/safe test --silent
 	npm --prefix e2e/userop test --silent
 
-check-ts: ## TypeScript types of the page's script, its tests and the journeys
+check-ts: ## TypeScript types of the page's script, its tests, the kits of smart accounts and the journeys
 	@npm --prefix static/ts run --silent check
+	npm --prefix static/kit run --silent check
 	npm --prefix e2e run --silent check
 
 test-ts: ## unit tests of the page's script

@@ -2,8 +2,8 @@
 // sheet and the icons, built into the binary under names that carry a hash of
 // their bytes. It knows no page and no HTTP; the web layer sets the headers.
 //
-// dist is built from ts and css by ts/build.mjs and committed, so that the
-// server builds with Go alone.
+// dist is built from ts and css by ts/build.mjs, and from kit by kit/build.mjs. It
+// is committed, so that the server builds with Go alone.
 package static
 
 import (
@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-//go:embed dist/pay.js dist/lock.js dist/ways.js dist/route.js dist/safe.js dist/pay.css dist/docs.css icons/favicon.svg icons/logo.svg
+//go:embed dist/pay.js dist/lock.js dist/ways.js dist/route.js dist/safe.js dist/kit-light.js dist/kit-safe.js dist/kit-licenses.txt dist/pay.css dist/docs.css icons/favicon.svg icons/logo.svg
 var page embed.FS
 
 // Prefix is where the web layer serves assets.
@@ -71,6 +71,7 @@ var mediaTypes = map[string]string{
 	".js":  "text/javascript; charset=utf-8",
 	".css": "text/css; charset=utf-8",
 	".svg": "image/svg+xml",
+	".txt": "text/plain; charset=utf-8",
 }
 
 func (a *Assets) add(name string, body []byte) error {

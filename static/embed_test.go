@@ -15,9 +15,9 @@ func TestEveryAssetIsFoundByItsAddressOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg)$`)
+	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg|txt)$`)
 	types := map[string]string{
-		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "safe.js": "text/javascript; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
+		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "safe.js": "text/javascript; charset=utf-8", "kit-light.js": "text/javascript; charset=utf-8", "kit-safe.js": "text/javascript; charset=utf-8", "kit-licenses.txt": "text/plain; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
 		"favicon.svg": "image/svg+xml", "logo.svg": "image/svg+xml",
 	}
 	for name, kind := range types {
@@ -92,7 +92,7 @@ func TestAddressChangesWithTheBytes(t *testing.T) {
 
 func TestLoadRefusesWhatItCannotServe(t *testing.T) {
 	for name, tree := range map[string]fstest.MapFS{
-		"unknown kind":      {"dist/notes.txt": {Data: []byte("x")}},
+		"unknown kind":      {"dist/notes.pdf": {Data: []byte("x")}},
 		"two of one name":   {"dist/pay.js": {Data: []byte("1")}, "more/pay.js": {Data: []byte("2")}},
 		"no kind in a name": {"dist/pay": {Data: []byte("x")}},
 	} {
@@ -103,14 +103,15 @@ func TestLoadRefusesWhatItCannotServe(t *testing.T) {
 }
 
 // What a payer on a slow network has to fetch before the page can be paid from,
-// before a way over a bridge can be judged, and before a Safe can pay; the build
+// before a way over a bridge can be judged, before a Safe can pay, and before a smart
+// account can pay without gas; the build
 // fails over the same budgets.
 func TestScriptsAreSmall(t *testing.T) {
 	a, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, budget := range map[string]int{"pay.js": 25_000, "route.js": 15_000, "safe.js": 12_000} {
+	for name, budget := range map[string]int{"pay.js": 25_000, "route.js": 15_000, "safe.js": 12_000, "kit-light.js": 130_000, "kit-safe.js": 82_000} {
 		if js, ok := a.Lookup(a.URL(name)); !ok || len(js.Gzip) == 0 || len(js.Gzip) > budget {
 			t.Errorf("%s is %d bytes compressed, its budget is %d", name, len(js.Gzip), budget)
 		}

@@ -49,7 +49,7 @@ fi
 
 # npm ci starts from nothing, so it is left out while its lock file is the one
 # already installed.
-for dir in static/ts internal/sandbox/contracts e2e e2e/official e2e/safe e2e/userop; do
+for dir in static/ts static/kit internal/sandbox/contracts e2e e2e/official e2e/safe e2e/userop; do
   stamp=$dir/node_modules/.installed-from
   if cmp -s "$dir/package-lock.json" "$stamp"; then continue; fi
   echo "installing npm packages: $dir"
