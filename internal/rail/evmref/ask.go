@@ -32,20 +32,23 @@ type answers struct {
 	gasPrice   *big.Int
 	balances   []*big.Int // of the debt's needs
 	allowances []*big.Int // of the debt's needs, nil for native currency
-	tried      []rail.Call
-	trial      []chain.Simulated
-	trialErr   error
-	terms      official.BatchTerms
+	// pulled is what the trial run begins with for a smart account, nil for others:
+	// tried is what comes after it.
+	pulled   *official.Rehearsal
+	tried    []rail.Call
+	trial    []chain.Simulated
+	trialErr error
+	terms    official.BatchTerms
 }
 
 // ask reads the payer's funds and tries the payment out, in one round trip. For a
 // batch it returns the debt at the terms the contract has.
-func (r *Rail) ask(ctx context.Context, d debt, wallet asset.Address) (debt, answers, error) {
+func (r *Rail) ask(ctx context.Context, d debt, payer rail.Payer) (debt, answers, error) {
 	batch, several := d.order.(official.Batch)
-	if wallet.IsZero() && !several {
+	if payer.Wallet.IsZero() && !several {
 		return d, answers{}, nil
 	}
-	a, err := r.roundTrip(ctx, d, wallet)
+	a, err := r.roundTrip(ctx, d, payer)
 	if err != nil || !several || a.terms == batch.Terms {
 		return d, a, err
 	}
@@ -54,11 +57,14 @@ func (r *Rail) ask(ctx context.Context, d debt, wallet asset.Address) (debt, ans
 	}
 	r.terms.remember(d.chain, a.terms)
 	batch.Terms = a.terms
-	if d, _, err = r.with(d, batch); err != nil || wallet.IsZero() {
+	if d, _, err = r.with(d, batch); err != nil || payer.Wallet.IsZero() {
 		return d, a, err
 	}
+	if err := d.fits(payer); err != nil {
+		return debt{}, answers{}, err
+	}
 	// What was tried out was another payment.
-	if a, err = r.roundTrip(ctx, d, wallet); err == nil && a.terms != batch.Terms {
+	if a, err = r.roundTrip(ctx, d, payer); err == nil && a.terms != batch.Terms {
 		err = unavailable(errors.New("the batch contract's terms changed from one question to the next"))
 	}
 	return d, a, err
@@ -69,27 +75,28 @@ func unavailable(cause error) error {
 		"The network does not answer at the moment. Please try again.").Because(cause)
 }
 
-// roundTrip puts every question at once.
-func (r *Rail) roundTrip(ctx context.Context, d debt, wallet asset.Address) (a answers, err error) {
+// roundTrip puts every question at once. What is held is asked of whoever's money it
+// is, and what is allowed of whoever takes it.
+func (r *Rail) roundTrip(ctx context.Context, d debt, payer rail.Payer) (a answers, err error) {
 	target, _ := r.registry.Contract(d.chain, d.kinds[0]) // debt made sure of it
+	wallet, who, spender := payer.Wallet, payer.Person(), target.Address
+	if !payer.Owner.IsZero() {
+		spender = wallet
+	}
 	read := func(from, to asset.Address, data []byte) chain.Call {
 		return chain.ContractCall(chain.Msg{From: from, To: to, Data: data}, chain.Latest)
 	}
 	var questions []chain.Call
 	if !wallet.IsZero() {
-		if a.tried, err = r.everyStep(d); err != nil {
+		trial, err := r.rehearse(&a, d, payer)
+		if err != nil {
 			return answers{}, err
 		}
-		msgs := make([]chain.Msg, len(a.tried))
-		for i, c := range a.tried {
-			msgs[i] = chain.Msg{From: wallet, To: c.To, Data: c.Data, Value: c.Value}
-		}
-		questions = append(questions,
-			chain.BalanceCall(wallet, chain.Latest), chain.GasPriceCall(), chain.SimulateCall(msgs, chain.Latest))
+		questions = append(questions, chain.BalanceCall(who, chain.Latest), chain.GasPriceCall(), chain.SimulateCall(trial, chain.Latest))
 		for _, n := range d.needs {
 			if !n.token.Native {
 				questions = append(questions,
-					read(wallet, n.Token, official.BalanceOf(wallet)), read(wallet, n.Token, official.Allowance(wallet, target.Address)))
+					read(who, n.Token, official.BalanceOf(who)), read(who, n.Token, official.Allowance(who, spender)))
 			}
 		}
 	}
@@ -106,6 +113,31 @@ func (r *Rail) roundTrip(ctx context.Context, d debt, wallet asset.Address) (a a
 		return answers{}, unavailable(err)
 	}
 	return a, nil
+}
+
+// rehearse makes the trial run: every step, and for a smart account, which has
+// nothing yet, how it gets the money before them.
+func (r *Rail) rehearse(a *answers, d debt, payer rail.Payer) (msgs []chain.Msg, err error) {
+	if a.tried, err = r.everyStep(d); err != nil {
+		return nil, err
+	}
+	add := func(from asset.Address, calls ...rail.Call) {
+		for _, c := range calls {
+			msgs = append(msgs, chain.Msg{From: from, To: c.To, Data: c.Data, Value: c.Value})
+		}
+	}
+	if !payer.Owner.IsZero() {
+		n := d.needs[0]
+		pulled, err := official.Pull{Owner: payer.Owner, Account: payer.Wallet, Token: n.Token, Amount: n.Take}.Rehearse(n.token.ResetAllowance)
+		if err != nil {
+			return nil, err
+		}
+		a.pulled = &pulled
+		add(payer.Owner, pulled.Allow...)
+		add(payer.Wallet, pulled.Take)
+	}
+	add(payer.Wallet, a.tried...)
+	return msgs, nil
 }
 
 // read takes the answers in the order of the questions.
@@ -173,7 +205,7 @@ func (r *Rail) fill(calls *rail.Calls, d debt, payer rail.Payer, a answers) (tri
 		return rail.Check{}, nil, fault.New(fault.Unavailable, "trial_unavailable",
 			"The network could not try this payment out. Please try again.").Because(a.trialErr)
 	case usable:
-		trial, cause = r.judge(d, payer.Wallet, a)
+		trial, cause = r.judge(d, payer.Wallet, &a)
 	default:
 		short := slices.IndexFunc(calls.Funds.Assets, func(h rail.Holding) bool { return !h.Enough() })
 		trial.Detail = "A trial run needs more " + d.needs[short].token.Symbol + " than the connected wallet holds."
@@ -182,25 +214,37 @@ func (r *Rail) fill(calls *rail.Calls, d debt, payer rail.Payer, a answers) (tri
 	return trial, cause, nil
 }
 
-// judge compares the trial run with the payment.
-func (r *Rail) judge(d debt, wallet asset.Address, a answers) (c rail.Check, cause error) {
+// judge compares the trial run with the payment. What is left of it afterwards are
+// the outcomes of the steps.
+func (r *Rail) judge(d debt, wallet asset.Address, a *answers) (c rail.Check, cause error) {
 	calls := make([]official.SimulatedCall, len(a.trial))
+	before := 0
+	if a.pulled != nil {
+		before = a.pulled.Calls()
+	}
 	for i, t := range a.trial {
 		if t.Err != nil && cause == nil {
 			cause = t.Err
 		}
 		calls[i] = official.SimulatedCall{Succeeded: t.Succeeded, Events: make([]official.Event, len(t.Logs))}
-		if i < len(a.tried) {
-			calls[i].Kind = a.tried[i].Kind
+		if i >= before && i < before+len(a.tried) {
+			calls[i].Kind = a.tried[i-before].Kind
 		}
 		for j, l := range t.Logs {
 			calls[i].Events[j] = official.Event{Address: l.Address, Topics: l.Topics, Data: l.Data}
 		}
 	}
-	if len(a.trial) != len(a.tried) {
-		calls = nil // a node that answers another question has proven nothing
+	if len(a.trial) != before+len(a.tried) { // a node that answers another question has proven nothing
+		a.trial = nil
+		return r.registry.SimulationMatches(d.order, wallet, nil), cause
 	}
-	return r.registry.SimulationMatches(d.order, wallet, calls), cause
+	a.trial = a.trial[before:]
+	if a.pulled != nil {
+		if why := a.pulled.Refused(calls); why != "" {
+			return rail.Check{Name: official.CheckSimulation, Outcome: rail.Refused, Detail: why}, cause
+		}
+	}
+	return r.registry.SimulationMatches(d.order, wallet, calls[before:]), cause
 }
 
 // gas fills in what the steps take. Without a usable trial the steps' own
@@ -233,6 +277,8 @@ func gas(calls *rail.Calls, d debt, payer rail.Payer, a answers, usable bool) {
 	total = rail.HoldForGas(total, a.gasPrice)
 	if payer.Safe {
 		calls.SizeForSafe()
+	}
+	if payer.Safe || !payer.Owner.IsZero() { // somebody else pays for gas
 		total.SetInt64(0)
 	}
 	for _, s := range calls.Steps {

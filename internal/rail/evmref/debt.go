@@ -5,8 +5,10 @@ import (
 	"sync"
 
 	"quittance/internal/asset"
+	"quittance/internal/fault"
 	"quittance/internal/official"
 	"quittance/internal/payment"
+	"quittance/internal/rail"
 )
 
 // debt is what a payment still needs, as this rail would pay it.
@@ -88,6 +90,27 @@ func (r *Rail) fits(p *payment.Payment, d *debt) bool {
 		}
 	}
 	return true
+}
+
+// fits is nil if a payer can pay a debt: anybody, but for smart accounts with their
+// owners' money. Such an account takes one amount of one token, exactly what then
+// leaves it, because nobody would see what stayed there.
+func (d debt) fits(payer rail.Payer) error {
+	if payer.Owner.IsZero() {
+		return nil
+	}
+	for _, n := range d.needs {
+		if n.token.Native {
+			return fault.Field("eoaWallet", "gasless_native", "Native currency cannot be paid without gas.")
+		}
+	}
+	switch n := d.needs[0]; {
+	case len(d.needs) > 1:
+		return fault.Field("eoaWallet", "gasless_assets", "Several tokens at once cannot be paid without gas.")
+	case n.Hold.Cmp(n.Take) != 0:
+		return fault.Field("eoaWallet", "gasless_rest", "This payment cannot be made without gas, because its contract asks for more than it takes.")
+	}
+	return nil
 }
 
 // with is the debt with its order and all that follows from it. ok is false if

@@ -84,13 +84,14 @@ func (r *Rail) Name(p *payment.Payment, q *payment.Request) error {
 	return nil
 }
 
-// Offer returns the one way to pay what is missing.
-func (r *Rail) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rail.Option, error) {
+// Offer returns the one way to pay what is missing, if the payer can go it: a smart
+// account with its owner's money pays in one token only.
+func (r *Rail) Offer(_ context.Context, p *payment.Payment, payer rail.Payer) ([]rail.Option, error) {
 	if p.Standing.State != payment.Open {
 		return nil, nil
 	}
 	d, ok, err := r.debt(p)
-	if err != nil || !ok || d.settled || r.nodes[d.chain] == nil {
+	if err != nil || !ok || d.settled || r.nodes[d.chain] == nil || d.fits(payer) != nil {
 		return nil, err
 	}
 	costs := make([]rail.Cost, len(d.needs))
@@ -131,7 +132,7 @@ func (r *Rail) checks(d debt, steps []rail.Call) []rail.Check {
 
 // steps are the calls a payer sends.
 func (r *Rail) steps(d debt, payer rail.Payer, allowances []*big.Int) ([]rail.Call, error) {
-	if payer.Safe {
+	if payer.Safe || !payer.Owner.IsZero() {
 		return r.everyStep(d)
 	}
 	return r.plan(d, allowances)
@@ -159,7 +160,7 @@ func (r *Rail) plan(d debt, allowances []*big.Int) ([]rail.Call, error) {
 }
 
 // everyStep is the longest sequence the payer may have to send, whatever was
-// allowed before. It is what a Safe sends. It is also what is tried out for
+// allowed before. It is what Safes and smart accounts send. It is also what is tried out for
 // everybody, because the allowances that decide are asked for in the same round
 // trip: a reset and an approval too many change nothing about the payment.
 func (r *Rail) everyStep(d debt) ([]rail.Call, error) {
@@ -215,14 +216,24 @@ func (r *Rail) andPay(d debt, steps []rail.Call) ([]rail.Call, error) {
 // A Safe gets the same calls whatever it has allowed before, and no gas is asked
 // for in its funds: whoever executes its transaction pays that.
 //
-// Faults: as rail.Rail; Unavailable also while the contract's code was not read
+// A smart account with its owner's money gets the same calls, too. Its funds are the
+// owner's, with what the account may take of them as the allowance. The trial run
+// begins with the owner letting it, whether by permit or by approval, and the account
+// taking exactly what it pays.
+//
+// Faults: as rail.Rail; for such an account Invalid on the field "eoaWallet":
+// "gasless_native" if native currency is due, "gasless_assets" if several tokens are,
+// "gasless_rest" if the batch contract asks for more than it takes; Unavailable also while the contract's code was not read
 // yet; Forbidden "unsafe" has the refused check's name as its field.
 func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Instruction, error) {
 	d, err := r.chosen(p, optionID)
 	if err != nil {
 		return nil, err
 	}
-	d, found, err := r.ask(ctx, d, payer.Wallet)
+	if err := d.fits(payer); err != nil {
+		return nil, err
+	}
+	d, found, err := r.ask(ctx, d, payer)
 	if err != nil {
 		return nil, err
 	}
