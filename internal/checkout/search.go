@@ -20,7 +20,7 @@ type Search struct {
 	Shown     bool   // only payments whose policy hides nothing
 	Tx        string // 0x and 64 lower-case hex digits: of the arrival, or on the chain a bridge took it from
 	Came      Came
-	Wallet    asset.Address // of payer or payee, zero for any
+	Wallet    asset.Address // of payer, of the owner of a payer's account, or of payee; zero for any
 	RequestID string
 	Reference string   // of the request's contract call: 0x and 16 lower-case hex digits
 	Order     string   // the merchant's own reference
@@ -52,4 +52,5 @@ type Arrival struct {
 	Invoiced  asset.ID      // what the request is counted in
 	Payee     asset.Address // of the request
 	FeePayee  asset.Address // zero if there is no fee
+	Holder    string        // whose money it is: Payment.Holder of the transfer
 }

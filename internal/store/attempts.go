@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id, safe, op)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (payment, key) DO NOTHING`
+	insertAttempt = `INSERT INTO attempts (payment, key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, route_id, safe, op, owner)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (payment, key) DO NOTHING`
 
 	countAttempt = `UPDATE payments SET attempts = attempts + 1 WHERE id = $1`
 
@@ -61,7 +61,7 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 		return false, fmt.Errorf("encode the attempt's user operation: %w", err)
 	}
 	n, err := t.exec(ctx, insertAttempt, id, a.Key, a.Rail, a.Kind, chain, a.Handle, a.Payer, a.Stage, a.Decides, a.Reason,
-		micros(a.Until), micros(a.At), route, routeID, safe, op)
+		micros(a.Until), micros(a.At), route, routeID, safe, op, ownerOf(a.Op))
 	if err != nil {
 		return false, err
 	}
@@ -159,6 +159,14 @@ func encodeOp(x *payment.Op) (string, error) {
 	kept.Why = plain(x.Why)
 	b, err := json.Marshal(kept)
 	return string(b), err
+}
+
+// ownerOf is whose account makes a user operation: it is searched by, and never changes.
+func ownerOf(x *payment.Op) string {
+	if x == nil {
+		return ""
+	}
+	return x.Owner
 }
 
 // decodeOp reads what encodeOp wrote.

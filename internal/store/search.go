@@ -44,10 +44,16 @@ const (
 	hidesNothing = `NOT EXISTS (SELECT 1 FROM payments h WHERE h.id = t.payment AND` +
 		` (h.access LIKE '%"hidePayee":true%' OR h.access LIKE '%"hideUntilApproved":true%'))`
 
+	// holder is payment.Payment.Holder of a transfer.
+	holder = `COALESCE((SELECT MIN(o.owner) FROM attempts o WHERE o.payment = t.payment AND o.payer = t.payer AND o.owner <> ''), t.payer)`
+
+	// throughAccount finds the transfers of somebody's smart accounts.
+	throughAccount = `t.key IN (SELECT x.key FROM attempts o JOIN transfers x ON x.payment = o.payment AND x.payer = o.payer WHERE o.owner <> '' AND o.owner = `
+
 	inOrder = ` ORDER BY t.at DESC, t.key DESC`
 
 	selectArrivals = `SELECT t.payment, t.key, t.request, t.rail, t.asset, t.amount, t.credit, t.fee, t.stage, t.at,
- t.chain, t.block, t.block_hash, t.tx, t.log_index, t.payer, t.route, t.source_chain, t.source_tx, t.source_asset, t.source_amount, p.state, p.reference, r.id, r.reference, r.asset, r.payee, r.fee_payee
+ t.chain, t.block, t.block_hash, t.tx, t.log_index, t.payer, t.route, t.source_chain, t.source_tx, t.source_asset, t.source_amount, p.state, p.reference, r.id, r.reference, r.asset, r.payee, r.fee_payee, ` + holder + `
  FROM transfers t JOIN requests r ON r.payment = t.payment AND r.idx = t.request JOIN payments p ON p.id = t.payment WHERE t.key IN (`
 )
 
@@ -167,13 +173,7 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 	var x statement
 	conditions := []string{`t.stage = 'final'`}
 	and := func(condition string) { conditions = append(conditions, condition) }
-	narrow := q.Tx != "" || named != nil
-	who := x.put(q.Merchant)
-	if narrow {
-		and(elsewhere + who)
-	} else {
-		and(`t.merchant = ` + who)
-	}
+	who, few := x.put(q.Merchant), q.Tx != "" || named != nil
 	if q.ClientID != "" {
 		and(`t.client_id = ` + x.put(q.ClientID))
 	}
@@ -209,34 +209,40 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 		and(`t.at <= ` + x.put(micros(q.To)))
 	}
 	bound := ` LIMIT ` + strconv.Itoa(limit)
-	newest := func(more ...string) string {
-		conditions := slices.Concat(conditions, more)
-		return `SELECT t.key, t.at FROM transfers t WHERE ` + strings.Join(conditions, ` AND `) + inOrder + bound
+	newest := func(side []string) string {
+		of := `t.merchant = `
+		if few || slices.ContainsFunc(side, func(c string) bool { return strings.HasPrefix(c, throughAccount) }) {
+			of = elsewhere
+		}
+		return `SELECT t.key, t.at FROM transfers t WHERE ` + of + who + ` AND ` + strings.Join(slices.Concat(conditions, side), ` AND `) + inOrder + bound
 	}
-	// Either of two things: each by its own index, and nothing twice.
+	// Either of some things: each by its own index, and nothing twice.
 	sides := [][]string{nil}
-	either := func(a, b []string) {
+	either := func(among ...[]string) {
 		var split [][]string
 		for _, side := range sides {
-			split = append(split, slices.Concat(side, a), slices.Concat(side, b))
+			for _, one := range among {
+				split = append(split, slices.Concat(side, one))
+			}
 		}
 		sides = split
 	}
 	if !q.Wallet.IsZero() {
 		payer, payee := x.put(q.Wallet.String()), x.put(q.Wallet.Lower())
-		either([]string{`t.payer = ` + payer}, []string{`t.payee = ` + payee, `t.payer <> ` + payer})
+		either([]string{`t.payer = ` + payer}, []string{`t.payee = ` + payee, `t.payer <> ` + payer},
+			[]string{throughAccount + payer + `)`, `t.payer <> ` + payer, `t.payee <> ` + payee})
 	}
 	if q.Asset != "" {
 		given := x.put(string(q.Asset))
 		either([]string{`t.asset = ` + given, `t.source_asset = ''`}, []string{`t.source_asset = ` + given, `t.route <> ''`})
 	}
 	if len(sides) == 1 {
-		x.text = newest()
+		x.text = newest(nil)
 		return x
 	}
 	var parts []string
 	for i, side := range sides {
-		parts = append(parts, `SELECT * FROM (`+newest(side...)+`) s`+strconv.Itoa(i))
+		parts = append(parts, `SELECT * FROM (`+newest(side)+`) s`+strconv.Itoa(i))
 	}
 	x.text = `SELECT t.key, t.at FROM (` + strings.Join(parts, ` UNION ALL `) + `) t` + inOrder + bound
 	return x
@@ -245,7 +251,7 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 func scanArrival(r rows) (checkout.Arrival, error) {
 	var a checkout.Arrival
 	var payee, feePayee string
-	owned, err := scanTransfer(wider{r, []any{&a.State, &a.Order, &a.RequestID, &a.Reference, &a.Invoiced, &payee, &feePayee}})
+	owned, err := scanTransfer(wider{r, []any{&a.State, &a.Order, &a.RequestID, &a.Reference, &a.Invoiced, &payee, &feePayee, &a.Holder}})
 	if err != nil {
 		return a, err
 	}

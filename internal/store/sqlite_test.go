@@ -292,7 +292,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		search  checkout.Search
 		indexes []string
 	}{
-		"by wallet":                      {checkout.Search{Wallet: asset.Address{1}}, []string{"transfers_search_payer", "transfers_search_payee"}},
+		"by wallet":                      {checkout.Search{Wallet: asset.Address{1}}, []string{"transfers_search_payer", "transfers_search_payee", "attempts_by_owner"}},
 		"in an asset":                    {checkout.Search{Asset: "a"}, []string{"transfers_search_asset", "transfers_search_route"}},
 		"of a client id in an asset":     {checkout.Search{ClientID: "c", Asset: "a"}, []string{"transfers_search_asset", "transfers_search_client"}},
 		"by wallet, in an asset it gave": {checkout.Search{Wallet: asset.Address{1}, Asset: "a"}, nil},

@@ -1,6 +1,8 @@
 -- Paying without gas: what is known of a user operation that should make a payment,
 -- and what was promised and spent on others' gas.
 ALTER TABLE attempts ADD COLUMN op TEXT NOT NULL DEFAULT ''; -- JSON, '' for all but user operations
+ALTER TABLE attempts ADD COLUMN owner TEXT NOT NULL DEFAULT ''; -- EIP-55, of the account that makes it; '' likewise
+CREATE INDEX attempts_by_owner ON attempts (owner, payment, payer) WHERE owner <> '';
 
 CREATE TABLE gas_grants (
 	id      TEXT    PRIMARY KEY,                         -- ULID

@@ -52,13 +52,24 @@ func (f *fixture) stock(t testing.TB) *shelf {
 			if i%7 == 0 {
 				x.Evidence.Payer = r.Payee.String() // who pays itself is found once
 			}
+			if i%6 == 2 && j == 0 { // through a smart account, of somebody who pays by himself, too, or is paid
+				owner := []asset.Address{address(600 + i/6%3), r.Payee, address(700)}[i/6%3]
+				p.Attempts = []payment.Attempt{{
+					Key: "op", Kind: "user_op", Chain: x.Evidence.Chain, Handle: hash(9000 + i), Payer: x.Evidence.Payer, Stage: payment.Executed, At: start,
+					Op: &payment.Op{Owner: owner.String(), Nonce: "0", Amount: big256()},
+				}}
+				f.write(t, func(tx checkout.Tx) error {
+					_, err := tx.PutAttempt(t.Context(), p.ID, p.Attempts[0])
+					return err
+				})
+			}
 			f.put(t, p.ID, x)
 			if x.Stage != payment.Final {
 				continue
 			}
 			s.all = append(s.all, checkout.Arrival{
 				Payment: p.ID, State: p.Standing.State, Order: p.Terms.Reference, Transfer: x,
-				RequestID: r.ID, Reference: r.Reference, Invoiced: r.Asset, Payee: r.Payee, FeePayee: r.FeePayee(),
+				RequestID: r.ID, Reference: r.Reference, Invoiced: r.Asset, Payee: r.Payee, FeePayee: r.FeePayee(), Holder: p.Holder(x),
 			})
 		}
 	}
@@ -77,7 +88,7 @@ func (s *shelf) find(q checkout.Search) (found []checkout.Arrival, total int) {
 			(q.Came == checkout.AnyWay || (q.Came == checkout.OverBridge) == (x.Evidence.Source.Route != "")) && (q.RequestID == "" || a.RequestID == q.RequestID) &&
 			(q.Reference == "" || a.Reference == q.Reference) && (q.Order == "" || a.Order == q.Order) &&
 			(q.Invoiced == "" || a.Invoiced == q.Invoiced) && (q.Asset == "" || given(x) == q.Asset) &&
-			(q.Wallet.IsZero() || x.Evidence.Payer == q.Wallet.String() || a.Payee == q.Wallet) &&
+			(q.Wallet.IsZero() || x.Evidence.Payer == q.Wallet.String() || a.Payee == q.Wallet || a.Holder == q.Wallet.String()) &&
 			(q.From.IsZero() || !x.At.Before(q.From)) && (q.To.IsZero() || !x.At.After(q.To))
 		if !fits {
 			continue
@@ -122,6 +133,7 @@ func (s *shelf) draw(r *rand.Rand) checkout.Search {
 	maybe(func() { q.Asset = given(some.Transfer) })
 	maybe(func() { q.Wallet = some.Payee })
 	maybe(func() { q.Wallet = address(600 + r.IntN(3)) })
+	maybe(func() { q.Wallet = address(700) })
 	maybe(func() { q.From = start.Add(time.Duration(r.IntN(20)) * time.Second) })
 	maybe(func() { q.To = start.Add(time.Duration(r.IntN(20)) * time.Second) })
 	return q
