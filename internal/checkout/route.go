@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -12,42 +11,16 @@ import (
 	"quittance/internal/rail"
 )
 
-// turn is what became of a transfer over a bridge: the attempt as it is from now
-// on, and what to tell of it. A turn that changes nothing tells nothing.
-type turn struct {
-	attempt payment.Attempt
-	events  []payment.Event
-}
-
 // learnRoute applies a turn to an attempt as it is stored now, and then what the
 // payment's own chain has shown of the route: that wins over whatever was said.
-// It returns payment and attempt as they are afterwards.
-func (s *Service) learnRoute(ctx context.Context, id payment.ID, key string, take func(*payment.Payment, payment.Attempt) turn) (p *payment.Payment, a *payment.Attempt, err error) {
-	now := s.now().UTC()
-	err = s.store.Write(ctx, func(tx Tx) error {
-		if p, err = tx.Payment(ctx, id); err != nil {
-			return err
-		}
-		if a = attemptOf(p, key); a == nil {
-			return fmt.Errorf("attempt %s of %s is gone", key, id.Short())
-		}
-		t := turn{attempt: *a}
+func (s *Service) learnRoute(ctx context.Context, id payment.ID, key string, take func(*payment.Payment, payment.Attempt) turn) (*payment.Payment, *payment.Attempt, error) {
+	return s.learn(ctx, id, key, func(tx Tx, p *payment.Payment, a payment.Attempt, _ time.Time) (facts, error) {
+		t := turn{attempt: a}
 		if a.Stage != payment.Abandoned {
-			fresh := *a.Route
-			t.attempt.Route = &fresh
-			t = take(p, t.attempt)
+			t = take(p, a)
 		}
-		f, err := s.shown(ctx, tx, p, t)
-		if err != nil || len(f.events) == 0 && len(f.named) == 0 && reflect.DeepEqual(f.attempts[0], *a) {
-			return err
-		}
-		_, err = s.change(ctx, tx, p, now, f)
-		return err
+		return s.shown(ctx, tx, p, t)
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, attemptOf(p, key), nil
 }
 
 // shown completes a turn by what the payment's own chain has shown: an arrival
@@ -284,10 +257,7 @@ func broken(p *payment.Payment, a payment.Attempt, how payment.Progress, tx, rea
 	if made(p) {
 		return a, before
 	}
-	return a, append(before, payment.Event{
-		Kind: payment.EventBroken, Request: r.Request, Detail: reason,
-		Fields: map[string]string{payment.FieldReason: reason, payment.FieldTx: a.Handle},
-	})
+	return a, append(before, cameToNothing(r.Request, reason, a.Handle))
 }
 
 // made reports whether the payment has all its money, final or not.

@@ -15,13 +15,6 @@ const (
 	ReasonSafeForeign  = "safe_tx_foreign"           // what is behind the hash does not pay this
 )
 
-// safeTurn is what became of a Safe transaction: the attempt as it is from now on,
-// and what to tell of it.
-type safeTurn struct {
-	attempt payment.Attempt
-	events  []payment.Event
-}
-
 // searchedStep is by how many blocks a search has to get further before that is
 // written down: searching some again costs nothing, and a write wakes every page.
 const searchedStep = 500
@@ -29,7 +22,7 @@ const searchedStep = 500
 // judgeSafe is what a look at its chain makes of a pending Safe transaction. What
 // happens after a deadline that the payment depends on is too late, however soon
 // it is seen.
-func (s *Service) judgeSafe(p *payment.Payment, a payment.Attempt, sight SafeSight) safeTurn {
+func (s *Service) judgeSafe(p *payment.Payment, a payment.Attempt, sight SafeSight) turn {
 	now, x, out := s.now().UTC(), a.Safe, sight.SafeOutcome
 	late := !x.Deadline.IsZero() && out.At.After(x.Deadline)
 	switch out.Fate {
@@ -39,7 +32,7 @@ func (s *Service) judgeSafe(p *payment.Payment, a payment.Attempt, sight SafeSig
 		}
 		a.Stage, a.Payer = payment.Executed, out.Account.String()
 		x.Among, x.ExecutedBy = []string{a.Payer}, out.Tx
-		return safeTurn{attempt: a}
+		return turn{attempt: a}
 	case SafeFailed:
 		if late {
 			return failSafe(p, a, ReasonSafeLate, x.Deadline, out.Tx, a.Decides, now)
@@ -58,7 +51,7 @@ func (s *Service) judgeSafe(p *payment.Payment, a payment.Attempt, sight SafeSig
 	case sight.Time.After(over):
 		return failSafe(p, a, ReasonSafeLate, over, "", false, now)
 	}
-	return safeTurn{attempt: progressed(a, sight)}
+	return turn{attempt: progressed(a, sight)}
 }
 
 // progressed writes down what a look shows of a transaction that is still pending.
@@ -87,17 +80,14 @@ func progressed(a payment.Attempt, sight SafeSight) payment.Attempt {
 // payment fails with it if it depended on it, was open then, and nothing else is
 // under way. Otherwise it can be paid again, and the merchant is told so, unless a
 // stranger only said that some Safe would pay.
-func failSafe(p *payment.Payment, a payment.Attempt, reason string, at time.Time, tx string, depended bool, now time.Time) safeTurn {
+func failSafe(p *payment.Payment, a payment.Attempt, reason string, at time.Time, tx string, depended bool, now time.Time) turn {
 	x, tell := *a.Safe, a.Decides || meant(a.Safe, tx)
 	x.Ended, x.ExecutedBy = at, tx
 	a.Stage, a.Reason, a.Safe = payment.Abandoned, reason, &x
 	a.Decides = depended && fails(p, a, now)
-	t := safeTurn{attempt: a}
+	t := turn{attempt: a}
 	if tell && !a.Decides && p.Standing.State == payment.Open {
-		t.events = []payment.Event{{
-			Kind: payment.EventBroken, Request: -1, Detail: reason,
-			Fields: map[string]string{payment.FieldReason: reason, payment.FieldTx: a.Handle},
-		}}
+		t.events = []payment.Event{cameToNothing(-1, reason, a.Handle)}
 	}
 	return t
 }

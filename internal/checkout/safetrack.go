@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -40,11 +39,7 @@ const (
 //
 // Faults: NotFound; Invalid for arguments that are none.
 func (s *Service) TrackSafe(ctx context.Context, args string) (again time.Time, err error) {
-	id, key, ok := strings.Cut(args, " ")
-	if !ok {
-		return time.Time{}, fault.Newf(fault.Invalid, "invalid_job", "%q names no attempt", args)
-	}
-	p, err := s.Payment(ctx, payment.ID(id))
+	p, key, err := s.trackedBy(ctx, args)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -94,7 +89,7 @@ func (s *Service) watch(ctx context.Context, p *payment.Payment, a payment.Attem
 			s.log.WarnContext(ctx, "a Safe transaction could not be looked for", "payment", p.ID, "chain", a.Chain, "tx", a.Handle, "err", lerr)
 			return p, last, true, nil
 		}
-		if p, last, err = s.learnSafe(ctx, p.ID, a.Key, func(p *payment.Payment, a payment.Attempt) safeTurn { return s.judgeSafe(p, a, sight) }); err != nil {
+		if p, last, err = s.learnSafe(ctx, p.ID, a.Key, func(p *payment.Payment, a payment.Attempt) turn { return s.judgeSafe(p, a, sight) }); err != nil {
 			return nil, nil, false, err
 		}
 		if !waits(last) || !sight.More || s.now().Sub(began) > lookFor {
@@ -167,7 +162,7 @@ func (s *Service) hearSafe(ctx context.Context, p *payment.Payment, a payment.At
 	foreign, more := s.heard(p, a, news)
 	hint := s.hinted(asking, p, a, news)
 	now := s.now().UTC()
-	p, last, err := s.learnSafe(ctx, p.ID, a.Key, func(p *payment.Payment, a payment.Attempt) safeTurn {
+	p, last, err := s.learnSafe(ctx, p.ID, a.Key, func(p *payment.Payment, a payment.Attempt) turn {
 		switch {
 		case foreign:
 			return failSafe(p, a, ReasonSafeForeign, now, "", false, now)
@@ -178,7 +173,7 @@ func (s *Service) hearSafe(ctx context.Context, p *payment.Payment, a payment.At
 		if hint != nil && hint.Fate == SafeExecuted {
 			a.Safe.ExecutedBy = hint.Tx
 		}
-		return safeTurn{attempt: a}
+		return turn{attempt: a}
 	})
 	return p, last, false, err
 }
@@ -237,47 +232,28 @@ func (s *Service) unguess(ctx context.Context, p *payment.Payment, a payment.Att
 	if _, err := s.Announce(ctx, p.ID, a.Chain, a.Handle, rail.Payer{Wallet: wallet}); err != nil && !fault.Is(err, fault.Limited) {
 		return false, err
 	}
-	_, _, err = s.learnSafe(ctx, p.ID, a.Key, func(_ *payment.Payment, a payment.Attempt) safeTurn {
+	_, _, err = s.learnSafe(ctx, p.ID, a.Key, func(_ *payment.Payment, a payment.Attempt) turn {
 		a.Stage, a.Decides, a.Safe = payment.Abandoned, false, nil // it never was a Safe's
-		return safeTurn{attempt: a}
+		return turn{attempt: a}
 	})
 	return err == nil, err
 }
 
-// learnSafe applies a turn to a pending Safe transaction as it is stored now, and
-// returns payment and attempt as they are afterwards. One that was executed for a
-// payment on another chain, final or not, goes on as the transfer over a bridge that
-// it is.
-func (s *Service) learnSafe(ctx context.Context, id payment.ID, key string, take func(*payment.Payment, payment.Attempt) safeTurn) (p *payment.Payment, a *payment.Attempt, err error) {
-	now := s.now().UTC()
+// learnSafe applies a turn to a pending Safe transaction as it is stored now. The
+// attempt is nil if it is none of a Safe's any more.
+func (s *Service) learnSafe(ctx context.Context, id payment.ID, key string, take func(*payment.Payment, payment.Attempt) turn) (*payment.Payment, *payment.Attempt, error) {
 	var nudge asset.ChainID
-	err = s.store.Write(ctx, func(tx Tx) error {
+	p, _, err := s.learn(ctx, id, key, func(tx Tx, p *payment.Payment, a payment.Attempt, now time.Time) (f facts, err error) {
 		nudge = 0
-		if p, err = tx.Payment(ctx, id); err != nil {
-			return err
+		if a.Safe == nil || !waits(&a) {
+			return facts{}, nil
 		}
-		if a = safeAttempt(p, key); !waits(a) {
-			return nil
+		t := take(p, a)
+		f = facts{attempts: []payment.Attempt{t.attempt}, events: t.events}
+		if t.attempt.Safe != nil {
+			nudge, err = s.goOn(ctx, tx, p, t.attempt, t.attempt.Safe.ExecutedBy, now, &f)
 		}
-		asOfNow, fresh, x := *p, *a, *a.Safe
-		asOfNow.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
-		fresh.Safe = &x
-		t := take(&asOfNow, fresh)
-		if len(t.events) == 0 && reflect.DeepEqual(t.attempt, *a) {
-			return nil
-		}
-		f := facts{attempts: []payment.Attempt{t.attempt}, events: t.events}
-		switch home, done := s.home(p), t.attempt.Stage == payment.Executed; {
-		case t.attempt.Chain == home && done:
-			nudge = home
-		case t.attempt.Chain == home:
-		case done || ahead(p, t.attempt):
-			if err := s.handOver(ctx, tx, p, t.attempt, now, &f); err != nil {
-				return err
-			}
-		}
-		_, err := s.change(ctx, tx, p, now, f)
-		return err
+		return f, err
 	})
 	if err != nil {
 		return nil, nil, err
@@ -286,39 +262,6 @@ func (s *Service) learnSafe(ctx context.Context, id payment.ID, key string, take
 		s.nudge(nudge)
 	}
 	return p, safeAttempt(p, key), nil
-}
-
-// ahead reports whether a pending Safe transaction was executed in a block that is
-// not final yet. A quick bridge has delivered before it is, and who paid must be
-// known then.
-func ahead(p *payment.Payment, a payment.Attempt) bool {
-	return waits(&a) && a.Safe.ExecutedBy != "" && len(p.Attempts) < maxVouched
-}
-
-// handOver announces the transaction that a Safe has made as a transfer over a
-// bridge, unless somebody has. One that was given up because it was not there, or
-// could not be read, is looked at again: now it is there for good, and what a Safe
-// executed in another contract's call can be read.
-func (s *Service) handOver(ctx context.Context, tx Tx, p *payment.Payment, a payment.Attempt, now time.Time, f *facts) error {
-	b := payment.Attempt{
-		Key: bridgeKey(a.Chain, a.Safe.ExecutedBy), Kind: "tx", Chain: a.Chain, Handle: a.Safe.ExecutedBy, Payer: a.Payer, Stage: payment.Announced, At: now,
-	}
-	again := func(b payment.Attempt) bool { return a.Stage == payment.Executed && lost(b) } // for good, so once
-	if _, known := announced(p, &b, again); known {
-		return nil
-	}
-	if err := s.overBridge(ctx, tx, p, &b, now); err != nil {
-		return err
-	}
-	f.attempts = append(f.attempts, b)
-	f.events = append(f.events, payment.Event{Kind: payment.EventAnnounced, Request: -1, Detail: b.Handle})
-	return nil
-}
-
-// lost reports whether a transfer over a bridge was given up without an end that its
-// chain or the bridge has told.
-func lost(a payment.Attempt) bool {
-	return a.Route != nil && a.Stage == payment.Abandoned && (a.Until.IsZero() || a.Route.Progress == payment.Unknown)
 }
 
 // pauseSafe is how long to wait before the next look. Owners take hours, so looks

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"quittance/internal/asset"
-	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
@@ -58,11 +57,7 @@ const askWithin = 20 * time.Second
 //
 // Faults: NotFound; Invalid for arguments that are none.
 func (s *Service) Track(ctx context.Context, args string) (again time.Time, err error) {
-	id, key, ok := strings.Cut(args, " ")
-	if !ok {
-		return time.Time{}, fault.Newf(fault.Invalid, "invalid_job", "%q names no attempt", args)
-	}
-	p, err := s.Payment(ctx, payment.ID(id))
+	p, key, err := s.trackedBy(ctx, args)
 	if err != nil {
 		return time.Time{}, err
 	}
