@@ -101,6 +101,7 @@ func (s scene) gasChoice(free bool) {
 
 // gasPlan draws what an operation means.
 func (s scene) gasPlan(text string) {
+	s.text("#go-text", "Your wallet asks you to sign. You send no transaction, and gas costs you nothing.")
 	s.text("#gasless-text", text)
 	s.text("#gasless-account", Short(storyAccount))
 	s.doc.Find("#gasless-account").SetAttr("title", storyAccount)

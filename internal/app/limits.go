@@ -36,7 +36,13 @@ func costly(c echo.Context) bool {
 	if !strings.HasPrefix(c.Path(), "/checkout/") {
 		return false
 	}
-	return c.Request().Method == http.MethodPost || strings.HasSuffix(c.Path(), "/pay") || strings.HasSuffix(c.Path(), "/options")
+	switch c.Path()[strings.LastIndexByte(c.Path(), '/'):] {
+	case "/paymaster":
+		return false // counted by payment: see pay.Config.Limits
+	case "/pay", "/options", "/gasless":
+		return true
+	}
+	return c.Request().Method == http.MethodPost
 }
 
 // keepHouse forgets what has served its time: idempotent answers past the time

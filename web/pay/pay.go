@@ -49,8 +49,12 @@ type Config struct {
 	// PublicRPC are endpoints a wallet may be told of when it adds a chain; the
 	// server's own endpoints carry keys and are never shown.
 	PublicRPC map[asset.ChainID][]string
-	Log       *slog.Logger
-	Now       func() time.Time
+	// BaseURL is the public origin, no trailing slash: wallets ask there by themselves.
+	BaseURL string
+	// Limits are for what wallets ask, nil for none.
+	Limits *web.Limiter
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // Pages is the hosted page's handlers.
@@ -66,6 +70,9 @@ func Mount(cfg Config) *Pages {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Limits == nil {
+		cfg.Limits = web.NewLimiter(web.Limits{}, nil)
 	}
 	p := &Pages{Config: cfg, streams: newStreams()}
 	if len(cfg.Server.FrameAncestors()) > 0 {
@@ -84,12 +91,16 @@ func Mount(cfg Config) *Pages {
 	api := e.Group("/checkout/:token")
 	api.GET("/options", p.options, call...)
 	api.GET("/pay", p.prepare, call...)
+	api.GET("/gasless", p.gasless, call...)
 	api.GET("/status", p.status, call...)
 	api.GET("/events", p.events, stream...)
 	api.POST("/access", p.access, call...)
 	api.POST("/intent", p.intent, call...)
 	api.POST("/event", p.userEvent, call...)
 	api.POST("/telemetry", p.telemetry, call...)
+	api.POST("/bundler", p.bundler, call...)
+	api.POST("/paymaster", p.paymaster, anyOrigin, cfg.Server.Faults(envelope), cfg.Server.Bounded)
+	api.OPTIONS("/paymaster", preflight, anyOrigin)
 	return p
 }
 
@@ -209,15 +220,12 @@ func (p *Pages) prepare(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	wallet, err := asset.ParseAddress(c.QueryParam("wallet"))
-	if err != nil {
-		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
-	}
-	safe, err := web.IsSafe(c)
+	payer, err := payerOf(c)
 	if err != nil {
 		return err
 	}
-	pm, in, err := p.Checkout.Prepare(c.Request().Context(), pm.ID, c.QueryParam("option"), rail.Payer{Wallet: wallet, Safe: safe})
+	option := c.QueryParam("option")
+	pm, in, err := p.Checkout.Prepare(c.Request().Context(), pm.ID, option, payer)
 	if err != nil {
 		return err
 	}
@@ -225,9 +233,9 @@ func (p *Pages) prepare(c echo.Context) error {
 	if !ok {
 		return fault.New(fault.Invalid, "not_calls", "This way to pay needs no wallet.")
 	}
-	answer := pageCalls{Calls: web.NewCalls(calls, p.Checkout.Book())}
-	if pm.Terms.Access.HidePayee {
-		answer.PayeeSecret = p.payeeSecret(pm.ID)
+	answer := p.pageCalls(pm, calls)
+	if calls.Gasless && payer.Owner.IsZero() {
+		answer.Gasless, answer.PaymasterURL = true, p.BaseURL+asking(pm, "paymaster", option, payer.Wallet)
 	}
 	return c.JSON(http.StatusOK, answer)
 }
@@ -237,6 +245,20 @@ type pageCalls struct {
 	web.Calls
 	// PayeeSecret opens the hashes of payees that the page shows shortened.
 	PayeeSecret string `json:"payeeSecret,omitempty"`
+	// Gasless tells that somebody would pay for the gas of a user operation that
+	// makes these calls.
+	Gasless bool `json:"gasless"`
+	// PaymasterURL is where a wallet that is a smart account itself asks for that
+	// (ERC-7677), absent where nobody would.
+	PaymasterURL string `json:"paymasterUrl,omitempty"`
+}
+
+func (p *Pages) pageCalls(pm *payment.Payment, calls *rail.Calls) pageCalls {
+	out := pageCalls{Calls: web.NewCalls(calls, p.Checkout.Book())}
+	if pm.Terms.Access.HidePayee {
+		out.PayeeSecret = p.payeeSecret(pm.ID)
+	}
+	return out
 }
 
 // intentBody has one of TxHash and SafeTxHash.
@@ -328,6 +350,8 @@ var pageChecks = map[string]bool{
 	"route_receiver": true, "route_refund": true, "route_output": true, "route_deadline": true, "route_payment": true,
 	"safe_hash": true, "safe_target": true, "safe_operation": true, "safe_calls": true, "safe_value": true, "safe_refund": true, "safe_gas": true,
 	"safe_nonce": true,
+	"op_sender":  true, "op_factory": true, "op_nonce": true, "op_calls": true, "op_permit": true, "op_value": true, "op_gas": true, "op_fees": true,
+	"op_paymaster": true,
 }
 
 // telemetry takes best-effort events of the page. A refusal of the page's own

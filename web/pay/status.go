@@ -46,6 +46,8 @@ type status struct {
 	Route *route `json:"route"`
 	// Safe is the Safe transaction that this browser should know of, null for none.
 	Safe *safeNews `json:"safe"`
+	// Op is the user operation that this browser should know of, null for none.
+	Op *opNews `json:"op"`
 }
 
 // progress is where one request stands, and what it still needs.
@@ -76,7 +78,7 @@ func (p *Pages) statusOf(ctx context.Context, pm *payment.Payment, announced str
 		State: stateOf(pm), Oddity: string(pm.Standing.Oddity), Payable: p.Checkout.Payable(pm) == nil,
 		Requests: make([]progress, len(pm.Terms.Requests)), ContractFees: []string{}, Received: "0", Missing: "0", Excess: "0",
 		Required: p.Chains.Required(chain.ID), AnnouncedTx: announced, Route: p.routeOf(pm, announced),
-		Safe: p.safeOf(pm, announced),
+		Safe: p.safeOf(pm, announced), Op: p.opOf(pm, announced),
 	}
 	for i, r := range pm.Terms.Requests {
 		st := pm.Standing.Requests[i]

@@ -55,7 +55,7 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment, announced string)
 		p.underWay(v, pm, a)
 		return v, nil
 	}
-	if p.safe(v, pm, chain, announced) {
+	if p.safe(v, pm, chain, announced) || p.op(v, pm, chain, announced) {
 		return v, nil
 	}
 	if pm.Standing.State == payment.Open {

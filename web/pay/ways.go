@@ -10,7 +10,6 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
-	"quittance/internal/fault"
 	"quittance/internal/rail"
 	"quittance/templates"
 	"quittance/web"
@@ -41,6 +40,8 @@ type way struct {
 	Estimated bool `json:"estimated"`
 	Seconds   int  `json:"seconds"` // until the payee has it, 0 for the next block
 	Steps     int  `json:"steps"`   // how often the wallet will ask
+	// Gasless tells that somebody would pay for the gas of a user operation.
+	Gasless bool `json:"gasless"`
 }
 
 type wayToken struct {
@@ -63,9 +64,9 @@ func (p *Pages) options(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	wallet, err := asset.ParseAddress(c.QueryParam("wallet"))
+	wallet, err := walletOf(c)
 	if err != nil {
-		return fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address.").Because(err)
+		return err
 	}
 	safe, err := web.IsSafe(c)
 	if err != nil {
@@ -100,7 +101,7 @@ func (p *Pages) way(w checkout.Way, chain asset.Chain, all []checkout.Way) way {
 		Token: wayToken{
 			ID: w.Token.ID, Symbol: w.Token.Symbol, Decimals: w.Token.Decimals, Address: w.Token.Address.String(), ResetAllowance: w.Token.ResetAllowance,
 		},
-		Enough: w.Enough(), Estimated: w.Estimated, Seconds: int(w.Duration.Seconds()), Steps: steps(w, all),
+		Enough: w.Enough(), Estimated: w.Estimated, Seconds: int(w.Duration.Seconds()), Steps: steps(w, all), Gasless: w.Gasless,
 	}
 	if w.Balance != nil {
 		held := w.Balance.String()
