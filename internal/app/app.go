@@ -54,6 +54,7 @@ type Setup struct {
 	Screening      ScreeningSetup // who is asked about wallets
 	Routing        *RoutingSetup  // nil for payments on their own chain only
 	Safe           *SafeSetup     // nil if Safes may not pay
+	Gasless        *GaslessSetup  // nil if nobody pays for payers' gas
 	Limits         web.Limits
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
@@ -101,6 +102,7 @@ type App struct {
 	screening *screening.Service // nil if nobody is asked about wallets
 	routing   *routing           // nil without routes
 	safes     *safes             // nil without Safes
+	gasless   *gasless           // nil if nobody pays for payers' gas
 	worker    *job.Worker
 	log       *slog.Logger
 	scanners  []*chain.Scanner
@@ -179,6 +181,9 @@ func (a *App) chains(s Setup) (err error) {
 	if a.safes, err = s.Safe.build(s.Chains, batchers, a.heads.final); err != nil {
 		return err
 	}
+	if a.gasless, err = s.Gasless.build(s.Chains, batchers, s.Registry, a.heads.final, s.Log); err != nil {
+		return err
+	}
 	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
 	rails := []rail.Rail{direct}
 	a.routing, err = s.Routing.build(crosschain.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers, SameSafe: a.safes.sameSafe(), Log: s.Log})
@@ -194,7 +199,7 @@ func (a *App) chains(s Setup) (err error) {
 		follow, over = t, t
 	}
 	a.Checkout = checkout.New(checkout.Config{
-		Store: a.Store, Book: s.Book, Rails: rails, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Tracker: follow, Safes: a.safes.port(), Window: s.Window, Grace: s.Grace, Log: s.Log,
+		Store: a.Store, Book: s.Book, Rails: rails, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Tracker: follow, Safes: a.safes.port(), Gasless: a.gasless.port(), Window: s.Window, Grace: s.Grace, Log: s.Log,
 		Nudge: func(id asset.ChainID) {
 			if sc, ok := a.heads.scanners[id]; ok {
 				sc.Nudge()
@@ -252,6 +257,7 @@ func (a *App) background(s Setup) error {
 	handlers[checkout.TrackKind] = track(a.Checkout.Track, "a transfer over a bridge is under way")
 	// Without Safes, too: a job that nobody knows is given up, and they may come back.
 	handlers[checkout.SafeTrackKind] = track(a.Checkout.TrackSafe, "a Safe transaction is waiting for its owners")
+	handlers[checkout.GaslessTrackKind] = track(a.Checkout.TrackGasless, "a user operation is under way")
 	a.worker = job.NewWorker(workerConfig(a.Store, handlers, s.Log))
 	return nil
 }
@@ -302,7 +308,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	}
 	pay.Mount(pay.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls, HashKey: hashing,
-		Subscribe: a.Store.Subscribe, PublicRPC: public, Log: s.Log,
+		Subscribe: a.Store.Subscribe, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Log: s.Log,
 	})
 	return nil
 }
@@ -319,6 +325,15 @@ func (a *App) CaughtUp() bool {
 		}
 	}
 	return a.heads.caughtUp()
+}
+
+// PaysGas reports whether payers' gas is paid for on a chain right now.
+func (a *App) PaysGas(id asset.ChainID) bool {
+	if a.gasless == nil {
+		return false
+	}
+	_, offered := a.gasless.Offer(id)
+	return offered
 }
 
 // ready answers whether there is any use in sending payers here.
@@ -354,6 +369,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		parts = append(parts, lifecycle.Part{Name: "sanctions list", Run: a.screening.List().Run})
 	}
 	parts = append(parts, a.routing.parts()...)
+	parts = append(parts, a.gasless.parts()...)
 	for _, sc := range a.scanners {
 		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
 	}
@@ -398,6 +414,7 @@ func (a *App) Close() error {
 		a.routing.client.Close()
 	}
 	a.safes.close()
+	a.gasless.close()
 	if a.Store == nil {
 		return nil
 	}

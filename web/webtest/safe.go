@@ -11,13 +11,17 @@ import (
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/safe"
 	"quittance/internal/safe/safetest"
+	"quittance/internal/userop/useroptest"
 )
 
 func (o Options) contracts(t testing.TB, id asset.ChainID) []chaintest.Option {
-	if !o.Safes {
-		return nil
+	switch {
+	case o.Gasless != nil: // Safe's own among them
+		return useroptest.Contracts(t, id)
+	case o.Safes:
+		return safetest.Contracts(t, id)
 	}
-	return safetest.Contracts(t, id)
+	return nil
 }
 
 func (o Options) safes() *app.SafeSetup {

@@ -31,6 +31,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/internal/userop/useroptest"
 	"quittance/web"
 	"quittance/web/apidoc/apidoctest"
 )
@@ -53,6 +54,8 @@ type World struct {
 	Router   *lifitest.Router // nil without Routing
 	APIKey   string
 	Merchant payment.MerchantID
+
+	Gas, GasSecond *useroptest.Stack // of the chains; nil without Gasless
 
 	t    testing.TB
 	stop func()
@@ -95,7 +98,9 @@ type Options struct {
 	// Safes puts the official Safe contracts onto new chains, and has Safes pay.
 	Safes bool
 	// SafeService answers as a Transaction Service, nil for none.
-	SafeService    http.Handler
+	SafeService http.Handler
+	// Gasless has payers' gas paid for. New waits until it is, unless Down is set.
+	Gasless        *Gasless
 	FrameAncestors []string
 }
 
@@ -125,6 +130,7 @@ func NewWith(t testing.TB, o Options) *World {
 			w.Router = lifitest.New(lifitest.Options{Table: lifi.Sandbox()})
 		}
 	}
+	w.startGasless(o)
 	if o.Database == "" {
 		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
 	}
@@ -152,6 +158,9 @@ func NewWith(t testing.TB, o Options) *World {
 	})
 	if o.Routing && o.Router == nil {
 		w.AwaitRoutes()
+	}
+	if o.Gasless != nil && !o.Gasless.Down {
+		w.AwaitGas()
 	}
 	return w
 }
@@ -202,7 +211,7 @@ func (w *World) setup(o Options) app.Setup {
 	}
 	s := app.Setup{
 		BaseURL: BaseURL, Database: o.Database, Keys: o.Keys, Book: book, Registry: registry,
-		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, FrameAncestors: o.FrameAncestors, Safe: o.safes(), Log: o.Log,
+		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, FrameAncestors: o.FrameAncestors, Safe: o.safes(), Gasless: w.gasless(o), Log: o.Log,
 	}
 	for i, c := range running {
 		endpoints := []chain.Endpoint{{URL: c.URL() + "/" + o.RPCKey}}

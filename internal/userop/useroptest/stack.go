@@ -38,7 +38,12 @@ type Stack struct {
 // New starts a stack, which ends with the test.
 func New(t testing.TB, options ...chaintest.Option) *Stack {
 	t.Helper()
-	c := chaintest.New(t, append(Contracts(t, chaintest.DefaultID), options...)...)
+	return On(t, chaintest.New(t, append(Contracts(t, chaintest.DefaultID), options...)...))
+}
+
+// On is New on a chain that runs already and was made with Contracts.
+func On(t testing.TB, c *chaintest.Chain) *Stack {
+	t.Helper()
 	s := &Stack{Chain: c, t: t}
 	signer := derive(t, "sponsor")
 	s.Paymaster = asset.Address(s.deploy("VerifyingPaymaster", common.Address(userop.EntryPoint), crypto.PubkeyToAddress(signer.PublicKey)))

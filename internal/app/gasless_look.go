@@ -1,0 +1,295 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/official"
+	"quittance/internal/userop"
+)
+
+// opLook is one search for the outcome of an operation.
+type opLook struct {
+	c       *gasChain
+	account asset.Address
+	hash    official.Hash
+	nonce   *big.Int
+
+	head chain.Block
+	next *big.Int // the account's next nonce at the head, under the operation's key
+	// found is what the EntryPoint says of all of the account's operations.
+	found []userop.Outcome
+	left  int // how many more stretches of blocks may be asked for
+}
+
+// Look implements checkout.Gasless. Blocks count as final once the chain's scanner
+// has searched them for payments.
+//
+// While the account's nonce is not past the operation's, nothing can have happened,
+// and no block is searched at all.
+func (g *gasless) Look(ctx context.Context, id asset.ChainID, account asset.Address, hash string, nonce *big.Int, from uint64) (checkout.GaslessSight, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	c, known := g.chains[id]
+	h, err := official.ParseHash(hash)
+	if err != nil || !known || nonce == nil {
+		return checkout.GaslessSight{}, fmt.Errorf("look for operation %q on chain %d: there is nobody to ask, or nothing to ask for", hash, id)
+	}
+	l := &opLook{c: c, account: account, hash: h, nonce: nonce, left: maxStretches}
+	if err := l.see(ctx); err != nil {
+		return checkout.GaslessSight{}, err
+	}
+	final := min(g.final(id), l.head.Number)
+	sight := checkout.GaslessSight{Fate: checkout.OpExecutable, Next: from}
+	if l.next.Cmp(nonce) <= 0 {
+		return l.calm(ctx, sight, final)
+	}
+	whole, err := l.search(ctx, &sight, final)
+	if err != nil {
+		return checkout.GaslessSight{}, err
+	}
+	return l.judge(ctx, sight, from, final, whole)
+}
+
+// see reads the head, and the account's nonce there.
+func (l *opLook) see(ctx context.Context) error {
+	rs, err := l.c.node.Batch(ctx, []chain.Call{chain.HeaderCall(chain.Latest), userop.NonceCall(l.account, l.nonce, chain.Latest)})
+	if err != nil {
+		return fmt.Errorf("read a smart account's nonce: %w", err)
+	}
+	if len(rs) != 2 {
+		return fmt.Errorf("chain %d: %d answers to 2 questions", l.c.id, len(rs))
+	}
+	head, err1 := rs[0].Header()
+	next, err2 := official.ReadAmount(rs[1])
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("read a smart account's nonce: %w", err)
+	}
+	if head == nil {
+		return fmt.Errorf("chain %d has no head", l.c.id)
+	}
+	l.head, l.next = head.Block, next
+	return nil
+}
+
+// calm goes on without a search. Its time is that of final blocks.
+func (l *opLook) calm(ctx context.Context, sight checkout.GaslessSight, final uint64) (checkout.GaslessSight, error) {
+	at, err := l.time(ctx, final)
+	if err != nil {
+		return checkout.GaslessSight{}, err
+	}
+	sight.Next, sight.Time, sight.Final = max(sight.Next, final+1), at, true
+	return sight, nil
+}
+
+func (l *opLook) time(ctx context.Context, number uint64) (time.Time, error) {
+	header, err := chain.Ask(ctx, l.c.node, chain.HeaderCall(chain.AtBlock(number)), chain.Result.Header)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read block %d: %w", number, err)
+	}
+	if header == nil || header.Number != number {
+		return time.Time{}, fmt.Errorf("the node has no block %d", number)
+	}
+	return header.Time, nil
+}
+
+// search reads the account's events of all final blocks from where one left off, and
+// then those of the blocks above them. It reports whether it came to the head. That
+// the last blocks could not be read is no reason to forget the others.
+func (l *opLook) search(ctx context.Context, sight *checkout.GaslessSight, final uint64) (bool, error) {
+	for sight.Next <= final {
+		if l.left <= 0 {
+			return false, nil
+		}
+		to, err := l.stretch(ctx, sight.Next, final)
+		if err != nil {
+			if len(l.found) > 0 {
+				return false, nil
+			}
+			return false, err
+		}
+		sight.Next = to + 1
+	}
+	for next := max(sight.Next, final+1); next <= l.head.Number; {
+		to, err := l.stretch(ctx, next, l.head.Number)
+		if err != nil {
+			return false, nil
+		}
+		next = to + 1
+	}
+	return true, nil
+}
+
+// stretch searches as many blocks as the node answers for, from one on, and returns
+// the last.
+func (l *opLook) stretch(ctx context.Context, from, last uint64) (uint64, error) {
+	r := l.c.strides
+	for {
+		if l.left--; l.left < 0 {
+			return 0, errStretches
+		}
+		width := r.get()
+		to := min(last, from+width-1)
+		logs, err := chain.Ask(ctx, l.c.node, userop.AccountLogsCall(l.account, from, to), chain.Result.Logs)
+		if err == nil {
+			r.went(to - from + 1)
+			for _, o := range userop.Outcomes(logs) {
+				if o.Sender == l.account && o.Block.Number >= from && o.Block.Number <= to {
+					l.found = append(l.found, o)
+				}
+			}
+			return to, nil
+		}
+		_, refused := chain.AsRPC(err)
+		if to == from || !refused && !fault.Is(err, fault.Unavailable) {
+			return 0, err
+		}
+		r.shrink(to - from + 1)
+		if !refused || ctx.Err() != nil {
+			return 0, err
+		}
+	}
+}
+
+// judge says what the events mean: the operation's own decides, else one of the same
+// account that came at its nonce or behind it.
+func (l *opLook) judge(ctx context.Context, sight checkout.GaslessSight, from, final uint64, whole bool) (checkout.GaslessSight, error) {
+	own, other := l.deciding()
+	if own == nil && whole {
+		if err := l.back(ctx, from); err != nil {
+			return checkout.GaslessSight{}, err
+		}
+		own, other = l.deciding()
+	}
+	switch {
+	case own != nil:
+		return l.outcome(ctx, sight, *own, final)
+	case !whole:
+		return l.timed(ctx, sight, final) // the rest of the blocks may have its event
+	case other != nil:
+		at, err := l.confirm(ctx, *other)
+		if err != nil {
+			return l.later(ctx, sight, other.Block.Number, final, err)
+		}
+		sight.Fate, sight.At, sight.Final = checkout.OpReplaced, at, other.Block.Number <= final
+		if other.Nonce.Cmp(l.nonce) == 0 {
+			sight.Tx = other.Tx
+		}
+		return l.timed(ctx, sight, final)
+	}
+	// Its nonce was used without an operation: owners can have the EntryPoint count on.
+	sight.Fate = checkout.OpReplaced
+	next, err := chain.Ask(ctx, l.c.node, userop.NonceCall(l.account, l.nonce, chain.AtBlock(final)), official.ReadAmount)
+	sight.Final = err == nil && next.Cmp(l.nonce) > 0
+	return l.timed(ctx, sight, final)
+}
+
+// deciding picks the operation's own event, or the earliest of another that cannot
+// have come before it.
+func (l *opLook) deciding() (own, other *userop.Outcome) {
+	key := func(n *big.Int) *big.Int { return new(big.Int).Rsh(n, 64) }
+	for i, o := range l.found {
+		switch {
+		case o.Hash == l.hash:
+			return &l.found[i], nil
+		case key(o.Nonce).Cmp(key(l.nonce)) == 0 && o.Nonce.Cmp(l.nonce) >= 0 && (other == nil || o.Block.Number < other.Block.Number):
+			other = &l.found[i]
+		}
+	}
+	return nil, other
+}
+
+// back searches before the first block: whoever announces an operation may have had
+// it executed already.
+func (l *opLook) back(ctx context.Context, from uint64) error {
+	for range maxBack {
+		if from == 0 || l.left <= 0 {
+			return nil
+		}
+		if own, _ := l.deciding(); own != nil {
+			return nil
+		}
+		first := from - min(from, l.c.strides.get())
+		for next := first; next < from; {
+			to, err := l.stretch(ctx, next, from-1)
+			if errors.Is(err, errStretches) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			next = to + 1
+		}
+		from = first
+	}
+	return nil
+}
+
+// outcome confirms what decided and puts it into the checkout's words.
+func (l *opLook) outcome(ctx context.Context, sight checkout.GaslessSight, o userop.Outcome, final uint64) (checkout.GaslessSight, error) {
+	at, err := l.confirm(ctx, o)
+	if err != nil {
+		return l.later(ctx, sight, o.Block.Number, final, err)
+	}
+	sight.Fate, sight.Tx, sight.At, sight.Final, sight.Cost = checkout.OpSucceeded, o.Tx, at, o.Block.Number <= final, o.GasCost
+	if !o.Success {
+		sight.Fate, sight.Why = checkout.OpFailed, o.Why()
+	}
+	return l.timed(ctx, sight, final)
+}
+
+// later is what is seen if an event could not be confirmed: above the final blocks it
+// will be told again, and then for good.
+func (l *opLook) later(ctx context.Context, sight checkout.GaslessSight, block, final uint64, err error) (checkout.GaslessSight, error) {
+	if block > final {
+		return l.timed(ctx, sight, final)
+	}
+	return checkout.GaslessSight{}, err
+}
+
+// timed fills in how far time has come in the final blocks that were searched.
+func (l *opLook) timed(ctx context.Context, sight checkout.GaslessSight, final uint64) (checkout.GaslessSight, error) {
+	searched := final
+	if sight.Next > 0 {
+		searched = min(final, sight.Next-1)
+	}
+	at, err := l.time(ctx, searched)
+	if err != nil {
+		return checkout.GaslessSight{}, err
+	}
+	sight.Time = at
+	return sight, nil
+}
+
+// confirm looks whether an event stands in the receipt of its transaction, and that in
+// its block, and returns the block's time.
+func (l *opLook) confirm(ctx context.Context, o userop.Outcome) (time.Time, error) {
+	rs, err := l.c.node.Batch(ctx, []chain.Call{chain.HeaderCall(chain.AtBlock(o.Block.Number)), chain.ReceiptCall(o.Tx)})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("confirm an operation's event: %w", err)
+	}
+	if len(rs) != 2 {
+		return time.Time{}, fmt.Errorf("chain %d: %d answers to 2 questions", l.c.id, len(rs))
+	}
+	header, err1 := rs[0].Header()
+	receipt, err2 := rs[1].Receipt()
+	if err := errors.Join(err1, err2); err != nil {
+		return time.Time{}, fmt.Errorf("confirm an operation's event: %w", err)
+	}
+	if header == nil || header.Hash != o.Block.Hash || receipt == nil || receipt.Tx != o.Tx || !receipt.Succeeded || receipt.Block.Hash != o.Block.Hash {
+		return time.Time{}, fmt.Errorf("the event of %s is not where it was", o.Tx)
+	}
+	for _, x := range userop.Outcomes(receipt.Logs) {
+		if x.Hash == o.Hash && x.Index == o.Index && x.Success == o.Success {
+			return header.Time, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("the receipt of %s does not have the event", o.Tx)
+}

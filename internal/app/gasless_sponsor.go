@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/official"
+	"quittance/internal/rail"
+	"quittance/internal/userop"
+)
+
+// Sponsor implements checkout.Gasless. Before anybody is asked to pay, the calls are
+// tried out: an operation whose calls fail costs the sponsor all the same.
+func (g *gasless) Sponsor(ctx context.Context, plan checkout.GaslessPlan, q checkout.GaslessQuestion) (checkout.GaslessGrant, error) {
+	c, err := g.on(plan.Chain)
+	if err != nil {
+		return checkout.GaslessGrant{}, err
+	}
+	if !c.available() {
+		return checkout.GaslessGrant{}, errGasless
+	}
+	ctx, cancel := context.WithTimeout(ctx, gasAskPatience)
+	defer cancel()
+	s, err := c.subject(ctx, plan, q.Op)
+	if err != nil {
+		return checkout.GaslessGrant{}, err
+	}
+	checks := s.checks(c.isNamed)
+	if _, refused := rail.Failed(checks); refused {
+		return checkout.GaslessGrant{Checks: checks}, nil
+	}
+	if err := c.rehearse(ctx, s); err != nil {
+		return checkout.GaslessGrant{}, err
+	}
+	result, err := c.grant(ctx, q.Kind, s)
+	if err != nil {
+		return checkout.GaslessGrant{}, c.felt(err)
+	}
+	out := checkout.GaslessGrant{Checks: s.checks(func(asset.Address) bool { return false })}
+	if _, refused := rail.Failed(out.Checks); refused {
+		return out, nil
+	}
+	if out.Op, err = s.tell(); err != nil {
+		return checkout.GaslessGrant{}, err
+	}
+	out.Result, err = userop.Question{Method: q.Method}.Result(result)
+	return out, err
+}
+
+// grant has the gas of an operation paid for, and keeps in the subject what it is
+// then. It returns what is answered.
+func (c *gasChain) grant(ctx context.Context, kind checkout.GaslessKind, s *subject) (any, error) {
+	switch kind {
+	case checkout.GaslessData:
+		grant, err := c.paymaster.Data(ctx, s.op)
+		if err != nil {
+			return nil, err
+		}
+		s.op, s.want.Grant = grant.Apply(s.op), &grant
+		return grant, c.name(ctx, grant.Paymaster)
+	case checkout.GaslessSponsor:
+		op, err := c.sponsor.Sponsor(ctx, userop.Grant{}.Apply(s.op))
+		if err != nil {
+			return nil, err
+		}
+		s.op, s.want.Grant = op, userop.GrantOf(op)
+		return op, c.name(ctx, op.Paymaster)
+	}
+	return nil, fmt.Errorf("the question %q asks nobody to pay", kind)
+}
+
+// rehearse tries out what an operation calls. Nodes that cannot are not asked: the
+// bundler tries it too, when it estimates.
+func (c *gasChain) rehearse(ctx context.Context, s *subject) error {
+	calls, err := s.want.Kind.Decode(s.op.CallData)
+	if err != nil {
+		return fmt.Errorf("decoding what was checked: %w", err)
+	}
+	msgs := make([]chain.Msg, len(calls))
+	for i, call := range calls {
+		msgs[i] = chain.Msg{From: s.op.Sender, To: call.To, Data: call.Data}
+	}
+	tried, err := chain.Ask(ctx, c.node, chain.SimulateCall(msgs, chain.Latest), chain.Result.Simulated)
+	if refused, ok := chain.AsRPC(err); ok && refused.Unsupported() {
+		return nil
+	}
+	if err != nil {
+		return chainFault(err)
+	}
+	for i, one := range tried {
+		if !one.Succeeded {
+			return fault.New(fault.Invalid, "op_refused", "The payment would fail: the wallet may not have enough of the token.").
+				Because(fmt.Errorf("call %d of %d fails: %s", i+1, len(calls), one.Err))
+		}
+	}
+	return nil
+}
+
+// Ask implements checkout.Gasless.
+func (g *gasless) Ask(ctx context.Context, id asset.ChainID, q checkout.GaslessQuestion) ([]byte, error) {
+	c, err := g.on(id)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, gasAskPatience)
+	defer cancel()
+	result, err := c.ask(ctx, q)
+	if err != nil {
+		return nil, c.felt(err)
+	}
+	return userop.Question{Method: q.Method}.Result(result)
+}
+
+func (c *gasChain) ask(ctx context.Context, q checkout.GaslessQuestion) (any, error) {
+	switch q.Kind {
+	case checkout.GaslessFees:
+		return c.bundler.Fees(ctx)
+	case checkout.GaslessReceipt, checkout.GaslessLookup:
+		hash, err := official.ParseHash(q.Hash)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "op_invalid", "The hash is none.").Because(err)
+		}
+		if q.Kind == checkout.GaslessReceipt {
+			return c.bundler.Receipt(ctx, hash)
+		}
+		return c.bundler.Lookup(ctx, hash)
+	}
+	op, err := userop.Parse(q.Op)
+	if err != nil {
+		return nil, errOp.Because(err)
+	}
+	switch q.Kind {
+	case checkout.GaslessEstimate:
+		return c.bundler.Estimate(ctx, op)
+	case checkout.GaslessStub:
+		stub, _, err := c.paymaster.Stub(ctx, op)
+		if err != nil {
+			return nil, err
+		}
+		return stub, c.name(ctx, stub.Paymaster)
+	case checkout.GaslessSend:
+		return c.bundler.Send(ctx, op)
+	}
+	return nil, fmt.Errorf("nobody is asked the question %q", q.Kind)
+}
+
+// felt has the services checked if one of them failed.
+func (c *gasChain) felt(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Unavailable && f.Code != "chain_unavailable" {
+		c.recheck()
+	}
+	return err
+}
