@@ -161,10 +161,10 @@ var failures = map[string]string{
 	checkout.ReasonSafeReplaced: "Another transaction of the Safe took the place of the one that was to pay.",
 	checkout.ReasonSafeForeign:  "The Safe's transaction does not make this payment.",
 
-	"op_failed":   "The smart account's operation was executed, and its calls failed.",
-	"op_replaced": "Another operation of the smart account took the place of the one that was to pay.",
-	"op_expired":  "The smart account's operation was not executed in time.",
-	"op_refused":  "The smart account's operation was refused before it could be executed.",
+	payment.ReasonOpFailed:   "The smart account's operation was executed, and its calls failed.",
+	payment.ReasonOpReplaced: "Another operation of the smart account took the place of the one that was to pay.",
+	payment.ReasonOpExpired:  "The smart account's operation was not executed in time.",
+	payment.ReasonOpRefused:  "The smart account's operation was refused before it could be executed.",
 }
 
 // failed words the end of a payment that can no longer be made, or of an attempt

@@ -55,8 +55,9 @@ func over(p *payment.Payment) error {
 }
 
 // ended answers for a payment that cannot be paid any more (409, 403) or whose
-// money is on its way (423), be it still on a bridge or to be sent by a Safe, with
-// the documented bodies; other faults pass. a is how far the caller was let in.
+// money is on its way (423), be it still on a bridge or to be sent by a Safe or a smart
+// account, with the documented bodies; other faults pass. a is how far the caller was
+// let in.
 func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission, err error) error {
 	f := fault.From(err)
 	var status int
@@ -66,7 +67,7 @@ func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission
 		return err
 	case f.Code == "completed":
 		status, message = http.StatusConflict, "Secure payment has already been completed"
-	case f.Code == "in_progress", f.Code == "bridging", f.Code == checkout.CodeSafePending:
+	case f.Code == "in_progress", f.Code == "bridging", f.Code == checkout.CodeSafePending, f.Code == checkout.CodeOpPending:
 		status, message = http.StatusLocked, "Secure payment is in progress"
 	case f.Code == "expired" || f.Code == "canceled" || f.Code == "failed" || f.Code == checkout.ComplianceFailed:
 		status, message = http.StatusForbidden, "Secure payment token expired or invalid status"

@@ -67,10 +67,10 @@ func TestPayersOfSmartAccounts(t *testing.T) {
 // merchant learns whose it was and what the chain has of it.
 func TestBrokenOperation(t *testing.T) {
 	for _, c := range []struct{ reason, executed, words string }{
-		{"op_failed", sentTx, "its calls failed"},
-		{"op_replaced", sentTx, "Another operation"},
-		{"op_expired", "", "not executed in time"},
-		{"op_refused", "", "refused before"},
+		{payment.ReasonOpFailed, sentTx, "its calls failed"},
+		{payment.ReasonOpReplaced, sentTx, "Another operation"},
+		{payment.ReasonOpExpired, "", "not executed in time"},
+		{payment.ReasonOpRefused, "", "refused before"},
 	} {
 		p, ev := told(2, payment.EventBroken)
 		p.Transfers, ev.Transfer, ev.Request = nil, nil, -1

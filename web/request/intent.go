@@ -30,8 +30,8 @@ func (d *Dialect) intent(c echo.Context) error {
 		return err
 	}
 	switch fault.From(err).Code {
-	case "in_progress", "bridging", checkout.CodeSafePending:
-		return err // money or a Safe that was there first: it refuses this intent, and locks none
+	case "in_progress", "bridging", checkout.CodeSafePending, checkout.CodeOpPending:
+		return err // money, a Safe or an operation that was there first: it refuses this intent, and locks none
 	}
 	return d.ended(c, p, checkout.Admission{}, err)
 }

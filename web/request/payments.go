@@ -67,8 +67,9 @@ type arrivalWire struct {
 	Request                    arrivalOf    `json:"request"`
 
 	// Additions to the documented shape.
-	PayerAddress *string `json:"payerAddress"`
-	PayeeAddress string  `json:"payeeAddress"`
+	PayerAddress    *string `json:"payerAddress"`
+	PayerEOAAddress *string `json:"payerEoaAddress"` // the wallet behind a smart account, else the payer
+	PayeeAddress    string  `json:"payeeAddress"`
 	// SecurePaymentToken opens the payment's page: it is left out for a client id,
 	// which is public.
 	SecurePaymentToken string `json:"securePaymentToken,omitempty"`
@@ -174,7 +175,7 @@ func (d *Dialect) arrival(ctx context.Context, a checkout.Arrival) (arrivalWire,
 		SourceNetwork: token.Network, DestinationNetwork: token.Network, SourceTxHash: optional(x.Evidence.Tx), DestinationTxHash: optional(x.Evidence.Tx),
 		Timestamp: timestamp(x.At), Type: string(checkout.Directly), Currency: a.Invoiced, PaymentCurrency: token.ID,
 		Request:      arrivalOf{RequestID: a.RequestID, PaymentReference: a.Reference, HasBeenPaid: paid, Reference: optional(a.Order)},
-		PayerAddress: optional(x.Evidence.Payer), PayeeAddress: a.Payee.String(), SecurePaymentToken: string(a.Payment),
+		PayerAddress: optional(x.Evidence.Payer), PayerEOAAddress: optional(a.Holder), PayeeAddress: a.Payee.String(), SecurePaymentToken: string(a.Payment),
 	}
 	if x.Fee != nil && x.Fee.Sign() > 0 {
 		w.Fees = []arrivalFee{{

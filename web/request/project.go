@@ -70,6 +70,11 @@ func requestStatuses(p *payment.Payment, masked bool, now time.Time) []requestSt
 			out[i].by(a)
 		}
 	}
+	if a, ok := p.OpLock(now); ok {
+		for i := range out {
+			out[i].byOp(a)
+		}
+	}
 	if a, ok := p.UnderWay(now); ok && !out[a.Route.Request].HasBeenPaid {
 		out[a.Route.Request].TxHash, out[a.Route.Request].ChainID = a.Handle, a.Chain
 	}
@@ -84,6 +89,18 @@ func (w *requestStatus) by(a payment.Attempt) {
 	w.SafeTxHash, w.ChainID = a.Handle, a.Chain
 	if !a.Safe.Deadline.IsZero() {
 		w.SafePaymentDeadline = a.Safe.Deadline.Unix()
+	}
+}
+
+// byOp adds where a smart account is to pay a request, unless something has, and the
+// transaction that did once the chain shows one.
+func (w *requestStatus) byOp(a payment.Attempt) {
+	if w.HasBeenPaid {
+		return
+	}
+	w.ChainID = a.Chain
+	if w.TxHash == "" && a.OpStage() == payment.OpExecuted {
+		w.TxHash = a.Op.ExecutedBy
 	}
 }
 

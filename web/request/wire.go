@@ -169,8 +169,8 @@ type requestStatus struct {
 	HasBeenPaid bool   `json:"hasBeenPaid"`
 	TxHash      string `json:"txHash,omitempty"`
 	SafeTxHash  string `json:"safeTxHash,omitempty"`
-	// ChainID is where the Safe signs or, of money that is under way over a bridge,
-	// where its transaction is.
+	// ChainID is where the Safe signs or the smart account acts or, of money that is under
+	// way over a bridge, where its transaction is.
 	ChainID             asset.ChainID `json:"chainId,omitempty"`
 	SafePaymentDeadline int64         `json:"safePaymentDeadline,omitempty"` // Unix seconds, absent for none
 }
