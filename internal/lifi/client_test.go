@@ -381,3 +381,39 @@ func TestWaitingEnds(t *testing.T) {
 		}
 	})
 }
+
+// An intent may leave bridges out. With none left nobody is asked.
+func TestBridgesOfAnIntent(t *testing.T) {
+	asked := 0
+	var body struct {
+		Allow  []string `json:"allowBridges"`
+		Prefer []string `json:"preferBridges"`
+	}
+	c := answers(t, lifi.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		body.Allow, body.Prefer = nil, nil
+		if raw, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(raw, &body) != nil {
+			t.Errorf("asked %s, %v", raw, err)
+		}
+		http.Error(w, "{}", http.StatusNotFound)
+	})
+	for _, tt := range []struct{ may, want []string }{
+		{nil, []string{lifi.BridgeAcross, lifi.BridgeStargate}},
+		{[]string{lifi.BridgeStargate, lifi.BridgeAcross}, []string{lifi.BridgeAcross, lifi.BridgeStargate}},
+		{[]string{lifi.BridgeStargate}, []string{lifi.BridgeStargate}},
+		{[]string{lifi.BridgeAcross, "relay"}, []string{lifi.BridgeAcross}},
+	} {
+		in := intent(t, "USDC-arbitrum-one", "USDC-base")
+		in.Bridges = tt.may
+		_, _ = c.Quote(t.Context(), in)
+		if !slices.Equal(body.Allow, tt.want) || !slices.Equal(body.Prefer, tt.want[:1]) {
+			t.Errorf("%v: allowed %v, preferred %v", tt.may, body.Allow, body.Prefer)
+		}
+	}
+	before := asked
+	in := intent(t, "USDC-arbitrum-one", "USDC-base")
+	in.Bridges = []string{"relay"}
+	if _, err := c.Quote(t.Context(), in); !fault.Is(err, fault.NotFound) || asked != before {
+		t.Errorf("with none left: %v, asked %d times", err, asked-before)
+	}
+}

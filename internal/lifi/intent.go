@@ -36,6 +36,10 @@ type Intent struct {
 	// chain.
 	Fallback asset.Address
 
+	// Bridges are those that may be used of the client's; all of them if empty. Not
+	// used on one chain.
+	Bridges []string
+
 	MaxFee money.BasisPoints // of what the payer gives, for fee legs; DefaultMaxFee if zero
 	// FeeReceivers are the only ones a fee may go to; anyone within MaxFee if
 	// empty, since LI.FI publishes no list of its own.

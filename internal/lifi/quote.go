@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,6 +109,13 @@ func (c *Client) callsQuestion(in Intent) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the payment on the destination: %w", err)
 	}
+	bridges := slices.Clone(c.bridges)
+	if len(in.Bridges) > 0 {
+		bridges = slices.DeleteFunc(bridges, func(b string) bool { return !slices.Contains(in.Bridges, b) })
+	}
+	if len(bridges) == 0 {
+		return nil, toFault(&Error{Code: CodeNoQuote, Message: "none of the bridges may be used"})
+	}
 	to, _ := c.table.Network(in.To.Chain) // check has seen it
 	body, err := json.Marshal(wireCallsQuestion{
 		FromChain: in.From.Chain, FromToken: in.From.Address.String(), Payer: in.Payer.String(),
@@ -117,7 +125,7 @@ func (c *Client) callsQuestion(in Intent) ([]byte, error) {
 			To: to.FeeProxy.String(), ToApproval: to.FeeProxy.String(),
 			Data: "0x" + hex.EncodeToString(data), Gas: paymentGas,
 		}},
-		Fallback: in.Fallback.String(), Allow: c.bridges, Prefer: c.bridges[:1],
+		Fallback: in.Fallback.String(), Allow: bridges, Prefer: bridges[:1],
 		Slippage: jsontext.Value(c.slippageText()), Integrator: c.integrator,
 	})
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 
 // Claims implements rail.Claimer. Between two chains the last call is one of
 // LI.FI's pinned contract that pays one of the payment's requests on arrival, and
-// gives what cannot be delivered, or is left, back to the account. On one chain
+// gives what cannot be delivered, or is left, back to the account, or to its owner
+// where it is a smart account with its owner's money. On one chain
 // its exchange ends in the account, and what follows is the payment as the direct
 // rail makes it. Approvals are exact, fees and cost within the rail's limits.
 //
@@ -35,7 +36,7 @@ func (r *Rail) Claims(p *payment.Payment, id asset.ChainID, payer rail.Payer, ca
 	if !ok {
 		return rail.Claim{}, false
 	}
-	in := lifi.Intent{Payer: payer.Wallet, From: from, Refund: payer.Wallet, Fallback: payer.Wallet, MaxFee: r.maxFee}
+	in := lifi.Intent{Payer: payer.Wallet, From: from, Refund: payer.Person(), Fallback: payer.Person(), MaxFee: r.maxFee}
 	claim := rail.Claim{Type: rail.Crosschain, Cost: rail.Cost{Asset: from.ID, Amount: call.Deposit()}}
 	if call.Bridge == nil {
 		claim.Type = rail.Conversion

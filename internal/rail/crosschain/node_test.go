@@ -25,6 +25,7 @@ type node struct {
 	balance   *big.Int                   // of every token
 	allowed   map[asset.Address]*big.Int // by spender, of every token
 	code      []byte                     // of the wallet
+	holder    asset.Address              // who alone has anything, and whose alone the code is; anybody if zero
 	dead      error
 	stall     bool
 	refuse    map[string]error // by method
@@ -72,13 +73,22 @@ func (n *node) Batch(ctx context.Context, calls []chain.Call) ([]chain.Result, e
 func (n *node) answer(c chain.Call) any {
 	switch c.Method {
 	case "eth_getBalance":
+		if n.others(c.Params[0].(string)) {
+			return "0x0"
+		}
 		return "0x" + n.native.Text(16)
 	case "eth_gasPrice":
 		return "0x3b9aca00" // 1 gwei
 	case "eth_getCode":
+		if n.others(c.Params[0].(string)) {
+			return "0x"
+		}
 		return "0x" + hex.EncodeToString(n.code)
 	case "eth_call":
 		_, data := target(c.Params[0].(map[string]any))
+		if n.others("0x" + hex.EncodeToString(data[16:36])) {
+			return word(new(big.Int))
+		}
 		if len(data) == 4+2*32 { // allowance(owner, spender)
 			v := n.allowed[asset.Address(data[4+32+12:])]
 			if v == nil {
@@ -92,6 +102,8 @@ func (n *node) answer(c chain.Call) any {
 	}
 	return nil
 }
+
+func (n *node) others(who string) bool { return !n.holder.IsZero() && who != n.holder.Lower() }
 
 func word(v *big.Int) string { return fmt.Sprintf("0x%064x", v) }
 
@@ -152,6 +164,9 @@ func (n *node) simulate(params map[string]any) any {
 func (n *node) effects(from, to asset.Address, data []byte) []event {
 	if a, err := official.DecodeApproval(data); err == nil {
 		return []event{{to.Lower(), []string{topicApproval, topic(from), topic(a.Spender)}, word(a.Amount)}}
+	}
+	if p, err := official.DecodePull(data); err == nil {
+		return []event{moved(to, p.Owner, p.Account, p.Amount)}
 	}
 	if p, err := official.DecodeERC20Payment(data); err == nil {
 		paid := topic(p.Token)

@@ -92,18 +92,18 @@ func (r *Rail) ways(d debt) (all []way) {
 // optionID names the way that begins with a token.
 func optionID(from asset.Token) string { return fmt.Sprintf("%s:%s:%s", ID, from.Network, from.ID) }
 
-// open reports whether the way can be priced now.
-func (r *Rail) open(d debt, w way) bool {
-	return !w.crosses || !d.small() && r.connected(w.from.Chain, d.to.Chain)
+// open reports whether the way can be priced now for a payer.
+func (r *Rail) open(d debt, w way, payer rail.Payer) bool {
+	return !w.crosses || !d.small() && r.connected(w.from.Chain, d.to.Chain, r.bridgesOf(payer))
 }
 
-// connected reports whether a bridge that may be used goes from one chain to
-// another and ends in a pinned contract.
-func (r *Rail) connected(from, to asset.ChainID) bool {
+// connected reports whether one of these bridges goes from one chain to another and
+// ends in a pinned contract.
+func (r *Rail) connected(from, to asset.ChainID, bridges []string) bool {
 	tools, end := r.tools.Load(), map[string]bool{}
 	network, _ := r.table.Network(to)
 	end[lifi.BridgeAcross], end[lifi.BridgeStargate] = !network.ReceiverAcross.IsZero(), !network.ReceiverStargate.IsZero()
-	return tools != nil && slices.ContainsFunc(r.bridges, func(key string) bool { return end[key] && tools.Connected(key, from, to) })
+	return tools != nil && slices.ContainsFunc(bridges, func(key string) bool { return end[key] && tools.Connected(key, from, to) })
 }
 
 // The codes of what is missing.
@@ -129,7 +129,8 @@ func (r *Rail) closed() (code, why string) {
 
 // Offer returns one way for each token that a route can start from, at what it
 // may cost at most. It asks nobody: see Run. A Safe is offered other chains until
-// Price or Prepare has found that it is not the same one on the payment's.
+// Price or Prepare has found that it is not the same one on the payment's. A smart
+// account is offered what needs no native currency.
 func (r *Rail) Offer(_ context.Context, p *payment.Payment, payer rail.Payer) ([]rail.Option, error) {
 	if p.Standing.State != payment.Open {
 		return nil, nil
@@ -143,7 +144,7 @@ func (r *Rail) Offer(_ context.Context, p *payment.Payment, payer rail.Payer) ([
 	}
 	var options []rail.Option
 	for _, w := range r.ways(d) {
-		if r.open(d, w) && r.barred(d, w, payer) == nil {
+		if r.open(d, w, payer) && r.barred(d, w, payer) == nil {
 			options = append(options, r.option(d, w))
 		}
 	}
@@ -183,7 +184,7 @@ func (r *Rail) Missing(_ context.Context, p *payment.Payment) (missing []rail.Mi
 	}
 	for _, w := range r.ways(d) {
 		switch {
-		case r.open(d, w):
+		case r.open(d, w, rail.Payer{}):
 		case d.small():
 			return []rail.Missing{{Code: codeSmall, Why: smallWhy}}
 		case !slices.ContainsFunc(missing, func(m rail.Missing) bool { return m.Chain == w.from.Chain }):
@@ -196,8 +197,8 @@ func (r *Rail) Missing(_ context.Context, p *payment.Payment) (missing []rail.Mi
 
 const smallWhy = "Payments of 1 USD or less cannot be made from another network."
 
-// chosen is the debt and the way that an option names.
-func (r *Rail) chosen(p *payment.Payment, optionID string) (debt, way, error) {
+// chosen is the debt and the way that an option names, if the payer can go it.
+func (r *Rail) chosen(p *payment.Payment, optionID string, payer rail.Payer) (debt, way, error) {
 	d, ok, err := r.debt(p)
 	if err != nil {
 		return debt{}, way{}, err
@@ -219,7 +220,7 @@ func (r *Rail) chosen(p *payment.Payment, optionID string) (debt, way, error) {
 		return debt{}, way{}, fault.New(fault.Forbidden, "payment_over", "This payment can no longer be paid.")
 	case code != "":
 		return debt{}, way{}, fault.New(fault.Unavailable, code, why)
-	case !r.open(d, ways[i]):
+	case !r.open(d, ways[i], payer):
 		return debt{}, way{}, noRoute
 	}
 	return d, ways[i], nil

@@ -28,7 +28,8 @@ type question struct {
 	payment payment.ID
 	option  string
 	wallet  asset.Address
-	terms   string // everything that the payment's call says
+	owner   asset.Address // of a smart account, zero for others
+	terms   string        // everything that the payment's call says
 }
 
 // How much is kept. An offer has some 20 kB; what a service sends may be larger.

@@ -41,22 +41,28 @@ const timeToSign = 15 * time.Second
 // gas is asked for in its funds, and its route's deadline is the contracts' own.
 // Refunds, and what is left on arrival, go to the Safe.
 //
+// A smart account with its owner's money gets the same calls, too. Its funds are the
+// owner's, with what the account may take of them as the allowance; refunds, and what
+// is left on arrival, go to the owner; an exchange ends in the account, which pays
+// from it, and keeps what it gives too much. The trial run begins with the owner
+// letting the account take exactly what the route takes.
+//
 // Faults: as rail.Rail and Price; Invalid "contract_wallet" for a wallet that is
 // another contract and pays from another chain; Unavailable also while the fee
 // proxy's code was not read yet, or if the node cannot try the route out.
 func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Instruction, error) {
-	d, w, err := r.chosen(p, optionID)
+	d, w, err := r.chosen(p, optionID, payer)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.sameSafe(ctx, d, w, payer); err != nil {
 		return nil, err
 	}
-	o, err := r.offer(ctx, p, d, w, payer.Wallet, timeToSign)
+	o, err := r.offer(ctx, p, d, w, payer, timeToSign)
 	if err != nil {
 		return nil, err
 	}
-	a, err := r.roundTrip(ctx, d, o)
+	a, err := r.roundTrip(ctx, d, o, payer)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +72,10 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	}
 	calls := &rail.Calls{Chain: o.from.Chain, Route: r.route(d, o)}
 	allowance, dueAllowance := a.allowance, a.dueAllowance
-	if payer.Safe {
+	if payer.Safe || !payer.Owner.IsZero() {
 		allowance, dueAllowance = nil, nil
+	}
+	if payer.Safe {
 		calls.Route.Deadline = o.safeDeadline(p)
 	}
 	source, settle, err := r.plan(d, o, allowance, dueAllowance)
@@ -81,6 +89,8 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	}
 	if payer.Safe {
 		calls.SizeForSafe()
+	}
+	if payer.Safe || !payer.Owner.IsZero() { // somebody else pays for gas
 		calls.Funds.NativeNeeded = new(big.Int).Set(o.step.Transaction.Value)
 	}
 	calls.Checks = append(r.checks(d, o, source, settle), trial)
@@ -166,8 +176,11 @@ type answers struct {
 	native, gasPrice   *big.Int
 	balance, allowance *big.Int // of the payer's asset; the allowance is the Diamond's
 	dueAllowance       *big.Int // of the payment's asset, for the fee proxy; nil between chains
-	code               []byte   // of the wallet; nil on one chain
+	code               []byte   // of whoever is given back to; nil on one chain
 
+	// pulled is what the trial run begins with for a smart account, nil for others:
+	// source and settle come after it.
+	pulled         *official.Rehearsal
 	source, settle []rail.Call // what was tried out
 	trial          []chain.Simulated
 	trialErr       error
@@ -180,25 +193,26 @@ func unavailable(cause error) error {
 
 // roundTrip puts every question to the payer's chain at once. The longest
 // sequence is what is tried out, because the allowances that decide are asked
-// for beside it: a reset and an approval too many move no money.
-func (r *Rail) roundTrip(ctx context.Context, d debt, o *offer) (a answers, err error) {
-	wallet := o.intent.Payer
-	if a.source, a.settle, err = r.plan(d, o, nil, nil); err != nil {
+// for beside it: a reset and an approval too many move no money. What is held is
+// asked of whoever's money it is, and what is allowed of whoever takes it.
+func (r *Rail) roundTrip(ctx context.Context, d debt, o *offer, payer rail.Payer) (a answers, err error) {
+	msgs, err := r.rehearse(&a, d, o, payer)
+	if err != nil {
 		return answers{}, err
 	}
-	var msgs []chain.Msg
-	for _, c := range append(a.source[:len(a.source):len(a.source)], a.settle...) {
-		msgs = append(msgs, chain.Msg{From: wallet, To: c.To, Data: c.Data, Value: c.Value})
+	wallet, who, spender := payer.Wallet, payer.Person(), o.network.Diamond
+	if !payer.Owner.IsZero() {
+		spender = wallet
 	}
 	read := func(to asset.Address, data []byte) chain.Call {
 		return chain.ContractCall(chain.Msg{From: wallet, To: to, Data: data}, chain.Latest)
 	}
 	questions := []chain.Call{
-		chain.BalanceCall(wallet, chain.Latest), chain.GasPriceCall(), chain.SimulateCall(msgs, chain.Latest),
-		read(o.from.Address, official.BalanceOf(wallet)), read(o.from.Address, official.Allowance(wallet, o.network.Diamond)),
+		chain.BalanceCall(who, chain.Latest), chain.GasPriceCall(), chain.SimulateCall(msgs, chain.Latest),
+		read(o.from.Address, official.BalanceOf(who)), read(o.from.Address, official.Allowance(who, spender)),
 	}
 	if o.crosses {
-		questions = append(questions, chain.CodeCall(wallet, chain.Latest))
+		questions = append(questions, chain.CodeCall(who, chain.Latest))
 	} else {
 		questions = append(questions, read(d.to.Address, official.Allowance(wallet, o.network.FeeProxy)))
 	}
@@ -213,6 +227,31 @@ func (r *Rail) roundTrip(ctx context.Context, d debt, o *offer) (a answers, err 
 		return answers{}, unavailable(err)
 	}
 	return a, nil
+}
+
+// rehearse makes the trial run: the longest sequence, and for a smart account, which
+// has nothing yet, how it gets the money before it.
+func (r *Rail) rehearse(a *answers, d debt, o *offer, payer rail.Payer) (msgs []chain.Msg, err error) {
+	if a.source, a.settle, err = r.plan(d, o, nil, nil); err != nil {
+		return nil, err
+	}
+	add := func(from asset.Address, calls ...rail.Call) {
+		for _, c := range calls {
+			msgs = append(msgs, chain.Msg{From: from, To: c.To, Data: c.Data, Value: c.Value})
+		}
+	}
+	if !payer.Owner.IsZero() {
+		pulled, err := official.Pull{Owner: payer.Owner, Account: payer.Wallet, Token: o.from.Address, Amount: o.deposit}.Rehearse(o.from.ResetAllowance)
+		if err != nil {
+			return nil, err
+		}
+		a.pulled = &pulled
+		add(payer.Owner, pulled.Allow...)
+		add(payer.Wallet, pulled.Take)
+	}
+	add(payer.Wallet, a.source...)
+	add(payer.Wallet, a.settle...)
+	return msgs, nil
 }
 
 // read takes the answers in the order of the questions.
@@ -249,7 +288,7 @@ func (r *Rail) fill(calls *rail.Calls, d debt, o *offer, a answers) (trial rail.
 			"The network could not try this payment out. Please try again.").Because(a.trialErr)
 	default:
 		usable = true
-		trial, cause = r.judge(d, o, a)
+		trial, cause = r.judge(d, o, &a)
 	}
 	gas(calls, o, a, usable)
 	return trial, cause, nil

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
-	"quittance/internal/asset"
 	"quittance/internal/fault"
 	"quittance/internal/lifi"
 	"quittance/internal/official"
@@ -24,14 +24,14 @@ import (
 // may not be asked so often; Forbidden "unsafe" if the route does something else
 // than pay this, with the refused check's name as its field.
 func (r *Rail) Price(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Option, error) {
-	d, w, err := r.chosen(p, optionID)
+	d, w, err := r.chosen(p, optionID, payer)
 	if err != nil {
 		return rail.Option{}, err
 	}
 	if err := r.sameSafe(ctx, d, w, payer); err != nil {
 		return rail.Option{}, err
 	}
-	found, err := r.offer(ctx, p, d, w, payer.Wallet, 0)
+	found, err := r.offer(ctx, p, d, w, payer, 0)
 	if err != nil {
 		return rail.Option{}, err
 	}
@@ -42,16 +42,16 @@ func (r *Rail) Price(ctx context.Context, p *payment.Payment, optionID string, p
 }
 
 // offer returns a proven route that is fresh for so much longer.
-func (r *Rail) offer(ctx context.Context, p *payment.Payment, d debt, w way, wallet asset.Address, left time.Duration) (*offer, error) {
-	if wallet.IsZero() {
+func (r *Rail) offer(ctx context.Context, p *payment.Payment, d debt, w way, payer rail.Payer, left time.Duration) (*offer, error) {
+	if payer.Wallet.IsZero() {
 		return nil, fault.Field("wallet", "missing_wallet", "wallet is required.")
 	}
-	in := r.intent(d, w, wallet)
+	in := r.intent(d, w, payer)
 	terms, err := in.Payment.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("encoding the payment: %w", err)
 	}
-	q := question{payment: p.ID, option: w.option, wallet: wallet, terms: string(d.to.ID) + string(terms)}
+	q := question{payment: p.ID, option: w.option, wallet: payer.Wallet, owner: payer.Owner, terms: string(d.to.ID) + string(terms)}
 	found, err := r.offers.get(ctx, q, r.now, left, func(ctx context.Context) (*offer, error) {
 		return r.ask(ctx, w, in)
 	})
@@ -68,11 +68,12 @@ func (r *Rail) late(p *payment.Payment, w way, step lifi.Step) bool {
 }
 
 // intent is what the payer agrees to. Refunds, and what is left on arrival, go
-// to his own account on either chain.
-func (r *Rail) intent(d debt, w way, wallet asset.Address) lifi.Intent {
+// to his own account on either chain, those of a smart account to its owner: it may
+// be on one chain only, and he looks for money in his wallet.
+func (r *Rail) intent(d debt, w way, payer rail.Payer) lifi.Intent {
 	return lifi.Intent{
-		Payer: wallet, From: w.from, MaxFrom: r.most(d, w), To: d.to, Payment: d.payment(),
-		Refund: wallet, Fallback: wallet, MaxFee: r.maxFee,
+		Payer: payer.Wallet, From: w.from, MaxFrom: r.most(d, w), To: d.to, Payment: d.payment(),
+		Refund: payer.Person(), Fallback: payer.Person(), Bridges: r.bridgesOf(payer), MaxFee: r.maxFee,
 	}
 }
 
@@ -99,6 +100,12 @@ func (r *Rail) prove(w way, in lifi.Intent, step lifi.Step) (*offer, error) {
 	if err != nil {
 		return nil, unsafe(r.table.Verify(in, step.Transaction, nil, r.now()))
 	}
+	if tool := bridgeOf(call); tool != "" && !slices.Contains(in.Bridges, tool) {
+		return nil, noRoute(fmt.Errorf("the route goes over %s, which it may not", tool))
+	}
+	if step.Transaction.Data, err = refunding(call, in, step.Transaction.Data); err != nil {
+		return nil, err
+	}
 	o := &offer{way: w, step: step, call: call, intent: in, deposit: call.Deposit(), valid: call.Validity(step.FetchedAt)}
 	approvals, err := o.approvals(nil)
 	if err != nil {
@@ -113,10 +120,24 @@ func (r *Rail) prove(w way, in lifi.Intent, step lifi.Step) (*offer, error) {
 		return nil, err
 	}
 	if dear {
-		return nil, fault.New(fault.NotFound, "no_route", "No route is offered for this payment right now.").Because(
-			fmt.Errorf("the route takes %v of %s, the limit is %v", o.deposit, in.From.ID, in.MaxFrom))
+		return nil, noRoute(fmt.Errorf("the route takes %v of %s, the limit is %v", o.deposit, in.From.ID, in.MaxFrom))
 	}
 	return o, nil
+}
+
+func noRoute(cause error) error {
+	return fault.New(fault.NotFound, "no_route", "No route is offered for this payment right now.").Because(cause)
+}
+
+// bridgeOf is the bridge that a call goes over, "" on one chain.
+func bridgeOf(call *lifi.Call) string {
+	switch {
+	case call.Across != nil:
+		return lifi.BridgeAcross
+	case call.Stargate != nil:
+		return lifi.BridgeStargate
+	}
+	return ""
 }
 
 // unsafe is the fault of the first check that was refused, nil if there is none.

@@ -49,7 +49,9 @@ type sentBack struct {
 // Restamp has a route that was handed out stamped anew, and proves that what
 // comes back pays what is still missing of this payment, from the account, in
 // the asset and for at most half a percent more than the step said. raw is the
-// step as JSON, with whatever its sender made of it. No chain is asked.
+// step as JSON, with whatever its sender made of it. No chain is asked. A step of a
+// smart account gives its owner back what others get back themselves, and nothing in
+// it proves whose account it is: it is refused, and calls are to be prepared anew.
 //
 // Faults: as Rail.Prepare; Invalid "route_gone" at "step" if the step makes no
 // sense for this payment, if the service has no such route any more, or only a
@@ -120,7 +122,7 @@ func (r *Rail) agreed(p *payment.Payment, raw []byte) (lifi.Intent, way, error) 
 	if !known {
 		return lifi.Intent{}, way{}, routeGone(fmt.Errorf("the step's asset %s on chain %d", address, s.Action.FromChain))
 	}
-	d, w, err := r.chosen(p, optionID(from))
+	d, w, err := r.chosen(p, optionID(from), rail.Payer{Wallet: wallet})
 	if fault.Is(err, fault.NotFound) {
 		err = routeGone(err)
 	}
@@ -130,7 +132,7 @@ func (r *Rail) agreed(p *payment.Payment, raw []byte) (lifi.Intent, way, error) 
 	if s.Action.ToChain != d.to.Chain {
 		return lifi.Intent{}, way{}, routeGone(fmt.Errorf("the step ends on chain %d", s.Action.ToChain))
 	}
-	in := r.intent(d, w, wallet)
+	in := r.intent(d, w, rail.Payer{Wallet: wallet})
 	in.MaxFrom = amount.Add(amount, restampTolerance.Of(amount))
 	return in, w, nil
 }

@@ -72,11 +72,8 @@ func (r *Rail) fees(o *offer) (fees []rail.NamedCost) {
 // where there is one to read.
 func (r *Rail) route(d debt, o *offer) *rail.Route {
 	kind, tool := rail.Conversion, o.step.Tool
-	switch {
-	case o.call.Across != nil:
-		kind, tool = rail.Crosschain, lifi.BridgeAcross
-	case o.call.Stargate != nil:
-		kind, tool = rail.Crosschain, lifi.BridgeStargate
+	if over := bridgeOf(o.call); over != "" {
+		kind, tool = rail.Crosschain, over
 	}
 	name := tool
 	if tool == o.step.Tool {

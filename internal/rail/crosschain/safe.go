@@ -21,8 +21,13 @@ func (r *Rail) sameSafe(ctx context.Context, d debt, w way, payer rail.Payer) er
 	return r.safes.ask(ctx, twins{w.from.Chain, d.to.Chain, payer.Wallet})
 }
 
-// barred is what sameSafe is known to say, nil if it is not known.
+// barred is why a payer is known not to be able to go a way that others can, nil if
+// it is not known: what sameSafe says, and for a smart account that it has no native
+// currency.
 func (r *Rail) barred(d debt, w way, payer rail.Payer) error {
+	if r.open(d, w, rail.Payer{}) && !r.open(d, w, payer) {
+		return errNoBridge
+	}
 	if !payer.Safe || !w.crosses || payer.Wallet.IsZero() {
 		return nil
 	}
@@ -30,9 +35,10 @@ func (r *Rail) barred(d debt, w way, payer rail.Payer) error {
 }
 
 // MissingFor implements rail.PayerExplainer: the chains a Safe cannot pay from,
-// because it is not the same one on the payment's chain.
+// because it is not the same one on the payment's chain, and those a smart account
+// cannot, because no bridge takes nothing but its owner's token there.
 func (r *Rail) MissingFor(_ context.Context, p *payment.Payment, payer rail.Payer) (missing []rail.Missing) {
-	if p.Standing.State != payment.Open || !payer.Safe {
+	if p.Standing.State != payment.Open || !payer.Safe && payer.Owner.IsZero() {
 		return nil
 	}
 	d, ok, err := r.debt(p)
@@ -42,7 +48,7 @@ func (r *Rail) MissingFor(_ context.Context, p *payment.Payment, payer rail.Paye
 	said := map[asset.ChainID]bool{}
 	for _, w := range r.ways(d) {
 		f := fault.From(r.barred(d, w, payer))
-		if f == nil || said[w.from.Chain] || !r.open(d, w) {
+		if f == nil || said[w.from.Chain] || !r.open(d, w, rail.Payer{}) {
 			continue
 		}
 		said[w.from.Chain] = true

@@ -22,8 +22,9 @@ const (
 )
 
 // judge compares the trial run with the offer. The destination's side cannot be
-// tried out from here: it is proven from the calldata alone.
-func (r *Rail) judge(d debt, o *offer, a answers) (c rail.Check, cause error) {
+// tried out from here: it is proven from the calldata alone. What is left of the trial
+// run afterwards are the outcomes of the steps.
+func (r *Rail) judge(d debt, o *offer, a *answers) (c rail.Check, cause error) {
 	for i, t := range a.trial {
 		if t.Err != nil {
 			cause = fmt.Errorf("call %d of the trial run: %w", i, t.Err)
@@ -32,10 +33,22 @@ func (r *Rail) judge(d debt, o *offer, a answers) (c rail.Check, cause error) {
 	}
 	c = rail.Check{Name: official.CheckSimulation, Outcome: rail.Passed, Detail: "A trial run on the chain moves exactly the amounts that are shown."}
 	t := trial{offer: o, payer: topicOf(o.intent.Payer), given: new(big.Int), native: new(big.Int), got: new(big.Int)}
-	if len(a.trial) != len(a.source)+len(a.settle) {
+	before := 0
+	if a.pulled != nil {
+		before = a.pulled.Calls()
+	}
+	if len(a.trial) != before+len(a.source)+len(a.settle) {
 		c.Outcome, c.Detail = rail.Refused, "The trial run has another number of transactions." // a node that answers another question
+		a.trial = nil
 		return c, cause
 	}
+	if a.pulled != nil {
+		if why := a.pulled.Refused(simulated(nil, a.trial)); why != "" {
+			c.Outcome, c.Detail = rail.Refused, why
+			return c, cause
+		}
+	}
+	a.trial = a.trial[before:]
 	if why := t.run(a.source, a.trial[:len(a.source)]); why != "" {
 		c.Outcome, c.Detail = rail.Refused, why
 		return c, cause
@@ -46,10 +59,14 @@ func (r *Rail) judge(d debt, o *offer, a answers) (c rail.Check, cause error) {
 	return c, cause
 }
 
+// simulated are the outcomes of calls, or of any if there are none.
 func simulated(calls []rail.Call, outcomes []chain.Simulated) []official.SimulatedCall {
 	out := make([]official.SimulatedCall, len(outcomes))
 	for i, s := range outcomes {
-		out[i] = official.SimulatedCall{Kind: calls[i].Kind, Succeeded: s.Succeeded, Events: make([]official.Event, len(s.Logs))}
+		out[i] = official.SimulatedCall{Succeeded: s.Succeeded, Events: make([]official.Event, len(s.Logs))}
+		if len(calls) > 0 {
+			out[i].Kind = calls[i].Kind
+		}
 		for j, l := range s.Logs {
 			out[i].Events[j] = official.Event{Address: l.Address, Topics: l.Topics, Data: l.Data}
 		}
