@@ -85,7 +85,8 @@ func shape(doc *goquery.Document) string {
 
 func TestHostileTextChangesNoMarkup(t *testing.T) {
 	for _, name := range []string{"open", "open-partial", "open-reorged", "seen", "paid-over", "paid-no-redirect", "expired-late", "failed", "unsafe-code-pinned",
-		"batch-partial", "batch-contract-fee", "payee-short", "payout", "payout-paid", "access-both", "blocked", "safe-waiting", "safe-waiting-queue", "safe-executed", "safe-failed", "open-safe-replaced", "paid-safe"} {
+		"batch-partial", "batch-contract-fee", "payee-short", "payout", "payout-paid", "access-both", "blocked", "safe-waiting", "safe-waiting-queue", "safe-executed", "safe-failed", "open-safe-replaced", "paid-safe",
+		"op-waiting", "op-waiting-open", "op-failing", "open-op-failed", "paid-gasless"} {
 		s := story(t, name)
 		plain := filled(s.View, "harmless text")
 		_, doc := render(t, templates.Pay(plain))

@@ -382,6 +382,23 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		{"open-safe-replaced", "#safe-told-title", "The Safe used another transaction instead"},
 		{"open-safe-waiting", "#safe-told-title", "Your Safe can still make this payment"},
 		{"paid-safe", "#payer-safe", "a Safe, signed by its owners"},
+		{"op-waiting", "head title", "Your payment without gas is on its way: Acme Store"},
+		{"op-waiting", "#op-gas", "0 ETH"},
+		{"op-waiting", "#op-account", "0x8C1B…C0aF"},
+		{"op-waiting-open", "#op-chain", "Arbitrum One (sandbox)"},
+		{"op-foreign", "#progress-title", "A payment without gas is on its way"},
+		{"op-executed", "#progress-title", "Your payment was carried out"},
+		{"op-failing", "#progress-title", "The payment did not go through"},
+		{"op-failing", "#op-why", "The contracts said: “ERC20: transfer amount exceeds balance”"},
+		{"op-replacing", "#progress-title", "The payment did not go through"},
+		{"open-op-failed", "#op-told-title", "The payment without gas did not go through"},
+		{"open-op-replaced", "#op-told-title", "Your smart account did something else instead"},
+		{"open-op-expired", "#op-told-title", "The payment without gas was not carried out in time"},
+		{"open-op-refused", "#op-told-title", "The payment without gas could not be sent"},
+		{"open-op-waiting", "#op-told-title", "Your earlier payment may still go through"},
+		{"open-op-executed", "#op-told-title", "Your payment was carried out"},
+		{"paid-gasless", "#payer-gasless", "the smart account of the payer's wallet"},
+		{"paid-gasless", "#success-gas", "0 ETH, paid by Alchemy"},
 		{"unknown", "#plain-text", "This URL is invalid. Please check the link and try again, or contact the recipient of this payment."},
 		{"unknown", "#request-id", "01JZX7T6Q0"},
 	} {
@@ -409,6 +426,45 @@ func TestForeignSafeTellsNothing(t *testing.T) {
 	}
 	if _, ok := doc.Find("#safe-until-row").Attr("hidden"); ok {
 		t.Error("the page does not say how long that lasts")
+	}
+}
+
+// Who may not know of an operation is told that there is one, and how long.
+func TestForeignOperationTellsNothing(t *testing.T) {
+	_, doc := render(t, story(t, "op-foreign").Page)
+	for _, hidden := range []string{"#op-account-row", "#op-hash-row", "#op-chain-row", "#op-gas-row", "#op-why", "#progress-tx"} {
+		if _, ok := doc.Find(hidden).Attr("hidden"); !ok {
+			t.Errorf("%s is shown", hidden)
+		}
+	}
+	if _, ok := doc.Find("#op").Attr("data-own"); ok {
+		t.Error("the page says that its reader sent it")
+	}
+	if _, ok := doc.Find("#op-until-row").Attr("hidden"); ok {
+		t.Error("the page does not say how long")
+	}
+}
+
+// A page that cannot be paid without gas has no trace of it, and one that can shows
+// nothing of it before the script knows more.
+func TestWithoutGasIsTheScriptsDoing(t *testing.T) {
+	_, plain := render(t, story(t, "open").Page)
+	if n := plain.Find("#gasless, #gasless-plan, #gas-way, #op, #op-told, #success-revoke").Length(); n != 0 {
+		t.Errorf("%d parts where there is no script for it", n)
+	}
+	_, doc := render(t, story(t, "open-op-expired").Page)
+	for _, id := range []string{"#gasless", "#gasless-plan", "#gasless-revoke", "#gasless-cap", "#gasless-cap-own", "#success-revoke", "#op", "#success-gas-row"} {
+		if _, hidden := doc.Find(id).Attr("hidden"); !hidden || doc.Find(id).Length() != 1 {
+			t.Errorf("%s is there without script", id)
+		}
+	}
+	if _, exact := doc.Find("#gasless-cap-exact").Attr("checked"); !exact {
+		t.Error("the cap is not exact to begin with")
+	}
+	for name, title := range map[string]string{"op_sender": "Your own smart account, and no other", "op_paymaster": "The gas is paid by the sponsor"} {
+		if got := templates.CheckTitle(name); got != title {
+			t.Errorf("%s is called %q", name, got)
+		}
 	}
 }
 
