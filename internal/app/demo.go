@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,7 @@ type DemoConfig struct {
 	Listen     string // host:port, port 0 picks a free one
 	DataDir    string // "" keeps nothing
 	WebhookURL string // "" for none besides the demo's own receiver
+	Account    string // the kind of smart account, one of SmartAccounts; the first if empty
 	JSON       bool   // print one line of JSON when ready, and nothing else
 	Out        io.Writer
 	Log        *slog.Logger
@@ -45,6 +47,7 @@ const demoConfirmations = 3
 
 // Demo runs the whole product in one process until ctx ends.
 func Demo(ctx context.Context, cfg DemoConfig) (err error) {
+	cfg.Account = cmp.Or(cfg.Account, SmartAccounts[0])
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
@@ -70,7 +73,12 @@ func Demo(ctx context.Context, cfg DemoConfig) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	closers = append(closers, routing.Close)
-	s, err := demoSetup(cfg, kept, chains, routing, "http://"+l.Addr().String())
+	gateways, err := chains.StartGateways()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	closers = append(closers, gateways.Close)
+	s, err := demoSetup(cfg, kept, demoWorld{chains, routing, gateways}, "http://"+l.Addr().String())
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -83,7 +91,7 @@ func Demo(ctx context.Context, cfg DemoConfig) (err error) {
 	defer cancel(nil)
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx, l) }()
-	if err := demoReady(ctx, a, cfg, kept, chains, s.BaseURL); err != nil && ctx.Err() == nil {
+	if err := demoReady(ctx, a, cfg, kept, chains, s); err != nil && ctx.Err() == nil {
 		cancel(err)
 		return errors.Join(err, <-done)
 	}
@@ -104,7 +112,15 @@ func demoChains(ctx context.Context, cfg DemoConfig, kept *kept) (*sandbox.Chain
 	return sandbox.Start(ctx, o)
 }
 
-func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, routing *sandbox.Routing, baseURL string) (Setup, error) {
+// demoWorld is what the demo runs on.
+type demoWorld struct {
+	chains   *sandbox.Chains
+	routing  *sandbox.Routing
+	gateways *sandbox.Gateways
+}
+
+func demoSetup(cfg DemoConfig, kept *kept, world demoWorld, baseURL string) (Setup, error) {
+	chains, routing := world.chains, world.routing
 	table, tokens := asset.Sandbox()
 	for i := range table {
 		table[i].Explorer = baseURL + "/sandbox/explorer/" + table[i].Network
@@ -146,19 +162,25 @@ func demoSetup(cfg DemoConfig, kept *kept, chains *sandbox.Chains, routing *sand
 	if err != nil {
 		return Setup{}, fmt.Errorf("the Safe app: %w", err)
 	}
+	gas, err := demoGasless(cfg.Account, chains, world.gateways)
+	if err != nil {
+		return Setup{}, err
+	}
 	return Setup{
 		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
 		Routing: &RoutingSetup{Service: lifi.Config{BaseURL: routing.URL, Table: routing.Table, Bridges: []string{lifi.BridgeAcross}}},
 		Safe:    &SafeSetup{Table: safe.At(ids...)},
+		Gasless: gas,
 		Chains:  reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
-		Mount:          func(a *App, assets templates.Assets) { mountSandbox(a, assets, chains, routing, view, kept) },
+		Mount:          func(a *App, assets templates.Assets) { mountSandbox(a, assets, world, view, kept) },
 		FrameAncestors: []string{safeOrigin(baseURL)},
 	}, nil
 }
 
 // demoReady seeds the merchant, waits until everything is read, and prints
 // where to go.
-func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *sandbox.Chains, baseURL string) error {
+func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *sandbox.Chains, setup Setup) error {
+	baseURL := setup.BaseURL
 	if err := seed(ctx, a, cfg, kept, baseURL); err != nil {
 		return fmt.Errorf("seed demo merchant: %w", err)
 	}
@@ -173,7 +195,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	}
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	for !a.CaughtUp() {
+	for !a.CaughtUp() || !paysGas(a, setup) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -182,7 +204,10 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	}
 	d := describe(kept, chains, baseURL, link)
 	d.Samples, d.RefusedWallet = samples, demoRefused.String()
-	d.Sandbox = demoControls{RouterURL: baseURL + routerPath, BridgeURL: baseURL + bridgePath, ChainsURL: baseURL + chainsPath, Safe: describeSafe(chains.Safe(), baseURL)}
+	if d.Saver, err = describeSaver(cfg.Account, chains, setup.Gasless); err != nil {
+		return err
+	}
+	d.Sandbox = demoControls{RouterURL: baseURL + routerPath, BridgeURL: baseURL + bridgePath, ChainsURL: baseURL + chainsPath, BundlerURL: baseURL + bundlerPath, SaverURL: baseURL + saverPath, Safe: describeSafe(chains.Safe(), baseURL)}
 	if cfg.JSON {
 		b, err := json.Marshal(d)
 		if err != nil {
@@ -192,7 +217,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 		return err
 	}
 	s := d.Sandbox.Safe
-	_, err = fmt.Fprintf(cfg.Out, demoText, link, s.AppURL+"?app="+url.QueryEscape(link), s.Threshold, len(s.Owners), s.Address, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
+	_, err = fmt.Fprintf(cfg.Out, demoText, link, s.AppURL+"?app="+url.QueryEscape(link), s.Threshold, len(s.Owners), s.Address, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, d.Saver.Address, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
 	return err
 }
 
@@ -213,6 +238,8 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
   API key:        %s
   Payer:          %s
   Payer's key:    %s
+  Without gas:    %s
+                  (has tokens and no native coins: choose "Sandbox wallet without gas")
   Webhooks sent:  %s/sandbox/webhooks
   Page states:    %s/storybook
   What goes wrong between chains is up to you: PUT %s (see docs/integrating.md)
@@ -306,6 +333,7 @@ type demoLine struct {
 	BaseURL          string       `json:"baseUrl"`
 	Merchant         demoMerchant `json:"merchant"`
 	Payer            demoPayer    `json:"payer"`
+	Saver            demoSaver    `json:"saver"`
 	Chains           []demoChain  `json:"chains"`
 	SecurePaymentURL string       `json:"securePaymentUrl"`
 	Samples          demoSamples  `json:"samples"`
@@ -318,6 +346,9 @@ type demoControls struct {
 	RouterURL string `json:"routerUrl"` // what the routing service answers
 	BridgeURL string `json:"bridgeUrl"` // what becomes of money between the chains
 	ChainsURL string `json:"chainsUrl"` // followed by "/" and a network: the server's line to it, and its blocks
+	// BundlerURL is followed by "/" and a network, too: the bundler and the sponsor of gas.
+	BundlerURL string `json:"bundlerUrl"`
+	SaverURL   string `json:"saverUrl"` // and this: the wallet of the payer without native coins
 
 	Safe demoSafe `json:"safe"`
 }

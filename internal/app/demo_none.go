@@ -14,6 +14,7 @@ type DemoConfig struct {
 	Listen     string
 	DataDir    string
 	WebhookURL string
+	Account    string
 	JSON       bool
 	Out        io.Writer
 	Log        *slog.Logger

@@ -29,8 +29,10 @@ type demo struct {
 	Merchant struct{ APIKey string }
 	Payer    struct{ Address string }
 	Samples  struct{ Crosschain string }
+	Saver    struct{ Address, PrivateKey, Account, Kind string }
 	Sandbox  struct {
 		RouterURL, BridgeURL, ChainsURL string
+		BundlerURL, SaverURL            string
 		Safe                            struct {
 			Address, AppURL string
 			Owners          []string
@@ -41,11 +43,16 @@ type demo struct {
 
 func startDemo(t *testing.T, dataDir string) *demo {
 	t.Helper()
+	return startDemoOf(t, dataDir, "")
+}
+
+func startDemoOf(t *testing.T, dataDir, account string) *demo {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := app.Demo(ctx, app.DemoConfig{Listen: "127.0.0.1:0", DataDir: dataDir, JSON: true, Out: in, Log: slog.New(slog.DiscardHandler)})
+		err := app.Demo(ctx, app.DemoConfig{Listen: "127.0.0.1:0", DataDir: dataDir, Account: account, JSON: true, Out: in, Log: slog.New(slog.DiscardHandler)})
 		done <- err
 		_ = in.CloseWithError(io.EOF)
 	}()

@@ -22,6 +22,9 @@ type GaslessSetup struct {
 	Chains map[asset.ChainID]GaslessChain
 }
 
+// SmartAccounts are the names of the kinds of smart accounts, the preferred one first.
+var SmartAccounts = []string{userop.KindLight, userop.KindSafe}
+
 // The providers of bundlers and sponsors.
 const (
 	ProviderAlchemy = "alchemy"

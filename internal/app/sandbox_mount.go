@@ -10,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"quittance/internal/fault"
-	"quittance/internal/sandbox"
 	"quittance/templates"
 	"quittance/web"
 )
@@ -22,15 +21,18 @@ const (
 	chainsPath = "/sandbox/chains"
 )
 
-// mountSandbox serves the chains' RPC, the in-page wallet, what was sent to the
+// mountSandbox serves the chains' RPC, the in-page wallets, what was sent to the
 // merchant, the Safe app, the controls of the demo's world, and the storybook.
-func mountSandbox(a *App, assets templates.Assets, chains *sandbox.Chains, routing *sandbox.Routing, safe templates.SandboxSafe, kept *kept) {
+func mountSandbox(a *App, assets templates.Assets, world demoWorld, safe templates.SandboxSafe, kept *kept) {
+	chains, routing := world.chains, world.routing
 	s := a.Server
 	s.Storybook(assets)
 	sandboxExplorer(a, assets)
 	sandboxSafe(a, assets, chains, safe)
 	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
 	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()), ownHost)
+	s.Echo.Any(saverPath+"/:network", echo.WrapHandler(chains.SaverHandler()), ownHost)
+	s.Echo.Any(bundlerPath+"/:network", echo.WrapHandler(world.gateways.Control()), ownHost)
 	s.Echo.Any(routerPath, echo.WrapHandler(routing.RouterControl()), ownHost)
 	s.Echo.Any(bridgePath, echo.WrapHandler(routing.BridgeControl()), ownHost)
 	s.Echo.Any(chainsPath+"/:network", echo.WrapHandler(chains.ChainControl()), ownHost)

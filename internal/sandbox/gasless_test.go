@@ -212,7 +212,7 @@ func TestTheSaverHasNoGas(t *testing.T) {
 	s := start(t, o)
 	server := httptest.NewServer(s.SaverHandler())
 	t.Cleanup(server.Close)
-	saver := s.Saver()
+	saver, _ := s.Saver()
 	if payer, _ := s.Payer(); saver == payer {
 		t.Fatal("the saver is the payer")
 	}
@@ -239,7 +239,7 @@ func TestTheSaverHasNoGas(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if again := start(t, o).Saver(); again != saver {
+	if again, _ := start(t, o).Saver(); again != saver {
 		t.Errorf("the saver %s became %s", saver, again)
 	}
 }

@@ -206,12 +206,17 @@ func (s *Chains) Safe() *Safe { return s.safe }
 // Payer returns the payer's checksummed address and private key (0x-hex), the same on both chains.
 // In the genesis block it holds 10 native coins and 10,000 of each token on each chain.
 func (s *Chains) Payer() (addr, privateKey string) {
-	return address(s.payer).Hex(), "0x" + hex.EncodeToString(crypto.FromECDSA(s.payer))
+	return exposed(s.payer)
 }
 
-// Saver returns the checksummed address of a second payer, the same on both chains: in the genesis
-// block it holds 10,000 of each token on each chain and no native coins, so that others must pay for its gas.
-func (s *Chains) Saver() string { return address(s.saver).Hex() }
+func exposed(k *ecdsa.PrivateKey) (addr, privateKey string) {
+	return address(k).Hex(), "0x" + hex.EncodeToString(crypto.FromECDSA(k))
+}
+
+// Saver returns the checksummed address and private key (0x-hex) of a second payer, the same on both
+// chains: in the genesis block it holds 10,000 of each token on each chain and no native coins, so that
+// others must pay for its gas.
+func (s *Chains) Saver() (addr, privateKey string) { return exposed(s.saver) }
 
 // RPCHandler serves each chain's RPC under its network's name: the last element of the URL's path.
 func (s *Chains) RPCHandler() http.Handler {
