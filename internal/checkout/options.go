@@ -97,13 +97,13 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if payer.Wallet.IsZero() {
 		return p, Options{}, fault.Field("wallet", "missing_wallet", "wallet is required.")
 	}
-	if err := s.fitsSafe(payer); err != nil {
+	if err := s.fits(payer); err != nil {
 		return p, Options{}, err
 	}
 	if err := s.Payable(p); err != nil {
 		return p, Options{}, err
 	}
-	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
+	if err := s.letIn(ctx, p, payer.Person()); err != nil {
 		return p, Options{}, err
 	}
 	offered, err := s.Offers(ctx, p, payer)
@@ -118,6 +118,9 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 		return p, Options{}, err
 	}
 	if out.Ways, err = s.still(ctx, p, payer, out.Ways); err != nil {
+		return p, Options{}, err
+	}
+	if err := s.markGasless(ctx, p, payer, out.Ways); err != nil {
 		return p, Options{}, err
 	}
 	left := out.Missing
@@ -199,7 +202,7 @@ func (s *Service) funded(ctx context.Context, p *payment.Payment, payer rail.Pay
 	account := s.safeAccount(ctx, &asking, p, payer, slices.Collect(maps.Keys(byChain)))
 	for chain, at := range byChain {
 		asking.Go(func() {
-			there, err := s.askChain(ctx, payer.Wallet, chain, ways, at, account)
+			there, err := s.askChain(ctx, payer.Person(), chain, ways, at, account)
 			if err != nil {
 				if ctx.Err() == nil {
 					s.log.WarnContext(ctx, "a chain did not say what a wallet holds", "payment", p.ID, "chain", chain, "err", err)

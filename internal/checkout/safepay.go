@@ -102,7 +102,7 @@ func (all accounts) paying(chain, home asset.ChainID) (*rail.Multisig, error) {
 // calls, asked for at the same time. What is no Safe is told before anything else.
 func (s *Service) prepare(ctx context.Context, p *payment.Payment, o rail.Option, payer rail.Payer) (rail.Instruction, error) {
 	if !payer.Safe {
-		return s.railOf(o).Prepare(ctx, p, o.ID, payer)
+		return s.prepareGasless(ctx, p, o, payer)
 	}
 	var asking sync.WaitGroup
 	defer asking.Wait()

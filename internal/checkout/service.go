@@ -133,11 +133,14 @@ func (s *Service) Guard(ctx context.Context, p *payment.Payment) []rail.Check {
 // Prepare returns what the payer must do for one option; an empty optionID
 // means the first that is offered. A refused safety check is recorded and told
 // to the merchant. A Safe gets its account beside the calls, and it is remembered
-// that it has them.
+// that it has them. A wallet whose user operation could still be executed, and holds
+// the payment no longer, first takes back what that needs.
 //
 // Faults: NotFound; Invalid on "isSafe" or "wallet" for a payer who is said to be
 // a Safe and cannot be one: those of Safes.Account, "safe_unsupported",
-// "missing_wallet", "safe_not_there"; Forbidden if the payment is over, the wallet is not admitted
+// "missing_wallet", "safe_not_there"; Invalid on "eoaWallet" or "wallet" for what is said
+// to be a wallet's smart account and is none: "gasless_unsupported", "not_the_account",
+// "missing_wallet", those of the rail; Forbidden if the payment is over, the wallet is not admitted
 // or a safety check refuses; Conflict if it is paid or enough is on its way;
 // Unavailable.
 func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, payer rail.Payer) (*payment.Payment, rail.Instruction, error) {
@@ -145,22 +148,26 @@ func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, p
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.fitsSafe(payer); err != nil {
+	if err := s.fits(payer); err != nil {
 		return p, nil, err
 	}
 	if err := s.Payable(p); err != nil {
 		return p, nil, err
 	}
-	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
+	if err := s.letIn(ctx, p, payer.Person()); err != nil {
 		return p, nil, err
 	}
-	options, err := s.Offers(ctx, p, payer)
+	chooses := payer
+	if !payer.Owner.IsZero() { // why an account cannot pay what its owner could, the rail's Prepare says
+		chooses = rail.Payer{Wallet: payer.Owner}
+	}
+	options, err := s.Offers(ctx, p, chooses)
 	if err != nil {
 		return p, nil, err
 	}
 	i := slices.IndexFunc(options, func(o rail.Option) bool { return optionID == "" || o.ID == optionID })
 	if i < 0 {
-		return p, nil, fault.New(fault.NotFound, "no_route", "There is no such way to pay this.").At("option")
+		return p, nil, errNoWay
 	}
 	in, err := s.prepare(ctx, p, options[i], payer)
 	if f := fault.From(err); f != nil && f.Code == CodeUnsafe {
@@ -246,7 +253,7 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 	if err != nil {
 		return payment.Attempt{}, err
 	}
-	if err := s.letIn(ctx, p, payer.Wallet); err != nil {
+	if err := s.letIn(ctx, p, payer.Person()); err != nil {
 		return payment.Attempt{}, err
 	}
 	if s.MeansSafe(ctx, p, chain, claimedTx, payer.Wallet) {

@@ -1,0 +1,157 @@
+package checkout
+
+import (
+	"cmp"
+	"context"
+	"math/big"
+	"slices"
+
+	"quittance/internal/asset"
+	"quittance/internal/fault"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
+)
+
+// fits refuses a payer who is of a kind that cannot pay here.
+func (s *Service) fits(payer rail.Payer) error {
+	switch {
+	case payer.Owner.IsZero():
+		return s.fitsSafe(payer)
+	case payer.Safe:
+		return fault.Field("eoaWallet", "safe_with_eoa_wallet", "A Safe pays by itself.")
+	case s.gasless == nil:
+		return errNoGasless
+	case payer.Wallet.IsZero():
+		return fault.Field("wallet", "missing_wallet", "wallet is required: it is the address of the smart account.")
+	}
+	return nil
+}
+
+var errNoGasless = fault.Field("eoaWallet", "gasless_unsupported", "Paying without gas is not supported on this network.")
+
+// fitsAccount refuses a payer whose wallet is not the owner's smart account on a chain.
+func (s *Service) fitsAccount(chain asset.ChainID, payer rail.Payer) error {
+	switch account, ok := s.gasless.Account(chain, payer.Owner); {
+	case !ok:
+		return errNoGasless
+	case account != payer.Wallet:
+		return fault.Field("wallet", "not_the_account", "wallet is not the smart account of eoaWallet on this network.")
+	}
+	return nil
+}
+
+// prepareGasless is Rail.Prepare for a wallet, or for its smart account. The rails know
+// no operations: whether there may be one is told beside the calls, and a wallet that
+// pays by itself first takes back what an operation could still take.
+func (s *Service) prepareGasless(ctx context.Context, p *payment.Payment, o rail.Option, payer rail.Payer) (rail.Instruction, error) {
+	if !payer.Owner.IsZero() {
+		if err := s.fitsAccount(o.Chain, payer); err != nil {
+			return nil, err
+		}
+	}
+	in, err := s.railOf(o).Prepare(ctx, p, o.ID, payer)
+	calls, ok := in.(*rail.Calls)
+	if err != nil || !ok || s.gasless == nil {
+		return in, err
+	}
+	told := *calls // the rail may hand out the same again
+	told.Gasless = s.offersGas(p, o) && oneToken(calls)
+	if payer.Owner.IsZero() {
+		err = s.takeBack(ctx, p, payer.Wallet, &told)
+	}
+	return &told, err
+}
+
+// oneToken reports whether calls take one token and no native currency: only that can
+// be pulled, and nothing may stay on the account.
+func oneToken(c *rail.Calls) bool {
+	return len(c.Funds.Assets) == 1 && !slices.ContainsFunc(c.Steps, func(step rail.Call) bool { return step.Value != nil && step.Value.Sign() != 0 })
+}
+
+// offersGas reports whether an operation's gas would be paid for, as far as is known
+// without asking anybody.
+func (s *Service) offersGas(p *payment.Payment, o rail.Option) bool {
+	if s.gasless == nil || !s.pullable(o) || p.OpsLeft() == 0 {
+		return false
+	}
+	_, ok := s.gasless.Offer(o.Chain)
+	return ok
+}
+
+// pullable reports whether an option takes one token, which an account can take of its
+// owner first.
+func (s *Service) pullable(o rail.Option) bool {
+	if len(o.Costs) != 1 {
+		return false
+	}
+	token, ok := s.book.Token(o.Costs[0].Asset)
+	return ok && !token.Native
+}
+
+// markGasless marks the ways for which a wallet's smart account could pay.
+func (s *Service) markGasless(ctx context.Context, p *payment.Payment, payer rail.Payer, ways []Way) error {
+	if s.gasless == nil || payer.Safe || !payer.Owner.IsZero() {
+		return nil
+	}
+	fit, err := s.Offers(ctx, p, rail.Payer{Wallet: payer.Wallet, Owner: payer.Wallet})
+	if err != nil {
+		return err
+	}
+	for i, w := range ways {
+		ways[i].Gasless = s.offersGas(p, w.Option) && slices.ContainsFunc(fit, func(o rail.Option) bool { return o.ID == w.ID })
+	}
+	return nil
+}
+
+// revokeGas is what setting an allowance to zero takes, an estimate as high as tokens
+// behind proxies need.
+const revokeGas = 60_000
+
+// takeBack puts before a wallet's calls those that take from its smart accounts what
+// they may take, where an operation that holds the payment no longer could do so.
+// Without, its owner would pay twice. What cannot be read is taken back.
+//
+// Faults: Conflict "op_pending" where that has to be done on another chain.
+func (s *Service) takeBack(ctx context.Context, p *payment.Payment, wallet asset.Address, c *rail.Calls) error {
+	var back []rail.Call
+	for _, a := range p.Undone(wallet, s.now()) {
+		token, ok := s.book.Token(a.Op.Token)
+		account, err := asset.ParseAddress(a.Payer)
+		if !ok || err != nil {
+			return fault.New(fault.Unavailable, "gasless_unavailable", "What was paid without gas before cannot be looked up.").Because(err)
+		}
+		if s.powerless(ctx, p, a, wallet, token) {
+			continue
+		}
+		if a.Chain != c.Chain {
+			return errOpPending
+		}
+		call := s.gasless.Revoke(token.Address, account)
+		call.Kind, call.Asset, call.Gas = rail.Revoke, token.ID, revokeGas
+		if !slices.ContainsFunc(back, func(b rail.Call) bool { return b.To == call.To && slices.Equal(b.Data, call.Data) }) {
+			back = append(back, call)
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	c.Steps = append(back, c.Steps...)
+	if c.Funds.NativeNeeded != nil && c.Funds.GasPrice != nil {
+		gas := rail.HoldForGas(big.NewInt(int64(revokeGas*len(back))), c.Funds.GasPrice)
+		c.Funds.NativeNeeded = gas.Add(gas, c.Funds.NativeNeeded)
+	}
+	return nil
+}
+
+// powerless reports whether the account of an operation can no longer take what it
+// needs of its owner.
+func (s *Service) powerless(ctx context.Context, p *payment.Payment, a payment.Attempt, owner asset.Address, token asset.Token) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.patience.Price)
+	defer cancel()
+	state, err := s.gasless.Read(ctx, a.Chain, owner, token.Address)
+	if err != nil {
+		s.log.WarnContext(ctx, "a smart account could not be read", "payment", p.ID, "chain", a.Chain, "tx", a.Handle, "err", err)
+		return false
+	}
+	return state.Account.String() == a.Payer && state.Allowance != nil && state.Allowance.Cmp(cmp.Or(a.Op.Amount, new(big.Int))) < 0
+}
