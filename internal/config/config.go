@@ -71,6 +71,8 @@ type Config struct {
 	Routing Routing `yaml:"routing"`
 	// Safe says how payments from Safe multisig accounts are taken.
 	Safe Safe `yaml:"safe"`
+	// Gasless says who pays for payers' gas, by network. Default nobody.
+	Gasless map[string]Gasless `yaml:"gasless"`
 }
 
 // Chain is how one network is read.
@@ -176,6 +178,7 @@ func (c *Config) defaults() {
 	c.Limits.defaults()
 	c.Routing.defaults()
 	c.Safe.defaults()
+	c.gaslessDefaults()
 }
 
 // Validate reports everything that is wrong, each with the field's name.
@@ -224,6 +227,7 @@ func (c *Config) Validate() error {
 	errs = append(errs, c.Screening.validate()...)
 	errs = append(errs, c.Routing.validate()...)
 	errs = append(errs, c.Safe.validate()...)
+	errs = append(errs, c.gaslessErrors()...)
 	return errors.Join(errs...)
 }
 

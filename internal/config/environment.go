@@ -54,6 +54,9 @@ func (c *Config) environment(getenv func(string) string) error {
 	if err := c.Safe.environment(getenv); err != nil {
 		return err
 	}
+	if err := c.gaslessEnvironment(getenv); err != nil {
+		return err
+	}
 	for _, network := range Networks() {
 		if err := c.chainEnvironment(network, getenv); err != nil {
 			return err

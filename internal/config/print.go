@@ -20,6 +20,9 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	}
 	c.Routing.print(lines)
 	c.Safe.print(lines)
+	for network, g := range c.Gasless {
+		g.print("gasless."+network, lines)
+	}
 	lines["accounts.open_signup"] = c.Accounts.OpenSignup
 	for name, r := range c.Limits.fields() {
 		lines["limits."+name] = *r
