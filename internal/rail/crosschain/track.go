@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,8 +59,15 @@ func NewTracker(c TrackerConfig) *Tracker {
 // made exactly that, and the money must have left it for LI.FI's contract. A Safe
 // is executed by a transaction to itself, or inside of another contract's call if
 // a safe_tx attempt of the payment has its transaction and names this one as what
-// executed it. What other smart accounts do inside of another contract's call is
-// Unknown, and its arrival is seen all the same.
+// executed it.
+//
+// Or it is one of a user operation in a bundle that is sent to the EntryPoint: of the
+// smart account of whoever's money it takes, as package userop derives it, with
+// nothing but the permit, the transfer to the account and the approvals before it. Of
+// a bundle with operations that user_op attempts of the payment name only those
+// count; the EntryPoint must say that it succeeded, and the money must have left the
+// account while it was executed. What other smart accounts do inside of another
+// contract's call is Unknown, and its arrival is seen all the same.
 //
 // Errors are of the chain, which may be asked again.
 func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attempt) (rail.Proof, error) {
@@ -97,13 +105,13 @@ func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attem
 		return proof, nil
 	}
 	if made != nil {
-		switch fate, err := t.executed(ctx, node, a.Chain, made, receipt); {
+		switch end, logs, err := made.became(ctx, node, receipt); {
 		case err != nil:
 			return rail.Proof{}, err
-		case fate == safe.Failed:
+		case end == failed:
 			proof.Route.Progress = payment.Broken
 			return proof, nil
-		case fate != safe.Succeeded || !left(made, call, receipt):
+		case end != succeeded || !left(made, call, logs):
 			final := proof.Route.Final
 			proof = unknown(a)
 			proof.Route.Final = final
@@ -178,19 +186,67 @@ func (t *Tracker) look(ctx context.Context, node chain.Batcher, a payment.Attemp
 	return tx, receipt, header.Number + 1 - rule.Confirmations, nil
 }
 
-// reads decodes a transaction: a call of LI.FI's contract, or what a Safe was made
-// to do by it.
-func (t *Tracker) reads(p *payment.Payment, a payment.Attempt, tx *chain.Transaction, receipt *chain.Receipt) (proof rail.Proof, call *lifi.Call, made *execution, ours bool) {
-	made = t.execution(p, a, tx, receipt)
-	if made == nil {
+// deed is what a transaction has an account do that did not send it.
+type deed struct {
+	account asset.Address
+	calls   []rail.Call
+	token   asset.Address // all that the calls may spend, zero for anything
+	// became says what a receipt shows of it, and which of the logs are its own.
+	became func(ctx context.Context, node chain.Batcher, receipt *chain.Receipt) (end, []chain.Log, error)
+}
+
+// end is what became of a deed.
+type end int
+
+const (
+	untold end = iota // the receipt says nothing of it, or nobody that can be believed does
+	failed
+	succeeded
+)
+
+// reads decodes a transaction: a call of LI.FI's contract, or what it has an account
+// do.
+func (t *Tracker) reads(p *payment.Payment, a payment.Attempt, tx *chain.Transaction, receipt *chain.Receipt) (proof rail.Proof, call *lifi.Call, made *deed, ours bool) {
+	deeds := t.deeds(p, a, tx, receipt)
+	if len(deeds) == 0 {
 		signed := lifi.Transaction{Chain: a.Chain, From: tx.From, To: tx.To, Data: tx.Data, Value: tx.Value}
 		proof, call, ours = t.read(p, a, signed, nil)
 		return proof, call, nil, ours
 	}
-	last := len(made.calls) - 1
-	signed := lifi.Transaction{Chain: a.Chain, From: made.account, To: made.calls[last].To, Data: made.calls[last].Data, Value: made.calls[last].Value}
-	proof, call, ours = t.read(p, a, signed, official.Named(made.calls)[:last])
+	for _, made = range deeds {
+		last := len(made.calls) - 1
+		signed := lifi.Transaction{Chain: a.Chain, From: made.account, To: made.calls[last].To, Data: made.calls[last].Data, Value: made.calls[last].Value}
+		proof, call, ours = t.read(p, a, signed, official.Named(made.calls)[:last])
+		if ours && !made.token.IsZero() && made.token != spent(call) {
+			proof, call, ours = rail.Proof{}, nil, false
+		}
+		if ours {
+			break
+		}
+	}
 	return proof, call, made, ours
+}
+
+// deeds are what a transaction may have accounts do for a payment.
+func (t *Tracker) deeds(p *payment.Payment, a payment.Attempt, tx *chain.Transaction, receipt *chain.Receipt) []*deed {
+	if e := t.execution(p, a, tx, receipt); e != nil {
+		return []*deed{t.ofSafe(a.Chain, e)}
+	}
+	return operations(p, a, tx, receipt)
+}
+
+// left reports whether the tokens that a route takes went from the account to the
+// routing contract. Who has an account can have it emit any event of its own; the
+// token's events, of a pinned token, they cannot.
+func left(made *deed, call *lifi.Call, logs []chain.Log) bool {
+	token, from, to := spent(call), topicOf(made.account), topicOf(made.calls[len(made.calls)-1].To)
+	sum := new(big.Int)
+	for _, l := range logs {
+		if l.Address == token && len(l.Data) == 32 && slices.Equal(l.Topics, []string{official.TopicTransfer, from, to}) {
+			sum.Add(sum, new(big.Int).SetBytes(l.Data))
+		}
+	}
+	return sum.Cmp(call.Deposit()) >= 0
 }
 
 // read decodes a call and holds it against the payment, with the approvals that

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
-	"quittance/internal/lifi"
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
@@ -22,6 +20,21 @@ type execution struct {
 	calls   []rail.Call
 	tx      safe.Tx       // Nonce is 0 while hash is zero
 	hash    official.Hash // zero if the transaction does not tell
+}
+
+// ofSafe is what a transaction has a Safe do.
+func (t *Tracker) ofSafe(id asset.ChainID, e *execution) *deed {
+	return &deed{account: e.account, calls: e.calls, became: func(ctx context.Context, node chain.Batcher, receipt *chain.Receipt) (end, []chain.Log, error) {
+		fate, err := t.executed(ctx, node, id, e, receipt)
+		switch fate {
+		case safe.Succeeded:
+			return succeeded, receipt.Logs, err
+		case safe.Failed:
+			return failed, nil, err
+		default:
+			return untold, nil, err
+		}
+	}}
 }
 
 // execution reads what a transaction has a Safe do, nil if it has none do
@@ -124,18 +137,4 @@ func (e *execution) hashes(id asset.ChainID, next uint64) (map[official.Hash]boo
 		return nil, fmt.Errorf("hash a Safe transaction: %w", err)
 	}
 	return hashes, nil
-}
-
-// left reports whether the tokens that a route takes went from the Safe to the
-// routing contract. A Safe's owners can have it emit any event of its own; the
-// token's events, of a pinned token, they cannot.
-func left(e *execution, call *lifi.Call, receipt *chain.Receipt) bool {
-	token, from, to := spent(call), topicOf(e.account), topicOf(e.calls[len(e.calls)-1].To)
-	sum := new(big.Int)
-	for _, l := range receipt.Logs {
-		if l.Address == token && len(l.Data) == 32 && slices.Equal(l.Topics, []string{official.TopicTransfer, from, to}) {
-			sum.Add(sum, new(big.Int).SetBytes(l.Data))
-		}
-	}
-	return sum.Cmp(call.Deposit()) >= 0
 }

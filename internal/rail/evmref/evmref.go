@@ -106,6 +106,22 @@ func (r *Rail) Offer(_ context.Context, p *payment.Payment, payer rail.Payer) ([
 	return []rail.Option{o}, nil
 }
 
+// MissingFor implements rail.PayerExplainer: why a smart account cannot pay what its
+// owner could.
+func (r *Rail) MissingFor(_ context.Context, p *payment.Payment, payer rail.Payer) []rail.Missing {
+	if p.Standing.State != payment.Open {
+		return nil
+	}
+	d, ok, err := r.debt(p)
+	if err != nil || !ok || d.settled || r.nodes[d.chain] == nil {
+		return nil
+	}
+	if f := fault.From(d.fits(payer)); f != nil {
+		return []rail.Missing{{Chain: d.chain, Code: f.Code, Why: f.Public}}
+	}
+	return nil
+}
+
 // Guard proves the target before a wallet is connected: the calls are built,
 // decoded again and compared, and the deployed code is the pinned one. It asks
 // no chain. When nothing is missing any more it is the whole payment that is
