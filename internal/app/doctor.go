@@ -47,6 +47,7 @@ func Doctor(ctx context.Context, cfg *config.Config, report func(Finding)) error
 	d.screening(ctx, s)
 	d.routing(ctx, s)
 	d.safe(ctx, s)
+	d.gasless(ctx, s)
 	d.framing(s)
 	d.database(ctx, s)
 	if d.failed {

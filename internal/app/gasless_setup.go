@@ -12,6 +12,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
+	"quittance/internal/config"
 	"quittance/internal/official"
 	"quittance/internal/userop"
 )
@@ -129,4 +130,30 @@ func (c GaslessChain) build(id asset.ChainID, table *userop.Table, node chain.Ba
 		return nil, fmt.Errorf("there is no provider %q", c.Provider)
 	}
 	return g, nil
+}
+
+// realGasless is the configured one over the real chains; nil if nobody pays for gas.
+func realGasless(c map[string]config.Gasless, book *asset.Book) (*GaslessSetup, error) {
+	if len(c) == 0 {
+		return nil, nil
+	}
+	s := &GaslessSetup{Table: userop.Pinned(), Chains: map[asset.ChainID]GaslessChain{}}
+	for network, g := range c {
+		x, known := book.Network(network)
+		if !known {
+			return nil, fmt.Errorf("configuration: gasless.%s: this network is not among the chains", network)
+		}
+		pricing := userop.Pricing(g.Prices)
+		if g.Prices == "chain" {
+			pricing = userop.PricingChain
+		}
+		wei := func(c config.Coins) *big.Int { return c.Units(int(x.Native.Decimals)) }
+		s.Chains[x.ID] = GaslessChain{
+			Provider: g.Provider, Name: g.Sponsor, Kind: g.Account, BundlerURL: string(g.BundlerURL), PaymasterURL: string(g.PaymasterURL),
+			Policy: string(g.Policy), Context: string(g.Context), Pricing: pricing, Timeout: time.Duration(g.Timeout),
+			MaxFeePerGas: g.MaxFeePerGas.Units(9), MaxCost: wei(g.MaxCost),
+			Budget: checkout.GaslessBudget{Payment: wei(g.Budget.Payment), Grants: g.Budget.Grants, WalletDay: wei(g.Budget.WalletDay), ChainDay: wei(g.Budget.ChainDay)},
+		}
+	}
+	return s, nil
 }

@@ -71,10 +71,14 @@ func production(cfg *config.Config, log *slog.Logger) (Setup, error) {
 	if err != nil {
 		return Setup{}, err
 	}
+	gas, err := realGasless(cfg.Gasless, book)
+	if err != nil {
+		return Setup{}, err
+	}
 	return Setup{
 		BaseURL: cfg.BaseURL, Database: string(cfg.Database), Keys: cfg.RawKeys(), Book: book, Registry: registry, Chains: chains,
 		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Proxies: proxies, FrameAncestors: framers(cfg),
-		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Log: log,
+		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Log: log,
 	}, nil
 }
 
