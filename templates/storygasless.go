@@ -152,6 +152,7 @@ func (b *book) gaslessActStories() {
 		s.gasWay("Pay without gas", "0.0000021 ETH once", "USDT needs an approval first, which costs gas. Alchemy pays for this payment, and for later ones.", false, true)
 		s.gasWay("Pay gas yourself", "about 0.000004 ETH", "Two transactions from your wallet.", false, false)
 		s.gasPlan("You approve what your smart account may take, a transaction that costs gas, and then sign the payment.")
+		s.text("#go-text", "Your wallet asks you to confirm. Nothing is paid before that. It also shows a small network fee (gas), for the approval alone.")
 		s.funds("250.00 USDT", "about 0.0000021 ETH", "")
 		s.step("approve", "active", "Approve 10.00 USDT", "Lets your smart account take exactly this amount. No money moves yet.")
 		s.step("pay", "todo", "Sign: pay 10.00 USDT", "Your smart account takes the money and pays the recipient, in one step.")
