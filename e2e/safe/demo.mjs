@@ -16,9 +16,9 @@ function built() {
   return binary;
 }
 
-// start returns what the demo prints, and how to stop it.
-export async function start() {
-  const child = spawn(built(), ['demo', '--json', '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+// start returns what the demo prints, and how to stop it. It may be given more arguments.
+export async function start(...more) {
+  const child = spawn(built(), ['demo', '--json', '--listen', '127.0.0.1:0', ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   let said = '';

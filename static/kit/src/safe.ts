@@ -52,7 +52,8 @@ export const open: KitModule['open'] = async (host: KitHost, wanted: KitAccount)
       });
       const op = operation({ ...unsponsored, ...grant });
       look(op, true);
-      const signature = await account.signUserOperation({ ...formatUserOperation(op), chainId: chain.id });
+      // The package takes an operation without the member `factory` for one of EntryPoint 0.6, and signs over no paymaster.
+      const signature = await account.signUserOperation({ factory: undefined, factoryData: undefined, ...formatUserOperation(op), chainId: chain.id });
       return client.request<{ Method: string; Parameters: unknown; ReturnType: Hex }>({
         method: 'eth_sendUserOperation', params: [{ ...op, signature }, entryPoint07Address],
       });
