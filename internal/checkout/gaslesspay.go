@@ -40,6 +40,26 @@ func (s *Service) fitsAccount(chain asset.ChainID, payer rail.Payer) error {
 	return nil
 }
 
+// ownAccounts keeps the ways from chains on which a payer can pay: for a wallet all of
+// them, for its smart account those where it is that, and says why not of the others.
+func (s *Service) ownAccounts(payer rail.Payer, offered []rail.Option) (own []rail.Option, missing []rail.Missing) {
+	if payer.Owner.IsZero() {
+		return offered, nil
+	}
+	for _, o := range offered {
+		f := fault.From(s.fitsAccount(o.Chain, payer))
+		if f == nil {
+			own = append(own, o)
+			continue
+		}
+		m := rail.Missing{Chain: o.Chain, Code: f.Code, Why: f.Public}
+		if !slices.Contains(missing, m) {
+			missing = append(missing, m)
+		}
+	}
+	return own, missing
+}
+
 // prepareGasless is Rail.Prepare for a wallet, or for its smart account. The rails know
 // no operations: whether there may be one is told beside the calls, and a wallet that
 // pays by itself first takes back what an operation could still take.

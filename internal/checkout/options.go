@@ -83,7 +83,8 @@ func (p Patience) orDefault() Patience {
 // hold enough. Chains that are late are left out, so that it takes no longer
 // than Config.Patience.
 //
-// Of a Safe, chains on which it could not sign are left out, and Missing says so.
+// Of a Safe, chains on which it could not sign are left out, and of a smart account those
+// on which it is not its owner's, or nobody pays for gas; Missing says so.
 //
 // Faults: Forbidden if the payment is over or the wallet is not let in; Conflict
 // if it is paid or enough is on its way; Invalid without a wallet, and for a Safe
@@ -110,6 +111,7 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if err != nil {
 		return p, Options{}, err
 	}
+	offered, elsewhere := s.ownAccounts(payer, offered)
 	out, err := s.funded(ctx, p, payer, s.single(offered))
 	if cerr := ctx.Err(); cerr != nil {
 		return p, Options{}, cerr // of a caller who left: what was not asked then is not silent
@@ -123,7 +125,7 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if err := s.markGasless(ctx, p, payer, out.Ways); err != nil {
 		return p, Options{}, err
 	}
-	left := out.Missing
+	left := append(out.Missing, elsewhere...)
 	out.Missing = s.MissingFor(ctx, p, payer)
 	for _, m := range left { // a rail may have found out the same
 		if !slices.ContainsFunc(out.Missing, func(x rail.Missing) bool { return x.Chain == m.Chain && x.Code == m.Code }) {
