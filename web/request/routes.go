@@ -218,7 +218,7 @@ func (d *Dialect) show(c echo.Context) error {
 		return d.ended(c, p, checkout.Admission{}, err)
 	}
 	ctx := c.Request().Context()
-	admitted, err := d.Checkout.Admit(ctx, p, payer.Wallet)
+	admitted, err := d.Checkout.Admit(ctx, p, payer.Person())
 	if err != nil {
 		return err
 	}
@@ -263,11 +263,11 @@ func (d *Dialect) pay(c echo.Context) error {
 	}
 	option, err := d.chosen(c.Request().Context(), p, payer, from)
 	if err != nil {
-		return d.ended(c, p, checkout.Admission{}, err)
+		return d.ended(c, p, checkout.Admission{}, ofOwner(payer, err))
 	}
 	p, in, err := d.Checkout.Prepare(c.Request().Context(), p.ID, option, payer)
 	if err != nil {
-		return d.ended(c, p, checkout.Admission{}, unrouted(from, err))
+		return d.ended(c, p, checkout.Admission{}, unrouted(from, ofOwner(payer, err)))
 	}
 	calls, ok := in.(*rail.Calls)
 	if !ok {

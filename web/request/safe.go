@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -162,10 +161,11 @@ func (d *Dialect) bySafe(p *payment.Payment) error {
 	return nil
 }
 
-// elsewhere says why a Safe cannot sign where it would have to: on the chain of a
-// source, or on the payment's own. missing is what Options says is left out.
-func (d *Dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, missing []rail.Missing) error {
-	if !payer.Safe {
+// elsewhere says why a Safe or a smart account cannot sign where it would have to: on
+// the chain of a source, or on the payment's own. An account may have ways from other
+// chains instead.
+func (d *Dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, found checkout.Options) error {
+	if !payer.Safe && (payer.Owner.IsZero() || from == nil && len(found.Ways) > 0) {
 		return nil
 	}
 	due, _ := d.Checkout.Book().Token(p.Terms.Requests[0].Asset)
@@ -173,16 +173,24 @@ func (d *Dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, 
 	if from != nil {
 		at = from.chain.ID
 	}
-	for _, m := range missing {
-		if m.Chain == at && notSafe(m) {
-			return fault.Field("wallet", m.Code, m.Why)
+	for _, m := range found.Missing {
+		if field := barring(m); m.Chain == at && field != "" {
+			return fault.Field(field, m.Code, m.Why)
 		}
 	}
 	return nil
 }
 
-// notSafe reports whether all of a chain is left out because the payer is no Safe
-// that could pay from there.
-func notSafe(m rail.Missing) bool {
-	return m.Asset == "" && slices.Contains([]string{"no_contract", "not_a_safe", "safe_version", "safe_unsupported", rail.SafeNotThere}, m.Code)
+// barring names the parameter because of which all of a chain is left out: the payer is
+// no Safe, or no smart account, that could pay from there. "" if it is not that.
+func barring(m rail.Missing) string {
+	switch m.Code {
+	case "no_contract", "not_a_safe", "safe_version", "safe_unsupported", rail.SafeNotThere, "not_the_account":
+		if m.Asset == "" {
+			return "wallet"
+		}
+	case "gasless_unsupported", "gasless_native", "gasless_assets", "gasless_rest":
+		return "eoaWallet"
+	}
+	return ""
 }

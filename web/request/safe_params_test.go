@@ -24,7 +24,7 @@ func TestSafeParameters(t *testing.T) {
 		{"isSafe=true&chain=ARBITRUM&token=USDC", "wallet missing_wallet"},
 		{"isSafe=true&wallet=" + payee + "&eoaWallet=" + otherPayee, "eoaWallet safe_with_eoa_wallet"},
 		{"isSafe=TRUE&eoaWallet=" + otherPayee, "eoaWallet safe_with_eoa_wallet"},
-		{"isSafe=false&eoaWallet=" + otherPayee, "eoaWallet unsupported_route"},
+		{"isSafe=false&eoaWallet=" + otherPayee, "wallet missing_wallet"},
 		{"isSafe=true&wallet=" + payee + "&chain=TRON&token=USDT", "chain tron_unsupported"},
 		{"isSafe=true&wallet=" + payee + "&chain=tron", "chain tron_unsupported"},
 		{"isSafe=True&wallet=" + tronWallet, "wallet tron_unsupported"},

@@ -23,17 +23,18 @@ type source struct {
 	token asset.Token
 }
 
-// payer reads the query of a look at a payment: the wallet, and the source, nil
-// if none is named. It is read by itself: whether a payment can be made from
-// there, only who may see the payment learns.
+// payer reads the query of a look at a payment: the wallet, who owns it, and the
+// source, nil if none is named. It is read by itself: whether a payment can be made
+// from there, only who may see the payment learns.
 func (d *Dialect) payer(c echo.Context) (rail.Payer, *source, error) {
 	text := c.QueryParam("wallet")
 	safe, err := d.safePayer(c, text)
 	if err != nil {
 		return rail.Payer{}, nil, err
 	}
-	if c.QueryParam("eoaWallet") != "" {
-		return rail.Payer{}, nil, fault.Field("eoaWallet", "unsupported_route", "eoaWallet is not supported: this payment is made by the wallet itself.")
+	owner, err := ownerOf(c, text)
+	if err != nil {
+		return rail.Payer{}, nil, err
 	}
 	from, err := d.source(c.QueryParam("chain"), c.QueryParam("token"))
 	if err != nil {
@@ -46,10 +47,10 @@ func (d *Dialect) payer(c echo.Context) (rail.Payer, *source, error) {
 	if err != nil {
 		return rail.Payer{}, nil, fault.Field("wallet", "invalid_wallet", "wallet must be an EVM address: "+err.Error()+".")
 	}
-	if safe && wallet.IsZero() {
-		return rail.Payer{}, nil, badSource("wallet", "invalid_wallet", "wallet is the zero address, which is no Safe.")
+	if wallet.IsZero() && (safe || !owner.IsZero()) {
+		return rail.Payer{}, nil, badSource("wallet", "invalid_wallet", "wallet is the zero address, which is nobody's account.")
 	}
-	return rail.Payer{Wallet: wallet, Safe: safe}, from, nil
+	return rail.Payer{Wallet: wallet, Safe: safe, Owner: owner}, from, nil
 }
 
 // invalidCalldata is the documented text of what cannot be answered with
@@ -108,7 +109,11 @@ func dollar(t asset.Token) bool {
 // Faults: Invalid if there is none; Unavailable "routing_off" or
 // "routing_unavailable" if there would be one, but not now.
 func (d *Dialect) way(ctx context.Context, p *payment.Payment, payer rail.Payer, from source) (rail.Option, error) {
-	offered, err := d.Checkout.Offers(ctx, p, payer)
+	chooses := payer
+	if !payer.Owner.IsZero() { // what his account cannot pay, Prepare says
+		chooses = rail.Payer{Wallet: payer.Owner}
+	}
+	offered, err := d.Checkout.Offers(ctx, p, chooses)
 	if err != nil {
 		return rail.Option{}, err
 	}
@@ -138,8 +143,8 @@ func (d *Dialect) closed(ctx context.Context, p *payment.Payment, payer rail.Pay
 		if m.Code == "routing_off" || m.Code == "routing_unavailable" {
 			return fault.New(fault.Unavailable, m.Code, m.Why)
 		}
-		if notSafe(m) {
-			return fault.Field("wallet", m.Code, m.Why)
+		if field := barring(m); field != "" {
+			return fault.Field(field, m.Code, m.Why)
 		}
 		return badSource("chain", m.Code, m.Why)
 	}
@@ -161,7 +166,7 @@ func (d *Dialect) chosen(ctx context.Context, p *payment.Payment, payer rail.Pay
 	if err := d.Checkout.Payable(p); err != nil {
 		return "", err
 	}
-	admitted, err := d.Checkout.Admit(ctx, p, payer.Wallet)
+	admitted, err := d.Checkout.Admit(ctx, p, payer.Person())
 	if err != nil {
 		return "", err
 	}
@@ -182,6 +187,8 @@ func unrouted(from *source, err error) error {
 	switch {
 	case from == nil || !ok:
 		return err
+	case f.Kind == fault.NotFound && f.Code == "no_bridge":
+		return badSource("chain", f.Code, f.Public).Because(err)
 	case f.Kind == fault.NotFound && f.Code == "no_route":
 		return badSource("token", "no_route", fmt.Sprintf("there is no route from %s to this payment now.", from)).Because(err)
 	case f.Kind == fault.Invalid && f.Field == "":
@@ -226,7 +233,8 @@ type unavailableRoute struct {
 // choice words what a wallet may choose among; nil where there is no choice to
 // make: no wallet, or a payment that needs nothing now.
 //
-// Faults: those of Options; Invalid for a Safe that cannot sign where it is to.
+// Faults: those of Options; Invalid for a Safe or a smart account that cannot sign where
+// it is to.
 func (d *Dialect) choice(ctx context.Context, p *payment.Payment, payer rail.Payer, from *source) (*choice, error) {
 	if payer.Wallet.IsZero() || d.Checkout.Payable(p) != nil {
 		return nil, nil
@@ -238,7 +246,7 @@ func (d *Dialect) choice(ctx context.Context, p *payment.Payment, payer rail.Pay
 	if err != nil {
 		return nil, err
 	}
-	if err := d.elsewhere(p, payer, from, found.Missing); err != nil {
+	if err := d.elsewhere(p, payer, from, found); err != nil {
 		return nil, err
 	}
 	w := &choice{PaymentOptions: map[string]map[string]optionWire{}, UnavailableChains: []string{}, UnavailableRoutes: []unavailableRoute{}}

@@ -222,7 +222,7 @@ func TestRouteRefusals(t *testing.T) {
 		{usdc, "wallet=0x12&chain=ARBITRUM&token=USDC", "wallet", "invalid_wallet", ""},
 		{usdc, "isSafe=true&chain=ARBITRUM&token=USDC" + wallet, "isSafe", "safe_unsupported", ""},
 		{usdc, "isSafe=maybe" + wallet, "isSafe", "invalid_is_safe", ""},
-		{usdc, "eoaWallet=" + payee + wallet, "eoaWallet", "unsupported_route", ""},
+		{usdc, "eoaWallet=" + payee + wallet, "eoaWallet", "gasless_unsupported", ""},
 	} {
 		for _, path := range []string{"?", "/pay?"} {
 			got := w.API(http.MethodGet, route+"/"+c.token+path+c.query, "")
