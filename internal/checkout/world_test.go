@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
+	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
@@ -44,6 +46,7 @@ type world struct {
 	fail  func(ctx context.Context, write func() error) error // nil for no trouble
 	span  *span                                               // nil if no bridges are known
 	vault *vault                                              // nil if Safes cannot pay
+	relay *relay                                              // nil if nobody pays for gas
 
 	mu  sync.Mutex
 	at  time.Time
@@ -84,6 +87,9 @@ func (w *world) open() {
 	}
 	if w.vault != nil {
 		c.Safes = w.vault
+	}
+	if w.relay != nil {
+		c.Gasless = w.relay
 	}
 	w.Service = checkout.New(c)
 }
@@ -146,11 +152,23 @@ func (l labels) Name(_ *payment.Payment, r *payment.Request) error {
 }
 
 func (labels) Offer(context.Context, *payment.Payment, rail.Payer) ([]rail.Option, error) {
-	return []rail.Option{{ID: "one", Rail: "evmref", Chain: base}, {ID: "over", Rail: "evmref", Chain: arbitrum}}, nil
+	return []rail.Option{
+		{ID: "one", Rail: "evmref", Chain: base, Costs: []rail.Cost{{Asset: "USDC-base", Amount: big.NewInt(100)}}},
+		{ID: "over", Rail: "evmref", Chain: arbitrum, Costs: []rail.Cost{{Asset: "USDC-arbitrum-one", Amount: big.NewInt(100)}}},
+		{ID: "coins", Rail: "evmref", Chain: base, Costs: []rail.Cost{{Asset: "ETH-base", Amount: big.NewInt(100)}}},
+	}, nil
 }
 
-func (labels) Prepare(context.Context, *payment.Payment, string, rail.Payer) (rail.Instruction, error) {
-	return &rail.Calls{}, nil
+func (l labels) Prepare(ctx context.Context, p *payment.Payment, id string, payer rail.Payer) (rail.Instruction, error) {
+	options, err := l.Offer(ctx, p, payer)
+	o := options[slices.IndexFunc(options, func(o rail.Option) bool { return o.ID == id })]
+	if !payer.Owner.IsZero() && id == "coins" {
+		return nil, fault.Field("eoaWallet", "gasless_native", "No coins.")
+	}
+	return &rail.Calls{
+		Chain: o.Chain, Steps: []rail.Call{{Kind: rail.Pay, Data: []byte(p.Terms.Requests[0].Topic), Value: new(big.Int)}},
+		Funds: rail.Funds{Assets: []rail.Holding{{Asset: o.Costs[0].Asset, Needed: o.Costs[0].Amount}}, NativeNeeded: big.NewInt(1000), GasPrice: big.NewInt(4)},
+	}, err
 }
 
 // Claims knows the calls of a test's Safe transaction by the request that they name.

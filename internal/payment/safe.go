@@ -36,14 +36,14 @@ func (p *Payment) SafeLock(now time.Time) (Attempt, bool) {
 // it sent is not seen yet: the transfer over a bridge that it began is not proven, or
 // no transfer came of calls that are proven to make one.
 func (p *Payment) unseen(a Attempt) bool {
-	tx, proven := "", true
+	tx, done, proven := "", a.Stage == Executed, true
 	switch {
-	case a.Op != nil:
-		tx = a.Op.ExecutedBy
+	case a.Op != nil: // its bundler may have said that it would not be
+		tx, done = a.Op.ExecutedBy, done || a.Op.Fate == FateSucceeded
 	case a.Safe != nil:
 		tx, proven = a.Safe.ExecutedBy, a.Safe.Tx != nil
 	}
-	if a.Stage != Executed || tx == "" {
+	if !done || tx == "" {
 		return false
 	}
 	over := false
