@@ -91,8 +91,9 @@ const patience = 3
 
 // payers fills in who paid: the fee proxies' events do not say it, the token's
 // Transfer log in the same transaction does. For native currency it is the Safe
-// that the transaction calls, if it says so, and else the sender is the best
-// answer there is. Only payments of ours are looked at.
+// that the transaction calls, if it says so, or the account whose user operation was
+// executed, and else the sender is the best answer there is. Only payments of ours
+// are looked at.
 func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) error {
 	mine, err := s.checkout.Mine(ctx, xs)
 	if err != nil {
@@ -168,7 +169,7 @@ func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt, bySafe *ch
 		if r.Block.Hash != x.Evidence.BlockHash {
 			continue
 		}
-		who := payer(*x, r)
+		who := s.payer(*x, r)
 		if x.Token.IsZero() && s.bySafe(*x, bySafe, r) {
 			who = r.To
 		}
@@ -180,32 +181,6 @@ func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt, bySafe *ch
 			x.Evidence.Payer = who.String()
 		}
 	}
-}
-
-func payer(x rail.Sighting, r *chain.Receipt) asset.Address {
-	if x.Token.IsZero() {
-		return r.From
-	}
-	for _, l := range r.Logs {
-		if l.Address != x.Token || len(l.Topics) != 3 || l.Topics[0] != official.TopicTransfer || len(l.Data) != 32 {
-			continue
-		}
-		if "0x"+l.Topics[2][26:] != x.To.Lower() || !sameAmount(l.Data, x) {
-			continue
-		}
-		from, err := asset.ParseAddress("0x" + l.Topics[1][26:])
-		if err != nil {
-			continue
-		}
-		return from
-	}
-	return asset.Address{}
-}
-
-func sameAmount(word []byte, x rail.Sighting) bool {
-	var want [32]byte
-	x.Amount.FillBytes(want[:])
-	return string(word) == string(want[:])
 }
 
 // Rewind implements chain.Sink.

@@ -116,27 +116,12 @@ func (o *operation) became(ctx context.Context, node chain.Batcher, receipt *cha
 	return succeeded, logs, nil
 }
 
-// topicExecution is BeforeExecution(), which the EntryPoint emits between checking
-// the operations of a bundle and executing them, one after the other.
-const topicExecution = "0xbb47ee3e183a558b1a2ff0874b079f3fc5478b7454eacf2bfc5af2ff5878f972"
-
 // said is the EntryPoint's word on the operation, nil if there is none, and what was
-// logged while it was executed: what stands between the event before and its own.
+// logged while it was executed.
 func (o *operation) said(logs []chain.Log) (*userop.Outcome, []chain.Log) {
-	since := 0
-	for i, l := range logs {
-		if l.Address != userop.EntryPoint || len(l.Topics) == 0 {
-			continue
-		}
-		switch l.Topics[0] {
-		case topicExecution:
-			since = i + 1
-		case userop.TopicOperation:
-			if x, err := userop.DecodeOutcome(l); err == nil && x.Hash == o.hash && x.Sender == o.account.Address {
-				return &x, logs[since:i]
-			}
-			since = i + 1
-		}
+	x, during := userop.Execution(logs, o.hash)
+	if x == nil || x.Sender != o.account.Address {
+		return nil, nil
 	}
-	return nil, nil
+	return x, during
 }
