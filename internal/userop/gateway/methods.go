@@ -23,9 +23,10 @@ import (
 	"quittance/internal/userop/artifacts"
 )
 
-// What the Gateway takes operations to need: ample for every kind's first one.
+// What the Gateway takes operations to need: ample for every kind's first one, and for a
+// Safe's that goes over a bridge.
 const (
-	callGas         = 400_000
+	callGas         = 800_000
 	verificationGas = 200_000
 	deployGas       = 700_000
 	preGas          = 60_000
