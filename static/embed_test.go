@@ -17,7 +17,7 @@ func TestEveryAssetIsFoundByItsAddressOnly(t *testing.T) {
 	}
 	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg|txt)$`)
 	types := map[string]string{
-		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "safe.js": "text/javascript; charset=utf-8", "kit-light.js": "text/javascript; charset=utf-8", "kit-safe.js": "text/javascript; charset=utf-8", "kit-licenses.txt": "text/plain; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
+		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "safe.js": "text/javascript; charset=utf-8", "gasless.js": "text/javascript; charset=utf-8", "operation.js": "text/javascript; charset=utf-8", "kit-light.js": "text/javascript; charset=utf-8", "kit-safe.js": "text/javascript; charset=utf-8", "kit-licenses.txt": "text/plain; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
 		"favicon.svg": "image/svg+xml", "logo.svg": "image/svg+xml",
 	}
 	for name, kind := range types {
@@ -111,9 +111,21 @@ func TestScriptsAreSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, budget := range map[string]int{"pay.js": 25_000, "route.js": 15_000, "safe.js": 12_000, "kit-light.js": 130_000, "kit-safe.js": 82_000} {
+	for name, budget := range map[string]int{"pay.js": 25_000, "route.js": 15_000, "safe.js": 12_000, "gasless.js": 14_000, "operation.js": 14_000, "kit-light.js": 130_000, "kit-safe.js": 82_000} {
 		if js, ok := a.Lookup(a.URL(name)); !ok || len(js.Gzip) == 0 || len(js.Gzip) > budget {
 			t.Errorf("%s is %d bytes compressed, its budget is %d", name, len(js.Gzip), budget)
 		}
+	}
+}
+
+// The script that fetches another by its address was built with the one it has.
+func TestScriptsFindEachOther(t *testing.T) {
+	a, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, _ := a.Lookup(a.URL("gasless.js"))
+	if !bytes.Contains(js.Body, []byte(`"`+a.URL("operation.js")+`"`)) {
+		t.Errorf("gasless.js does not name %s", a.URL("operation.js"))
 	}
 }

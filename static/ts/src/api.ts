@@ -78,6 +78,8 @@ export interface Status {
   readonly route: Readonly<Record<string, unknown>> | null;
   /** Of a Safe's transaction, as it came: safe.js reads it. */
   readonly safe: Readonly<Record<string, unknown>> | null;
+  /** Of a smart account's operation, as it came: gasless.js reads it. */
+  readonly op: Readonly<Record<string, unknown>> | null;
 }
 
 const text = (v: unknown, max = 300): string => (typeof v === 'string' ? v.slice(0, max) : '');
@@ -125,10 +127,12 @@ export function readStatus(value: unknown): Status | null {
     reorged: f['reorged'] === true,
     route: fields(f['route']),
     safe: fields(f['safe']),
+    op: fields(f['op']),
   };
 }
 
-function readPay(value: unknown): PayReply {
+/** Reads an answer of /pay, which is the same wherever the calls come with something else. */
+export function readPay(value: unknown): PayReply {
   const f = fields(value) ?? {};
   const m = fields(f['metadata']) ?? {};
   return {
@@ -227,7 +231,8 @@ export class Api {
     });
   }
 
-  private async json(path: string, body?: object): Promise<unknown> {
+  /** Asks one of this payment's endpoints. Throws ApiError. */
+  async json(path: string, body?: object): Promise<unknown> {
     let response: Response;
     let value: unknown = null;
     try {

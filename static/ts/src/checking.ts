@@ -3,6 +3,7 @@
 import { type Api, ApiError, type PayReply, type Status } from './api.ts';
 import type { Hex } from './data.ts';
 import type { Facts } from './facts.ts';
+import type { Gasless } from './gasless-types.ts';
 import { fundsWords } from './stepper.ts';
 import { type Call, Refusal, type Registry, type RegistryChain, type Shown, stepKey, verifyPage, verifyPlan } from './verify.ts';
 import * as say from './words.ts';
@@ -21,6 +22,8 @@ export interface Around {
   onStatus(s: Status): void;
   /** Whether the page is being loaded anew for what is left to pay. */
   reloadFor(s: Status): boolean;
+  /** What makes calls in other ways than one by one, once it is there; null without. */
+  lift(): Promise<Gasless | null>;
 }
 
 export class Checking {
@@ -76,9 +79,12 @@ export class Checking {
     return this.a.api.pay(account, (f.other ?? f.payment).option, f.safe !== null);
   }
 
-  private async accept(reply: PayReply, account: Hex, epoch: number): Promise<void> {
+  private async accept(given: PayReply, account: Hex, epoch: number): Promise<void> {
     const { f, a } = this;
     if (!this.checkPage() || !this.known) return;
+    const gasless = await a.lift();
+    const reply = (await gasless?.split(given)) ?? given;
+    if (epoch !== this.epoch) return;
     const bad = reply.checks.find((c) => c.outcome === 'failed');
     if (bad) return this.refuseNamed(bad.name, bad.detail);
     let calls: readonly Call[];
@@ -115,7 +121,8 @@ export class Checking {
     for (const c of calls) f.done.delete(stepKey(c.kind, c.asset));
     f.funds = fundsWords(f.other?.leaving ?? f.payment, reply.funds);
     f.notice = null;
-    if (!f.funds.missing && reply.checks.some((c) => c.outcome !== 'passed')) {
+    await gasless?.prepared(reply, this.known, () => epoch === this.epoch);
+    if (epoch === this.epoch && !f.funds.missing && f.checks.some((c) => c.outcome !== 'passed')) {
       f.calls = [];
       this.a.tell(say.checksPending, () => void this.prepare());
     }

@@ -79,6 +79,9 @@ export interface Payment {
   readonly route: string;
   /** The same for paying from a Safe. */
   readonly safe: string;
+  /** The same for paying without gas and for wallets that make several calls at once, and what that makes operations with, by the kind of account. */
+  readonly gasless: string;
+  readonly kits: Readonly<Record<string, unknown>>;
   /** Other sites' pages may have this one in a frame. */
   readonly framed: boolean;
 }
@@ -172,7 +175,7 @@ export class Reader {
 export const symbol = /^[\p{L}\p{N}.$₮_-]{1,20}$/u;
 const words = /^[\p{L}\p{N} .,()₮$_/+-]{1,60}$/u;
 /** A script of this site, by the name of its bytes; or none. */
-const module = /^(\/static\/[a-z]+-[0-9a-f]{12}\.js)?$/;
+export const module = /^(\/static\/[a-z-]+-[0-9a-f]{12}\.js)?$/;
 export const slug = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
 
 export const readChain = (chain: Reader): Chain => {
@@ -261,6 +264,8 @@ export function readPayment(source: Fields): Payment {
     ways: r.text('ways', module),
     route: r.text('route', module),
     safe: r.text('safe', module),
+    gasless: r.text('gasless', module),
+    kits: fields(source['kits']) ?? {},
     framed: Array.isArray(source['frames']) && source['frames'].length > 0,
   };
 }

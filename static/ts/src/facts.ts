@@ -3,6 +3,7 @@
 import type { Admission, Check, PayReply, Status } from './api.ts';
 import type { Connection } from './connection.ts';
 import type { Hex, Payment, State } from './data.ts';
+import type { Gasless } from './gasless-types.ts';
 import type { Model, Notice } from './model.ts';
 import type { Other } from './ways-types.ts';
 import type { SafePayer } from './safe-types.ts';
@@ -54,9 +55,11 @@ export class Facts {
 
   /** The connected account, where it is a Safe. */
   safe: SafePayer | null = null;
+  /** How the calls are made, where that is not one by one: once the script for it is there. */
+  gasless: Gasless | null = null;
   /** Whether it is one is being looked at. */
   looking = false;
-  /** A Safe's transaction was proposed, and what becomes of it is not known. */
+  /** A Safe's transaction was proposed, an operation or a batch was sent, and what becomes of it is not known. */
   held = false;
   /** The answer that the calls are from. */
   reply: PayReply | null = null;
@@ -78,7 +81,7 @@ export class Facts {
     const server = this.status?.state ?? this.payment.state;
     if (this.unsafe || this.payment.state === 'unsafe') return 'unsafe';
     if (server === 'paid' || server === 'seen') return server;
-    // Nothing but money on a bridge, or a Safe's transaction, keeps an open payment from being paid.
+    // Nothing but money on a bridge, a Safe's transaction or an operation keeps an open payment from being paid.
     if (server === 'open' && (this.held || this.status?.payable === false)) return 'seen';
     if (this.sent?.kind === 'pay' && !this.stranded && !(this.sent.mined && server !== 'open')) return 'seen';
     return server === 'open' && this.expired ? 'expired' : server;

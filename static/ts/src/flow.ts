@@ -1,12 +1,13 @@
 // The paying, from the first look at the page to the payment that is seen: what
 // may happen next and what is refused. It knows no DOM: it gets its
 // surroundings as Deps and hands out a Model.
-import type { Api, Status } from './api.ts';
+import { type Api, type Status, readPay } from './api.ts';
 import { checksum, keccak } from './calldata.ts';
 import { Checking } from './checking.ts';
 import { Connection } from './connection.ts';
 import type { Payment } from './data.ts';
 import { Facts } from './facts.ts';
+import type { Gasless, GaslessModule } from './gasless-types.ts';
 import type { Model } from './model.ts';
 import type { Other, Ways, WaysModule } from './ways-types.ts';
 import { present } from './present.ts';
@@ -15,6 +16,7 @@ import { type WalletFault, faultOf } from './rpc.ts';
 import type { Safe, SafeModule } from './safe-types.ts';
 import { type Around, Sending } from './sending.ts';
 import type { Sent, Store } from './store.ts';
+import { sumWords } from './stepper.ts';
 import { type Registry, Refusal, type Shown, verifyCall, verifyPlan } from './verify.ts';
 import type { Wallet } from './wallets.ts';
 import * as say from './words.ts';
@@ -22,7 +24,7 @@ import * as say from './words.ts';
 export interface Deps {
   readonly payment: Payment;
   readonly registry: Registry;
-  readonly api: Pick<Api, 'access' | 'options' | 'pay' | 'status' | 'intent' | 'event' | 'telemetry'>;
+  readonly api: Pick<Api, 'access' | 'options' | 'pay' | 'status' | 'intent' | 'event' | 'telemetry' | 'json'>;
   readonly store: Store;
   readonly tabs: Around['tabs'];
   /** Reads back what the page displays. */
@@ -37,6 +39,8 @@ export interface Deps {
   readonly route: () => Promise<RouteModule>;
   /** Fetches the script for Safes. */
   readonly safe: () => Promise<SafeModule>;
+  /** Fetches the script for paying without gas and for batches. */
+  readonly gasless: () => Promise<GaslessModule>;
   /** Another site's page has this one in a frame, and may. */
   readonly framed: boolean;
   /** Adds a wallet to those there are. */
@@ -52,9 +56,10 @@ export class Flow {
   private extending = false;
   private safe: Safe | null = null;
   private securing: Promise<void> | null = null;
+  private lifting: Promise<Gasless | null> | null = null;
 
   constructor(private readonly d: Deps) {
-    this.tools = { Refusal, registry: d.registry, checksum, keccak, faultOf, verifyCall, verifyPlan };
+    this.tools = { Refusal, registry: d.registry, checksum, keccak, faultOf, readPay, sumWords, verifyCall, verifyPlan };
     const connection = new Connection(d.payment.chain, () => this.moved());
     this.f = new Facts(d.payment, d.store, connection);
     this.checking = new Checking(this.f, {
@@ -66,6 +71,7 @@ export class Flow {
       tell: (words, run) => this.tell(words, run),
       onStatus: (s) => this.onStatus(s),
       reloadFor: (s) => this.reloadFor(s),
+      lift: () => this.lift(),
     });
     this.sending = new Sending(this.f, {
       api: d.api,
@@ -89,6 +95,7 @@ export class Flow {
     if (f.sent) void this.sending.watch(f.sent);
     if (f.sent?.chain) void this.extend();
     if (d.framed || d.store.proposed) void this.secure();
+    if (d.store.gasless) void this.lift();
     this.tick();
   }
 
@@ -132,6 +139,8 @@ export class Flow {
     this.ways?.onStatus(s);
     if (s.safe) void this.secure();
     this.safe?.onStatus(s);
+    if (s.op) void this.lift();
+    f.gasless?.onStatus(s);
     if (s.state === 'paid') d.store.sent = f.sent = null;
     if (s.state === 'paid' || s.state === 'seen') d.store.asking = f.askedBefore = false;
     else if (s.reorged && f.sent?.mined) {
@@ -225,14 +234,14 @@ export class Flow {
   async go(): Promise<void> {
     const { f } = this;
     const asked = f.calls[0];
-    if (f.mayGo() && f.other?.fresh === false) await this.checking.prepare();
+    if (f.mayGo() && (f.other?.fresh === false || f.gasless?.fresh === false)) await this.checking.prepare();
     const call = f.calls[0];
     const from = f.connection.account;
     if (!f.mayGo() || !call || call.kind !== asked?.kind || !from) {
       if (f.busy === 'no' && !f.calls.length && !f.notice) void this.checking.prepare();
       return;
     }
-    if (this.checking.checkPage() && this.checking.known) await (f.safe ?? this.sending).start(this.checking.known, call, from);
+    if (this.checking.checkPage() && this.checking.known) await (f.safe ?? (f.gasless?.takes ? f.gasless : this.sending)).start(this.checking.known, call, from);
   }
 
   /** Something in this script went wrong: say so, and leave nothing half done. */
@@ -297,6 +306,32 @@ export class Flow {
     return this.securing;
   }
 
+  /** Fetches what makes calls in other ways than one by one, once. */
+  private lift(): Promise<Gasless | null> {
+    const { d, f } = this;
+    if (!d.payment.gasless) return Promise.resolve(null);
+    this.lifting ??= d.gasless().then(
+      ({ start }) =>
+        (f.gasless = start({
+          f, api: d.api, tabs: d.tabs, now: d.now, sleep: d.sleep, tools: this.tools,
+          show: () => this.show(),
+          tick: () => this.tick(),
+          tell: (words, run, retry) => this.tell(words, run, retry),
+          walletFailed: (fault, again) => this.walletFailed(fault, again),
+          refuse: (r) => this.checking.refuse(r),
+          prepare: () => void this.checking.prepare(),
+          go: () => void this.go(),
+          went: (sent) => {
+            this.adopt(sent);
+            d.tabs.announce(sent);
+            void this.sending.intend(sent);
+          },
+        })),
+      () => (this.lifting = null),
+    );
+    return this.lifting;
+  }
+
   /** An account with code that is not merely delegated to may be a Safe, and the wallet in a Safe's app is. */
   private async look(): Promise<void> {
     const { f, d } = this;
@@ -326,8 +361,12 @@ export class Flow {
   /** The wallet's account or chain, or where to pay from, became different: whatever was prepared was for another. */
   private moved(): void {
     const { f } = this;
-    if (f.connection.account) void this.extend();
+    if (f.connection.account) {
+      void this.extend();
+      void this.lift();
+    }
     this.ways?.moved();
+    f.gasless?.moved();
     this.checking.invalidate();
     f.calls = [];
     f.funds = null;
@@ -366,9 +405,11 @@ export class Flow {
   private show(): void {
     const shown = present(this.f, this.d.now());
     const other = this.ways?.present(shown) ?? shown;
-    const m = this.safe?.present(other) ?? other;
+    const safe = this.safe?.present(other) ?? other;
+    const m = this.f.gasless?.present(safe) ?? safe;
     this.d.render(m);
     this.ways?.draw(m);
     this.safe?.draw(m);
+    this.f.gasless?.draw(m);
   }
 }

@@ -51,6 +51,7 @@ function run(payment: Payment): void {
     ways: () => import(payment.ways) as ReturnType<Deps['ways']>,
     route: () => import(payment.route) as ReturnType<Deps['route']>,
     safe: () => import(payment.safe) as ReturnType<Deps['safe']>,
+    gasless: () => import(payment.gasless) as ReturnType<Deps['gasless']>,
     framed: payment.framed && window.parent !== window,
     offer: (wallet) => wallets.add(wallet),
   });

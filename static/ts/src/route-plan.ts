@@ -114,7 +114,7 @@ function routed(v: Agreed, tx: Tx, call: RouteCall, proof: Proof): Call {
     if (across) args.push(['delivered until', stamp(Number(across.fillDeadline) * 1_000)]);
   }
   args.push([bridge ? 'arrives there' : 'you get', `at least ${money(proof.arrives, v.target)}`]);
-  args.push([bridge ? 'refunds and what is left go to' : 'received by', checksum(v.wallet)]);
+  args.push([bridge ? 'refunds and what is left go to' : 'received by', checksum(bridge ? v.refunds : v.wallet)]);
   if (proof.payment) {
     args.push(['then calls', `${proof.payment.to} (${proof.payment.targetName})`], ['function there', proof.payment.signature]);
     for (const [name, value] of proof.payment.args) args.push([`${name} there`, value]);

@@ -29,6 +29,8 @@ export interface RouteWay {
   readonly symbol: string;
   readonly decimals: number;
   readonly wallet: Hex;
+  /** Who gets what comes back and what is left on arrival, if that is not the wallet: the owner of a smart account. */
+  readonly refunds?: Hex;
   /** The most that may leave the wallet, in base units of the token. */
   readonly most: bigint;
 }

@@ -28,6 +28,7 @@ export interface Agreed {
   readonly way: RouteWay;
   /** In lower case. */
   readonly wallet: Hex;
+  readonly refunds: Hex;
   readonly from: Pins;
   readonly to: Pins;
   /** Who knows the payment's chain for verifyCall and verifyPlan. */
@@ -271,9 +272,9 @@ function messageOf(data: Hex): Message | Malformed {
 
 /** Whatever cannot be delivered comes back to the payer. */
 function verifyRefund(v: Agreed, across: AcrossData | null, stargate: StargateData | null, m: Message | Malformed): void {
-  if (across) wordIs(v, 'route_refund', 'address that gets refunds', v.wallet, across.refundAddress);
-  if (stargate) same(v, 'route_refund', 'address that gets refunds', v.wallet, stargate.refundAddress);
-  if (!(m instanceof Malformed)) same(v, 'route_refund', 'address that gets what is left on arrival', v.wallet, m.receiver);
+  if (across) wordIs(v, 'route_refund', 'address that gets refunds', v.refunds, across.refundAddress);
+  if (stargate) same(v, 'route_refund', 'address that gets refunds', v.refunds, stargate.refundAddress);
+  if (!(m instanceof Malformed)) same(v, 'route_refund', 'address that gets what is left on arrival', v.refunds, m.receiver);
 }
 
 /** What is sure to arrive covers the payment and its fee. */
@@ -376,8 +377,10 @@ export function agree(tools: RouteTools, networks: readonly Pins[], p: Payment, 
   const source = from.tokens.find((t) => t.address === way.token.toLowerCase()) ?? refuse('route_source', 'asset', 'a known asset', way.token);
   if (source.symbol !== way.symbol || source.decimals !== way.decimals) refuse('route_source', 'asset', `${source.symbol}, ${source.decimals}`, `${way.symbol}, ${way.decimals}`);
   if (way.most <= 0n) refuse('route_source', 'most to give', 'more than nothing', way.most);
-  const wallet = way.wallet.toLowerCase() as Hex;
-  if (!/^0x[0-9a-f]{40}$/.test(wallet) || wallet === zero) refuse('route_refund', 'wallet', 'an account', way.wallet);
+  const [wallet, refunds] = [way.wallet, way.refunds ?? way.wallet].map((a) => {
+    const lower = a.toLowerCase() as Hex;
+    return !/^0x[0-9a-f]{40}$/.test(lower) || lower === zero ? refuse('route_refund', 'wallet', 'an account', a) : lower;
+  }) as [Hex, Hex];
 
   const asset = p.assets[0];
   const item = p.items[0];
@@ -387,5 +390,5 @@ export function agree(tools: RouteTools, networks: readonly Pins[], p: Payment, 
   if (!crosses && source === target) refuse('route_source', 'asset', 'something to exchange', way.symbol);
   const due = item.amount + item.fee;
   if (item.amount <= 0n || item.fee < 0n || due > maxUint256) refuse('route_payment', 'amount', 'a possible amount', due);
-  return { tools, p, way, wallet, from, to, known, source, asset, target, item, due, crosses, now };
+  return { tools, p, way, wallet, refunds, from, to, known, source, asset, target, item, due, crosses, now };
 }

@@ -59,7 +59,7 @@ export class Sending {
     const { f, a } = this;
     const pay = call.kind === 'pay';
     const { other } = f;
-    const verify = (request: object): Pick<Call, 'kind' | 'asset'> => (other ? other.again(request, call) : verifyCall(known, f.revealed(), request));
+    const verify = (request: object): Pick<Call, 'kind' | 'asset'> => f.gasless?.again(request, call) ?? (other ? other.again(request, call) : verifyCall(known, f.revealed(), request));
     const attempt = sign(f.connection, verify, call, from, () => {
       if (a.now() >= f.payment.expiresAt) throw new Moved();
       if (!pay) return;

@@ -20,7 +20,7 @@ export interface Sent {
   readonly chain: number;
 }
 
-const kinds: readonly unknown[] = ['reset', 'approve', 'swap', 'pay'];
+const kinds: readonly unknown[] = ['reset', 'approve', 'swap', 'pay', 'allow', 'revoke'];
 const whole = (v: unknown): number => (Number.isSafeInteger(v) ? (v as number) : 0);
 
 /** Checks a record read from storage or another tab; null if it is none. */
@@ -80,6 +80,14 @@ export class Store {
   }
   set proposed(value: string | null) {
     this.write(`${this.token}:safe`, value);
+  }
+
+  /** What gasless.js has to remember of the payer's choice, of an operation and of a batch. */
+  get gasless(): string | null {
+    return this.read(`${this.token}:gasless`);
+  }
+  set gasless(value: string | null) {
+    this.write(`${this.token}:gasless`, value);
   }
 
   get wallet(): string | null {

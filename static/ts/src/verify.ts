@@ -8,6 +8,7 @@ import {
 } from './calldata.ts';
 import { type Asset, type Hex, type Item, type Payment, fields, isAddress, sameHex } from './data.ts';
 import { BATCH_VERSION, FEE_PROXY_VERSION } from './registry.gen.ts';
+import type { OpCheck } from './gasless-types.ts';
 import type { RouteCheck } from './route-types.ts';
 import type { SafeCheck } from './safe-types.ts';
 import { display, maxUint256 } from './units.ts';
@@ -34,8 +35,8 @@ export interface RegistryChain {
 
 export type Registry = Readonly<Record<string, RegistryChain>>;
 
-/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. The others are route.js's and safe.js's. */
-export type PageCheck = 'page_registry' | 'page_calldata' | RouteCheck | SafeCheck;
+/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. The others are route.js's, safe.js's and gasless.js's. */
+export type PageCheck = 'page_registry' | 'page_calldata' | RouteCheck | SafeCheck | OpCheck;
 
 /** Why something is refused: which check, which field, and what differs. */
 export class Refusal extends Error {
@@ -68,7 +69,8 @@ export interface Shown {
   }[];
 }
 
-export type StepKind = 'reset' | 'approve' | 'swap' | 'pay';
+/** The last four are gasless.js's: what a smart account may take, that it takes it, and that it may no more. */
+export type StepKind = 'reset' | 'approve' | 'swap' | 'pay' | 'permit' | 'allow' | 'pull' | 'revoke';
 
 /** One verified call. `to` and `data` are made here, from the registry and by re-encoding; nothing of the server's text is passed on. */
 export interface Call {

@@ -314,7 +314,9 @@ function stepItem(s: Step): HTMLElement | null {
   return item;
 }
 
-const callNames = { reset: 'Clear the old approval', approve: 'Approval', swap: 'Exchange', pay: 'Payment' };
+const callNames = {
+  reset: 'Clear the old approval', approve: 'Approval', swap: 'Exchange', pay: 'Payment', permit: 'Permit', allow: 'Approval', pull: 'Transfer to the smart account', revoke: 'Take back an approval',
+};
 
 function callItem(c: Call): HTMLElement | null {
   const item = copy('call-item');

@@ -124,6 +124,18 @@ export class OtherWay implements Other {
     return first;
   }
 
+  prove(reply: PayReply, account: Hex, owner: Hex): readonly Call[] {
+    const { from, host, proof } = this;
+    const { Refusal } = host.tools;
+    const quote = readQuote(reply.metadata, from.token);
+    if (!proof || !quote) throw new Refusal('route_source', 'offer', `an offer in ${from.token.symbol}`, 'something else');
+    const way: RouteWay = { ...proof.way, wallet: account, refunds: owner };
+    const plan = proof.verify(host.tools, host.f.revealed(), way, reply.transactions, reply.chainId, host.now());
+    this.plan = plan;
+    this.quote = quote;
+    return plan.calls;
+  }
+
   failed(err: ApiError): Words {
     return say.wayFailed(err, this.from);
   }

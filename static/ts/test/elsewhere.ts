@@ -52,7 +52,7 @@ export class Elsewhere extends World {
   units = 10_150_000n;
   nativeFee = 0n;
   life = 45_000;
-  steps: Call['kind'][] = ['approve', 'pay'];
+  steps: (keyof typeof dataOf)[] = ['approve', 'pay'];
   proved: { most: bigint; steps: number }[] = [];
   unsafe: Refusal | null = null;
   /** Changes what the server says of an offer. */
@@ -72,7 +72,7 @@ export class Elsewhere extends World {
       assert.equal(chainId, way.chain);
       if (this.units > way.most) throw new Refusal('route_source', 'amount', String(way.most), String(this.units));
       const calls = list.map((t): Call => {
-        const kind = (Object.keys(dataOf) as Call['kind'][]).find((k) => dataOf[k] === t.data) ?? assert.fail(t.data);
+        const kind = (Object.keys(dataOf) as (keyof typeof dataOf)[]).find((k) => dataOf[k] === t.data) ?? assert.fail(t.data);
         return Object.freeze({ kind, asset: kind === 'reset' || kind === 'approve' ? -1 : 0, to: t.to, data: t.data, value: 0n, targetName: 'LI.FI', signature: 'f()', args: [] });
       });
       return { calls, deposit: this.units, arrives: 10_100_000n, fee: this.units - 10_100_000n, feeLegs: 0n, nativeFee: this.nativeFee, bridge: 'across', deadline: 0, fresh: now + this.life } satisfies RoutePlan;

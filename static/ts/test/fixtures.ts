@@ -56,6 +56,8 @@ export function paymentIn(chainId: number, tokenId: string, change: Change = {})
     ways: '',
     route: '',
     safe: '',
+    gasless: '',
+    kits: {},
     framed: false,
     ...more,
   };

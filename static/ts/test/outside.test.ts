@@ -16,6 +16,7 @@ const block = {
   items: [{ index: 0, asset: 0, payee: '0xf17f52151EbEF6C7334FAD080c5704D77216b732', payeeHash: '', amount: '10000000', fee: '0', reference: '0x5e954907253f2931' }],
   feePayee: '0x0000000000000000000000000000000000000000', batch: false, restricted: false,
   option: 'evmref:base:USDC-base', confirmations: 3, ways: '/static/ways-0123456789ab.js', route: '', safe: '/static/safe-0123456789ab.js',
+  gasless: '/static/gasless-0123456789ab.js', kits: { 'light-account-2.0.0': '/static/kit-light-0123456789ab.js' },
 };
 
 const read = (value: unknown) => readPayment(readData(JSON.stringify(value)));

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { type Admission, ApiError, type Check, type PayReply, type Status } from '../src/api.ts';
 import type { Hex, Payment } from '../src/data.ts';
 import { Flow } from '../src/flow.ts';
+import type { GaslessModule } from '../src/gasless-types.ts';
 import type { Model } from '../src/model.ts';
 import { registry } from '../src/registry.gen.ts';
 import type { Provider } from '../src/rpc.ts';
@@ -133,6 +134,9 @@ export class World {
   readonly announced: Sent[] = [];
   /** The script for Safes, and what it tells the server. */
   safes: () => Promise<SafeModule> = () => assert.fail('no Safe was expected');
+  /** The script for paying without gas, and the endpoints that only it asks. */
+  lifts: () => Promise<GaslessModule> = () => assert.fail('nothing without gas was expected');
+  endpoint: (path: string, body?: object) => Promise<unknown> = (path) => assert.fail(path);
   proposals: (body: object) => void = () => assert.fail('no proposal was expected');
   readonly offered: Wallet[] = [];
   /** Told of each request for calls whether it was for a Safe. */
@@ -164,7 +168,7 @@ export class World {
     this.status = {
       state: payment.state, oddity: 'none', payable: payment.payable, excess: 0n,
       requests: payment.items.map((i) => ({ state: 'open', missing: i.amount })), contractFees: [],
-      confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false, route: null, safe: null,
+      confirmations: 0, required: 3, txHash: '', explorerUrl: '', payer: '', announcedTx: '', reorged: false, route: null, safe: null, op: null,
     };
     const storage = {
       getItem: (k: string) => this.storage.get(k) ?? null,
@@ -201,6 +205,7 @@ export class World {
           return verdict;
         },
         event: (action, wallet) => void this.events.push(`${action} ${wallet}`),
+        json: (path, body) => this.endpoint(path, body),
         telemetry: (event, more) => void this.telemetry.push(more?.check ? `${event} ${more.check}` : event),
       },
       tabs: { hold: async () => (this.tabFree ? () => undefined : null), announce: (s) => void this.announced.push(s) },
@@ -224,6 +229,7 @@ export class World {
         return { verifyRoute: this.proof, networks: this.networks };
       },
       safe: () => this.safes(),
+      gasless: () => this.lifts(),
       framed: this.framed,
       offer: (wallet) => void this.offered.push(wallet),
     });
