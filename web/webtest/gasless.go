@@ -107,10 +107,11 @@ type Saver struct {
 	// Kind is that of the accounts.
 	Kind userop.Kind
 
+	Payment string // its token
+	Way     string // the option's id
+
 	w     *World
 	stack *useroptest.Stack
-	token string // of the payment
-	Way   string // the option's id
 }
 
 // Saver makes a wallet that has units (base units) of a token of the first chain and
@@ -128,13 +129,13 @@ func (w *World) SaverOfSecond(name, payment, option, token string, units int64) 
 
 func (w *World) saver(s *useroptest.Stack, name, payment, option, token string, units int64) *Saver {
 	w.t.Helper()
-	return &Saver{Wallet: s.Payer(name, token, big.NewInt(units)), w: w, stack: s, token: payment, Way: option}
+	return &Saver{Wallet: s.Payer(name, token, big.NewInt(units)), w: w, stack: s, Payment: payment, Way: option}
 }
 
 // For is the same wallet with another payment.
 func (s *Saver) For(payment, option string) *Saver {
 	other := *s
-	other.token, other.Way = payment, option
+	other.Payment, other.Way = payment, option
 	return &other
 }
 
@@ -182,7 +183,7 @@ func (s *Saver) query() string { return "?wallet=" + s.Address().String() + "&op
 // Look asks for the facts, whatever the answer is.
 func (s *Saver) Look() Response {
 	s.w.t.Helper()
-	return s.w.Get("/checkout/" + s.token + "/gasless" + s.query())
+	return s.w.Get("/checkout/" + s.Payment + "/gasless" + s.query())
 }
 
 // Facts asks for the facts.
@@ -208,7 +209,7 @@ type Refused struct {
 // Post sends a body to the page's bundler.
 func (s *Saver) Post(body string, headers ...string) Response {
 	s.w.t.Helper()
-	return s.w.Do(http.MethodPost, "/checkout/"+s.token+"/bundler"+s.query(), body, append([]string{"Origin: " + BaseURL, "Sec-Fetch-Site: same-origin"}, headers...)...)
+	return s.w.Do(http.MethodPost, "/checkout/"+s.Payment+"/bundler"+s.query(), body, append([]string{"Origin: " + BaseURL, "Sec-Fetch-Site: same-origin"}, headers...)...)
 }
 
 // Ask puts a question to the page's bundler. The result is nil if it was refused.
