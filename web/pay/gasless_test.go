@@ -103,6 +103,55 @@ func TestPayingWithoutGas(t *testing.T) {
 	}
 }
 
+// What the bundler makes of an operation, the browser that sent it goes on knowing.
+func TestSendingThatIsNotAnswered(t *testing.T) {
+	w, token, s := gasWorld(t, webtest.Gasless{Provider: "alchemy"})
+	try := func(s *webtest.Saver, b gateway.Behaviour) (string, webtest.Response) {
+		t.Helper()
+		_, op := s.Due()
+		op, no := s.Manager(op)
+		if no != nil {
+			t.Fatalf("the sponsor: %+v", no)
+		}
+		w.Gas.Gateway.Behave(b)
+		defer w.Gas.Gateway.Behave(gateway.Behaviour{})
+		body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": userop.MethodSend, "params": []any{s.Signed(op), userop.EntryPoint.String()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body), s.Post(string(body))
+	}
+	_, r := try(s, gateway.Behaviour{Refuse: map[string]gateway.Refusal{userop.MethodSend: {Code: -32500, Message: "AA23 reverted"}}})
+	if e := refused(t, r); e["code"] != float64(userop.CodeServer) || object(e["data"])["code"] != "op_refused" {
+		t.Errorf("a no for good: %s", r.Body)
+	}
+	own := cookie(r)
+	st := statusOf(w, token, own)
+	if holds(t, "refused", object(st["op"]), map[string]any{"stage": "refused", "own": true}); st["payable"] != true {
+		t.Errorf("refused: %v", st)
+	}
+	if got := text(page(t, w.Get("/?token="+token, own)), "op-told-title"); got != "The payment without gas could not be sent" {
+		t.Errorf("the page says %q", got)
+	}
+
+	token = w.CreatePayment("10")
+	s = s.For(token, usdcWay)
+	body, r := try(s, gateway.Behaviour{Refuse: map[string]gateway.Refusal{userop.MethodSend: {Code: -32005, Message: "busy"}}})
+	if e := refused(t, r); e["code"] != float64(userop.CodeServer) || !strings.HasPrefix(fmt.Sprint(object(e["data"])["code"]), "bundler_") {
+		t.Errorf("no answer: %s", r.Body)
+	}
+	st = statusOf(w, token, cookie(r))
+	if holds(t, "unanswered", object(st["op"]), map[string]any{"stage": "waiting", "own": true}); st["payable"] != false {
+		t.Errorf("unanswered: %v", st)
+	}
+	// The page sends the same again.
+	if again := s.Post(body).Want(http.StatusOK).JSON(); again["result"] != object(st["op"])["hash"] {
+		t.Errorf("sent again: %v", again)
+	}
+	w.Chain.Mine(webtest.Confirmations + 1)
+	w.AwaitState(token, payment.Paid)
+}
+
 // Where nobody pays for gas, the page knows nothing of it.
 func TestWithoutSponsor(t *testing.T) {
 	w := webtest.New(t)
