@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/fault"
@@ -18,6 +19,25 @@ func (r *Rail) bridgesOf(payer rail.Payer) []string {
 		return r.bridges
 	}
 	return slices.DeleteFunc(slices.Clone(r.bridges), func(b string) bool { return b != lifi.BridgeAcross })
+}
+
+// accountLife is how long a route stays the same for a smart account. Its owner signs
+// twice, and whoever pays for gas compares the operation, between the two, with what
+// is prepared then: a route that is another one by that time could not be paid for.
+// Bridges and contracts take older ones, as they do from Safes.
+const accountLife = 5 * time.Minute
+
+// validity is how long a route is good for whoever asked for it.
+func validity(call *lifi.Call, in lifi.Intent, fetched time.Time) lifi.Validity {
+	v := call.Validity(fetched)
+	if in.Refund == in.Payer { // nobody else's account
+		return v
+	}
+	v.Fresh = fetched.Add(accountLife)
+	if v.Decoded && v.Execute.Before(v.Fresh) {
+		v.Fresh = v.Execute
+	}
+	return v
 }
 
 var errNoBridge = fault.New(fault.NotFound, codeNoBridge, "The bridges from there take native currency, so that nobody can pay without gas.")

@@ -139,13 +139,42 @@ func TestGaslessOffersAreTheirOwn(t *testing.T) {
 			}
 		}
 	}
-	w.wait(44 * time.Second)
-	if price(anAccount); w.quotes() != 4 {
-		t.Errorf("asked anew after 44 seconds")
+}
+
+// A route stays the same while an owner signs twice, and no longer than the contracts
+// take it; that of others does not.
+func TestGaslessRoutesStay(t *testing.T) {
+	for _, from := range []asset.ID{"USDC-arbitrum-one", "USDT-base"} {
+		w := gaslessWorld(t)
+		p := w.open(t, "USDC-base", 10_000, 50)
+		prepared := func(wait time.Duration) *rail.Calls {
+			t.Helper()
+			w.wait(wait)
+			calls, err := w.prepareGasless(t, p, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return calls
+		}
+		first := prepared(0)
+		if until := first.Route.ExpiresAt; !until.Equal(w.now().Add(5 * time.Minute)) {
+			t.Errorf("%s: the same until %v", from, until)
+		}
+		for range 4 {
+			if got := prepared(time.Minute); !reflect.DeepEqual(got.Steps, first.Steps) || w.quotes() != 1 {
+				t.Errorf("%s: another route at %v", from, w.now())
+			}
+		}
+		if prepared(46 * time.Second); w.quotes() != 2 {
+			t.Errorf("%s: handed out with too little time left to sign", from)
+		}
 	}
-	w.wait(2 * time.Second)
-	if price(anAccount); w.quotes() != 5 {
-		t.Errorf("asked for %d routes after 46 seconds", w.quotes())
+	w := gaslessWorld(t)
+	w.router.Behave(lifitest.Behaviour{Age: 27 * time.Minute})
+	p := w.open(t, "USDC-base", 10_000, 50)
+	calls, err := w.prepareGasless(t, p, "USDC-arbitrum-one")
+	if err != nil || !calls.Route.ExpiresAt.Equal(calls.Route.Deadline) || calls.Route.Deadline.IsZero() {
+		t.Errorf("a route that is old already: %+v, %v", calls, err)
 	}
 }
 

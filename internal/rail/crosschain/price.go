@@ -106,7 +106,7 @@ func (r *Rail) prove(w way, in lifi.Intent, step lifi.Step) (*offer, error) {
 	if step.Transaction.Data, err = refunding(call, in, step.Transaction.Data); err != nil {
 		return nil, err
 	}
-	o := &offer{way: w, step: step, call: call, intent: in, deposit: call.Deposit(), valid: call.Validity(step.FetchedAt)}
+	o := &offer{way: w, step: step, call: call, intent: in, deposit: call.Deposit(), valid: validity(call, in, step.FetchedAt)}
 	approvals, err := o.approvals(nil)
 	if err != nil {
 		return nil, err
