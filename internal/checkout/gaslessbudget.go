@@ -37,7 +37,10 @@ func (s *Service) sponsor(ctx context.Context, p *payment.Payment, w gasWork, q 
 		}
 		return nil, err
 	}
-	return said.Result, s.keepGrant(keeping, g, w, said.Op)
+	if err := s.keepGrant(keeping, g, w, said.Op); err != nil {
+		return nil, err
+	}
+	return said.Result, nil
 }
 
 // reserve takes an operation's greatest cost out of the budgets, in one transaction

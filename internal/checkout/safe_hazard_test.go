@@ -14,13 +14,14 @@ import (
 	"quittance/internal/rail"
 )
 
-// story is what may happen to a Safe's payment, step by step. A step is repeated
-// after a crash, as wallets, watchers and jobs repeat theirs.
+// story is what may happen to a payment, step by step. A step is repeated after a
+// crash, as wallets, watchers and jobs repeat theirs.
 type story struct {
 	*world
 	p    *payment.Payment
 	args string
 	hash string
+	op   *paysBy
 }
 
 func (s *story) announce(change ...func(*proposal)) func() error {
@@ -97,26 +98,32 @@ func TestSafeCrashes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want, writes := tell(t, steps, 0, false)
-			if writes < 2 {
-				t.Fatalf("%d writes", writes)
-			}
-			for n := 1; n <= writes; n++ {
-				for _, after := range []bool{false, true} {
-					if got, _ := tell(t, steps, n, after); got != want {
-						t.Errorf("write %d, after its commit %t: %s\nwant %s", n, after, got, want)
-					}
-				}
-			}
+			crashes(t, safeWorld, steps)
 		})
+	}
+}
+
+// crashes lets the power go out before and after every commit of a story.
+func crashes(t *testing.T, in func(testing.TB) *world, steps func(*story) []func() error) {
+	t.Helper()
+	want, writes := tell(t, in, steps, 0, false)
+	if writes < 2 {
+		t.Fatalf("%d writes", writes)
+	}
+	for n := 1; n <= writes; n++ {
+		for _, after := range []bool{false, true} {
+			if got, _ := tell(t, in, steps, n, after); got != want {
+				t.Errorf("write %d, after its commit %t: %s\nwant %s", n, after, got, want)
+			}
+		}
 	}
 }
 
 // tell tells a story in which the n-th write dies, and says how it ends and how
 // many writes it took.
-func tell(t *testing.T, steps func(*story) []func() error, n int, after bool) (end string, writes int) {
+func tell(t *testing.T, in func(testing.TB) *world, steps func(*story) []func() error, n int, after bool) (end string, writes int) {
 	t.Helper()
-	s := &story{world: safeWorld(t)}
+	s := &story{world: in(t)}
 	s.p = s.create(100)
 	s.fail = func(_ context.Context, write func() error) error {
 		if writes++; writes != n {
