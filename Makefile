@@ -9,7 +9,7 @@ PKG ?= ./...
 BENCH ?= .
 
 .PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
-	test-go test-official check-ts test-ts test-e2e build bench load demo clean
+	test-go test-official test-alto check-ts test-ts test-e2e build bench load demo clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,10 +62,18 @@ vuln: ## known vulnerabilities, where their data can be reached
 test-go: ## Go tests with -race, PostgreSQL included (PKG=./internal/store/... for some)
 	@bash $(scripts)/with-postgres.sh go test -race -timeout 20m -json $(PKG) | node $(scripts)/go-report.mjs
 
-test-official: ## the official npm packages: our reference values against theirs, and Safes that pay
+test-official: ## the official npm packages: our reference values against theirs, Safes that pay, and smart accounts that pay without gas
 	@npm --prefix e2e/official test --silent
 	npm --prefix e2e/safe test --silent
 	npm --prefix e2e/userop test --silent
+
+test-alto: setup ## paying without gas with a bundler that is not ours, @pimlico/alto (344 MB of packages, a minute; not part of test)
+	@lock=e2e/alto/package-lock.json installed=e2e/alto/node_modules/.installed-from
+	if ! cmp -s $$lock $$installed; then
+	  npm --prefix e2e/alto ci --omit=optional --no-audit --no-fund --loglevel=error
+	  cp $$lock $$installed
+	fi
+	npm --prefix e2e/alto test --silent
 
 check-ts: ## TypeScript types of the page's script, its tests, the kits of smart accounts and the journeys
 	@npm --prefix static/ts run --silent check

@@ -87,6 +87,7 @@ type wireBehaviour struct {
 	Hold       bool                   `json:"hold,omitempty"`
 	Final      bool                   `json:"final,omitempty"`
 	CallGas    uint64                 `json:"callGas,omitempty"`
+	Forward    string                 `json:"forward,omitempty"` // http on loopback
 }
 
 type wireRefusal struct {
@@ -100,9 +101,14 @@ const (
 )
 
 func (w wireBehaviour) parse() (Behaviour, error) {
-	b := Behaviour{Status: w.Status, Body: w.Body, RetryAfter: w.RetryAfter, Cut: w.Cut, Hold: w.Hold, Final: w.Final, CallGas: w.CallGas}
+	b := Behaviour{Status: w.Status, Body: w.Body, RetryAfter: w.RetryAfter, Cut: w.Cut, Hold: w.Hold, Final: w.Final, CallGas: w.CallGas, Forward: w.Forward}
 	if w.Status != 0 && (w.Status < 200 || w.Status > 599) {
 		return b, fmt.Errorf("status %d: expected 200 to 599", w.Status)
+	}
+	if w.Forward != "" {
+		if err := checkForward(w.Forward); err != nil {
+			return b, err
+		}
 	}
 	if w.Delay != "" {
 		var err error

@@ -181,6 +181,7 @@ func TestBehavioursOverHTTP(t *testing.T) {
 	}
 	for _, body := range []string{
 		`{"delay":"soon"}`, `{"delay":"-1s"}`, `{"delay":"1h"}`, `{"status":99}`, `{"lie":"x"}`, `{"refuse":{"eth_call":{"code":1,"message":""}}}`, `{"foo":1}`, `[]`, ``,
+		`{"forward":"http://example.org/"}`, `{"forward":"https://127.0.0.1/"}`, `{"forward":"http://u@127.0.0.1/"}`, `{"forward":"http://169.254.169.254/"}`, `{"forward":"x"}`,
 	} {
 		if w := d.serve(d.stack.Gateway.Control(), http.MethodPut, body); w.Code != http.StatusBadRequest {
 			t.Errorf("PUT %s: %d", body, w.Code)

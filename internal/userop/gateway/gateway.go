@@ -56,12 +56,15 @@ type Behaviour struct {
 	Final bool
 	// CallGas replaces what is estimated for the calls, unless zero.
 	CallGas uint64
+	// Forward is the address of another bundler on the same chain, whose answers are
+	// given for its part; "" for none.
+	Forward string
 }
 
 // Refusal is a JSON-RPC error.
 type Refusal struct {
-	Code    int
-	Message string
+	Code    int    `json:"code"`
+	Message string `json:"message"`
 }
 
 // Error is the message.

@@ -43,6 +43,9 @@ func (g *Gateway) answer(ctx context.Context, q request, b Behaviour) (any, erro
 	if needsChain := q.Method == "eth_sendUserOperation" || q.Method == "pm_getPaymasterData" || q.Method == "alchemy_requestGasAndPaymasterAndData"; needsChain && g.cfg.Client == nil {
 		return nil, errors.New("there is no chain behind this gateway")
 	}
+	if b.forwards(q.Method) {
+		return forward(ctx, b.Forward, q.Method, q.Params)
+	}
 	switch q.Method {
 	case "eth_chainId":
 		return hexutil.Uint64(g.cfg.Chain), nil
@@ -356,14 +359,22 @@ func (g *Gateway) alchemy(ctx context.Context, q request, b Behaviour) (any, err
 	o.CallGasLimit, o.VerificationGasLimit, o.PreVerificationGas = number("callGasLimit"), number("verificationGasLimit"), number("preVerificationGas")
 	o.MaxFeePerGas, o.MaxPriorityFeePerGas = maxFee, tip
 	o.Paymaster, o.PaymasterVerificationGasLimit, o.PaymasterPostOpGasLimit = g.cfg.Paymaster, big.NewInt(paymasterGas), new(big.Int)
+	if b.Forward != "" {
+		o.PaymasterData, o.Signature = append(make([]byte, 64), dummy...), in.Signature
+		if o, err = estimated(ctx, b.Forward, o); err != nil {
+			return nil, err
+		}
+	}
 	data, err := g.signed(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	gas["maxFeePerGas"], gas["maxPriorityFeePerGas"] = (*hexutil.Big)(maxFee), (*hexutil.Big)(tip)
-	gas["paymaster"], gas["paymasterData"] = g.cfg.Paymaster.String(), hexutil.Bytes(data)
-	gas["paymasterVerificationGasLimit"], gas["paymasterPostOpGasLimit"] = hexutil.Uint64(paymasterGas), hexutil.Uint64(0)
-	return gas, nil
+	return map[string]any{
+		"callGasLimit": (*hexutil.Big)(o.CallGasLimit), "verificationGasLimit": (*hexutil.Big)(o.VerificationGasLimit), "preVerificationGas": (*hexutil.Big)(o.PreVerificationGas),
+		"maxFeePerGas": (*hexutil.Big)(o.MaxFeePerGas), "maxPriorityFeePerGas": (*hexutil.Big)(o.MaxPriorityFeePerGas),
+		"paymaster": g.cfg.Paymaster.String(), "paymasterData": hexutil.Bytes(data),
+		"paymasterVerificationGasLimit": (*hexutil.Big)(o.PaymasterVerificationGasLimit), "paymasterPostOpGasLimit": (*hexutil.Big)(o.PaymasterPostOpGasLimit),
+	}, nil
 }
 
 // dummy has the form of a signature and is nobody's.
