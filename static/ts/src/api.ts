@@ -41,6 +41,9 @@ export interface PayReply {
   readonly checks: readonly Check[];
   /** Opens the hashes of shortened payees, or "". */
   readonly payeeSecret: string;
+  /** Somebody would pay for their gas, and where a wallet asks for that, "" if not. */
+  readonly gasless: boolean;
+  readonly paymasterUrl: string;
   /** The Safe that the calls are for, as it came: safe.js reads it. */
   readonly safe: Readonly<Record<string, unknown>> | null;
 }
@@ -153,6 +156,8 @@ export function readPay(value: unknown): PayReply {
     },
     checks: readChecks(f['checks']),
     payeeSecret: text(f['payeeSecret']),
+    gasless: f['gasless'] === true,
+    paymasterUrl: text(f['paymasterUrl'], 2_048),
     safe: fields(f['safe']),
   };
 }

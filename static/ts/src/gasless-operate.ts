@@ -63,7 +63,14 @@ export class Operate implements Operating {
       const terms = way === 'op_permit' ? permitOf(r, cap) : null;
       const calls = [...callsOf(r)];
       guard = new Guard(
-        { host, provider, query, chain, step },
+        {
+          host, provider, query, chain,
+          step: (stage) => {
+            // Whoever signs can read what was looked at.
+            if (guard && stage === 'sign') this.note(guard);
+            step(stage);
+          },
+        },
         {
           kind: r.kind, account: derived, deployed: r.offer.deployed, owner, nonce: r.offer.nonce, calls, maxFee: r.offer.maxFee,
           permit: terms && { amount: r.offer.amount, cap, now: Math.floor(now() / 1_000), until: Number(terms.permit.deadline) },

@@ -166,7 +166,7 @@ export class GaslessPay implements Gasless {
     const { account } = f.connection;
     const { calls: plain, funds } = f;
     if (!account || f.safe || !funds) return this.moved();
-    const sponsored = reply.metadata['gasless'] === true;
+    const sponsored = reply.gasless;
     const { native, nativeRequired, enoughGas, enoughBalance, assets } = reply.funds;
     const token = enoughBalance && [...assets.values()].every((a) => a.balance === null || a.required === null || a.balance >= a.required);
     const coin = enoughGas && (native === null || nativeRequired === null || native >= nativeRequired);
@@ -208,8 +208,8 @@ export class GaslessPay implements Gasless {
 
   /** The wallet's backend asks there, and nowhere but at this page's own server. */
   private paymasterUrl(reply: PayReply): string {
-    const url = reply.metadata['paymasterUrl'];
-    return typeof url === 'string' && url.length < 2_048 && url.startsWith(`${this.origin}/checkout/`) ? url : '';
+    const url = reply.paymasterUrl;
+    return url.startsWith(`${this.origin}/checkout/`) ? url : '';
   }
 
   private async askWallet(account: Hex): Promise<void> {

@@ -253,6 +253,8 @@ export class World {
       funds: { assets: new Map(held), native: 10n ** 18n, nativeRequired: 10n ** 15n, enoughBalance: !this.short, enoughGas: true },
       checks: this.checks,
       payeeSecret: this.payeeSecret,
+      gasless: false,
+      paymasterUrl: '',
       safe: null,
     };
   }
