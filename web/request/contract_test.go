@@ -51,7 +51,7 @@ func newExchange(t *testing.T) *exchange {
 		t.Fatal(err)
 	}
 	x := &exchange{t: t, contract: contract, client: &http.Client{Timeout: 30 * time.Second}, seen: map[apidoctest.Pair]bool{}, heard: map[string]bool{}}
-	x.on(webtest.NewWith(t, webtest.Options{Routing: true, Safes: true}))
+	x.on(webtest.NewWith(t, webtest.Options{Routing: true, Safes: true, Gasless: &webtest.Gasless{}}))
 	return x
 }
 
@@ -188,6 +188,7 @@ func TestContract(t *testing.T) {
 	x.payments()
 	x.routes()
 	x.safes()
+	x.accounts()
 	x.creations()
 	x.policies()
 	x.currencies()
