@@ -109,7 +109,10 @@ func (s *Service) keepGrant(ctx context.Context, g Grant, w gasWork, op GaslessO
 				return err
 			}
 		}
-		return tx.PutGrant(ctx, g)
+		if err := tx.PutGrant(ctx, g); err != nil || g.Op == nil {
+			return err
+		}
+		return tx.Follow(ctx, Follow{Kind: GaslessTrackKind, Payment: g.Payment, Key: grantKey(g.Chain, g.OpHash), Chain: g.Chain, At: g.At.Add(grantFor)})
 	})
 }
 
@@ -120,17 +123,73 @@ func settleGrant(ctx context.Context, tx Tx, a payment.Attempt, cost *big.Int) e
 	if err != nil || g == nil {
 		return err
 	}
+	switch a.Reason {
+	case payment.ReasonOpExpired: // somebody may still have it executed, and fail
+		return nil
+	case payment.ReasonOpRefused: // likewise
+		g.Sent = false
+		return tx.PutGrant(ctx, *g)
+	}
+	return tx.PutGrant(ctx, g.settled(GaslessFate(a.Op.Fate), cost))
+}
+
+// settled is the grant with what its operation has cost.
+func (g Grant) settled(fate GaslessFate, cost *big.Int) Grant {
+	executed := fate == OpSucceeded || fate == OpFailed
 	switch {
-	case a.Reason == payment.ReasonOpRefused:
-		g.Sent = false // it falls away as one that was not sent
-	case a.Op.Fate != payment.FateSucceeded && a.Op.Fate != payment.FateFailed:
-		g.Sent, g.Settled, g.Wei = true, true, new(big.Int)
+	case !executed:
+		g.Settled, g.Wei = true, new(big.Int)
 	case cost == nil || cost.Sign() < 0 || cost.Cmp(g.Wei) > 0:
 		g.Sent = true
 	default:
 		g.Sent, g.Settled, g.Wei = true, true, cost
 	}
-	return tx.PutGrant(ctx, *g)
+	return g
+}
+
+const grantPrefix = "grant:"
+
+func grantKey(chain asset.ChainID, hash string) string {
+	return fmt.Sprintf("%s%d:%s", grantPrefix, chain, hash)
+}
+
+// settleLate settles a grant that has become useless, if nobody has yet: whoever asked
+// for it may have had it executed without us. again is when to try again, zero if that
+// is done.
+func (s *Service) settleLate(ctx context.Context, p *payment.Payment, key string) (again time.Time, err error) {
+	var chain asset.ChainID
+	var hash string
+	if _, err := fmt.Sscanf(key, grantPrefix+"%d:%s", &chain, &hash); err != nil {
+		return time.Time{}, fault.Newf(fault.Invalid, "invalid_job", "%q names no grant", key)
+	}
+	now := s.now().UTC()
+	if a := attemptBy(p, opKey(chain, hash)); a != nil && a.Stage == payment.Announced {
+		return time.Time{}, nil // its end settles it
+	}
+	var g *Grant
+	find := func(tx Tx) error {
+		g, err = tx.Grant(ctx, chain, hash)
+		return err
+	}
+	if err := s.store.Write(ctx, find); err != nil || g == nil || g.Settled || g.Op == nil {
+		return time.Time{}, err
+	}
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	sight, err := s.lookOp(looking, payment.Attempt{Chain: chain, Handle: hash, Payer: g.Account.String(), Op: g.Op})
+	if err != nil {
+		s.log.WarnContext(ctx, "a user operation could not be looked for", "payment", p.ID, "chain", chain, "tx", hash, "err", err)
+		if now.Sub(g.At) > followFor {
+			return time.Time{}, nil
+		}
+		return now.Add(5 * time.Minute), nil
+	}
+	return time.Time{}, s.store.Write(ctx, func(tx Tx) error {
+		if err := find(tx); err != nil || g == nil || g.Settled {
+			return err
+		}
+		return tx.PutGrant(ctx, g.settled(sight.Fate, sight.Cost))
+	})
 }
 
 // granted finds the grant of an operation that may be sent now.

@@ -131,7 +131,8 @@ const revokeGas = 60_000
 // they may take, where an operation that holds the payment no longer could do so.
 // Without, its owner would pay twice. What cannot be read is taken back.
 //
-// Faults: Conflict "op_pending" where that has to be done on another chain.
+// Faults: those of Payable if the chain shows that an operation was executed after all;
+// Conflict "op_pending" where it has to be taken back on another chain.
 func (s *Service) takeBack(ctx context.Context, p *payment.Payment, wallet asset.Address, c *rail.Calls) error {
 	var back []rail.Call
 	for _, a := range p.Undone(wallet, s.now()) {
@@ -140,7 +141,19 @@ func (s *Service) takeBack(ctx context.Context, p *payment.Payment, wallet asset
 		if !ok || err != nil {
 			return fault.New(fault.Unavailable, "gasless_unavailable", "What was paid without gas before cannot be looked up.").Because(err)
 		}
-		if s.powerless(ctx, p, a, wallet, token) {
+		// In this order: an account that can take nothing any more may have taken it.
+		powerless := s.powerless(ctx, p, a, wallet, token)
+		fresh, known, looked, err := s.watchOp(ctx, p, a, s.patience.Price)
+		if err != nil {
+			return err
+		}
+		if known.Stage != payment.Announced || known.Op.Fate != "" {
+			if err := s.payableAsOf(fresh, s.now()); err != nil {
+				return err
+			}
+			continue
+		}
+		if powerless && looked {
 			continue
 		}
 		if a.Chain != c.Chain {

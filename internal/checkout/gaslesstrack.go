@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"quittance/internal/asset"
@@ -18,7 +19,8 @@ const deadAfter = 2 * time.Minute
 // is to see; again is when to look again, zero if that has an end. Only what final
 // blocks show ends it, or that its permit's deadline has passed. What it finds is
 // recorded only if it still fits what is stored, so it may run twice, at the same time,
-// or be cut off anywhere.
+// or be cut off anywhere. An hour after a grant of gas it settles that, too, if nothing
+// else has.
 //
 // Faults: NotFound; Invalid for arguments that are none.
 func (s *Service) TrackGasless(ctx context.Context, args string) (again time.Time, err error) {
@@ -28,24 +30,36 @@ func (s *Service) TrackGasless(ctx context.Context, args string) (again time.Tim
 	}
 	now := s.now().UTC()
 	a := attemptBy(p, key)
-	switch {
-	case a == nil || !opWatched(p, *a, now):
+	switch late := strings.HasPrefix(key, grantPrefix); {
+	case !late && (a == nil || !opWatched(p, *a, now)):
 		return time.Time{}, nil
 	case s.gasless == nil: // until operations are switched on again
 		return now.Add(time.Hour), nil
+	case late:
+		return s.settleLate(ctx, p, key)
 	}
-	looking, cancel := context.WithTimeout(ctx, lookWithin)
-	defer cancel()
-	sight, lerr := s.lookOp(looking, *a)
-	if lerr != nil {
-		s.log.WarnContext(ctx, "a user operation could not be looked for", "payment", p.ID, "chain", a.Chain, "tx", a.Handle, "err", lerr)
-		return s.now().UTC().Add(max(pauseOp(*a, now), 30*time.Second)), nil
-	}
-	p, a, err = s.learnOp(ctx, p.ID, key, sight.Cost, func(p *payment.Payment, a payment.Attempt) turn { return judgeOp(p, a, sight) })
+	p, a, looked, err := s.watchOp(ctx, p, *a, lookWithin)
 	if err != nil || !opWatched(p, *a, now) {
 		return time.Time{}, err
 	}
-	return s.now().UTC().Add(pauseOp(*a, now)), nil
+	pause := pauseOp(*a, now)
+	if !looked {
+		pause = max(pause, 30*time.Second)
+	}
+	return s.now().UTC().Add(pause), nil
+}
+
+// watchOp takes a look and records it. looked is false if the chain did not answer.
+func (s *Service) watchOp(ctx context.Context, p *payment.Payment, a payment.Attempt, within time.Duration) (_ *payment.Payment, _ *payment.Attempt, looked bool, err error) {
+	looking, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	sight, err := s.lookOp(looking, a)
+	if err != nil {
+		s.log.WarnContext(ctx, "a user operation could not be looked for", "payment", p.ID, "chain", a.Chain, "tx", a.Handle, "err", err)
+		return p, &a, false, nil
+	}
+	fresh, known, err := s.learnOp(ctx, p.ID, a.Key, sight.Cost, func(p *payment.Payment, a payment.Attempt) turn { return judgeOp(p, a, sight) })
+	return fresh, known, err == nil, err
 }
 
 // opWatched reports whether there is still something to see of an operation. One that

@@ -186,6 +186,9 @@ func weigh(p *payment.Payment, a payment.Attempt, proof rail.Proof, now time.Tim
 	if proven && a.Route.Progress != payment.Sent {
 		route.Progress, route.Tx = a.Route.Progress, a.Route.Tx
 	}
+	if a.Payer != proof.Payer { // whose account it is was told of another
+		a.Owner = ""
+	}
 	a.Route, a.Payer, a.Until = &route, proof.Payer, proof.Until
 	if a.Stage != payment.Announced {
 		return turn{attempt: a}

@@ -272,7 +272,7 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 // Announce records the payer's word that they sent a transaction; whether they
 // may was asked before. claimedTx is 0x and 64 hex digits. It makes the watcher
 // look at once and lets pages show that something is on its way; it never changes
-// a payment by itself. Announcing the same hash on the same chain again is a no-op,
+// a payment by itself. Whose smart account the payer is, it is believed if it is that. Announcing the same hash on the same chain again is a no-op,
 // unless it was given up unseen.
 // A transaction on another chain than the payment's is a transfer over a bridge,
 // which is followed from then on.
@@ -302,6 +302,9 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 	}
 	if !payer.Wallet.IsZero() {
 		a.Payer = payer.Wallet.String()
+	}
+	if !payer.Owner.IsZero() && s.gasless != nil && s.fitsAccount(chain, payer) == nil {
+		a.Owner = payer.Owner.String()
 	}
 	asSaid := a
 	err := s.store.Write(ctx, func(tx Tx) error {
