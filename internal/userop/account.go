@@ -1,7 +1,6 @@
 package userop
 
 import (
-	"bytes"
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/crypto"
@@ -107,10 +106,6 @@ func create2(factory asset.Address, salt [32]byte, creationHash official.Hash) a
 }
 
 func addressWord(a asset.Address) []byte { return append(make([]byte, 12), a[:]...) }
-
-func sameCall(a, b rail.Call) bool {
-	return a.To == b.To && orZero(a.Value).Cmp(orZero(b.Value)) == 0 && bytes.Equal(a.Data, b.Data)
-}
 
 func plainCall(to asset.Address, value *big.Int, data []byte) rail.Call {
 	return rail.Call{To: to, Data: data, Value: value}

@@ -416,11 +416,18 @@ func TestRefusalsOfTheBundler(t *testing.T) {
 func TestAccountsThatTheirOwnersChanged(t *testing.T) {
 	s := useroptest.New(t)
 	other := append(make([]byte, 12), s.Paymaster[:]...)
-	for kind, change := range map[string][]byte{
-		userop.KindLight: append([]byte{0xf2, 0xfd, 0xe3, 0x8b}, other...),                                         // transferOwnership(address)
-		userop.KindSafe:  append(append([]byte{0x0d, 0x58, 0x2f, 0x13}, other...), append(make([]byte, 31), 1)...), // addOwnerWithThreshold(address,uint256)
+	told := func(a, b, c, d byte) []byte { return append([]byte{a, b, c, d}, other...) }
+	for _, tt := range []struct {
+		name, kind string
+		change     []byte
+	}{
+		{"transferOwnership", userop.KindLight, told(0xf2, 0xfd, 0xe3, 0x8b)},
+		{"addOwnerWithThreshold", userop.KindSafe, append(told(0x0d, 0x58, 0x2f, 0x13), append(make([]byte, 31), 1)...)},
+		{"enableModule", userop.KindSafe, told(0x61, 0x0b, 0x59, 0x25)},
+		{"setFallbackHandler", userop.KindSafe, told(0xf0, 0x8a, 0x03, 0x23)},
 	} {
-		t.Run(kind, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
+			kind, change := tt.kind, tt.change
 			k, _ := userop.At(sandbox).Kind(sandbox, kind)
 			r := newRig(t, s, k, s.USDC())
 			r.pay(order(r.token, 1_000_000, 1), r.sponsor())
@@ -442,7 +449,7 @@ func TestAccountsThatTheirOwnersChanged(t *testing.T) {
 				t.Fatalf("%+v: %s", got, got.Why())
 			}
 			if _, err := userop.Read(t.Context(), s.Node, r.account, r.token); !errors.Is(err, userop.ErrChanged) {
-				t.Errorf("the account has another owner: %v", err)
+				t.Errorf("the account is another one now: %v", err)
 			}
 		})
 	}

@@ -97,8 +97,11 @@ func (t PermitTerms) Digest(p Permit) official.Hash {
 }
 
 // Signed reports whether the owner's own key signed the permit, with the nonce that
-// is due.
+// is due, in the one form that all tokens take.
 func (t PermitTerms) Signed(p Permit) bool {
+	if p.V != 27 && p.V != 28 { // wallets also count from zero; contracts do not
+		return false
+	}
 	signature := append(append(bytes.Clone(p.R[:]), p.S[:]...), p.V)
 	return p.Owner == t.Owner && siwe.ByKey(t.Owner, t.Digest(p), signature)
 }

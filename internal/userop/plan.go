@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"quittance/internal/asset"
+	"quittance/internal/official"
 	"quittance/internal/rail"
 )
 
@@ -54,7 +55,32 @@ func (p Plan) Calls() ([]rail.Call, error) {
 			return nil, fmt.Errorf("%w: step %d goes to %s with %v wei", ErrPlan, i, c.To, orZero(c.Value))
 		}
 	}
+	if len(calls) > 0 && !p.spent() {
+		return nil, fmt.Errorf("%w: the steps do not take exactly what is taken of the owner", ErrPlan)
+	}
 	return slices.Concat(calls, p.Steps), nil
+}
+
+// spent reports whether the steps let one contract take exactly what the account takes
+// of its owner: what it took beyond that would stay there, out of the owner's sight.
+func (p Plan) spent() bool {
+	found := false
+	for _, c := range p.Steps {
+		if c.To != p.Token {
+			continue
+		}
+		a, err := official.DecodeApproval(c.Data)
+		switch {
+		case err != nil:
+			return false
+		case a.Amount.Sign() == 0: // a reset
+		case found || a.Amount.Cmp(p.Amount) != 0:
+			return false
+		default:
+			found = true
+		}
+	}
+	return found
 }
 
 // fetch is the permit, if there is one, and the transfer to the account.

@@ -31,6 +31,13 @@ var (
 	safeCreation = mustHash("0x76733d705f71b79841c0ee960a0ca880f779cde7ef446c989e6d23efc0a4adfb")
 
 	slotSingleton = official.Hash{}
+	// slotHandler and slotGuard are keccak256 of "fallback_manager.handler.address" and
+	// of "guard_manager.guard.address".
+	slotHandler = mustHash("0x6c9a6c4a39284e37ed1cf53d337577d14212a4870fb976a4366c693b939918d5")
+	slotGuard   = mustHash("0x4a204f620c8c5ccdca3fd54d003badd85ba500436a431f0cbda4f558c93c34c8")
+
+	// safeSentinel begins and ends a Safe's list of modules.
+	safeSentinel = asset.Address{19: 1}
 )
 
 func newSafe(chain asset.ChainID) safeKind {
@@ -50,12 +57,14 @@ var (
 	selectorSetup         = [4]byte{0xb6, 0x3e, 0x80, 0x0d} // setup(address[],uint256,address,bytes,address,address,uint256,address)
 	selectorEnableModules = [4]byte{0x8d, 0x0d, 0xc4, 0x9f} // enableModules(address[])
 	selectorOwners        = [4]byte{0xa0, 0xe6, 0x7e, 0x2b} // getOwners()
-	selectorModuleEnabled = [4]byte{0x2d, 0x9a, 0xd5, 0x3d} // isModuleEnabled(address)
+	selectorModules       = [4]byte{0xcc, 0x2f, 0x84, 0x52} // getModulesPaginated(address,uint256)
 	selectorMultiSend     = [4]byte{0x8d, 0x80, 0xff, 0x0a} // multiSend(bytes)
 
 	createProxyArgs   = arguments(addressType, blobType, uintType)
 	setupArgs         = arguments(addressesType, uintType, addressType, blobType, addressType, addressType, uintType, addressType)
 	enableModulesArgs = arguments(addressesType)
+	modulesArgs       = arguments(addressType, uintType)
+	modulesAnswer     = arguments(addressesType, addressType)
 	blobArgs          = arguments(blobType)
 )
 
@@ -86,7 +95,13 @@ func (safeKind) Account(chain asset.ChainID, owner asset.Address) Account {
 		Proofs: []Proof{
 			{Slot: &slotSingleton, Answer: addressWord(safeSingleton)},
 			{Call: selectorOwners[:], Answer: must(enableModulesArgs.Pack(owners))},
-			{Call: append(selectorModuleEnabled[:4:4], addressWord(safeModule)...), Answer: big.NewInt(1).FillBytes(make([]byte, 32))},
+			// Another module could take what the account may take of its owner.
+			{
+				Call:   must(pack(selectorModules, modulesArgs, common.Address(safeSentinel), big.NewInt(10))),
+				Answer: must(modulesAnswer.Pack([]common.Address{common.Address(safeModule)}, common.Address(safeSentinel))),
+			},
+			{Slot: &slotHandler, Answer: addressWord(safeModule)},
+			{Slot: &slotGuard, Answer: make([]byte, 32)},
 		},
 	}
 }
