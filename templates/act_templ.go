@@ -116,7 +116,7 @@ func act(p *PayPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<div class=\"go\"><button id=\"go\" data-testid=\"go\" type=\"button\" class=\"button\" disabled>Choose a wallet to continue</button><p id=\"go-text\" data-testid=\"go-text\" class=\"quiet\">Your wallet asks you to confirm. Nothing is paid before that. It also shows a small network fee (gas), which comes on top.</p></div><details id=\"advanced\" data-testid=\"advanced\" class=\"advanced\"><summary>Advanced: the exact calls</summary><ol id=\"advanced-calls\" data-testid=\"advanced-calls\" class=\"calls\"></ol><p class=\"quiet calls-none\">Once your wallet is connected, every call it will be asked to sign is listed here, decoded.</p></details></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<div class=\"go\"><button id=\"go\" data-testid=\"go\" type=\"button\" class=\"button\" disabled>Choose a wallet to continue</button><p id=\"go-text\" data-testid=\"go-text\" class=\"quiet\">Your wallet asks you to confirm. Nothing is paid before that. <span class=\"gas-due\">It also shows a small network fee (gas), which comes on top.</span></p></div><details id=\"advanced\" data-testid=\"advanced\" class=\"advanced\"><summary>Advanced: the exact calls</summary><ol id=\"advanced-calls\" data-testid=\"advanced-calls\" class=\"calls\"></ol><p class=\"quiet calls-none\">Once your wallet is connected, every call it will be asked to sign is listed here, decoded.</p></details></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -398,7 +398,7 @@ func TestWordsArePartOfTheContract(t *testing.T) {
 		{"open-op-waiting", "#op-told-title", "Your earlier payment may still go through"},
 		{"open-op-executed", "#op-told-title", "Your payment was carried out"},
 		{"paid-gasless", "#payer-gasless", "the smart account of the payer's wallet"},
-		{"paid-gasless", "#success-gas", "0 ETH, paid by Alchemy"},
+		{"paid-gasless", "#success-gas", "0 ETH, paid by a sponsor"},
 		{"unknown", "#plain-text", "This URL is invalid. Please check the link and try again, or contact the recipient of this payment."},
 		{"unknown", "#request-id", "01JZX7T6Q0"},
 	} {

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	mayText      = "You allowed that before. It is your own account, which obeys your wallet alone. To take it back is a transaction with a network fee."
 	storyAccount = "0x8C1B7F0E5A7d1B1C4bD3A2f07E8bD2bAA0E6C0aF"
 	storyOp      = "0x5d2ce6f4f1ec4a86e5c0e4d4b7d13c5a0c53d3a1a4f0c1b9bfc8d1c6e0b4f7a2"
 )
@@ -71,23 +72,20 @@ func (b *book) gaslessStories() {
 	again("open-op-executed", "The operation was carried out, and the money is not seen yet", OpExecuted, func(o *Op) { o.TxURL = explorer + "tx/" + storyTx })
 	b.tell("paid-gasless", "Paid without gas", http.StatusConflict, func(p *PayPage) {
 		p.State, p.Due, p.Total, p.Received = StatePaid, "0.00", "0.00", "10.00"
-		p.Tx, p.TxURL, p.Payer, p.PaidGas, p.Confirmations = storyTx, explorer+"tx/"+storyTx, storyAccount, "0 ETH, paid by Alchemy", 3
+		p.Tx, p.TxURL, p.Payer, p.PaidGas, p.Confirmations = storyTx, explorer+"tx/"+storyTx, storyAccount, "0 ETH, paid by a sponsor", 3
 		p.SettledAt = At(b.now.Add(-2 * time.Minute))
 	})
 	b.gaslessActStories()
 }
 
 // gasWay draws one way of the choice.
-func (s scene) gasWay(name, cost, text string, free, chosen bool) {
+func (s scene) gasWay(way, name, cost, text string, chosen bool) {
 	s.show("#gasless")
 	x := s.copy("gas-way", "#gasless-ways")
 	x.Find(".gas-name").SetText(name)
 	x.Find(".gas-cost").SetText(cost)
 	x.Find(".gas-text").SetText(text)
-	input := x.Find("input").SetAttr("value", name)
-	if free {
-		x.SetAttr("data-free", "")
-	}
+	input := x.Find("input").SetAttr("value", way)
 	if chosen {
 		input.SetAttr("checked", "")
 	}
@@ -95,13 +93,17 @@ func (s scene) gasWay(name, cost, text string, free, chosen bool) {
 
 func (s scene) gasChoice(free bool) {
 	s.connected()
-	s.gasWay("Pay without gas", "0 ETH", "Paid by Alchemy. You only sign.", true, free)
-	s.gasWay("Pay gas yourself", "about 0.000004 ETH", "Two transactions from your wallet.", false, !free)
+	s.gasWay("op_permit", "Pay without gas", "free", "Two signatures in your wallet, no coins needed. The network fee is paid by Alchemy.", free)
+	s.ownGas(!free)
+}
+
+// ownGas is the plain way.
+func (s scene) ownGas(chosen bool) {
+	s.gasWay("plain", "With your wallet’s own coins", "you pay about 0.000004 ETH", "2 confirmations in your wallet.", chosen)
 }
 
 // gasPlan draws what an operation means.
 func (s scene) gasPlan(text string) {
-	s.text("#go-text", "Your wallet asks you to sign. You send no transaction, and gas costs you nothing.")
 	s.text("#gasless-text", text)
 	s.text("#gasless-account", Short(storyAccount))
 	s.doc.Find("#gasless-account").SetAttr("title", storyAccount)
@@ -124,21 +126,25 @@ func (s scene) gasChecks() {
 var operatedOrder = []string{"op_sender", "op_factory", "op_nonce", "op_calls", "op_permit", "op_value", "op_gas", "op_fees", "op_paymaster"}
 
 func (s scene) gasSteps(permit, op string) {
-	s.step("permit", permit, "Sign: take 10.00 USDC", "Lets your smart account take exactly this amount. No money moves yet.")
-	s.step("pay", op, "Sign: pay 10.00 USDC", "Your smart account takes the money and pays the recipient, in one step.")
+	s.step("permit", permit, "Allow your smart account 10.00 USDC", "A signature, free of charge. No money moves yet.")
+	s.step("pay", op, "Pay 10.00 USDC without gas", "A signature, free of charge. Sends the money to the recipient.")
 }
 
 // gaslessActStories are what the script makes of a wallet that can pay without gas.
 func (b *book) gaslessActStories() {
 	draw := func(name, title string, with func(scene)) { b.drawOn(b.gasPage(), name, title, with) }
-	const plan = "You sign twice and send nothing yourself: first what your smart account may take, then the payment."
+	const (
+		then = "takes 10.00 USDC from your wallet and pays the recipient, in one step."
+		plan = "You sign twice: that your smart account may take the money, and the payment. It " + then
+		none = "none: paid by Alchemy"
+		free = "Pay 10.00 USDC without gas"
+	)
 	draw("act-gasless", "Without gas, chosen because there is none", func(s scene) {
 		s.gasChoice(true)
-		s.text("#gasless-why", "Chosen for you: your wallet has USDC, and no ETH for gas.")
 		s.gasPlan(plan)
-		s.funds("250.00 USDC", "0 ETH, paid by Alchemy", "")
+		s.funds("250.00 USDC", none, "")
 		s.gasSteps("active", "todo")
-		s.button("Sign: take 10.00 USDC", false)
+		s.button(free, false)
 	})
 	draw("act-gasless-beside", "Without gas, offered beside the plain way", func(s scene) {
 		s.gasChoice(false)
@@ -149,26 +155,25 @@ func (b *book) gaslessActStories() {
 	})
 	draw("act-gasless-approval", "Without gas after an approval, which costs gas once", func(s scene) {
 		s.connected()
-		s.gasWay("Pay without gas", "0.0000021 ETH once", "USDT needs an approval first, which costs gas. Alchemy pays for this payment, and for later ones.", false, true)
-		s.gasWay("Pay gas yourself", "about 0.000004 ETH", "Two transactions from your wallet.", false, false)
-		s.gasPlan("You approve what your smart account may take, a transaction that costs gas, and then sign the payment.")
-		s.text("#go-text", "Your wallet asks you to confirm. Nothing is paid before that. It also shows a small network fee (gas), for the approval alone.")
+		s.gasWay("op_approval", "Pay without gas", "after one approval", "USDT asks for an approval once, and that costs a network fee. What follows is free: it is paid by Alchemy.", true)
+		s.ownGas(false)
+		s.gasPlan("First you approve that your smart account may take the money. That is a transaction with a network fee. Then you sign once, free of charge, and it " + strings.ReplaceAll(then, "USDC", "USDT"))
 		s.funds("250.00 USDT", "about 0.0000021 ETH", "")
-		s.step("approve", "active", "Approve 10.00 USDT", "Lets your smart account take exactly this amount. No money moves yet.")
-		s.step("pay", "todo", "Sign: pay 10.00 USDT", "Your smart account takes the money and pays the recipient, in one step.")
-		s.button("Approve 10.00 USDT", false)
+		s.step("allow", "active", "Approve 10.00 USDT for your smart account", "A transaction with a network fee, needed once. No money moves yet.")
+		s.step("pay", "todo", "Pay 10.00 USDT without gas", "A signature, free of charge. Sends the money to the recipient.")
+		s.button("Approve 10.00 USDT for your smart account", false)
 	})
 	draw("act-gasless-approved", "Without gas, approved before", func(s scene) {
 		s.gasChoice(true)
-		s.gasPlan("You sign once: the payment. Your smart account may take the money already.")
+		s.gasPlan("You sign once. Your smart account, which you have allowed to take the money, " + then)
 		s.hide("#gasless-cap")
-		s.text("#gasless-may", "up to 90.00 USDC")
-		s.text("#gasless-revoke-title", "Your smart account may take up to 90.00 USDC")
-		s.text("#gasless-revoke-text", "You allowed that earlier. Taking it back is a transaction of your wallet, which costs gas.")
+		s.text("#gasless-may", "90.00 USDC, as you allowed before")
+		s.text("#gasless-revoke-title", "Your smart account may still take 90.00 USDC")
+		s.text("#gasless-revoke-text", mayText)
 		s.show("#gasless-revoke")
-		s.funds("250.00 USDC", "0 ETH, paid by Alchemy", "")
-		s.step("pay", "active", "Sign: pay 10.00 USDC", "Your smart account takes the money and pays the recipient, in one step.")
-		s.button("Sign: pay 10.00 USDC", false)
+		s.funds("250.00 USDC", none, "")
+		s.step("pay", "active", free, "A signature, free of charge. Sends the money to the recipient.")
+		s.button(free, false)
 	})
 	draw("act-gasless-cap", "Without gas: a larger cap, and a wrong one", func(s scene) {
 		s.gasChoice(true)
@@ -178,18 +183,19 @@ func (b *book) gaslessActStories() {
 		s.doc.Find("#gasless-cap-larger").SetAttr("checked", "")
 		s.show("#gasless-cap-own")
 		s.doc.Find("#gasless-cap-amount").SetAttr("value", "9.00").SetAttr("aria-invalid", "true")
-		s.text("#gasless-cap-error", "This payment takes 10.00 USDC: less would not do.")
+		s.text("#gasless-cap-error", "It must be at least 10.00 USDC, or this payment cannot be made.")
 		s.gasSteps("active", "todo")
-		s.doc.Find("#go").SetText("Sign: take 10.00 USDC")
+		s.doc.Find("#go").SetText(free)
 	})
 	draw("act-gasless-batch", "A wallet that makes all calls at once, for which a sponsor pays", func(s scene) {
 		s.connected()
-		s.gasWay("Pay without gas", "0 ETH", "Your wallet does it in one step. Paid by Pimlico.", true, true)
-		s.gasWay("Pay gas yourself, in one step", "about 0.000003 ETH", "Your wallet does both calls at once.", false, false)
-		s.gasWay("Pay gas yourself, step by step", "about 0.000004 ETH", "Two transactions from your wallet.", false, false)
-		s.funds("250.00 USDC", "0 ETH, paid by Pimlico", "")
-		s.step("pay", "active", "Pay 10.00 USDC", "One request to your wallet: it approves exactly this amount and pays the recipient.")
-		s.button("Pay 10.00 USDC", false)
+		s.gasWay("batch_sponsored", "Pay without gas", "free", "One confirmation in your wallet for all steps. Alchemy pays the network fee.", true)
+		s.gasWay("batch", "All steps at once", "you pay about 0.000003 ETH", "One confirmation in your wallet for all steps.", false)
+		s.ownGas(false)
+		s.funds("250.00 USDC", none, "")
+		s.step("approve", "todo", "Approve 10.00 USDC", "Together with the others, in one confirmation.")
+		s.step("pay", "todo", "Pay 10.00 USDC", "Together with the others, in one confirmation.")
+		s.button(free, false)
 	})
 	draw("act-gasless-signing", "Without gas: waiting for the second signature", func(s scene) {
 		s.gasChoice(true)
@@ -199,12 +205,12 @@ func (b *book) gaslessActStories() {
 		s.unfold("#safety-more")
 		s.gasSteps("done", "signing")
 		s.doc.Find("#steps .step-link").SetAttr("hidden", "")
-		s.button("Confirm in your wallet…", true)
+		s.button("Sign in your wallet (2 of 2)…", true)
 	})
 	draw("act-gasless-down", "Without gas is not to be had just now", func(s scene) {
 		s.connected()
-		s.gasWay("Pay gas yourself", "about 0.000004 ETH", "Two transactions from your wallet.", false, true)
-		s.text("#gasless-why", "Paying without gas does not work just now. You can pay with your wallet's own.")
+		s.show("#gasless")
+		s.text("#gasless-why", "Paying without gas does not work at the moment. You can pay with your wallet’s own coins.")
 		s.funds("250.00 USDC", "about 0.000004 ETH", "You need about 0.000004 ETH more on Base (sandbox) for the network fee. Add some ETH to this account, then check again.")
 		s.doc.Find("#go").SetText("Pay 10.00 USDC")
 	})
@@ -224,9 +230,9 @@ func (b *book) gaslessActStories() {
 		s.text("#success-tx", storyTx)
 		s.text("#payer", storyAccount)
 		s.show("#payer-row", "#payer-gasless", "#success-gas-row", "#success-revoke")
-		s.text("#success-gas", "0 ETH, paid by Alchemy")
+		s.text("#success-gas", "0 ETH, paid by a sponsor")
 		s.text("#success-revoke-title", "Your smart account may still take 90.00 USDC")
-		s.text("#success-revoke-text", "You allowed that for later payments. Taking it back is a transaction of your wallet, which costs gas.")
+		s.text("#success-revoke-text", mayText)
 		s.doc.Find("#success-link").SetAttr("href", explorer+"tx/"+storyTx).RemoveAttr("hidden")
 	})
 }

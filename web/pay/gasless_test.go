@@ -82,7 +82,7 @@ func TestPayingWithoutGas(t *testing.T) {
 	}
 	holds(t, "to who sent it", object(st["op"]), map[string]any{"hash": hash, "account": f.Account, "owner": s.Address(), "stage": "waiting", "own": true, "txHash": ""})
 	d := page(t, w.Get("/?token="+token, own).Want(http.StatusOK))
-	if text(d, "progress-title") != "Your payment without gas is on its way" || text(d, "op-gas") != "0 ETH, paid by a sponsor" {
+	if text(d, "progress-title") != "Your payment without gas is on its way" || text(d, "op-gas") != "0 ETH" {
 		t.Errorf("the page says %q", text(d, "progress-title"))
 	}
 	if got := w.Get(at + "/pay?wallet=" + other).Want(http.StatusConflict).JSON(); got["code"] != "op_pending" {

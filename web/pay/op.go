@@ -96,7 +96,7 @@ func (p *Pages) opNews(pm *payment.Payment, a payment.Attempt, announced string)
 func (n *opNews) view(payments, chain asset.Chain) templates.Op {
 	v := templates.Op{
 		Stage: string(n.Stage), Own: n.Own, Locked: n.locked, Account: n.Account, Hash: n.Hash, TxURL: n.ExplorerURL,
-		Gas: noGas(chain), Until: templates.At(n.until), Why: n.Why,
+		Gas: "0 " + chain.Native.Symbol, Until: templates.At(n.until), Why: n.Why,
 	}
 	if payments.ID != chain.ID {
 		v.Chain = chain.Name
@@ -107,7 +107,7 @@ func (n *opNews) view(payments, chain asset.Chain) templates.Op {
 	return v
 }
 
-// noGas is what a payer without gas gives for it.
+// noGas is what a payer without gas gave for it.
 func noGas(chain asset.Chain) string { return "0 " + chain.Native.Symbol + ", paid by a sponsor" }
 
 // op adds to a page what it should tell of a user operation, and reports whether
