@@ -15,7 +15,7 @@ test('is found by EIP-6963, with its name and icon, beside others', async ({ con
   const made = await order(demo, '10.00');
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
-  await expect(checkout.id('wallet-list').locator('button')).toHaveText(['Test Wallet', 'Sandbox wallet'], { useInnerText: true });
+  await expect(checkout.id('wallet-list').locator('button')).toHaveText(['Test Wallet', 'Sandbox wallet', 'Sandbox wallet without gas'], { useInnerText: true });
   await expect(checkout.wallet().locator('img')).toHaveAttribute('src', /^data:image\/svg/);
   expect(wallet.requests, 'a wallet is asked nothing before it is chosen').toEqual([]);
 

@@ -1,5 +1,5 @@
-// The demo's in-page wallet: announces itself by EIP-6963 like any other, asks
-// the payer in a dialog of its own, and leaves keys and chains to the demo's
+// The demo's in-page wallets: they announce themselves by EIP-6963 like any other,
+// ask the payer in a dialog of their own, and leave keys and chains to the demo's
 // server. It is a bundle of its own and is never part of a production page.
 import { fields } from './data.ts';
 
@@ -13,16 +13,31 @@ const networks: Readonly<Record<string, Network>> = {
   'arbitrum-one': { chainId: 900042161, name: 'Arbitrum One (sandbox)' },
 };
 
-const info = {
-  uuid: crypto.randomUUID?.() ?? '6e9c0b52-5c0e-4f57-8d0b-5a6d0c1e8402',
-  name: 'Sandbox wallet',
-  rdns: 'dev.quittance.sandbox',
+/** A wallet as EIP-6963 announces it, and where the demo's server has its keys. */
+interface Info {
+  readonly uuid: string;
+  readonly name: string;
+  readonly rdns: string;
+  readonly icon: string;
+  readonly path: string;
+}
+
+const described = (path: string, name: string, rdns: string, colour: string, uuid: string): Info => ({
+  uuid: crypto.randomUUID?.() ?? uuid,
+  name,
+  rdns,
   icon:
     'data:image/svg+xml,' +
     encodeURIComponent(
-      '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#b45309"/><path d="M7 11h18v12H7z" fill="none" stroke="#fff" stroke-width="2.5"/><path d="M7 11l13-4v4M21 17h4" fill="none" stroke="#fff" stroke-width="2.5"/></svg>',
+      `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="${colour}"/><path d="M7 11h18v12H7z" fill="none" stroke="#fff" stroke-width="2.5"/><path d="M7 11l13-4v4M21 17h4" fill="none" stroke="#fff" stroke-width="2.5"/></svg>`,
     ),
-};
+  path,
+});
+
+const wallets = [
+  described('/sandbox/wallet', 'Sandbox wallet', 'dev.quittance.sandbox', '#b45309', '6e9c0b52-5c0e-4f57-8d0b-5a6d0c1e8402'),
+  described('/sandbox/saver', 'Sandbox wallet without gas', 'dev.quittance.sandbox.saver', '#0f766e', '0a2c7a4e-3f0b-4b0e-9d55-2f6c1b7e9a31'),
+];
 
 class RpcError extends Error {
   constructor(
@@ -42,6 +57,8 @@ class SandboxWallet {
   private readonly listeners = new Map<string, Set<Listener>>();
   private nextId = 1;
   private asking = false;
+
+  constructor(private readonly info: Info) {}
 
   on(event: string, listener: Listener): this {
     const set = this.listeners.get(event) ?? new Set<Listener>();
@@ -67,6 +84,10 @@ class SandboxWallet {
         return this.switchTo(fields(params[0])?.['chainId']);
       case 'eth_sendTransaction':
         return this.send(params);
+      case 'personal_sign':
+        return this.sign(method, params, 'Sign this message?', [['Message', String(params[0])]]);
+      case 'eth_signTypedData_v4':
+        return this.sign(method, params, 'Sign this data?', typedRows(params[1]));
       default:
         return this.call(method, params);
     }
@@ -80,7 +101,7 @@ class SandboxWallet {
         ['Account', String(Array.isArray(accounts) ? accounts[0] : '')],
       ];
       await this.confirm('Connect to this page?', rows, 'Connect');
-      sessionStorage.setItem(`${info.rdns}:connected`, '1');
+      sessionStorage.setItem(`${this.info.rdns}:connected`, '1');
     }
     return accounts;
   }
@@ -98,6 +119,12 @@ class SandboxWallet {
     return this.call('eth_sendTransaction', params);
   }
 
+  private async sign(method: string, params: unknown[], title: string, rows: [string, string][]): Promise<unknown> {
+    if (!this.connected) throw new RpcError(4100, 'Not connected.');
+    await this.confirm(title, rows, 'Sign');
+    return this.call(method, params);
+  }
+
   private async switchTo(chainId: unknown): Promise<null> {
     const wanted = typeof chainId === 'string' ? Number(chainId) : NaN;
     const found = Object.entries(networks).find(([, n]) => n.chainId === wanted);
@@ -105,19 +132,19 @@ class SandboxWallet {
     const [key, network] = found;
     if (network !== this.network) {
       await this.confirm('Switch the network?', [['From', this.network.name], ['To', network.name]], 'Switch');
-      sessionStorage.setItem(`${info.rdns}:network`, key);
+      sessionStorage.setItem(`${this.info.rdns}:network`, key);
       for (const listener of this.listeners.get('chainChanged') ?? []) listener(hex(network.chainId));
     }
     return null;
   }
 
   private get connected(): boolean {
-    return sessionStorage.getItem(`${info.rdns}:connected`) === '1';
+    return sessionStorage.getItem(`${this.info.rdns}:connected`) === '1';
   }
 
   /** The network chosen in this tab, at first the one of the page's payment. */
   private get key(): string {
-    const stored = sessionStorage.getItem(`${info.rdns}:network`);
+    const stored = sessionStorage.getItem(`${this.info.rdns}:network`);
     if (stored && stored in networks) return stored;
     try {
       const data = fields(JSON.parse(document.getElementById('payment')?.textContent ?? ''));
@@ -136,7 +163,7 @@ class SandboxWallet {
   private async call(method: string, params: unknown[]): Promise<unknown> {
     let answer: Record<string, unknown> | null;
     try {
-      const response = await fetch(`/sandbox/wallet/${this.key}`, {
+      const response = await fetch(`${this.info.path}/${this.key}`, {
         method: 'POST',
         credentials: 'same-origin',
         headers: { 'content-type': 'application/json' },
@@ -156,11 +183,25 @@ class SandboxWallet {
     if (this.asking) throw new RpcError(-32002, 'The sandbox wallet is already asking something.');
     this.asking = true;
     try {
-      if (!(await ask(title, rows, yes))) throw rejected();
+      if (!(await ask(this.info.name, title, rows, yes))) throw rejected();
     } finally {
       this.asking = false;
     }
   }
+}
+
+/** What typed data (EIP-712) says, a line for each of its parts. */
+function typedRows(text: unknown): [string, string][] {
+  let data: Record<string, unknown> | null = null;
+  try {
+    data = fields(typeof text === 'string' ? JSON.parse(text) : text);
+  } catch {
+    // Shown as it came.
+  }
+  if (!data) return [['Data', String(text)]];
+  const domain = fields(data['domain']) ?? {};
+  const of = Object.entries(fields(data['message']) ?? {}).map(([name, value]): [string, string] => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]);
+  return [['For', `${String(domain['name'] ?? '')} ${String(domain['verifyingContract'] ?? '')}`.trim()], ['Kind', String(data['primaryType'] ?? '')], ...of];
 }
 
 function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, words = ''): HTMLElementTagNameMap[K] {
@@ -171,7 +212,7 @@ function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: strin
 }
 
 /** Shows the wallet's own dialog; false if the payer rejects or closes it. */
-function ask(title: string, rows: [string, string][], yes: string): Promise<boolean> {
+function ask(wallet: string, title: string, rows: [string, string][], yes: string): Promise<boolean> {
   const dialog = element('dialog', 'sandbox-wallet');
   dialog.dataset['testid'] = 'sandbox-dialog';
   const heading = element('h2', 'sandbox-wallet-title', title);
@@ -189,7 +230,7 @@ function ask(title: string, rows: [string, string][], yes: string): Promise<bool
   };
   button('Reject', 'button button-second', 'sandbox-reject', 'no');
   button(yes, 'button', 'sandbox-confirm', 'yes');
-  dialog.append(heading, element('p', 'quiet', 'Sandbox wallet: no real money'), list, buttons);
+  dialog.append(heading, element('p', 'quiet', `${wallet}: no real money`), list, buttons);
   document.body.append(dialog);
   return new Promise((resolve) => {
     // Escape closes a dialog too, with an empty answer: that is a no.
@@ -201,10 +242,13 @@ function ask(title: string, rows: [string, string][], yes: string): Promise<bool
   });
 }
 
-const provider = new SandboxWallet();
-const announce = (): void => {
-  const detail = Object.freeze({ info: Object.freeze(info), provider });
-  window.dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }));
-};
-window.addEventListener('eip6963:requestProvider', announce);
-announce();
+for (const info of wallets) {
+  const provider = new SandboxWallet(info);
+  const { path: _, ...told } = info;
+  const announce = (): void => {
+    const detail = Object.freeze({ info: Object.freeze(told), provider });
+    window.dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }));
+  };
+  window.addEventListener('eip6963:requestProvider', announce);
+  announce();
+}
