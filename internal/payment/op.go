@@ -115,14 +115,22 @@ func (p *Payment) Undone(owner Address20, now time.Time) (undone []Attempt) {
 }
 
 // Holder is the wallet that somebody holds and whose money a transfer is, EIP-55: the
-// owner of the smart account that paid, for a user operation of the payment, else the
-// transfer's payer. "" if not known. Whose an account is was derived from the owner
-// when its operation was announced, so whatever the account pays is the owner's.
+// owner of the smart account that paid, if an attempt of the payment tells of that
+// account, else the transfer's payer. "" if not known. Whose an account is was derived
+// from the owner when it was announced, so whatever the account pays is the owner's.
 func (p *Payment) Holder(x Transfer) string {
 	for _, a := range p.Attempts {
-		if a.Op != nil && a.Payer == x.Evidence.Payer {
-			return a.Op.Owner
+		if owner := a.OwnedBy(); owner != "" && a.Payer == x.Evidence.Payer {
+			return owner
 		}
 	}
 	return x.Evidence.Payer
+}
+
+// OwnedBy is whose smart account the attempt's payer is, EIP-55, "" if it is nobody's.
+func (a Attempt) OwnedBy() string {
+	if a.Op != nil {
+		return a.Op.Owner
+	}
+	return a.Owner
 }

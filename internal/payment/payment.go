@@ -193,6 +193,7 @@ type Attempt struct {
 	Chain   asset.ChainID
 	Handle  string // the hash or id
 	Payer   string
+	Owner   string // EIP-55: whose smart account the payer is, "" if that was not told or not true; of user operations Op says it
 	Stage   AttemptStage
 	Decides bool      // the payment depends on it: if abandoned with nothing paid, the payment failed
 	Reason  string    // why it was abandoned, for people and webhooks

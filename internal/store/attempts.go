@@ -17,11 +17,11 @@ const (
 
 	// updateAttempt changes nothing where the news are none, and never goes back:
 	// neither to an announcement from a proof, nor to a proof from an outcome.
-	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11, safe = $12, op = $13
+	updateAttempt = `UPDATE attempts SET stage = $3, decides = $4, reason = $5, until = $6, at = $7, payer = $9, route = $10, route_id = $11, safe = $12, op = $13, owner = $14
  WHERE payment = $1 AND key = $2 AND CASE stage WHEN 'announced' THEN 0 WHEN 'proven' THEN 1 ELSE 2 END <= $8
- AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10 OR safe <> $12 OR op <> $13)`
+ AND (stage <> $3 OR decides <> $4 OR reason <> $5 OR until <> $6 OR payer <> $9 OR route <> $10 OR safe <> $12 OR op <> $13 OR owner <> $14)`
 
-	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, safe, op
+	selectAttempts = `SELECT key, rail, kind, chain, handle, payer, stage, decides, reason, until, at, route, safe, op, owner
  FROM attempts WHERE payment = $1 ORDER BY at, key`
 
 	selectByRoute = `SELECT DISTINCT payment FROM attempts WHERE route_id = $1 AND route_id <> '' ORDER BY payment`
@@ -41,8 +41,8 @@ func progress(s payment.AttemptStage) int {
 }
 
 // PutAttempt implements checkout.Tx. A known attempt changes its stage, reason,
-// limit, payer, route, Safe transaction and user operation; when it was reported is no
-// change of its own.
+// limit, payer and owner, route, Safe transaction and user operation; when it was reported
+// is no change of its own.
 func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (bool, error) {
 	chain, err := number(uint64(a.Chain))
 	if err != nil {
@@ -61,7 +61,7 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 		return false, fmt.Errorf("encode the attempt's user operation: %w", err)
 	}
 	n, err := t.exec(ctx, insertAttempt, id, a.Key, a.Rail, a.Kind, chain, a.Handle, a.Payer, a.Stage, a.Decides, a.Reason,
-		micros(a.Until), micros(a.At), route, routeID, safe, op, ownerOf(a.Op))
+		micros(a.Until), micros(a.At), route, routeID, safe, op, a.OwnedBy())
 	if err != nil {
 		return false, err
 	}
@@ -71,7 +71,7 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 		return true, err
 	}
 	n, err = t.exec(ctx, updateAttempt, id, a.Key, a.Stage, a.Decides, a.Reason, micros(a.Until), micros(a.At),
-		progress(a.Stage), a.Payer, route, routeID, safe, op)
+		progress(a.Stage), a.Payer, route, routeID, safe, op, a.OwnedBy())
 	if err != nil {
 		return false, err
 	}
@@ -89,7 +89,7 @@ func loadAttempts(ctx context.Context, on session, id payment.ID) ([]payment.Att
 	return collect(r, func() (a payment.Attempt, err error) {
 		var chain, until, at int64
 		var route, safe, op string
-		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route, &safe, &op)
+		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route, &safe, &op, &a.Owner)
 		if err != nil {
 			return a, err
 		}
@@ -100,7 +100,9 @@ func loadAttempts(ctx context.Context, on session, id payment.ID) ([]payment.Att
 		if a.Safe, err = decodeSafe(safe); err != nil {
 			return a, err
 		}
-		a.Op, err = decodeOp(op)
+		if a.Op, err = decodeOp(op); a.Op != nil {
+			a.Owner = "" // it is there for searching
+		}
 		return a, err
 	})
 }
@@ -159,14 +161,6 @@ func encodeOp(x *payment.Op) (string, error) {
 	kept.Why = plain(x.Why)
 	b, err := json.Marshal(kept)
 	return string(b), err
-}
-
-// ownerOf is whose account makes a user operation: it is searched by, and never changes.
-func ownerOf(x *payment.Op) string {
-	if x == nil {
-		return ""
-	}
-	return x.Owner
 }
 
 // decodeOp reads what encodeOp wrote.

@@ -1,6 +1,8 @@
 package request_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -252,4 +254,93 @@ func TestAccountPaysFromAnotherChain(t *testing.T) {
 		}
 		holds(t, "row", object(rows[0]), both)
 	}
+}
+
+// Another page may have the account pay, with a bundler of its own: what its intent says
+// of the wallet behind the account is believed where it is true, and only there.
+func TestAccountOfAnotherPage(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: app.ProviderAlchemy}})
+	hooks := receiver(t, w)
+	stranger := otherPayee
+	for i, c := range []struct {
+		members func(account, owner string) string
+		holder  func(account, owner string) string
+	}{
+		{func(account, owner string) string {
+			return fmt.Sprintf(`,"payerAddress":%q,"payerEoaAddress":%q`, account, owner)
+		}, func(_, owner string) string { return owner }},
+		{func(account, _ string) string {
+			return fmt.Sprintf(`,"payerAddress":%q,"payerEoaAddress":%q`, account, stranger)
+		}, func(account, _ string) string { return account }},
+		{func(account, _ string) string { return fmt.Sprintf(`,"payerAddress":%q`, account) }, func(account, _ string) string { return account }},
+		{func(_, owner string) string { return fmt.Sprintf(`,"payerEoaAddress":%q`, owner) }, func(account, _ string) string { return account }},
+		{func(_, owner string) string {
+			return fmt.Sprintf(`,"payerAddress":%q,"payerEoaAddress":%q`, stranger, owner)
+		}, func(account, _ string) string { return account }},
+	} {
+		token := w.CreatePayment("10")
+		s := w.Saver(fmt.Sprint("page", i), token, usdcWay, w.Chain.USDC(), 50_000_000)
+		account, owner := accountOf(s.Address()), s.Address().String()
+		_, op := sponsored(t, s)
+		tx := bundled(t, w, op)
+		intent := fmt.Sprintf(`{"txHash":%q,"chain":"BASE","token":"USDC"%s}`, tx, c.members(account, owner))
+		w.API(http.MethodPost, route+"/"+token+"/intent", intent).Want(http.StatusOK)
+		w.Chain.Mine(webtest.Confirmations)
+		w.AwaitState(token, payment.Paid)
+		want := map[string]any{"payerAddress": account, "payerEoaAddress": c.holder(account, owner), "txHash": tx, "securePaymentToken": token}
+		w.Await("the webhook", func() bool {
+			for _, d := range hooks.Received() {
+				if body := webtest.Answer(t, 0, d.Header, d.Body).JSON(); body["event"] == "payment.confirmed" && body["securePaymentToken"] == token {
+					holds(t, intent, body, want)
+					return true
+				}
+			}
+			return false
+		})
+		rows := items(w.API(http.MethodGet, "/v2/payments?walletAddress="+owner, "").Want(http.StatusOK).JSON()["payments"])
+		if found := len(rows) == 1; found != (want["payerEoaAddress"] == owner) {
+			t.Errorf("%s: found by its owner: %v", intent, rows)
+		}
+	}
+}
+
+// bundled hands an operation to a bundler that is not the server's, and returns the
+// transaction that executed it.
+func bundled(t *testing.T, w *webtest.World, op userop.Op) string {
+	t.Helper()
+	ask := func(method string, params ...any) (result json.RawMessage) {
+		t.Helper()
+		body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.Gas.URL, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer got.Body.Close()
+		var out struct{ Result, Error json.RawMessage }
+		if err := json.NewDecoder(got.Body).Decode(&out); err != nil || out.Error != nil {
+			t.Fatalf("%s: %s, %v", method, out.Error, err)
+		}
+		return out.Result
+	}
+	var hash string
+	if err := json.Unmarshal(ask(userop.MethodSend, op, userop.EntryPoint.String()), &hash); err != nil {
+		t.Fatal(err)
+	}
+	var made struct {
+		Receipt struct {
+			TransactionHash string `json:"transactionHash"`
+		} `json:"receipt"`
+	}
+	if err := json.Unmarshal(ask(userop.MethodReceipt, hash), &made); err != nil || made.Receipt.TransactionHash == "" {
+		t.Fatalf("no transaction of %s: %v", hash, err)
+	}
+	return made.Receipt.TransactionHash
 }

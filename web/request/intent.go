@@ -1,6 +1,7 @@
 package request
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -78,8 +79,12 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 	if d.Checkout.Vouched(ctx, p, by.chain.ID, in.TxHash) {
 		announce = d.Checkout.AnnounceVouched
 	}
+	payer := rail.Payer{Wallet: cmp.Or(by.wallet, by.holder)}
+	if by.holder != payer.Wallet {
+		payer.Owner = by.holder
+	}
 	return func(ctx context.Context) (reply, error) {
-		a, err := announce(ctx, p.ID, by.chain.ID, in.TxHash, rail.Payer{Wallet: by.holder})
+		a, err := announce(ctx, p.ID, by.chain.ID, in.TxHash, payer)
 		if err != nil {
 			return reply{}, err
 		}

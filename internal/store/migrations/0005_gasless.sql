@@ -1,7 +1,7 @@
 -- Paying without gas: what is known of a user operation that should make a payment,
 -- and what was promised and spent on others' gas.
 ALTER TABLE attempts ADD COLUMN op TEXT NOT NULL DEFAULT ''; -- JSON, '' for all but user operations
-ALTER TABLE attempts ADD COLUMN owner TEXT NOT NULL DEFAULT ''; -- EIP-55, of the account that makes it; '' likewise
+ALTER TABLE attempts ADD COLUMN owner TEXT NOT NULL DEFAULT ''; -- EIP-55: whose smart account the payer is, '' if nobody's
 CREATE INDEX attempts_by_owner ON attempts (owner, payment, payer) WHERE owner <> '';
 
 CREATE TABLE gas_grants (

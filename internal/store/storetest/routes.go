@@ -47,10 +47,11 @@ var routes = map[string]func(*testing.T, *fixture){
 	"an attempt goes forward and never back": func(t *testing.T, f *fixture) {
 		p := f.payment(t, 1)
 		a := payment.Attempt{
-			Key: "tx:1", Kind: "bridge", Chain: 137, Handle: hash(1), Stage: payment.Announced, At: start,
+			Key: "tx:1", Kind: "bridge", Chain: 137, Handle: hash(1), Payer: address(2).String(), Owner: address(4).String(), Stage: payment.Announced, At: start,
 			Route: &payment.Route{To: chain, Progress: payment.Sent},
 		}
 		proven := a
+		proven.Owner = "" // it was another's
 		proven.Stage, proven.Payer, proven.Until, proven.Route = payment.Proven, address(3).String(), start.Add(time.Hour), route(7)
 		refunding := proven
 		refunding.Route = route(7)

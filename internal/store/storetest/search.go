@@ -54,10 +54,13 @@ func (f *fixture) stock(t testing.TB) *shelf {
 			}
 			if i%6 == 2 && j == 0 { // through a smart account, of somebody who pays by himself, too, or is paid
 				owner := []asset.Address{address(600 + i/6%3), r.Payee, address(700)}[i/6%3]
-				p.Attempts = []payment.Attempt{{
-					Key: "op", Kind: "user_op", Chain: x.Evidence.Chain, Handle: hash(9000 + i), Payer: x.Evidence.Payer, Stage: payment.Executed, At: start,
-					Op: &payment.Op{Owner: owner.String(), Nonce: "0", Amount: big256()},
-				}}
+				a := payment.Attempt{Key: "op", Kind: "user_op", Chain: x.Evidence.Chain, Handle: hash(9000 + i), Payer: x.Evidence.Payer, Stage: payment.Executed, At: start}
+				if i%4 == 0 {
+					a.Op = &payment.Op{Owner: owner.String(), Nonce: "0", Amount: big256()}
+				} else {
+					a.Kind, a.Owner = "tx", owner.String()
+				}
+				p.Attempts = []payment.Attempt{a}
 				f.write(t, func(tx checkout.Tx) error {
 					_, err := tx.PutAttempt(t.Context(), p.ID, p.Attempts[0])
 					return err
