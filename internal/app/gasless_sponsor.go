@@ -37,6 +37,14 @@ func (g *gasless) Sponsor(ctx context.Context, plan checkout.GaslessPlan, q chec
 	if err := c.rehearse(ctx, s); err != nil {
 		return checkout.GaslessGrant{}, err
 	}
+	if q.Kind == checkout.GaslessData {
+		if err := c.narrow(ctx, s); err != nil {
+			return checkout.GaslessGrant{}, c.felt(err)
+		}
+		if checks := s.checks(c.isNamed); !passed(checks) {
+			return checkout.GaslessGrant{Checks: checks}, nil
+		}
+	}
 	result, err := c.grant(ctx, q.Kind, s)
 	if err != nil {
 		return checkout.GaslessGrant{}, c.felt(err)
@@ -50,6 +58,35 @@ func (g *gasless) Sponsor(ctx context.Context, plan checkout.GaslessPlan, q chec
 	}
 	out.Result, err = userop.Question{Method: q.Method}.Result(result)
 	return out, err
+}
+
+func passed(checks []rail.Check) bool {
+	_, refused := rail.Failed(checks)
+	return !refused
+}
+
+// narrow bounds an operation whose gas somebody else has settled by what the bundler
+// says that it needs: whoever bundles it himself is paid for what it says. A wallet
+// that is an account itself may ask without a signature of its own form, so that it
+// cannot be estimated: then its price is bounded, and its gas as any other's.
+func (c *gasChain) narrow(ctx context.Context, s *subject) error {
+	fees, err := c.bundler.Fees(ctx)
+	if err != nil {
+		return err
+	}
+	stub, _, err := c.paymaster.Stub(ctx, s.op)
+	if err != nil {
+		return err
+	}
+	gas, err := c.bundler.Estimate(ctx, stub.Apply(s.op))
+	if own := s.want.Plan.Account.Address == s.want.Plan.Account.Owner; own && fault.Is(err, fault.Invalid) {
+		gas, err = userop.Gas{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	s.want.Limits = s.want.Limits.Around(gas, fees)
+	return nil
 }
 
 // grant has the gas of an operation paid for, and keeps in the subject what it is
