@@ -321,6 +321,7 @@ export class Flow {
           refuse: (r) => this.checking.refuse(r),
           prepare: () => void this.checking.prepare(),
           go: () => void this.go(),
+          ask: async () => this.onStatus(await d.api.status()),
           went: (sent) => {
             this.adopt(sent);
             d.tabs.announce(sent);

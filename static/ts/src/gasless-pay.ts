@@ -66,6 +66,8 @@ export class GaslessPay implements Gasless {
   private paymaster = '';
   private payable: boolean;
   private following = false;
+  private learning = false;
+  private ended: News | null = null;
 
   constructor(
     readonly host: GaslessHost,
@@ -78,7 +80,8 @@ export class GaslessPay implements Gasless {
     this.memory = new Memory(f.store);
     this.revoking = new Revoking(host, () => this.fetch());
     this.payable = f.payment.payable;
-    if (f.payment.state !== 'open') this.memory.forget();
+    // A page that was loaded while an operation is on its way says seen.
+    if (f.payment.state !== 'open' && f.payment.state !== 'seen') this.memory.forget();
     const { op, batch } = this.memory;
     f.held ||= !!op || !!batch;
     if (f.status) this.onStatus(f.status);
@@ -100,9 +103,15 @@ export class GaslessPay implements Gasless {
   onStatus(s: Status): void {
     const { f, now, prepare } = this.host;
     const { memory } = this;
-    const news = readNews(s.op);
-    this.news = news;
+    const told = readNews(s.op);
     const mine = memory.op;
+    if (mine && !told?.own) void this.learn();
+    // It has a story of its own here: nobody need be warned of it as of a transaction.
+    if (told?.own) f.settled.add(told.hash.toLowerCase());
+    // How an operation of this browser has ended is told on, by whichever stream.
+    if (told?.own && told.stage !== 'waiting') this.ended = told;
+    const news = told ?? (s.state === 'open' && !mine ? this.ended : null);
+    this.news = news;
     const again = s.payable && !this.payable;
     this.payable = s.payable;
     if (s.state !== 'open') {
@@ -120,6 +129,13 @@ export class GaslessPay implements Gasless {
     if (forgotten || (same && (s.payable || news.stage !== 'waiting'))) memory.op = null;
     if (forgotten) this.fail(say.lost);
     else if ((again || same) && s.payable && !f.held && !f.calls.length) prepare();
+  }
+
+  private async learn(): Promise<void> {
+    if (this.learning) return;
+    this.learning = true;
+    await this.host.ask().catch(() => undefined);
+    this.learning = false;
   }
 
   // What the payer does.

@@ -40,6 +40,8 @@ export interface GasModel {
   } | null;
   /** Something else than confirmations is waited for. */
   readonly waiting: boolean;
+  /** What is said beneath the button, "" for what is said there anyway. */
+  readonly beneath: string;
   /** It has paid: what the payer gave for gas. */
   readonly paid: string;
 }
@@ -146,6 +148,7 @@ export function modelOf(g: GaslessPay, m: Model): GasModel {
       until: n.until && n.stage === 'waiting' ? say.date(n.until, n.until > g.host.now() ? remaining(n.until - g.host.now()) : '') : '',
     },
     waiting: n !== null || batched(g, m),
+    beneath: open && isFree(g.way) ? say.beneath : '',
     paid: took,
   };
 }

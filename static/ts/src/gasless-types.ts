@@ -38,6 +38,8 @@ export interface GaslessHost {
   readonly refuse: (r: Refusal) => void;
   readonly prepare: () => void;
   readonly go: () => void;
+  /** Asks where the payment stands, and goes by the answer. A stream that was opened before this browser had sent anything does not know what is its own. */
+  readonly ask: () => Promise<void>;
   /** Follows a transaction that pays, and tells the server of it. */
   readonly went: (sent: Sent) => void;
 }

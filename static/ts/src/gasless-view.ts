@@ -36,6 +36,9 @@ export class GaslessView implements Drawing {
   private cap: NonNullable<GasModel['plan']>['cap'] = null;
   private under = false;
   private said = '';
+  /** What the server wrote beneath the button. */
+  private readonly beneath = byId('go-text')?.textContent ?? '';
+  private free = false;
 
   constructor(private readonly actions: Actions) {
     byId('gasless-ways')?.addEventListener('change', (e) => e.target instanceof HTMLInputElement && actions.pick(e.target.value as Way));
@@ -49,6 +52,8 @@ export class GaslessView implements Drawing {
     this.choice(g);
     this.plan(g.plan, g.busy);
     for (const at of ['gasless', 'success']) this.revoke(at, g.revoke, (at === 'success') === (m.state === 'paid'));
+    if (g.beneath || this.free) text(byId('go-text'), g.beneath || this.beneath);
+    this.free = g.beneath !== '';
     this.tell(g.told);
     this.op(g);
     this.checks(m.checks);

@@ -38,6 +38,7 @@ export function wayWords(way: Way, sponsor: string, gas: string, symbol: string,
 
 export const notNow = 'Paying without gas does not work at the moment. You can pay with your wallet’s own coins.';
 
+export const beneath = 'Your wallet asks you to confirm. Nothing is paid before that, and no network fee comes on top.';
 export const gasPaid = (sponsor: string): string => `none: paid by ${sponsor || 'a sponsor'}`;
 export const noGas = (symbol: string): string => `0 ${symbol}, paid by a sponsor`;
 export const opGas = (symbol: string): string => `0 ${symbol}`;
