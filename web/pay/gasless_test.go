@@ -96,7 +96,7 @@ func TestPayingWithoutGas(t *testing.T) {
 	}
 	w.Chain.Mine(webtest.Confirmations + 1)
 	w.AwaitState(token, payment.Paid)
-	w.Await("what became of it", func() bool { return object(statusOf(w, token)["op"])["stage"] == "executed" })
+	holds(t, "paid", object(statusOf(w, token)["op"]), map[string]any{"hash": hash, "stage": "executed", "txHash": statusOf(w, token)["txHash"], "account": f.Account})
 	d = page(t, w.Get("/?token="+token).Want(http.StatusConflict))
 	if text(d, "payer") != f.Account || d.Find("#payer-gasless:not([hidden])").Length() != 1 || text(d, "success-gas") != "0 ETH, paid by a sponsor" {
 		t.Errorf("the receipt says that %q paid %q for gas", text(d, "payer"), text(d, "success-gas"))

@@ -62,7 +62,8 @@ func bridging(pm *payment.Payment, a payment.Attempt) bool {
 	return a.Op.ExecutedBy != "" && slices.ContainsFunc(pm.Attempts, func(b payment.Attempt) bool { return b.Route != nil && b.Handle == a.Op.ExecutedBy })
 }
 
-// carriedOut is the user operation that a payment was made by.
+// carriedOut is the user operation that a payment was made by. Its money is there:
+// it was executed, whether its own event was found by now or not.
 func carriedOut(pm *payment.Payment) (payment.Attempt, bool) {
 	x, ok := telling(pm)
 	if !ok {
@@ -75,7 +76,10 @@ func carriedOut(pm *payment.Payment) (payment.Attempt, bool) {
 	if i < 0 {
 		return payment.Attempt{}, false
 	}
-	return pm.Attempts[i], true
+	a, op := pm.Attempts[i], *pm.Attempts[i].Op
+	a.Stage, op.ExecutedBy = payment.Executed, tx
+	a.Op = &op
+	return a, true
 }
 
 func (p *Pages) opNews(pm *payment.Payment, a payment.Attempt, announced string) *opNews {
