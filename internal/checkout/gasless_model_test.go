@@ -66,7 +66,7 @@ func (m *gasModel) begins() error {
 		return nil
 	}
 	b := m.saves(m.p)
-	if m.r.IntN(2) == 0 {
+	if m.r.IntN(3) > 0 {
 		approved(b)
 	}
 	if err := b.sponsored(); err != nil {
@@ -205,27 +205,41 @@ func (m *gasModel) looksAtAll() error {
 
 func (m *gasModel) step() {
 	var err error
-	switch m.r.IntN(14) {
+	switch m.r.IntN(16) {
 	case 0, 1:
 		err = m.begins()
 	case 2:
 		if len(m.ops) > 0 && m.plain == 0 {
 			err = m.sends(m.ops[m.r.IntN(len(m.ops))])
 		}
-	case 3, 4:
-		m.carries()
-	case 5, 6:
-		n := m.relay.head + m.r.IntN(300)
+	case 3:
+		if m.r.IntN(3) == 0 {
+			m.carries()
+		}
+	case 4, 5, 6:
+		n := m.relay.head + m.r.IntN(150)
+		if m.r.IntN(4) == 0 {
+			n += 600 // until an operation without a permit holds nothing any more
+		}
 		m.relay.set(func() { m.relay.head, m.relay.final = n, max(m.relay.final, n-m.r.IntN(60)) })
 	case 7:
-		err = m.paysPlainly()
+		if m.r.IntN(4) == 0 {
+			err = m.paysPlainly()
+		}
 	case 8:
 		err = m.reorganises()
 	case 9, 10:
 		err = m.catchUp()
 	case 11, 12:
 		err = m.looksAtAll()
-	case 13:
+	case 13, 14:
+		if len(m.load(m.p.ID).Undone(saver, m.now())) > 0 {
+			err = m.paysPlainly()
+		}
+		if m.plain != 0 && m.r.IntN(2) == 0 {
+			m.carries()
+		}
+	case 15:
 		if m.r.IntN(4) == 0 {
 			m.say("restart")
 			m.restart()
@@ -352,7 +366,7 @@ func TestNobodyPaysTwiceWithoutGas(t *testing.T) {
 					}
 				}
 			})
-			for range 6 {
+			for range 16 {
 				m.relay.set(func() { m.relay.budget.Grants, m.relay.allows[saver] = 99, 0 })
 				m.relay.budget.Payment = m.relay.budget.ChainDay
 				m.p, m.ops, m.pool, m.plain, m.money = m.create(100), nil, nil, 0, map[int][]rail.Sighting{}
