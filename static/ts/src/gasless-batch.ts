@@ -69,9 +69,11 @@ const unables = [5700, 5710, 5740, 5750, 5760, -32602];
 
 /** The wallet cannot do this with several calls, as far as its error tells: it was not refused by its owner. */
 export function cannotBatch(err: unknown, fault: string): boolean {
-  if (fault === 'rejected' || fault === 'busy') return false;
   const code = Number((err as { code?: unknown } | null)?.code);
-  return fault === 'unsupported' || unables.includes(code) || /not (supported|available|implemented)|unsupported/i.test(String((err as Error | null)?.message ?? err));
+  // Whatever its words are: that an upgrade was rejected reads like any rejection.
+  if (unables.includes(code)) return true;
+  if (fault === 'rejected' || fault === 'busy') return false;
+  return fault === 'unsupported' || /not (supported|available|implemented)|unsupported/i.test(String((err as Error | null)?.message ?? err));
 }
 
 export interface Follow {
