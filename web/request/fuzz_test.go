@@ -8,6 +8,7 @@ import (
 
 	"quittance/internal/payment"
 	"quittance/internal/safe"
+	"quittance/internal/userop/useroptest"
 	"quittance/web/webtest"
 )
 
@@ -117,11 +118,14 @@ func FuzzRecipient(f *testing.F) {
 // FuzzLook asks about payments with whatever query: what is not understood is
 // the caller's fault, and a restricted payment gives nothing away.
 func FuzzLook(f *testing.F) {
-	w := webtest.NewWith(f, webtest.Options{Routing: true, Safes: true})
+	w := webtest.NewWith(f, webtest.Options{Routing: true, Safes: true, Gasless: &webtest.Gasless{}})
 	open := w.CreatePayment("10")
+	saver := useroptest.NewWallet(f, "saver").Address()
+	both := "wallet=" + accountOf(saver) + "&eoaWallet=" + saver.String()
 	restricted := w.Create(withPolicy(`{"allowedPayerAddresses":["` + otherPayee + `"],"hideUntilApproved":true}`))
 	for _, seed := range []string{
 		"isSafe=true&wallet=" + payee, "isSafe=true&wallet=" + payee + "&chain=ARBITRUM&token=USDC", "isSafe=true&wallet=TJRabPrwbZy45sbavfcjinPJC18kjpRTv8", "isSafe=true&isSafe=false", "isSafe=true&chain=TRON",
+		both, both + "&chain=ARBITRUM&token=USDC", both + "&chain=BASE&token=USDT", both + "&isSafe=true", "wallet=" + payee + "&eoaWallet=" + saver.String(), both + "&eoaWallet=x", both + "&wallet=x",
 		"", "wallet=" + payee, "wallet=0x12", "wallet=" + payee + "&wallet=x", "isSafe=TRUE", "isSafe=1", "isSafe=false&eoaWallet=", "eoaWallet=" + payee,
 		"chain=BASE&token=USDC", "chain=ARBITRUM&token=USDT&wallet=" + payee, "chain=BASE&token=USDT0", "chain=base&token=usdc", "chain=BASE", "token=%00", "wallet=%ff", "%zz", "a;b", "chain=BASE&token=usdc&wallet=" + payee,
 	} {

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/payment"
 	"quittance/internal/userop"
 	"quittance/internal/userop/useroptest"
 	"quittance/web/webtest"
@@ -227,4 +229,38 @@ func TestAccountsOfARestrictedPayment(t *testing.T) {
 	refuses(t, "another's account", wrong, http.StatusForbidden, "", "eoaWallet")
 	told := delivered(t, w, hooks, "secure_payment.access_rejected")
 	holds(t, "webhook", told, map[string]any{"attemptedPayerWalletAddress": other.Lower()})
+}
+
+// The section of the vendor's page on smart accounts: there is no API of their own, the
+// same endpoint has the calldata, to either credential and with the same statuses.
+func TestSmartAccountsAsDocumented(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{}})
+	token := w.CreatePayment("10")
+	s := w.Saver("saver", token, usdcWay, w.Chain.USDC(), 10_000_000)
+	query := "/pay?wallet=" + accountOf(s.Address()) + "&eoaWallet=" + s.Address().String()
+	id, from := addClientID(t, w, shop), "Origin: "+shop
+	for _, who := range [][]string{{"X-Api-Key: " + w.APIKey}, {id, from}, {id}} {
+		w.Do(http.MethodGet, route+"/"+token+query, "", who...).Want(http.StatusOK)
+	}
+	w.Do(http.MethodGet, route+"/"+token+query, "").Want(http.StatusUnauthorized)
+	w.Do(http.MethodGet, route+"/"+token+query, "", id, "Origin: https://evil.example").Want(http.StatusForbidden)
+
+	soon := time.Now().Add(50 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+	over := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`, payee, soon))
+	w.AwaitState(over, payment.Expired)
+	s.Pay()
+	w.Chain.Mine(webtest.Confirmations)
+	w.AwaitState(token, payment.Paid)
+	for at, want := range map[string]struct {
+		status  int
+		message string
+	}{
+		token:                        {http.StatusConflict, "Secure payment has already been completed"},
+		over:                         {http.StatusForbidden, "Secure payment token expired or invalid status"},
+		"01JZX7T6Q0V6WJ9N3B5H2R8C4D": {http.StatusNotFound, "Secure payment not found"},
+	} {
+		if got := w.API(http.MethodGet, route+"/"+at+query, "").Want(want.status).JSON(); got["message"] != want.message {
+			t.Errorf("%d: %v", want.status, got)
+		}
+	}
 }
