@@ -23,6 +23,9 @@ var opCost = new(big.Int).Mul(big.NewInt(400_000+700_000+60_000+100_000), big.Ne
 // frugal has the gateway estimate what opCost is made of.
 var frugal = gateway.Behaviour{CallGas: 400_000}
 
+// budgetOfOne has room for a single operation.
+var budgetOfOne = checkout.GaslessBudget{ChainDay: opCost}
+
 func costs(n int64) *big.Int { return new(big.Int).Mul(opCost, big.NewInt(n)) }
 
 // What may be spent for one payment, for one wallet and day, and on one chain and day

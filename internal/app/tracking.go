@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -47,6 +48,8 @@ func track(follow func(ctx context.Context, args string) (again time.Time, err e
 			return err
 		case again.IsZero():
 			return nil
+		case errors.Is(ctx.Err(), context.Canceled):
+			return ctx.Err() // a look that a stop cut off says nothing: the next start looks at once
 		}
 		return job.Snooze(again, why)
 	}

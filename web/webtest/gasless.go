@@ -139,6 +139,13 @@ func (s *Saver) For(payment, option string) *Saver {
 	return &other
 }
 
+// At is the same wallet with another server on the same chain.
+func (s *Saver) At(w *World) *Saver {
+	other := *s
+	other.w = w
+	return &other
+}
+
 // Facts is what the page is told of paying without gas.
 type Facts struct {
 	Kind        string `json:"kind"`
