@@ -99,18 +99,6 @@ export class Checking {
       if (epoch !== this.epoch || (status && f.stale(status) && this.a.reloadFor(status))) return;
       throw err;
     }
-    const { key, data } = f.awaited ?? {};
-    // Another amount is another step: an offer that has become dearer needs more allowed.
-    const behind = calls.some((c) => stepKey(c.kind, c.asset) === key && c.data === data) || (key?.startsWith('swap') && !reply.funds.enoughBalance);
-    if (behind && this.lag++ < patienceWithNodes) {
-      // The wallet's node has mined the step, the server's has not: nobody should take it twice for that.
-      await a.sleep(1_500);
-      const again = epoch === this.epoch ? await this.fetch(account) : null;
-      if (again && epoch === this.epoch) await this.accept(again, account, epoch);
-      return;
-    }
-    f.awaited = null;
-    this.lag = 0;
     f.checks = [
       ...reply.checks,
       { name: 'page_registry', outcome: 'passed', detail: `This page itself knows the ${calls.at(-1)?.targetName}.` },
@@ -118,11 +106,25 @@ export class Checking {
     ];
     f.calls = calls;
     f.reply = reply;
-    for (const c of calls) f.done.delete(stepKey(c.kind, c.asset));
     f.funds = fundsWords(f.other?.leaving ?? f.payment, reply.funds);
     f.notice = null;
     await gasless?.prepared(reply, this.known, () => epoch === this.epoch);
-    if (epoch === this.epoch && !f.funds.missing && f.checks.some((c) => c.outcome !== 'passed')) {
+    if (epoch !== this.epoch) return;
+    const { key, data } = f.awaited ?? {};
+    // Another amount is another step: an offer that has become dearer needs more allowed.
+    const behind = f.calls.some((c) => stepKey(c.kind, c.asset) === key && c.data === data) || (key?.startsWith('swap') && !reply.funds.enoughBalance);
+    if (behind && this.lag++ < patienceWithNodes) {
+      // The wallet's node has mined the step, the server's has not: nobody should take it twice for that.
+      f.calls = [];
+      await a.sleep(1_500);
+      const again = epoch === this.epoch ? await this.fetch(account) : null;
+      if (again && epoch === this.epoch) await this.accept(again, account, epoch);
+      return;
+    }
+    f.awaited = null;
+    this.lag = 0;
+    for (const c of f.calls) f.done.delete(stepKey(c.kind, c.asset));
+    if (!f.funds.missing && f.checks.some((c) => c.outcome !== 'passed')) {
       f.calls = [];
       this.a.tell(say.checksPending, () => void this.prepare());
     }

@@ -311,8 +311,8 @@ export class Flow {
     const { d, f } = this;
     if (!d.payment.gasless) return Promise.resolve(null);
     this.lifting ??= d.gasless().then(
-      ({ start }) =>
-        (f.gasless = start({
+      ({ start }) => {
+        f.gasless = start({
           f, api: d.api, tabs: d.tabs, now: d.now, sleep: d.sleep, tools: this.tools,
           show: () => this.show(),
           tick: () => this.tick(),
@@ -327,7 +327,10 @@ export class Flow {
             d.tabs.announce(sent);
             void this.sending.intend(sent);
           },
-        })),
+        });
+        this.show();
+        return f.gasless;
+      },
       () => (this.lifting = null),
     );
     return this.lifting;
