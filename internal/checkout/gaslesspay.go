@@ -123,6 +123,11 @@ func (s *Service) markGasless(ctx context.Context, p *payment.Payment, payer rai
 	return nil
 }
 
+// errOpElsewhere refuses a way to pay from one network while the wallet's money could
+// still be taken on another.
+var errOpElsewhere = fault.New(fault.Conflict, CodeOpPending,
+	"A payment without gas that was begun on another network could still go through. Please pay from that network: what it may take is taken back first.")
+
 // revokeGas is what setting an allowance to zero takes, an estimate as high as tokens
 // behind proxies need.
 const revokeGas = 60_000
@@ -157,7 +162,7 @@ func (s *Service) takeBack(ctx context.Context, p *payment.Payment, wallet asset
 			continue
 		}
 		if a.Chain != c.Chain {
-			return errOpPending
+			return errOpElsewhere
 		}
 		call := s.gasless.Revoke(token.Address, account)
 		call.Kind, call.Asset, call.Gas = rail.Revoke, token.ID, revokeGas
