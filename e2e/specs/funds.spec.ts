@@ -8,6 +8,7 @@ import { dollars, ether, payerWith } from '../fixtures/payer.ts';
 import { expect, test } from '../fixtures/test.ts';
 import { Wallet } from '../fixtures/wallet.ts';
 import { Checkout } from '../pages/checkout.ts';
+import { Gasless } from '../pages/gasless.ts';
 
 test('too few tokens: how many are missing, and on with it once they have come', async ({ context, page, demo }) => {
   const chain = chainOf(demo, 'base');
@@ -50,6 +51,8 @@ test('no ether for the network fee', async ({ context, page, demo }) => {
   const checkout = new Checkout(page);
   await checkout.open(made.securePaymentUrl);
   await checkout.connect(address);
+  // Somebody would pay for gas here: that is gone without by choice.
+  await new Gasless(checkout).pick('plain');
   await expect(checkout.id('funds-missing')).toHaveText(
     /^You need about 0\.\d+ ETH more on Base \(sandbox\) for the network fee\. Add some ETH to this account, then check again\.$/);
   await checkout.expectNothingToSign();

@@ -29,7 +29,7 @@ test('is found by EIP-6963, with its name and icon, beside others', async ({ con
   expect(await balanceOf(chain, address, 'USDC')).toBe(dollars(90));
   expect(await allowanceOf(chain, address, chain.contracts.erc20FeeProxy, 'USDC')).toBe(0n);
   const methods = [...new Set(wallet.requests.map((r) => r.method))].filter((m) => !m.startsWith('eth_get'));
-  expect(methods.sort(), 'nothing else is asked of a wallet').toEqual(['eth_accounts', 'eth_chainId', 'eth_requestAccounts', 'eth_sendTransaction']);
+  expect(methods.sort(), 'nothing else is asked of a wallet').toEqual(['eth_accounts', 'eth_chainId', 'eth_requestAccounts', 'eth_sendTransaction', 'wallet_getCapabilities']);
 });
 
 test('is found as a plain window.ethereum where nothing announces itself', async ({ context, page, demo }) => {
