@@ -17,7 +17,7 @@ async function look(page: Page, name: string): Promise<void> {
   await photograph(page, name);
 }
 
-const parts = 6;
+const parts = 8;
 for (let part = 0; part < parts; part++) {
   test(`the storybook, part ${part + 1} of ${parts}`, async ({ page, demo }) => {
     test.setTimeout(180_000);
