@@ -1,6 +1,6 @@
 // Paying without gas: by a payer who has the money and not a single native coin.
 import { allowanceOf, balanceOf } from '../fixtures/chain.ts';
-import { chainOf } from '../fixtures/demo.ts';
+import { chainOf, startDemo } from '../fixtures/demo.ts';
 import { accountOf, approveWithLastCoins } from '../fixtures/gasless.ts';
 import { order } from '../fixtures/order.ts';
 import { expectAccessibleInBothSchemes, photograph } from '../fixtures/page.ts';
@@ -94,4 +94,39 @@ test('pays USDT, which was approved before', async ({ context, page, demo }) => 
   expect(await balanceOf(base, payer.address, 'USDT')).toBe(dollars(15));
   expect(await balanceOf(base, made.payee, 'USDT')).toBe(dollars(10));
   expect(await allowanceOf(base, payer.address, account, 'USDT')).toBe(0n);
+});
+
+test('pays with a Safe as the smart account, twice', async ({ context, page }, info) => {
+  test.setTimeout(180_000);
+  const demo = await startDemo(`safe-${info.testId}`, ['--account', 'safe-4337-0.3.0']);
+  try {
+    const base = chainOf(demo, 'base');
+    const payer = await payerWith(context, demo, base, { tokens: { USDC: dollars(25) } });
+    const checkout = new Checkout(page);
+    const gas = new Gasless(checkout);
+    for (const [n, left] of [[0, 15], [1, 5]] as const) {
+      const made = await order(demo, '10.00');
+      await checkout.open(made.securePaymentUrl);
+      if (n === 0) await checkout.connect(payer.address);
+      await gas.expectWays('op_permit', 'op_permit', 'plain');
+      payer.wallet.hold();
+      await checkout.press('Pay 10.00 USDC without gas');
+      (await payer.wallet.question('eth_signTypedData_v4')).approve();
+      await expect(checkout.go).toHaveText('Sign in your wallet (2 of 2)…');
+      // A Safe's owner signs the operation as typed data, too.
+      const signs = await payer.wallet.question('eth_signTypedData_v4');
+      expect(JSON.parse((signs.params as string[])[1]!).primaryType).toBe('SafeOp');
+      await gas.expectChecked();
+      signs.approve();
+      payer.wallet.release();
+      await checkout.expectPaid();
+      await expect(checkout.id('payer-gasless')).toBeVisible();
+      expect(await balanceOf(base, made.payee, 'USDC')).toBe(dollars(10));
+      expect(await balanceOf(base, payer.address, 'USDC')).toBe(dollars(left));
+    }
+    expect(await balanceOf(base, payer.address)).toBe(0n);
+    expect(payer.wallet.sent).toEqual([]);
+  } finally {
+    await demo.stop();
+  }
 });

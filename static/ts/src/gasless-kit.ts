@@ -15,6 +15,11 @@ export class Abandoned extends Error {}
 /** Methods that only read the chain. */
 const reads = /^eth_(chainId|accounts|call|getCode|getStorageAt|getBalance|getTransactionCount|gasPrice|maxPriorityFeePerGas|feeHistory|blockNumber|getBlockByNumber|estimateGas)$/;
 
+/** What Safe4337Module 0.3.0 has owners sign. */
+const safeOpType =
+  'address safe,uint256 nonce,bytes initCode,bytes callData,uint128 verificationGasLimit,uint128 callGasLimit,uint256 preVerificationGas,uint128 maxPriorityFeePerGas,' +
+  'uint128 maxFeePerGas,bytes paymasterAndData,uint48 validAfter,uint48 validUntil,address entryPoint';
+
 const members: readonly string[] = [
   'sender', 'nonce', 'factory', 'factoryData', 'callData', 'callGasLimit', 'verificationGasLimit', 'preVerificationGas', 'maxFeePerGas', 'maxPriorityFeePerGas',
   'paymaster', 'paymasterVerificationGasLimit', 'paymasterPostOpGasLimit', 'paymasterData', 'signature',
@@ -153,12 +158,15 @@ export class Guard implements KitHost {
     };
     const bytes: readonly string[] = ['safe', 'initCode', 'callData', 'paymasterAndData', 'entryPoint'];
     const equal = (key: string): boolean => {
-      const [w, v] = [want[key] ?? '', message[key]];
+      const [w, v] = [want[key], message[key]];
+      if (w === undefined) return false;
       if (bytes.includes(key)) return typeof v === 'string' && sameHex(v, w);
       return (typeof v === 'number' || (typeof v === 'string' && /^(0x[0-9a-f]+|\d+)$/i.test(v))) && BigInt(v) === BigInt(w);
     };
     const all = new Set([...Object.keys(want), ...Object.keys(message)]);
-    return fields(data)?.['primaryType'] === 'SafeOp' && Number(domain['chainId']) === this.around.chain && sameHex(String(domain['verifyingContract']), safeModule) && [...all].every(equal);
+    const types = fields(fields(data)?.['types'])?.['SafeOp'];
+    const type = Array.isArray(types) ? types.map((t: unknown) => `${fields(t)?.['type']} ${fields(t)?.['name']}`).join() : '';
+    return type === safeOpType && fields(data)?.['primaryType'] === 'SafeOp' && Number(domain['chainId']) === this.around.chain && sameHex(String(domain['verifyingContract']), safeModule) && [...all].every(equal);
   }
 
   /** What the server passed on from the sponsor: the kit may fill in nothing else. */
