@@ -121,11 +121,13 @@ export function shownCalls(host: GaslessHost, r: Ready, cap: bigint | null): rea
   return [...before, pull, ...r.steps];
 }
 
-/** Takes from an account what it may take. */
-export function revokeCall(host: GaslessHost, account: Hex, token: Hex): Call {
-  const { checksum } = host.tools;
+/** Takes from an account what it may take of a token of the chain. */
+export function revokeCall(host: GaslessHost, account: string, token: string): Call {
+  const { checksum, registry } = host.tools;
+  const { tokens = [] } = registry[host.f.connection.chain.id] ?? {};
+  const asset = tokens.findIndex((t) => sameHex(t.address, token));
   return Object.freeze<Call>({
-    kind: 'revoke', asset: host.f.other ? -1 : 0, to: checksum(token), data: approveData(account, 0n), value: 0n, targetName: `${tokenOf(host).symbol} token`,
+    kind: 'revoke', asset, to: checksum(token), data: approveData(account, 0n), value: 0n, targetName: `${tokens[asset]?.symbol} token`,
     signature: 'approve(address,uint256)', args: [['spender', `${checksum(account)} (your smart account)`], ['approved amount', '0']],
   });
 }
@@ -135,11 +137,11 @@ const names: readonly string[] = ['light-account-2.0.0', 'safe-4337-0.3.0'];
 /** Whether an account is the wallet's, of whichever kind. */
 export const isOwn = (host: GaslessHost, account: string, owner: Hex): boolean => names.some((n) => sameHex(kindOf(n)?.derive(host.tools.keccak, owner).address ?? '', account));
 
-/** A step that takes from the wallet's own smart account what it may take of one of these tokens; null for other steps. */
-export function readRevoke(host: GaslessHost, first: unknown, owner: Hex, tokens: readonly string[]): Call | null {
-  const { to, data, value } = (first ?? {}) as { readonly to?: unknown; readonly data?: unknown; readonly value?: unknown };
+/** A step that takes from the wallet's own smart account what it may take of a token of the chain; null for other steps. */
+export function readRevoke(host: GaslessHost, step: unknown, owner: Hex): Call | null {
+  const { to, data, value } = (step ?? {}) as { readonly to?: unknown; readonly data?: unknown; readonly value?: unknown };
   const approval = readApproval(data);
-  const token = tokens.find((a) => sameHex(a, String(to)));
-  if (!approval || approval.amount !== 0n || !token || !/^0x0*$/.test(String(value))) return null;
-  return isOwn(host, approval.spender, owner) ? revokeCall(host, approval.spender, token as Hex) : null;
+  const known = host.tools.registry[host.f.connection.chain.id]?.tokens.some((t) => !t.native && sameHex(t.address, String(to)));
+  if (!known || approval?.amount !== 0n || !/^0x0*$/.test(String(value))) return null;
+  return isOwn(host, approval.spender, owner) ? revokeCall(host, approval.spender, String(to)) : null;
 }

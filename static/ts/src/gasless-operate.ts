@@ -3,7 +3,7 @@
 import { type Chain, type Hex, sameHex } from './data.ts';
 import { Abandoned, Guard } from './gasless-kit.ts';
 import type { SentOp } from './gasless-memory.ts';
-import { type Ready, callsOf, isOwn, permitOf, prove, readRevoke, shownCalls, tokenOf } from './gasless-offer.ts';
+import { type Ready, callsOf, isOwn, permitOf, prove, readRevoke, shownCalls } from './gasless-offer.ts';
 import { allowanceData, approveData, entryPoint, permitCall, permitData, readApproval } from './gasless-op.ts';
 import { RpcFault, unheard } from './gasless-rpc.ts';
 import type { Way } from './gasless-table.ts';
@@ -41,9 +41,8 @@ export class Operate implements Operating {
     return shownCalls(this.host, r, cap);
   }
 
-  revoke(first: unknown, owner: Hex): Call | null {
-    const { payment } = this.host.f;
-    return readRevoke(this.host, first, owner, [tokenOf(this.host).address, ...payment.assets.map((a) => a.address)]);
+  revoke(step: unknown, owner: Hex): Call | null {
+    return readRevoke(this.host, step, owner);
   }
 
   own(c: Call, owner: Hex): boolean {

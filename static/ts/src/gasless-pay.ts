@@ -61,7 +61,7 @@ export class GaslessPay implements Gasless {
   private accountless = false;
   private able: Abilities = unable;
   private asked: { readonly key: string; readonly answer: Promise<Abilities> } | null = null;
-  private revoke: Call | null = null;
+  private revokes: Call[] = [];
   /** Where the wallet asks for a sponsor, "" if it need not. */
   private paymaster = '';
   private payable: boolean;
@@ -94,7 +94,8 @@ export class GaslessPay implements Gasless {
   moved(): void {
     this.way = 'plain';
     this.ways = ['plain'];
-    this.ready = this.revoke = this.trouble = null;
+    this.ready = this.trouble = null;
+    this.revokes = [];
     this.accountless = false;
     this.able = unable;
     this.failed.clear();
@@ -167,13 +168,24 @@ export class GaslessPay implements Gasless {
   }
 
   async split(reply: PayReply): Promise<PayReply> {
-    const { account } = this.host.f.connection;
-    const list = reply.transactions;
-    this.revoke = null;
-    // approve(…, 0), which a payment may begin with for reasons of its own.
-    if (!Array.isArray(list) || list.length < 2 || !account || !/^0x095ea7b3.{64}0{64}$/i.test(String((list[0] as { data?: unknown } | null)?.data))) return reply;
-    this.revoke = (await this.fetch())?.revoke(list[0], account) ?? null;
-    return this.revoke ? { ...reply, transactions: list.slice(1) } : reply;
+    const { f, tools } = this.host;
+    const { account, chain } = f.connection;
+    const list: unknown = reply.transactions;
+    this.revokes = [];
+    if (!Array.isArray(list) || !account) return reply;
+    const { erc20FeeProxy = '', batchPayments = '' } = tools.registry[chain.id] ?? {};
+    for (const step of list.slice(0, -1)) {
+      // approve(…, 0), which a payment may begin with for reasons of its own.
+      const spender = /^0x095ea7b30{24}(.{40})0{64}$/i.exec(String((step as { data?: unknown } | null)?.data))?.[1];
+      if (!spender || [erc20FeeProxy, batchPayments].some((a) => sameHex(a, `0x${spender}`))) break;
+      const op = await this.fetch();
+      // Without what knows the wallet's account nobody can tell what this step is.
+      if (!op) throw new Error('operation.js did not come');
+      const revoke = op.revoke(step, account);
+      if (!revoke) break;
+      this.revokes.push(revoke);
+    }
+    return this.revokes.length ? { ...reply, transactions: list.slice(this.revokes.length) } : reply;
   }
 
   async prepared(reply: PayReply, known: RegistryChain, current: () => boolean): Promise<void> {
@@ -195,7 +207,7 @@ export class GaslessPay implements Gasless {
     this.paymaster = url;
     this.sponsor = ready?.offer.sponsor || this.sponsor;
     this.plainGas = funds.gas;
-    this.plainCalls = plain.length + (this.revoke ? 1 : 0);
+    this.plainCalls = plain.length + this.revokes.length;
     const { ways, way } = choose(
       {
         atomic: this.able.atomic, paymaster: url !== '', sponsored, calls: plain.length, coin, account: ready !== null,
@@ -209,8 +221,8 @@ export class GaslessPay implements Gasless {
     if (isOp(way) && ready && this.op) {
       f.calls = this.op.shown(ready, way === 'op_approved' ? null : this.limit(ready));
       f.checks = [...ready.checks, ...f.checks.filter((c) => c.name.startsWith('page_'))];
-    } else if (this.revoke) {
-      f.calls = [this.revoke, ...plain];
+    } else {
+      f.calls = [...this.revokes, ...plain];
     }
     if (isFree(way)) f.funds = { ...funds, gas: say.gasPaid(this.sponsor), missing: token ? '' : funds.missing };
     if (this.trouble) host.tell(this.trouble, this.trouble.run);
@@ -279,7 +291,7 @@ export class GaslessPay implements Gasless {
     const { f, tools } = this.host;
     if (call.kind !== 'allow' && call.kind !== 'revoke') return null;
     const t = request as { readonly to?: unknown; readonly data?: unknown; readonly value?: unknown };
-    const same = f.calls[0] === call && t.to === call.to && t.data === call.data && t.value === '0x0' && this.op?.own(call, f.connection.account ?? '0x');
+    const same = f.calls.includes(call) && t.to === call.to && t.data === call.data && t.value === '0x0' && this.op?.own(call, f.connection.account ?? '0x');
     if (!same) throw new tools.Refusal('op_calls', 'step', call.kind, 'another');
     return call;
   }
@@ -365,13 +377,14 @@ export class GaslessPay implements Gasless {
     const { calls, other, connection } = f;
     const chain = connection.chain.id;
     await connection.refresh();
-    const [first, second] = calls;
+    const own = calls.filter((c) => c.kind === 'revoke').length;
+    const first = calls[own];
     const pay = calls.at(-1);
     if (!first || !pay || connection.account !== from || connection.chainId !== chain || now() >= f.payment.expiresAt) throw new Moved();
     const requests = calls.map(({ to, data, value }) => Object.freeze({ to, data, value: quantity(value) }));
     // All of it once more, in the same breath: what follows the first is in the proof of a route.
-    const own = this.again(requests[0] ?? {}, first) ? 1 : 0;
-    if (other) other.again(requests[own] ?? {}, (own ? second : first) ?? first);
+    for (let i = 0; i < own; i++) this.again(requests[i] ?? {}, calls[i] ?? first);
+    if (other) other.again(requests[own] ?? {}, first);
     else tools.verifyPlan(known, f.revealed(), requests.slice(own), chain);
     f.store.asking = true;
     api.event('payment_sent_to_wallet', from);

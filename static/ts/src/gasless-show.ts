@@ -5,6 +5,7 @@ import type { GaslessPay } from './gasless-pay.ts';
 import { type Way, isBatch, isFree, isOp } from './gasless-table.ts';
 import * as say from './gasless-words.ts';
 import type { Model, Step } from './model.ts';
+import type { StepOf } from './stepper.ts';
 import { display, remaining } from './units.ts';
 
 /** What only gasless.js writes into the page. */
@@ -92,17 +93,19 @@ function own(g: GaslessPay, m: Model): readonly Step[] {
   const { way, ready, stage } = g;
   const asset = g.asset.symbol;
   const [next] = f.calls;
-  const key = (kind: string): string => `${kind}${f.other ? -1 : 0}`;
-  const one = (kind: Step['kind'], title: string, text: string, status: Step['status']): Step => ({ kind, asset: kind === 'pay' ? '' : asset, title, text: say.marked[status] ?? text, status, link: f.done.get(key(kind)) ?? '' });
-  const marked = (kind: 'allow' | 'revoke'): Step['status'] | null => {
-    if (f.done.has(key(kind))) return 'done';
-    if (f.failed?.kind === kind) return 'failed';
-    if (f.signing?.kind === kind) return 'signing';
-    if (f.sent?.kind === kind) return 'pending';
-    return f.calls.some((c) => c.kind === kind) ? (next?.kind === kind ? 'active' : 'todo') : null;
+  const one = (kind: Step['kind'], title: string, text: string, status: Step['status'], key = ''): Step => ({ kind, asset: kind === 'pay' ? '' : asset, title, text: say.marked[status] ?? text, status, link: f.done.get(key) ?? '' });
+  const keyOf = (c: StepOf | null): string => (c ? `${c.kind}${c.asset}` : '');
+  const marked = (kind: 'allow' | 'revoke'): readonly (readonly [string, Step['status']])[] => {
+    const keys = new Set([...f.done.keys(), ...f.calls.map(keyOf), keyOf(f.failed), keyOf(f.signing), keyOf(f.sent)].filter((k) => k.startsWith(kind)));
+    return [...keys].map((k) => {
+      if (f.done.has(k)) return [k, 'done'];
+      if (keyOf(f.signing) === k) return [k, 'signing'];
+      if (keyOf(f.sent) === k) return [k, 'pending'];
+      if (keyOf(f.failed) === k) return [k, 'failed'];
+      return [k, next && keyOf(next) === k ? 'active' : 'todo'];
+    });
   };
-  const revoke = marked('revoke');
-  const before = revoke ? [one('revoke', say.revokeTitle, say.revokeText, revoke)] : [];
+  const before = marked('revoke').map(([k, status]) => one('revoke', say.revokeTitle, say.revokeText, status, k));
   if (isBatch(way)) {
     const status = f.busy === 'signing' ? 'signing' : 'todo';
     return [...before.map((s) => ({ ...s, status, text: say.batchStep }) as Step), ...m.steps.map((s) => ({ ...s, status, text: status === 'signing' ? (say.marked['signing'] ?? '') : m.steps.length > 1 ? say.batchStep : s.text }) as Step)];
@@ -112,9 +115,9 @@ function own(g: GaslessPay, m: Model): readonly Step[] {
   const amount = g.sum(ready.offer.amount);
   const paying: Step['status'] = stage === 'sign' ? 'signing' : stage === 'sponsor' || stage === 'send' ? 'pending' : stage === 'permit' || next?.kind === 'allow' || next?.kind === 'revoke' || way === 'op_permit' ? 'todo' : 'active';
   const pay = { ...one('pay', say.payTitle(amount), say.payText, paying), ...(paying === 'pending' ? { text: say.busy[stage] ?? '' } : {}) };
-  const allow = marked('allow');
-  const reset = revoke && way === 'op_approval' ? before : [];
-  if (allow) return [...reset, one('allow', say.allowTitle(limit), say.allowText, allow), pay];
+  const [allow] = marked('allow');
+  const reset = way === 'op_approval' ? before : [];
+  if (allow) return [...reset, one('allow', say.allowTitle(limit), say.allowText, allow[1], allow[0]), pay];
   if (way !== 'op_permit') return [pay];
   const permit: Step['status'] = stage === 'permit' ? 'signing' : stage === 'sponsor' || stage === 'sign' || stage === 'send' ? 'done' : 'active';
   return [one('permit', say.permitTitle(limit), say.permitText, permit), pay];

@@ -46,7 +46,7 @@ export interface GaslessHost {
 
 /** What gasless.js makes of it. */
 export interface Gasless {
-  /** Takes a step out of an answer of /pay that only it knows. */
+  /** Takes the steps out of an answer of /pay that only it knows. */
   split(reply: PayReply): Promise<PayReply>;
   /**
    * Decides how the calls that were verified are made, and puts others in their
@@ -93,8 +93,8 @@ export interface Operating {
   prove(value: unknown, known: RegistryChain, owner: Hex, chain: Chain): Ready | null;
   /** The calls of the operation for the payer to read, behind what lets the account take so much; null if it may take enough. */
   shown(r: Ready, cap: bigint | null): readonly Call[];
-  /** The first step of an answer of /pay, if it takes from the wallet's smart account what that may take; else null. */
-  revoke(first: unknown, owner: Hex): Call | null;
+  /** A step of an answer of /pay, if it takes from the wallet's smart account what that may take; else null. */
+  revoke(step: unknown, owner: Hex): Call | null;
   /** Whether a step is about the wallet's own smart account. */
   own(c: Call, owner: Hex): boolean;
   /** Has it signed and handed in. Throws Refusal, or the wallet's own error. */

@@ -266,7 +266,7 @@ test('a page that changes behind our back is not signed in a batch', async () =>
 test('what is taken back goes into the batch', async () => {
   const { w, asked } = await able({ atomic: { status: 'supported' } }, (x) => {
     x.sponsored = false;
-    x.revokes = mine.address;
+    x.revokes = [[mine.address, usdc().assets[0].address]];
   });
   assert.equal(w.stepped, 'revoke:todo approve:todo pay:todo');
   await w.go();

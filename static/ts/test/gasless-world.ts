@@ -49,8 +49,8 @@ export class GaslessWorld extends World {
   kitSends: (op: UserOp) => UserOp = (op) => op;
   kitOp: (op: UserOp) => UserOp = (op) => op;
   readonly sentOps: UserOp[] = [];
-  /** The step that a payment of this wallet begins with, taking from an account what it may take. */
-  revokes: Hex | null = null;
+  /** The steps that a payment of this wallet begins with, each taking from an account what it may take of a token. */
+  revokes: readonly (readonly [account: Hex, token: string])[] = [];
 
   constructor(more: Partial<Payment> = {}, remembered: Record<string, string> = {}) {
     super(page(more), remembered);
@@ -75,9 +75,9 @@ export class GaslessWorld extends World {
     const { tamper } = this;
     this.tamper = (r) => {
       const reply = tamper(r);
-      const first = this.revokes && { to: this.payment.assets[0].address, data: `0x095ea7b3${this.revokes.slice(2).toLowerCase().padStart(64, '0')}${'0'.repeat(64)}`, value: '0x0' };
+      const first = this.revokes.map(([spender, to]) => ({ to, data: `0x095ea7b3${spender.slice(2).toLowerCase().padStart(64, '0')}${'0'.repeat(64)}`, value: '0x0' }));
       return {
-        ...reply, transactions: first ? [first, ...(reply.transactions as object[])] : reply.transactions, gasless: this.sponsored, paymasterUrl: this.sponsored ? `${origin}/checkout/x/paymaster?wallet=${account}` : '',
+        ...reply, transactions: [...first, ...(reply.transactions as object[])], gasless: this.sponsored, paymasterUrl: this.sponsored ? `${origin}/checkout/x/paymaster?wallet=${account}` : '',
         funds: { ...reply.funds, native: this.coins ? 10n ** 18n : 0n, enoughGas: this.coins },
       };
     };

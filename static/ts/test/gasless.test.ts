@@ -386,21 +386,48 @@ test('it has paid: nothing is remembered, and what the payer gave for gas is tol
 test('an old allowance is taken back before the wallet pays by itself', async () => {
   const w = await broke((x) => {
     x.coins = true;
-    x.revokes = mine.address;
+    x.revokes = [[mine.address, usdc().assets[0].address]];
   });
   assert.equal(w.model.go.text, 'Take back what your smart account may take');
   assert.equal(w.stepped, 'revoke:active approve:todo pay:todo');
   await w.go();
   assert.equal(w.wallet.sends()[0]?.['data'], `0x095ea7b3${mine.address.slice(2).padStart(64, '0')}${'0'.repeat(64)}`);
-  w.revokes = null;
+  w.revokes = [];
   await w.pass(3_000);
   assert.equal(w.model.go.text, 'Approve 10.10 USDC');
+});
+
+test('several are taken back one after the other, of whatever token of the chain', async () => {
+  const both = [[mine.address, usdt().assets[0].address], [mine.address, usdc().assets[0].address]] as const;
+  const w = await broke((x) => {
+    x.coins = true;
+    x.revokes = both;
+  });
+  assert.equal(w.stepped, 'revoke:active revoke:todo approve:todo pay:todo');
+  w.revokes = both.slice(1);
+  await w.go();
+  await w.pass(3_000);
+  assert.equal(w.wallet.sends()[0]?.['to']?.toLowerCase(), both[0][1].toLowerCase());
+  assert.equal(w.stepped, 'revoke:done revoke:active approve:todo pay:todo');
+  w.revokes = [];
+  await w.go();
+  await w.pass(3_000);
+  assert.equal(w.wallet.sends()[1]?.['to']?.toLowerCase(), both[1][1].toLowerCase());
+  assert.equal(w.model.go.text, 'Approve 10.10 USDC');
+});
+
+test('an approval of nothing of a stranger’s token is not such a step', async () => {
+  const w = await broke((x) => {
+    x.coins = true;
+    x.revokes = [[mine.address, stranger]];
+  });
+  assert.equal(w.model.state, 'unsafe');
 });
 
 test('an approval of nothing for a stranger is not such a step', async () => {
   const w = await broke((x) => {
     x.coins = true;
-    x.revokes = stranger;
+    x.revokes = [[stranger, usdc().assets[0].address]];
   });
   assert.equal(w.model.state, 'unsafe');
 });
