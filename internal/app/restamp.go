@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"quittance/internal/asset"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 	"quittance/web/request"
@@ -13,8 +14,8 @@ func (r *routing) restamper() request.Restamper {
 	if r == nil {
 		return nil
 	}
-	return func(ctx context.Context, p *payment.Payment, step []byte) (request.Stamped, error) {
-		got, err := r.rail.Restamp(ctx, p, step)
+	return func(ctx context.Context, p *payment.Payment, owner asset.Address, step []byte) (request.Stamped, error) {
+		got, err := r.rail.RestampFor(ctx, p, owner, step)
 		if err != nil {
 			return request.Stamped{}, err
 		}

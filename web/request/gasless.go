@@ -8,9 +8,9 @@ import (
 	"quittance/internal/rail"
 )
 
-// ownerOf reads whose smart account the wallet of a query is, zero if it is nobody's.
-// Whether it is, the checkout tells.
-func ownerOf(c echo.Context, wallet string) (asset.Address, error) {
+// ownerOf reads whose smart account a payer is, zero if it is nobody's. Whether it is,
+// the checkout tells.
+func ownerOf(c echo.Context) (asset.Address, error) {
 	text := c.QueryParam("eoaWallet")
 	if text == "" {
 		return asset.Address{}, nil
@@ -21,8 +21,6 @@ func ownerOf(c echo.Context, wallet string) (asset.Address, error) {
 		return owner, badSource("eoaWallet", "invalid_wallet", "eoaWallet must be an EVM address: "+err.Error()+".")
 	case owner.IsZero():
 		return owner, badSource("eoaWallet", "invalid_wallet", "eoaWallet is the zero address, which owns nothing.")
-	case wallet == "":
-		return owner, badSource("wallet", "missing_wallet", "wallet is required with eoaWallet: it is the smart account.")
 	}
 	return owner, nil
 }

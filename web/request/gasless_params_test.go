@@ -264,3 +264,50 @@ func TestSmartAccountsAsDocumented(t *testing.T) {
 		}
 	}
 }
+
+// A route of an account is stamped anew for whoever says whose account it is: what a
+// bridge gives back goes to the owner, so without him the step looks like a theft.
+func TestStepOfAnAccount(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{Routing: true, Gasless: &webtest.Gasless{}})
+	hooks := receiver(t, w)
+	friend, other := useroptest.NewWallet(t, "friend").Address(), useroptest.NewWallet(t, "other").Address()
+	token := w.Create(withPolicy(fmt.Sprintf(`{"allowedPayerAddresses":[%q]}`, friend)))
+	at := route + "/" + token
+	for _, from := range []string{"&chain=ARBITRUM&token=USDC", "&chain=ARBITRUM&token=USDT", "&chain=BASE&token=USDT"} {
+		calls := w.API(http.MethodGet, at+"/pay?wallet="+accountOf(friend)+"&eoaWallet="+friend.String()+from, "").Want(http.StatusOK).JSON()
+		step, last := stepOf(t, calls), object(items(calls["transactions"])[int(object(calls["metadata"])["stepsRequired"].(float64))-1])
+		if from == "&chain=BASE&token=USDT" {
+			last = object(items(calls["transactions"])[int(object(calls["metadata"])["swapTransactionIndex"].(float64))])
+		}
+		again := object(w.API(http.MethodPost, at+refreshPath+"?eoaWallet="+friend.String(), step).Want(http.StatusOK).JSON()["transactionRequest"])
+		holds(t, from, again, map[string]any{"to": last["to"], "from": accountOf(friend), "chainId": object(calls["metadata"])["chainId"]})
+		if from != "&chain=BASE&token=USDT" && strings.Count(str(again["data"]), friend.Lower()[2:]) != strings.Count(str(last["data"]), friend.Lower()[2:]) {
+			t.Errorf("%s: what goes back goes elsewhere", from)
+		}
+		for query, want := range map[string]struct {
+			status      int
+			field, code string
+		}{
+			"?eoaWallet=" + other.String(): {http.StatusForbidden, "eoaWallet", "wallet_not_allowed"},
+			"?eoaWallet=0x12":              {http.StatusBadRequest, "eoaWallet", "invalid_wallet"},
+			"":                             {http.StatusForbidden, "wallet", "wallet_not_allowed"},
+		} {
+			got := w.API(http.MethodPost, at+refreshPath+query, step)
+			refuses(t, from+query, got, want.status, "", want.field)
+			if got.JSON()["code"] != want.code {
+				t.Errorf("%s%s: %s", from, query, got.Body)
+			}
+		}
+		theirs := strings.ReplaceAll(step, accountOf(friend), accountOf(other))
+		wrong := w.API(http.MethodPost, at+refreshPath+"?eoaWallet="+friend.String(), theirs)
+		refuses(t, "another's account", wrong, http.StatusBadRequest, "", "step.action.fromAddress")
+		if wrong.JSON()["code"] != "not_the_account" {
+			t.Errorf("another's account: %s", wrong.Body)
+		}
+	}
+	for _, d := range hooks.Received() {
+		if strings.Contains(string(d.Body), "secure_payment.unsafe") {
+			t.Errorf("an alarm: %s", d.Body)
+		}
+	}
+}

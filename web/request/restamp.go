@@ -33,12 +33,13 @@ type Stamped struct {
 	Raw       []byte    // the step as JSON, for the next time
 }
 
-// Restamper has the step of a route stamped anew and proves what comes back.
+// Restamper has the step of a route stamped anew and proves what comes back. The step is
+// of the owner's smart account, unless that is zero.
 //
 // Faults: Invalid if the step makes no sense for the payment or the route is
 // gone; Forbidden "unsafe" if what comes back does something else; Unavailable
 // and Limited as the routing service is.
-type Restamper func(ctx context.Context, p *payment.Payment, step []byte) (Stamped, error)
+type Restamper func(ctx context.Context, p *payment.Payment, owner asset.Address, step []byte) (Stamped, error)
 
 // maxStep is the largest body with a step: LI.FI's own are a few kilobytes.
 const maxStep = 64 << 10
@@ -53,9 +54,10 @@ type stepBody struct {
 	Type   string `json:"type"`
 	Tool   string `json:"tool"`
 	Action struct {
-		ToChainID   *uint64 `json:"toChainId"`
-		ToAddress   string  `json:"toAddress"`
-		FromAddress string  `json:"fromAddress"`
+		FromChainID asset.ChainID `json:"fromChainId"`
+		ToChainID   *uint64       `json:"toChainId"`
+		ToAddress   string        `json:"toAddress"`
+		FromAddress string        `json:"fromAddress"`
 	} `json:"action"`
 }
 
@@ -97,13 +99,16 @@ func (d *Dialect) restamp(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	wallet, err := stepWallet(in.Step)
+	payer, on, err := stepPayer(in.Step)
 	if err != nil {
 		return err
 	}
-	stamped, err := d.stamp(ctx, p, wallet, in.Step)
+	if payer.Owner, err = ownerOf(c); err != nil {
+		return err
+	}
+	stamped, err := d.stamp(ctx, p, payer, on, in.Step)
 	if err != nil {
-		return d.ended(c, p, checkout.Admission{}, err)
+		return d.ended(c, p, checkout.Admission{}, ofOwner(payer, err))
 	}
 	token, ok := d.Checkout.Book().Token(stamped.Give.Asset)
 	if !ok {
@@ -129,11 +134,11 @@ func (d *Dialect) restamp(c echo.Context) error {
 // stamp has a step stamped anew for a wallet that may pay. A refused safety check
 // is told to the merchant as the step's, which anybody can make: an alarm of the
 // server's own is given once, and nobody may use it up.
-func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, wallet asset.Address, step []byte) (Stamped, error) {
+func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, payer rail.Payer, on asset.ChainID, step []byte) (Stamped, error) {
 	if err := d.Checkout.Payable(p); err != nil {
 		return Stamped{}, err
 	}
-	admitted, err := d.Checkout.Admit(ctx, p, wallet)
+	admitted, err := d.Checkout.Admit(ctx, p, payer.Person())
 	if err != nil {
 		return Stamped{}, err
 	}
@@ -143,7 +148,13 @@ func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, wallet asset.Ad
 	if d.Restamp == nil {
 		return Stamped{}, errRoutingOff
 	}
-	stamped, err := d.Restamp(ctx, p, step)
+	if err := d.Checkout.OwnAccount(on, payer); err != nil {
+		if f := fault.From(err); f.Field == "wallet" {
+			return Stamped{}, f.At("step.action.fromAddress")
+		}
+		return Stamped{}, err
+	}
+	stamped, err := d.Restamp(ctx, p, payer.Owner, step)
 	if f := fault.From(err); f != nil {
 		if f.Code == checkout.CodeUnsafe {
 			if rerr := d.Checkout.Refused(ctx, p.ID, f.Field, "step", f.Public); rerr != nil {
@@ -157,14 +168,14 @@ func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, wallet asset.Ad
 
 var errRoutingOff = fault.New(fault.Unavailable, "routing_off", "Paying from another network or with another token is switched off on this server.")
 
-// stepWallet checks that a step has what a step must have, and returns who it is
-// for; zero if it does not say.
-func stepWallet(step []byte) (asset.Address, error) {
+// stepPayer checks that a step has what a step must have, and returns who it is for and
+// on which chain; zero if it does not say.
+func stepPayer(step []byte) (rail.Payer, asset.ChainID, error) {
 	bad := func(field string, cause error) error {
 		return fault.Field(field, "invalid_step", "Route no longer available or invalid step").Because(cause)
 	}
 	if len(step) == 0 || string(step) == "null" {
-		return asset.Address{}, bad("step", nil)
+		return rail.Payer{}, 0, bad("step", nil)
 	}
 	var s stepBody
 	if err := web.Decode(step, &s); err != nil {
@@ -172,25 +183,25 @@ func stepWallet(step []byte) (asset.Address, error) {
 		if f := fault.From(err); f.Field != "" {
 			at += "." + f.Field
 		}
-		return asset.Address{}, bad(at, err)
+		return rail.Payer{}, 0, bad(at, err)
 	}
 	for _, x := range []struct{ field, text string }{{"step.id", s.ID}, {"step.type", s.Type}, {"step.tool", s.Tool}} {
 		if x.text == "" {
-			return asset.Address{}, bad(x.field, nil)
+			return rail.Payer{}, 0, bad(x.field, nil)
 		}
 	}
 	if s.Action.ToChainID == nil {
-		return asset.Address{}, bad("step.action.toChainId", nil)
+		return rail.Payer{}, 0, bad("step.action.toChainId", nil)
 	}
 	if _, err := asset.ParseAddress(s.Action.ToAddress); err != nil {
-		return asset.Address{}, bad("step.action.toAddress", err)
+		return rail.Payer{}, 0, bad("step.action.toAddress", err)
 	}
 	if s.Action.FromAddress == "" {
-		return asset.Address{}, nil
+		return rail.Payer{}, 0, nil
 	}
 	wallet, err := asset.ParseAddress(s.Action.FromAddress)
 	if err != nil {
-		return asset.Address{}, bad("step.action.fromAddress", err)
+		return rail.Payer{}, 0, bad("step.action.fromAddress", err)
 	}
-	return wallet, nil
+	return rail.Payer{Wallet: wallet}, s.Action.FromChainID, nil
 }

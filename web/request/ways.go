@@ -32,9 +32,12 @@ func (d *Dialect) payer(c echo.Context) (rail.Payer, *source, error) {
 	if err != nil {
 		return rail.Payer{}, nil, err
 	}
-	owner, err := ownerOf(c, text)
+	owner, err := ownerOf(c)
 	if err != nil {
 		return rail.Payer{}, nil, err
+	}
+	if text == "" && !owner.IsZero() {
+		return rail.Payer{}, nil, badSource("wallet", "missing_wallet", "wallet is required with eoaWallet: it is the smart account.")
 	}
 	from, err := d.source(c.QueryParam("chain"), c.QueryParam("token"))
 	if err != nil {

@@ -50,14 +50,19 @@ type sentBack struct {
 // comes back pays what is still missing of this payment, from the account, in
 // the asset and for at most half a percent more than the step said. raw is the
 // step as JSON, with whatever its sender made of it. No chain is asked. A step of a
-// smart account gives its owner back what others get back themselves, and nothing in
-// it proves whose account it is: it is refused, and calls are to be prepared anew.
+// smart account gives its owner back what others get back themselves: RestampFor.
 //
 // Faults: as Rail.Prepare; Invalid "route_gone" at "step" if the step makes no
 // sense for this payment, if the service has no such route any more, or only a
 // dearer one or one that comes too late; Forbidden "unsafe" if what came back does something else.
 func (r *Rail) Restamp(ctx context.Context, p *payment.Payment, raw []byte) (Restamped, error) {
-	in, w, err := r.agreed(p, raw)
+	return r.RestampFor(ctx, p, asset.Address{}, raw)
+}
+
+// RestampFor is Restamp for the smart account of an owner, zero for anybody else. That
+// the step's account is his, the caller has made sure of.
+func (r *Rail) RestampFor(ctx context.Context, p *payment.Payment, owner asset.Address, raw []byte) (Restamped, error) {
+	in, w, err := r.agreed(p, owner, raw)
 	if err != nil {
 		return Restamped{}, err
 	}
@@ -71,6 +76,9 @@ func (r *Rail) Restamp(ctx context.Context, p *payment.Payment, raw []byte) (Res
 	call, err := lifi.DecodeCall(step.Transaction.Data)
 	if err != nil {
 		return Restamped{}, unsafe(r.table.Verify(in, step.Transaction, nil, r.now()))
+	}
+	if step.Transaction.Data, err = refunding(call, in, step.Transaction.Data); err != nil {
+		return Restamped{}, err
 	}
 	deposit := call.Deposit()
 	dear := deposit.Cmp(in.MaxFrom) > 0
@@ -101,7 +109,7 @@ func routeGone(cause error) error {
 }
 
 // agreed reads from a step what its sender agreed to.
-func (r *Rail) agreed(p *payment.Payment, raw []byte) (lifi.Intent, way, error) {
+func (r *Rail) agreed(p *payment.Payment, owner asset.Address, raw []byte) (lifi.Intent, way, error) {
 	var s sentBack
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return lifi.Intent{}, way{}, routeGone(err)
@@ -122,7 +130,8 @@ func (r *Rail) agreed(p *payment.Payment, raw []byte) (lifi.Intent, way, error) 
 	if !known {
 		return lifi.Intent{}, way{}, routeGone(fmt.Errorf("the step's asset %s on chain %d", address, s.Action.FromChain))
 	}
-	d, w, err := r.chosen(p, optionID(from), rail.Payer{Wallet: wallet})
+	payer := rail.Payer{Wallet: wallet, Owner: owner}
+	d, w, err := r.chosen(p, optionID(from), payer)
 	if fault.Is(err, fault.NotFound) {
 		err = routeGone(err)
 	}
@@ -132,7 +141,7 @@ func (r *Rail) agreed(p *payment.Payment, raw []byte) (lifi.Intent, way, error) 
 	if s.Action.ToChain != d.to.Chain {
 		return lifi.Intent{}, way{}, routeGone(fmt.Errorf("the step ends on chain %d", s.Action.ToChain))
 	}
-	in := r.intent(d, w, rail.Payer{Wallet: wallet})
+	in := r.intent(d, w, payer)
 	in.MaxFrom = amount.Add(amount, restampTolerance.Of(amount))
 	return in, w, nil
 }
