@@ -255,6 +255,7 @@ func TestNodesThatFail(t *testing.T) {
 	p := w.open(t, "USDC-base", 10_000, 50)
 	for _, from := range []asset.ID{"USDC-arbitrum-one", "USDT-base"} {
 		n := w.nodes[w.token(t, from).Chain]
+		w.mustPrepare(t, p, from) // the route is known then
 		tests := []struct {
 			name string
 			do   func()
@@ -274,7 +275,7 @@ func TestNodesThatFail(t *testing.T) {
 		}
 		for _, tt := range tests {
 			tt.do()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
 			_, err := w.rail.Prepare(ctx, p, w.optionID(t, from), payer)
 			cancel()
 			wantFault(t, fmt.Sprint(from, " ", tt.name), err, fault.Unavailable, tt.code, "")
