@@ -322,3 +322,28 @@ func TestGaslessTrialsThatLie(t *testing.T) {
 		t.Errorf("an honest node: %v", err)
 	}
 }
+
+// A step of a smart account is stamped anew for its owner, and for nobody else.
+func TestGaslessRestamp(t *testing.T) {
+	w := gaslessWorld(t)
+	p := w.open(t, "USDC-base", 10_000, 50)
+	calls, err := w.prepareGasless(t, p, "USDC-arbitrum-one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.rail.RestampFor(t.Context(), p, anAccount.Owner, calls.Route.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call, err := lifi.DecodeCall(got.Step.Transaction.Data)
+	if err != nil || asset.Address(call.Across.Refund[12:]) != anAccount.Owner || got.Step.Transaction.Value.Sign() != 0 {
+		t.Errorf("refunds go to %x, %v", call.Across.Refund, err)
+	}
+	_, err = w.rail.Restamp(t.Context(), p, calls.Route.Raw)
+	wantFault(t, "for the account itself", err, fault.Forbidden, "unsafe", lifi.CheckRefund)
+	_, err = w.rail.RestampFor(t.Context(), p, lifitest.Thief, calls.Route.Raw)
+	wantFault(t, "for somebody else", err, fault.Forbidden, "unsafe", lifi.CheckRefund)
+	w.router.Behave(lifitest.Behaviour{Bridge: lifi.BridgeStargate})
+	_, err = w.rail.RestampFor(t.Context(), p, anAccount.Owner, calls.Route.Raw)
+	wantFault(t, "over a bridge that takes native currency", err, fault.Invalid, "route_gone", "step")
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -76,6 +77,9 @@ func (r *Rail) RestampFor(ctx context.Context, p *payment.Payment, owner asset.A
 	call, err := lifi.DecodeCall(step.Transaction.Data)
 	if err != nil {
 		return Restamped{}, unsafe(r.table.Verify(in, step.Transaction, nil, r.now()))
+	}
+	if tool := bridgeOf(call); tool != "" && !slices.Contains(in.Bridges, tool) {
+		return Restamped{}, routeGone(fmt.Errorf("the route goes over %s, which it may not", tool))
 	}
 	if step.Transaction.Data, err = refunding(call, in, step.Transaction.Data); err != nil {
 		return Restamped{}, err
