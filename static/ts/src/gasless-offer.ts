@@ -22,6 +22,8 @@ export interface Ready {
   readonly steps: readonly Call[];
   /** What the server has checked of them. */
   readonly checks: readonly Check[];
+  /** Has the page show the route that the steps are of, where they are of one. */
+  readonly take: () => void;
   /** When it was read, milliseconds since 1970. */
   readonly at: number;
 }
@@ -55,7 +57,7 @@ export function prove(host: GaslessHost, value: unknown, known: RegistryChain, o
   const reply = tools.readPay(offer.calls);
   const bad = reply.checks.find((c) => c.outcome === 'failed');
   if (bad) throw new tools.Refusal(bad.name as 'op_calls', 'check of the server', 'passed', bad.detail);
-  const steps = stepsOf(host, reply, known, derived.address, owner);
+  const { calls: steps, take } = stepsOf(host, reply, known, derived.address, owner);
   // What the steps take of the token is what is pulled: it was verified, the amount is the server's word.
   const approved = steps.filter((c) => sameHex(c.to, token.address)).map((c) => readApproval(c.data)?.amount ?? 0n);
   same('op_calls', 'amount that the smart account takes', String(approved.reduce((a, b) => a + b, 0n)), String(offer.amount));
@@ -67,13 +69,13 @@ export function prove(host: GaslessHost, value: unknown, known: RegistryChain, o
     const end = permit.deadline * 1_000;
     if (end <= host.now() || end > host.now() + longest) throw new tools.Refusal('op_permit', 'end of the permit', 'within ten minutes', String(permit.deadline));
   }
-  return { offer: { ...offer, token: { ...offer.token, asset: token.id } }, kind, derived, owner, steps, checks: reply.checks, at: host.now() };
+  return { offer: { ...offer, token: { ...offer.token, asset: token.id } }, kind, derived, owner, steps, checks: reply.checks, take, at: host.now() };
 }
 
-function stepsOf(host: GaslessHost, reply: PayReply, known: RegistryChain, account: Hex, owner: Hex): readonly Call[] {
+function stepsOf(host: GaslessHost, reply: PayReply, known: RegistryChain, account: Hex, owner: Hex): { readonly calls: readonly Call[]; take(): void } {
   const { f, tools } = host;
-  const steps = f.other ? f.other.prove(reply, account, owner) : tools.verifyPlan(known, f.revealed(), reply.transactions, reply.chainId);
-  for (const c of steps) if (c.value > 0n) throw new tools.Refusal('op_value', 'native currency', '0', String(c.value));
+  const steps = f.other ? f.other.prove(reply, account, owner) : { calls: tools.verifyPlan(known, f.revealed(), reply.transactions, reply.chainId), take: () => undefined };
+  for (const c of steps.calls) if (c.value > 0n) throw new tools.Refusal('op_value', 'native currency', '0', String(c.value));
   return steps;
 }
 

@@ -219,6 +219,7 @@ export class GaslessPay implements Gasless {
     this.ways = ways;
     this.way = way;
     if (isOp(way) && ready && this.op) {
+      ready.take();
       f.calls = this.op.shown(ready, way === 'op_approved' ? null : this.limit(ready));
       f.checks = [...ready.checks, ...f.checks.filter((c) => c.name.startsWith('page_'))];
     } else {

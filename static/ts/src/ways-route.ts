@@ -124,16 +124,18 @@ export class OtherWay implements Other {
     return first;
   }
 
-  prove(reply: PayReply, account: Hex, owner: Hex): readonly Call[] {
+  prove(reply: PayReply, account: Hex, owner: Hex): { readonly calls: readonly Call[]; take(): void } {
     const { from, host, proof } = this;
     const { Refusal } = host.tools;
     const quote = readQuote(reply.metadata, from.token);
     if (!proof || !quote) throw new Refusal('route_source', 'offer', `an offer in ${from.token.symbol}`, 'something else');
     const way: RouteWay = { ...proof.way, wallet: account, refunds: owner };
     const plan = proof.verify(host.tools, host.f.revealed(), way, reply.transactions, reply.chainId, host.now());
-    this.plan = plan;
-    this.quote = quote;
-    return plan.calls;
+    const take = (): void => {
+      this.plan = plan;
+      this.quote = quote;
+    };
+    return { calls: plan.calls, take };
   }
 
   failed(err: ApiError): Words {

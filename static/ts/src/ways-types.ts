@@ -23,8 +23,8 @@ export interface Other {
   verify(reply: PayReply, wallet: Hex): Promise<readonly Call[] | null>;
   /** Proves once more what goes to the wallet, with the steps that follow. Throws Refusal. */
   again(request: object, call: Call): Pick<Call, 'kind' | 'asset'>;
-  /** Proves an answer of /pay about the calls of a wallet's smart account. Throws Refusal. */
-  prove(reply: PayReply, account: Hex, owner: Hex): readonly Call[];
+  /** Proves an answer of /pay about the calls of a wallet's smart account; take has them be what is shown. Throws Refusal. */
+  prove(reply: PayReply, account: Hex, owner: Hex): { readonly calls: readonly Call[]; take(): void };
   /** The exchange is done: what is left is to pay as the payment itself asks. */
   exchanged(): void;
   /** What to say of an answer that did not come. */
