@@ -26,7 +26,7 @@ test('pays USDC by permit, with nothing but USDC', async ({ context, page, demo 
   await checkout.expectGo('Pay 10.00 USDC without gas');
   await expect(gas.id('gasless-account')).toHaveAttribute('title', account);
   await expect(gas.id('gasless-may')).toHaveText('exactly 10.00 USDC');
-  await expect(checkout.id('funds-gas')).toHaveText('none: paid by The sandbox');
+  await expect(checkout.id('funds-gas')).toHaveText('none: paid by the sandbox');
   await expect(checkout.id('funds-missing')).toHaveText('');
   expect(await gas.stepLine()).toBe('permit:active pay:todo');
   await expectAccessibleInBothSchemes(page);

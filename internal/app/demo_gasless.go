@@ -32,7 +32,7 @@ func demoGasless(kind string, chains *sandbox.Chains, gateways *sandbox.Gateways
 		id := asset.ChainID(c.ChainID)
 		ids = append(ids, id)
 		s.Chains[id] = GaslessChain{
-			Provider: provider, Name: "The sandbox", Kind: kind, BundlerURL: gateways.URL(c.Network), Pricing: userop.PricingPimlico,
+			Provider: provider, Name: "the sandbox", Kind: kind, BundlerURL: gateways.URL(c.Network), Pricing: userop.PricingPimlico,
 			Policy: sandbox.SponsorPolicy, Context: `{"policyId":"` + sandbox.SponsorPolicy + `"}`,
 			MaxFeePerGas: big.NewInt(100e9), MaxCost: coin(1),
 			Budget: checkout.GaslessBudget{Payment: coin(20), Grants: 20, WalletDay: coin(10_000), ChainDay: coin(100_000)},
