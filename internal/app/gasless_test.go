@@ -290,7 +290,7 @@ func (w *station) stepwise(d *drawn) userop.Op {
 		}
 		return text
 	}
-	text := put(w.text(d.op))
+	put(w.text(d.op))
 	prices, err := w.gasless.Ask(w.t.Context(), gasSandbox, checkout.GaslessQuestion{Kind: checkout.GaslessFees, Method: userop.MethodPrices})
 	if err != nil {
 		w.t.Fatal(err)
@@ -299,7 +299,7 @@ func (w *station) stepwise(d *drawn) userop.Op {
 	if err := json.Unmarshal(prices, &fast); err != nil {
 		w.t.Fatal(err)
 	}
-	text = put(fast.Fast)
+	text := put(fast.Fast)
 	for _, q := range []checkout.GaslessQuestion{{Kind: checkout.GaslessStub, Method: userop.MethodStub}, {Kind: checkout.GaslessEstimate, Method: userop.MethodEstimate}} {
 		q.Op = text
 		if _, checks, err := w.Check(w.t.Context(), d.plan, text); err != nil {
