@@ -304,6 +304,34 @@ func TestOnceMoreWithoutGas(t *testing.T) {
 	second.is(payment.OpReplaced, payment.Paid, false)
 }
 
+// Nonces are those of one chain: an operation that can still be executed elsewhere would
+// pay beside a new one, so there is no other from another network until it cannot.
+func TestOnceMoreWithoutGasElsewhere(t *testing.T) {
+	w := gasWorld(t)
+	p := w.create(100)
+	first := w.saves(p, approved).sends()
+	w.later(10 * time.Minute)
+	second := w.saves(p, overThere)
+	own := rail.Payer{Wallet: accountOf(saver), Owner: saver}
+	if err := second.sponsored(); code(err) != checkout.CodeOpPending {
+		t.Errorf("sponsored elsewhere: %v", err)
+	}
+	if _, err := w.GaslessView(t.Context(), p, "over", saver); code(err) != checkout.CodeOpPending {
+		t.Errorf("offered elsewhere: %v", err)
+	}
+	if _, err := w.prepares(p, "over", own); code(err) != checkout.CodeOpPending {
+		t.Errorf("prepared elsewhere: %v", err)
+	}
+	if _, err := w.prepares(p, "one", own); err != nil {
+		t.Errorf("where its nonce is: %v", err)
+	}
+	w.relay.set(func() { w.relay.allows[saver] = 0 }) // taken back
+	if err := second.sponsored(); err != nil {
+		t.Errorf("once it can take nothing: %v", err)
+	}
+	first.is(payment.OpWaiting, payment.Open, false)
+}
+
 // Executed for a payment on another chain, it goes on as a transfer over a bridge.
 func TestAnOperationPaysFromAnotherChain(t *testing.T) {
 	for _, final := range []bool{true, false} {

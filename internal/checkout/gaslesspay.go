@@ -61,8 +61,8 @@ func (s *Service) ownAccounts(payer rail.Payer, offered []rail.Option) (own []ra
 }
 
 // prepareGasless is Rail.Prepare for a wallet, or for its smart account. The rails know
-// no operations: whether there may be one is told beside the calls, and a wallet that
-// pays by itself first takes back what an operation could still take.
+// no operations: whether there may be one is told beside the calls, and what an
+// operation could still take is taken back first.
 func (s *Service) prepareGasless(ctx context.Context, p *payment.Payment, o rail.Option, payer rail.Payer) (rail.Instruction, error) {
 	if !payer.Owner.IsZero() {
 		if err := s.fitsAccount(o.Chain, payer); err != nil {
@@ -76,10 +76,7 @@ func (s *Service) prepareGasless(ctx context.Context, p *payment.Payment, o rail
 	}
 	told := *calls // the rail may hand out the same again
 	told.Gasless = s.offersGas(p, o) && oneToken(calls)
-	if payer.Owner.IsZero() {
-		err = s.takeBack(ctx, p, payer.Wallet, &told)
-	}
-	return &told, err
+	return &told, s.takeBack(ctx, p, payer, &told)
 }
 
 // oneToken reports whether calls take one token and no native currency: only that can
@@ -134,13 +131,18 @@ const revokeGas = 60_000
 
 // takeBack puts before a wallet's calls those that take from its smart accounts what
 // they may take, where an operation that holds the payment no longer could do so.
-// Without, its owner would pay twice. What cannot be read is taken back.
+// Without, its owner would pay twice. What cannot be read is taken back. An account that
+// pays need not: of its operations on one chain only one can have the nonce that is due.
 //
 // Faults: those of Payable if the chain shows that an operation was executed after all;
-// Conflict "op_pending" where it has to be taken back on another chain.
-func (s *Service) takeBack(ctx context.Context, p *payment.Payment, wallet asset.Address, c *rail.Calls) error {
+// Conflict "op_pending" where it has to be taken back on another chain, or by the owner.
+func (s *Service) takeBack(ctx context.Context, p *payment.Payment, payer rail.Payer, c *rail.Calls) error {
+	wallet, pulls := payer.Person(), !payer.Owner.IsZero()
 	var back []rail.Call
 	for _, a := range p.Undone(wallet, s.now()) {
+		if pulls && a.Chain == c.Chain && a.Payer == payer.Wallet.String() {
+			continue
+		}
 		token, ok := s.book.Token(a.Op.Token)
 		account, err := asset.ParseAddress(a.Payer)
 		if !ok || err != nil {
@@ -161,7 +163,7 @@ func (s *Service) takeBack(ctx context.Context, p *payment.Payment, wallet asset
 		if powerless && looked {
 			continue
 		}
-		if a.Chain != c.Chain {
+		if pulls || a.Chain != c.Chain {
 			return errOpElsewhere
 		}
 		call := s.gasless.Revoke(token.Address, account)
