@@ -65,3 +65,21 @@ func TestGaslessGasOfOthers(t *testing.T) {
 		t.Errorf("what cannot be estimated: %+v, %v", grant, err)
 	}
 }
+
+// A stub that is good for sending would be a grant that nobody has counted: whoever gets
+// it can have the operation bundled without us.
+func TestGaslessStubsThatAreGrants(t *testing.T) {
+	s := useroptest.New(t)
+	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	d := w.draw("payer", w.USDC())
+	stub := checkout.GaslessQuestion{Kind: checkout.GaslessStub, Method: userop.MethodStub, Op: w.text(d.op)}
+	if _, err := w.gasless.Ask(t.Context(), gasSandbox, stub); err != nil {
+		t.Fatal(err)
+	}
+	s.Gateway.Behave(gateway.Behaviour{Final: true})
+	defer s.Gateway.Behave(gateway.Behaviour{})
+	if answer, err := w.gasless.Ask(t.Context(), gasSandbox, stub); !fault.Is(err, fault.Forbidden) || answer != nil {
+		t.Errorf("given away: %s, %v", answer, err)
+	}
+	w.sponsor(d) // which is counted
+}

@@ -175,9 +175,12 @@ func (c *gasChain) ask(ctx context.Context, q checkout.GaslessQuestion) (any, er
 	case checkout.GaslessEstimate:
 		return c.bundler.Estimate(ctx, op)
 	case checkout.GaslessStub:
-		stub, _, err := c.paymaster.Stub(ctx, op)
+		stub, final, err := c.paymaster.Stub(ctx, op)
 		if err != nil {
 			return nil, err
+		}
+		if final { // nothing was reserved for what could be sent at once
+			return nil, errStub
 		}
 		return stub, c.name(ctx, stub.Paymaster)
 	case checkout.GaslessSend:
@@ -185,6 +188,9 @@ func (c *gasChain) ask(ctx context.Context, q checkout.GaslessQuestion) (any, er
 	}
 	return nil, fmt.Errorf("nobody is asked the question %q", q.Kind)
 }
+
+// errStub is a sponsor whose stubs are grants: it is asked for what is counted alone.
+var errStub = fault.New(fault.Forbidden, "sponsor_refused", "Gas is not paid for this payment.").Because(errors.New("the sponsor's stub is good for sending"))
 
 // felt has the services checked if one of them failed.
 func (c *gasChain) felt(err error) error {
