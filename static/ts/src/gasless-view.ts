@@ -1,11 +1,11 @@
 // Writes what concerns paying without gas into the page, by the ids the templates
 // promise.
-import type { Check } from './api.ts';
 import { attr, byId, copy, link, shown, text } from './dom.ts';
 import type { GasModel } from './gasless-show.ts';
 import type { Way } from './gasless-table.ts';
 import * as say from './gasless-words.ts';
 import type { Model } from './model.ts';
+import { Lists, checkRows } from './rows.ts';
 
 /** What draws it. */
 export interface Drawing {
@@ -32,7 +32,7 @@ export function readDecimal(words: string, decimals: number): bigint | null {
 }
 
 export class GaslessView implements Drawing {
-  private readonly drawn = new Map<string, string>();
+  private readonly lists = new Lists();
   private cap: NonNullable<GasModel['plan']>['cap'] = null;
   private under = false;
   private said = '';
@@ -56,7 +56,7 @@ export class GaslessView implements Drawing {
     this.free = g.beneath !== '';
     this.tell(g.told);
     this.op(g);
-    this.checks(m.checks);
+    checkRows(m.checks, say.titleOf, 'op_');
     if (g.paid) {
       shown(byId('payer-gasless'), true);
       text(byId('success-gas'), g.paid);
@@ -68,13 +68,7 @@ export class GaslessView implements Drawing {
     shown(byId('gasless'), ways.length > 1 || why !== '');
     text(byId('gasless-why'), why);
     shown(byId('gasless-why'), why !== '');
-    const el = byId('gasless-ways');
-    const now = JSON.stringify([ways, busy]);
-    if (!el || this.drawn.get('ways') === now) return;
-    this.drawn.set('ways', now);
-    const focused = el.contains(document.activeElement) ? (document.activeElement as HTMLInputElement).value : null;
-    el.replaceChildren(...ways.flatMap((w) => wayItem(w, busy) ?? []));
-    if (focused !== null) [...el.querySelectorAll('input')].find((i) => i.value === focused)?.focus({ preventScroll: true });
+    this.lists.draw('gasless-ways', [ways, busy], () => ways.map((w) => wayItem(w, busy)));
   }
 
   private plan(p: GasModel['plan'], busy: boolean): void {
@@ -181,26 +175,6 @@ export class GaslessView implements Drawing {
   private row(id: string, words: string): void {
     if (words) text(byId(id), words);
     shown(byId(`${id}-row`), words !== '');
-  }
-
-  /** The page has rows for what every payment is checked for: an operation's come with it. */
-  private checks(checks: readonly Check[]): void {
-    const list = byId('safety-checks');
-    const own = checks.filter((c) => say.titleOf(c.name));
-    for (const row of list?.querySelectorAll('[data-check^="op_"]') ?? []) {
-      if (!own.some((c) => c.name === row.getAttribute('data-check'))) row.remove();
-    }
-    for (const c of own) {
-      let row = list?.querySelector(`[data-check="${c.name}"]`) ?? null;
-      if (!row) {
-        row = copy('check-item');
-        attr(row, 'data-check', c.name);
-        if (row) list?.append(row);
-      }
-      attr(row, 'data-outcome', c.outcome);
-      text(row?.querySelector('.check-title') ?? null, say.titleOf(c.name));
-      text(row?.querySelector('.detail') ?? null, c.detail);
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 // Writes what concerns Safes into the page, by the ids the templates promise.
-import type { Check } from './api.ts';
 import { attr, byId, copy, link, shown, text } from './dom.ts';
 import type { Model } from './model.ts';
+import { Lists, checkRows } from './rows.ts';
 import * as say from './safe-words.ts';
 
 interface Titled {
@@ -51,7 +51,7 @@ export interface Drawing {
 const short = (address: string): string => `${address.slice(0, 6)}…${address.slice(-4)}`;
 
 export class SafeView implements Drawing {
-  private readonly drawn = new Map<string, string>();
+  private readonly lists = new Lists();
   private under = false;
   private said = '';
   /** What the server wrote beneath the button. */
@@ -61,7 +61,7 @@ export class SafeView implements Drawing {
     this.account(s.account);
     this.waiting(s.waiting);
     this.ended(s.ended);
-    this.checks(m.checks);
+    checkRows(m.checks, say.titleOf);
     if (s.paid) shown(byId('payer-safe'), true);
     if (s.refused) text(byId('unsafe-text'), say.rejectIt);
     if (s.tooLate) text(document.querySelector('#over .ending-expired .lead'), say.tooLate);
@@ -74,7 +74,7 @@ export class SafeView implements Drawing {
     text(byId('go-text'), a ? say.beneath : this.beneath);
     const warnings = a?.warnings ?? [];
     shown(byId('safe-warnings'), warnings.length > 0);
-    this.list('safe-warnings', warnings, () =>
+    this.lists.draw('safe-warnings', warnings, () =>
       warnings.map((words) => {
         const item = copy('safe-warning');
         text(item, words);
@@ -105,7 +105,7 @@ export class SafeView implements Drawing {
     text(byId('safe-signed-text'), w.signatures);
     shown(byId('safe-owners'), open && w.owners.length > 0);
     shown(byId('safe-untold'), open && w.owners.length > 0 && w.signatures === '');
-    this.list('safe-owners', [w.owners, w.unsigned], () => w.owners.map((o) => ownerItem(o, w.unsigned)));
+    this.lists.draw('safe-owners', [w.owners, w.unsigned], () => w.owners.map((o) => ownerItem(o, w.unsigned)));
     this.row('safe-address', short(w.address), w.address !== '');
     attr(byId('safe-address'), 'title', w.address);
     if (w.url) attr(byId('safe-link'), 'href', w.url);
@@ -136,32 +136,6 @@ export class SafeView implements Drawing {
     }
   }
 
-  /** The page has rows for what every payment is checked for: a proposal's come with it. */
-  private checks(checks: readonly Check[]): void {
-    for (const c of checks) {
-      const title = say.titleOf(c.name);
-      if (!title) continue;
-      const list = byId('safety-checks');
-      let row = list?.querySelector(`[data-check="${c.name}"]`) ?? null;
-      if (!row) {
-        row = copy('check-item');
-        attr(row, 'data-check', c.name);
-        if (row) list?.append(row);
-      }
-      attr(row, 'data-outcome', c.outcome);
-      text(row?.querySelector('.check-title') ?? null, title);
-      text(row?.querySelector('.detail') ?? null, c.detail);
-    }
-  }
-
-  /** Draws a list anew only when what it shows is different. */
-  private list(id: string, key: unknown, items: () => (HTMLElement | null)[]): void {
-    const el = byId(id);
-    const now = JSON.stringify(key);
-    if (!el || this.drawn.get(id) === now) return;
-    this.drawn.set(id, now);
-    el.replaceChildren(...items().filter((i) => i !== null));
-  }
 }
 
 function ownerItem(o: Waiting['owners'][number], unsigned: string): HTMLElement | null {

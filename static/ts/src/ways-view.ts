@@ -1,8 +1,8 @@
 // Writes the choice of ways to pay, the chosen route and money on a bridge into
 // the page, by the ids the templates promise.
-import type { Check } from './api.ts';
 import { attr, byId, copy, link, shown, text } from './dom.ts';
 import type { Model } from './model.ts';
+import { Lists, checkRows } from './rows.ts';
 import type { Option } from './ways-data.ts';
 import type { Drawing, WaysModel } from './ways.ts';
 import * as say from './ways-words.ts';
@@ -14,7 +14,7 @@ export interface Actions {
 }
 
 export class WaysView implements Drawing {
-  private readonly drawn = new Map<string, string>();
+  private readonly lists = new Lists();
   private opened = false;
   private readonly wrongChain = byId('wrong-chain-text')?.textContent ?? '';
   private readonly switchWords = byId('switch-chain')?.textContent ?? '';
@@ -29,13 +29,13 @@ export class WaysView implements Drawing {
 
   draw(w: WaysModel, m: Model): void {
     this.choice(w);
-    this.list('route', w.route, () => w.route.map(routeRow));
+    this.lists.draw('route', w.route, () => w.route.map(routeRow));
     shown(byId('route'), w.route.length > 0 && m.state === 'open');
     this.switching(w.switchTo);
     this.tell(w.told);
     this.bridge(w);
     this.receipt(w.given);
-    this.checks(m.checks);
+    checkRows(m.checks, (check) => say.routeTitles[check] ?? '', 'route_');
   }
 
   private choice(w: WaysModel): void {
@@ -43,13 +43,13 @@ export class WaysView implements Drawing {
     text(byId('ways-count'), w.count);
     text(byId('way-words'), w.words);
     const many = w.enough.length > 1;
-    this.list('ways-enough', [w.enough, w.chosen.id, w.busy], () => w.enough.map((o) => wayItem(o, o.id === w.chosen.id, w.busy, many)));
-    this.list('ways-short', w.short, () => w.short.map((o) => wayItem(o, false, true, false)));
+    this.lists.draw('ways-enough', [w.enough, w.chosen.id, w.busy], () => w.enough.map((o) => wayItem(o, o.id === w.chosen.id, w.busy, many)));
+    this.lists.draw('ways-short', w.short, () => w.short.map((o) => wayItem(o, false, true, false)));
     shown(byId('ways-none'), w.enough.length === 0);
     text(byId('ways-none'), say.noneEnough);
     text(byId('ways-less-title'), `Not enough in this wallet (${w.short.length})`);
     shown(byId('ways-less'), w.short.length > 0);
-    this.list('ways-notes', w.notes, () => w.notes.map((words) => filled('way-note', words)));
+    this.lists.draw('ways-notes', w.notes, () => w.notes.map((words) => filled('way-note', words)));
     shown(byId('ways-notes'), w.notes.length > 0);
     if (w.open && !this.opened) {
       this.opened = true;
@@ -57,17 +57,6 @@ export class WaysView implements Drawing {
     }
   }
 
-  /** Draws a list anew only when what it shows is different, and gives its chosen item the focus back that it had. */
-  private list(id: string, key: unknown, items: () => (HTMLElement | null)[]): void {
-    const el = byId(id);
-    const now = JSON.stringify(key, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v));
-    if (!el || this.drawn.get(id) === now) return;
-    this.drawn.set(id, now);
-    const focused = el.contains(document.activeElement) ? (document.activeElement as HTMLInputElement).value : null;
-    el.replaceChildren(...items().filter((i) => i !== null));
-    if (focused === null) return;
-    [...el.querySelectorAll('input')].find((i) => i.value === focused)?.focus({ preventScroll: true });
-  }
 
   private switching(to: string): void {
     text(byId('wrong-chain-text'), to ? `You have chosen to pay from ${to}.` : this.wrongChain);
@@ -97,26 +86,6 @@ export class WaysView implements Drawing {
     attr(byId('bridging'), 'max', b.max ? String(b.max) : null);
     attr(byId('bridging'), 'value', b.max ? String(Math.round(b.value)) : null);
     text(byId('bridging-text'), b.text);
-  }
-
-  /** The page has rows for what every payment is checked for: a route's come with it. */
-  private checks(checks: readonly Check[]): void {
-    const list = byId('safety-checks');
-    const own = checks.filter((c) => say.routeTitles[c.name]);
-    for (const row of list?.querySelectorAll('[data-check^="route_"]') ?? []) {
-      if (!own.some((c) => c.name === row.getAttribute('data-check'))) row.remove();
-    }
-    for (const c of own) {
-      let row = list?.querySelector(`[data-check="${c.name}"]`) ?? null;
-      if (!row) {
-        row = copy('check-item');
-        attr(row, 'data-check', c.name);
-        if (row) list?.append(row);
-      }
-      attr(row, 'data-outcome', c.outcome);
-      text(row?.querySelector('.check-title') ?? null, say.routeTitles[c.name] ?? '');
-      text(row?.querySelector('.detail') ?? null, c.detail);
-    }
   }
 }
 
