@@ -50,6 +50,8 @@ export function prove(host: GaslessHost, value: unknown, known: RegistryChain, o
     same('op_factory', 'factory of the smart account', derived.factory, offer.factory);
     same('op_factory', 'what the factory is told', derived.factoryData, offer.factoryData);
   }
+  // Under the one key only one of several operations can be carried out.
+  if (offer.nonce >> 64n) throw new tools.Refusal('op_nonce', 'nonce of the smart account', 'one with the key 0', String(offer.nonce));
   const token = tokenOf(host);
   same('op_calls', 'token', token.address, offer.token.address);
   same('op_calls', 'token', `${token.symbol} ${token.decimals}`, `${offer.token.symbol} ${offer.token.decimals}`);

@@ -87,7 +87,8 @@ export class Operate implements Operating {
       // The wallet may have been told otherwise while its owner read.
       await this.unmoved(owner, chain);
       step('sponsor');
-      const said = await this.patiently(kit.pay(calls, guard.look), guard);
+      // What it is given is not what it is held against.
+      const said = await this.patiently(kit.pay(calls.map((c) => ({ ...c })), guard.look), guard);
       const hash = guard.looked?.hash ?? '0x';
       if (!sameHex(said, hash)) throw new host.tools.Refusal('op_calls', 'hash of the operation', hash, said);
       return this.sent(guard, r, chain, query, null) ?? { trouble: null };

@@ -5,7 +5,7 @@ import { ApiError } from '../src/api.ts';
 import { keccak } from '../src/calldata.ts';
 import type { Hex } from '../src/data.ts';
 import { hashOp, readPermit } from '../src/gasless-op.ts';
-import type { UserOp } from '../src/kit-types.ts';
+import type { KitCall, UserOp } from '../src/kit-types.ts';
 import { account, stranger, usdc, usdt } from './fixtures.ts';
 import { GaslessWorld, kind, mine, refusal, signature } from './gasless-world.ts';
 
@@ -118,6 +118,7 @@ for (const [name, change, check] of [
   ['another chain', { chainId: 1 }, 'op_sender'],
   ['another factory', { factory: stranger }, 'op_factory'],
   ['another word to the factory', { factoryData: '0x00' }, 'op_factory'],
+  ['a nonce with a key of its own', { nonce: '0x10000000000000000' }, 'op_nonce'],
   ['a larger amount', { amount: '20200000' }, 'op_calls'],
   ['a smaller amount', { amount: '1' }, 'op_calls'],
 ] as const) {
@@ -163,6 +164,8 @@ for (const [name, change, check] of [
   ['coins', (w: GaslessWorld) => (w.kitCalls = (c) => c.map((x) => ({ ...x, value: 1n }))), 'op_value'],
   ['no permit', (w: GaslessWorld) => (w.kitCalls = (c) => c.slice(1)), 'op_permit'],
   ['another sender', (w: GaslessWorld) => (w.kitOp = (o) => ({ ...o, sender: stranger })), 'op_sender'],
+  ['a call that it puts into the list it was given', (w: GaslessWorld) => (w.kitCalls = (c) => ((c as KitCall[]).push({ to: stranger, data: '0x', value: 0n }), c)), 'op_calls'],
+  ['a call that it changes where it was given', (w: GaslessWorld) => (w.kitCalls = (c) => (Object.assign(c.at(-1) ?? {}, { to: stranger }), c)), 'op_calls'],
   ['another nonce', (w: GaslessWorld) => (w.kitOp = (o) => ({ ...o, nonce: '0x1' })), 'op_nonce'],
   ['no factory', (w: GaslessWorld) => (w.kitOp = ({ factory, factoryData, ...o }) => o), 'op_factory'],
   ['gas beyond bounds', (w: GaslessWorld) => (w.kitOp = (o) => ({ ...o, callGasLimit: '0x5f5e100' })), 'op_gas'],
