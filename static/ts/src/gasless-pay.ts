@@ -85,7 +85,7 @@ export class GaslessPay implements Gasless {
     const { op, batch } = this.memory;
     f.held ||= !!op || !!batch;
     if (f.status) this.onStatus(f.status);
-    if (batch) void this.followBatch(batch);
+    if (batch) void this.waitFor(batch);
     if (op) void this.resend(op);
   }
 
@@ -398,7 +398,7 @@ export class GaslessPay implements Gasless {
       abandoned = true;
       // The payer may confirm it after all: then it counts.
       attempt.then(
-        (late) => void (late && this.followBatch(went(late))),
+        (late) => void (late && this.waitFor(went(late))),
         () => undefined,
       );
       return '';
@@ -422,6 +422,13 @@ export class GaslessPay implements Gasless {
     return new Promise((resolve) => {
       void this.host.sleep(patience).then(() => answered || this.host.tell(say.batchSilent, resolve, 'Start again'));
     });
+  }
+
+  /** Follows a batch that nobody waits for in this tab; no other tab may pay meanwhile. */
+  private async waitFor(b: Batch): Promise<void> {
+    this.host.f.held = true;
+    const release = await this.host.tabs.hold();
+    await this.followBatch(b).finally(() => release?.());
   }
 
   private async followBatch(b: Batch): Promise<void> {

@@ -229,10 +229,13 @@ test('a batch is followed over a reload, once its wallet is there again', async 
   assert.equal(again.model.state, 'seen');
   assert.equal(again.model.progress?.title, 'You already confirmed this payment');
   await again.pass(200_000);
+  // Nor may another tab pay meanwhile.
+  assert.equal(again.held, 1);
   assert.deepEqual(again.intents, []);
   await again.flow.connect(again.asWallet);
   await again.pass(6_000);
   assert.deepEqual(again.intents, [tx]);
+  assert.equal(again.held, 0);
   assert.equal(again.wallet.asked.some((a) => a.method === 'wallet_sendCalls'), false);
 });
 
@@ -293,8 +296,12 @@ test('a wallet that keeps silent is asked about, and what it makes late counts',
   assert.equal(w.model.notice?.title, 'Your wallet has not answered yet');
   w.flow.retry();
   await w.settle();
+  assert.equal(w.held, 0);
   answer({ id: '0x77' });
+  await w.settle();
+  assert.equal(w.held, 1);
   state.status = { status: 200, receipts: [{ transactionHash: tx, status: '0x1' }] };
   await w.pass(6_000);
   assert.deepEqual(w.intents, [tx]);
+  assert.equal(w.held, 0);
 });

@@ -154,6 +154,8 @@ export class World {
   short = false;
   status: Status;
   tabFree = true;
+  /** How often this tab has the right to sign. */
+  held = 0;
   private sleepers: { until: number; wake: () => void }[] = [];
 
   constructor(
@@ -208,7 +210,7 @@ export class World {
         json: (path, body) => this.endpoint(path, body),
         telemetry: (event, more) => void this.telemetry.push(more?.check ? `${event} ${more.check}` : event),
       },
-      tabs: { hold: async () => (this.tabFree ? () => undefined : null), announce: (s) => void this.announced.push(s) },
+      tabs: { hold: async () => (this.tabFree ? (this.held++, () => void this.held--) : null), announce: (s) => void this.announced.push(s) },
       shown: () => this.shown,
       render: (m) => void this.models.push(m),
       now: () => this.now,
