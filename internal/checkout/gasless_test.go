@@ -232,13 +232,13 @@ func TestQuestionsAboutOperations(t *testing.T) {
 			t.Errorf("%s for another payment: %v", kind, err)
 		}
 	}
-	if got, err := w.GaslessChain(t.Context(), p, "over"); err != nil || got != arbitrum {
+	if got, err := w.GaslessChain(t.Context(), p, checkout.GaslessAsker{Option: "over", Wallet: saver}); err != nil || got != arbitrum {
 		t.Errorf("over is on %d, %v", got, err)
 	}
-	if got, err := w.GaslessChain(t.Context(), w.load(p.ID), "gone"); err != nil || got != base {
+	if got, err := w.GaslessChain(t.Context(), w.load(p.ID), checkout.GaslessAsker{Option: "gone", Wallet: saver}); err != nil || got != base {
 		t.Errorf("what is not offered any more is on %d, %v", got, err)
 	}
-	if _, err := w.GaslessChain(t.Context(), w.create(100), "gone"); !fault.Is(err, fault.NotFound) {
+	if _, err := w.GaslessChain(t.Context(), w.create(100), checkout.GaslessAsker{Option: "gone", Wallet: saver}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("what is not there is found, or %v", err)
 	}
 }

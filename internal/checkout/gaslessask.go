@@ -79,13 +79,16 @@ func (s *Service) GaslessView(ctx context.Context, p *payment.Payment, optionID 
 // wallet that is one itself.
 //
 // Faults: NotFound "no_route"; Invalid "missing_wallet", "gasless_native"; Unavailable
-// "gasless_unavailable".
+// "gasless_unavailable"; those of unveiled.
 func (s *Service) gaslessPayer(ctx context.Context, p *payment.Payment, by GaslessAsker) (rail.Option, rail.Payer, error) {
 	if by.Wallet.IsZero() {
 		return rail.Option{}, rail.Payer{}, fault.Field("wallet", "missing_wallet", "wallet is required.")
 	}
 	if s.gasless == nil {
 		return rail.Option{}, rail.Payer{}, errGaslessOff
+	}
+	if err := s.unveiled(ctx, p, by.Wallet); err != nil {
+		return rail.Option{}, rail.Payer{}, err
 	}
 	if err := s.Payable(p); err != nil {
 		return rail.Option{}, rail.Payer{}, err
@@ -122,12 +125,26 @@ func (s *Service) optionOf(ctx context.Context, p *payment.Payment, id string) (
 	return rail.Option{}, errNoWay
 }
 
-// GaslessChain is the chain of the operations that pay an option. For a payment with
-// nothing left to pay it is that of its newest operation. It asks nobody.
+// unveiled refuses a wallet that a payment shows nothing to: which ways there are to pay
+// it, and on which chains, is told only to those who are let in.
 //
-// Faults: NotFound "no_route".
-func (s *Service) GaslessChain(ctx context.Context, p *payment.Payment, optionID string) (asset.ChainID, error) {
-	o, err := s.optionOf(ctx, p, optionID)
+// Faults: Forbidden if the wallet is not admitted; Unavailable.
+func (s *Service) unveiled(ctx context.Context, p *payment.Payment, wallet asset.Address) error {
+	if !p.Terms.Access.HideUntilApproved {
+		return nil
+	}
+	return s.letIn(ctx, p, wallet)
+}
+
+// GaslessChain is the chain of the operations that pay an option. For a payment with
+// nothing left to pay it is that of its newest operation.
+//
+// Faults: NotFound "no_route"; those of unveiled.
+func (s *Service) GaslessChain(ctx context.Context, p *payment.Payment, by GaslessAsker) (asset.ChainID, error) {
+	if err := s.unveiled(ctx, p, by.Wallet); err != nil {
+		return 0, err
+	}
+	o, err := s.optionOf(ctx, p, by.Option)
 	if err == nil {
 		return o.Chain, nil
 	}

@@ -23,7 +23,7 @@ func (s *Service) payableAsOf(p *payment.Payment, now time.Time) error {
 // that nobody knows of would not keep the payment from being paid again. The page may
 // send the same again while nothing has become of it.
 func (s *Service) sendOp(ctx context.Context, p *payment.Payment, by GaslessAsker, q GaslessQuestion) ([]byte, error) {
-	chain, err := s.GaslessChain(ctx, p, by.Option)
+	chain, err := s.GaslessChain(ctx, p, by)
 	if err != nil {
 		return nil, err
 	}

@@ -180,7 +180,7 @@ func (p *Pages) answer(c echo.Context, pm *payment.Payment, own bool) error {
 		return err
 	}
 	by := checkout.GaslessAsker{Option: c.QueryParam("option"), Wallet: wallet, Own: own}
-	chain, err := p.Checkout.GaslessChain(ctx, pm, by.Option)
+	chain, err := p.Checkout.GaslessChain(ctx, pm, by)
 	if err != nil {
 		return err
 	}

@@ -430,3 +430,26 @@ func TestLimitsOfQuestions(t *testing.T) {
 	ask(one, "bundler").Want(http.StatusTooManyRequests)
 	w.Get("/checkout/" + two + "/gasless?option=" + usdcWay + "&wallet=" + other).Want(http.StatusTooManyRequests)
 }
+
+// A payment that shows nothing to wallets which were not let in tells them neither its
+// network nor which ways there are to pay it.
+func TestVeiledPaymentsWithoutGas(t *testing.T) {
+	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: "alchemy"}})
+	at := "/checkout/" + restrict(w, `{"allowedPayerAddresses":["`+allowed+`"],"hideUntilApproved":true}`)
+	question := rpc(userop.MethodChain, "[]")
+	for _, option := range []string{"", usdcWay, "evmref:base:USDT-base"} {
+		query := "?option=" + url.QueryEscape(option) + "&wallet=" + other
+		for what, got := range map[string]webtest.Response{
+			"gasless": w.Get(at + "/gasless" + query), "bundler": w.Do(http.MethodPost, at+"/bundler"+query, question), "paymaster": w.Do(http.MethodPost, at+"/paymaster"+query, question),
+		} {
+			if got.Status != http.StatusForbidden || strings.Contains(string(got.Body), "0x") {
+				t.Errorf("%s of %q: %d %s", what, option, got.Status, got.Body)
+			}
+		}
+	}
+	for _, endpoint := range []string{"/bundler", "/paymaster"} {
+		if got := w.Do(http.MethodPost, at+endpoint+"?option="+usdcWay+"&wallet="+allowed, question).Want(http.StatusOK).JSON(); got["result"] == nil {
+			t.Errorf("%s to whom it may concern: %v", endpoint, got)
+		}
+	}
+}
