@@ -134,7 +134,7 @@ export class Operate implements Operating {
     if (guard) this.note(guard);
     if (cause instanceof Refusal) throw cause;
     // Handed in, and not known whether it arrived: it may be carried out.
-    if (guard?.sent && unheard(cause)) return this.sent(guard, r, chain, query, guard.sent) ?? { trouble: null };
+    if (guard?.sent && (cause instanceof Abandoned || unheard(cause))) return this.sent(guard, r, chain, query, guard.sent) ?? { trouble: null };
     if (cause instanceof Moved) return { trouble: say.moved, passing: true };
     if (cause instanceof Abandoned) return { trouble: null };
     if (cause instanceof Trouble) return { trouble: cause.words, passing: false };

@@ -463,3 +463,14 @@ test('the server’s services down: said, with the plain way', async () => {
   assert.equal(w.model.go.text, 'Approve 10.10 USDC');
   assert.equal(w.payment.token, usdc().token);
 });
+
+test('a payer who gives up while the operation is handed in may have paid', async () => {
+  const w = await broke((x) => (x.bundler['eth_sendUserOperation'] = () => new Promise(() => undefined)));
+  await w.go();
+  await w.pass(121_000);
+  assert.equal(w.model.notice?.title, 'Your wallet has not answered yet');
+  w.flow.retry();
+  await w.settle();
+  assert.equal(w.model.state, 'seen');
+  assert.match(w.storage.get(`quittance:${w.payment.token}:gasless`) ?? '', /"op":\{"hash"/);
+});
