@@ -11,6 +11,7 @@ import { dollars } from '../fixtures/payer.ts';
 import { expect, test } from '../fixtures/test.ts';
 import { webhook } from '../fixtures/webhooks.ts';
 import { Checkout, sandboxWallet } from '../pages/checkout.ts';
+import { Gasless } from '../pages/gasless.ts';
 import { Ways, acrossWords, own, sameChainWords, usdcFromArbitrum, usdtFromArbitrum, usdtOnBase } from '../pages/ways.ts';
 
 test('pays on the same chain although there are other ways', async ({ context, page, demo }) => {
@@ -230,6 +231,8 @@ test.describe('the wallet', () => {
     await ways.looked('No other way');
     await expect(ways.id('ways-chosen')).toHaveText('USDC on Arbitrum One (sandbox)');
     await checkout.id('switch-chain').click();
+    // Somebody would pay for gas here: that is gone without by choice.
+    await new Gasless(checkout).pick('plain');
     await expect(checkout.id('funds-missing')).toHaveText(/^You need about 0\.\d+ ETH more on Arbitrum One \(sandbox\) for the network fee\./);
     await checkout.expectNothingToSign();
   });
