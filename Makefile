@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 scripts := e2e/scripts
-PKG ?= ./...
+# The slowest first, so that they do not run alone in the end.
+PKG ?= ./web/... ./...
 BENCH ?= .
 
 .PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
