@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-//go:embed dist/pay.js dist/lock.js dist/ways.js dist/route.js dist/safe.js dist/gasless.js dist/operation.js dist/kit-light.js dist/kit-safe.js dist/kit-licenses.txt dist/pay.css dist/docs.css icons/favicon.svg icons/logo.svg
+//go:embed dist/pay.js dist/deposit.js dist/deposit-pay.js dist/link.js dist/lock.js dist/ways.js dist/route.js dist/safe.js dist/gasless.js dist/operation.js dist/kit-light.js dist/kit-safe.js dist/kit-licenses.txt dist/pay.css dist/deposit.css dist/docs.css icons/favicon.svg icons/logo.svg
 var page embed.FS
 
 // Prefix is where the web layer serves assets.

@@ -17,7 +17,7 @@ func TestEveryAssetIsFoundByItsAddressOnly(t *testing.T) {
 	}
 	address := regexp.MustCompile(`^/static/[a-z-]+-[0-9a-f]{12}\.(js|css|svg|txt)$`)
 	types := map[string]string{
-		"pay.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "safe.js": "text/javascript; charset=utf-8", "gasless.js": "text/javascript; charset=utf-8", "operation.js": "text/javascript; charset=utf-8", "kit-light.js": "text/javascript; charset=utf-8", "kit-safe.js": "text/javascript; charset=utf-8", "kit-licenses.txt": "text/plain; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8",
+		"pay.js": "text/javascript; charset=utf-8", "deposit.js": "text/javascript; charset=utf-8", "deposit-pay.js": "text/javascript; charset=utf-8", "link.js": "text/javascript; charset=utf-8", "lock.js": "text/javascript; charset=utf-8", "ways.js": "text/javascript; charset=utf-8", "route.js": "text/javascript; charset=utf-8", "safe.js": "text/javascript; charset=utf-8", "gasless.js": "text/javascript; charset=utf-8", "operation.js": "text/javascript; charset=utf-8", "kit-light.js": "text/javascript; charset=utf-8", "kit-safe.js": "text/javascript; charset=utf-8", "kit-licenses.txt": "text/plain; charset=utf-8", "pay.css": "text/css; charset=utf-8", "docs.css": "text/css; charset=utf-8", "deposit.css": "text/css; charset=utf-8",
 		"favicon.svg": "image/svg+xml", "logo.svg": "image/svg+xml",
 	}
 	for name, kind := range types {
@@ -64,8 +64,10 @@ func TestCompressedBodiesAreTheSameBytes(t *testing.T) {
 			t.Errorf("%s: unpacked %d bytes of %d, %v", name, len(got), len(asset.Body), err)
 		}
 	}
-	if css, _ := a.Lookup(a.URL("pay.css")); css.Gzip == nil || len(css.Gzip) > 6_000 {
-		t.Errorf("pay.css is %d bytes compressed, its budget is 6000", len(css.Gzip))
+	for name, budget := range map[string]int{"pay.css": 6_000, "deposit.css": 2_000} {
+		if css, _ := a.Lookup(a.URL(name)); css.Gzip == nil || len(css.Gzip) > budget {
+			t.Errorf("%s is %d bytes compressed, its budget is %d", name, len(css.Gzip), budget)
+		}
 	}
 }
 
@@ -103,15 +105,15 @@ func TestLoadRefusesWhatItCannotServe(t *testing.T) {
 }
 
 // What a payer on a slow network has to fetch before the page can be paid from,
-// before a way over a bridge can be judged, before a Safe can pay, and before a smart
-// account can pay without gas; the build
-// fails over the same budgets.
+// before a deposit can be sent and before a wallet can send it, what links have beside that, before a way over a bridge
+// can be judged, before a Safe can pay, and before a smart account can pay without gas;
+// the build fails over the same budgets.
 func TestScriptsAreSmall(t *testing.T) {
 	a, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, budget := range map[string]int{"pay.js": 25_000, "route.js": 15_000, "safe.js": 12_000, "gasless.js": 14_000, "operation.js": 14_000, "kit-light.js": 130_000, "kit-safe.js": 82_000} {
+	for name, budget := range map[string]int{"pay.js": 25_000, "deposit.js": 16_000, "deposit-pay.js": 14_000, "link.js": 3_000, "route.js": 15_000, "safe.js": 12_000, "gasless.js": 14_000, "operation.js": 14_000, "kit-light.js": 130_000, "kit-safe.js": 82_000} {
 		if js, ok := a.Lookup(a.URL(name)); !ok || len(js.Gzip) == 0 || len(js.Gzip) > budget {
 			t.Errorf("%s is %d bytes compressed, its budget is %d", name, len(js.Gzip), budget)
 		}
@@ -124,8 +126,10 @@ func TestScriptsFindEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	js, _ := a.Lookup(a.URL("gasless.js"))
-	if !bytes.Contains(js.Body, []byte(`"`+a.URL("operation.js")+`"`)) {
-		t.Errorf("gasless.js does not name %s", a.URL("operation.js"))
+	for other, by := range map[string]string{"operation.js": "gasless.js", "deposit-pay.js": "deposit.js", "link.js": "deposit.js"} {
+		js, _ := a.Lookup(a.URL(by))
+		if !bytes.Contains(js.Body, []byte(`"`+a.URL(other)+`"`)) {
+			t.Errorf("%s does not name %s", by, a.URL(other))
+		}
 	}
 }

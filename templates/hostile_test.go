@@ -43,7 +43,7 @@ func fill(v reflect.Value, s string) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			switch v.Type().Field(i).Name {
-			case "State", "Oddity", "Outcome", "Stage":
+			case "State", "Oddity", "Outcome", "Stage", "Trouble":
 			default:
 				fill(v.Field(i), s)
 			}

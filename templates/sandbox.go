@@ -33,3 +33,32 @@ type SandboxSafe struct {
 
 // SandboxChoice is one entry of a list to choose from.
 type SandboxChoice struct{ Value, Name string }
+
+// SandboxBankView is the demo's bank, after a statement was read or before.
+type SandboxBankView struct {
+	CSS               string // beside the pages'
+	Account, Holder   string
+	Import, Statement string // where its forms go
+	Link              string // what is filled in
+	Amount, Text      string
+	Versions          []string
+	Problem           string // why nothing was done, "" if it was
+	Title             string // of what was just read
+	Said              []SandboxBooking
+	Bookings          []SandboxBooking // newest first
+}
+
+// SandboxBooking is one movement of the merchant's account.
+type SandboxBooking struct {
+	Amount, Day, Text string
+	Outcome, Sentence string
+	Link              string // the page of what it was for, "" if it is nobody's
+}
+
+// about is when it was, and what the payer told.
+func (b SandboxBooking) about() string {
+	if b.Text == "" {
+		return b.Day
+	}
+	return b.Day + ", “" + b.Text + "”"
+}

@@ -17,7 +17,9 @@ type Story struct {
 	Title  string // what there is to see
 	Status int    // the HTTP status such a page is sent with
 	Page   templ.Component
-	View   *PayPage // what Page shows, nil for a PlainPage
+	View   *PayPage // what Page shows, nil for others
+
+	Deposit *DepositPage // what Page shows, nil for others
 }
 
 const (
@@ -32,7 +34,7 @@ const (
 
 // Stories returns every state of every page, as it would look at now.
 func Stories(a Assets, now time.Time) []Story {
-	a.Script, a.Sandbox = "", ""
+	a.Script, a.Sandbox, a.Deposit = "", "", ""
 	b := book{assets: a, now: now}
 	b.openStories()
 	b.actStories()
@@ -45,6 +47,8 @@ func Stories(a Assets, now time.Time) []Story {
 	b.safeStories()
 	b.gaslessStories()
 	b.barredStories()
+	b.depositStories()
+	b.linkStories()
 	b.plain("unknown", "A link that names no payment", http.StatusNotFound, UnknownPage(a, "01JZX7T6Q0"))
 	b.plain("error", "A failure of the server", http.StatusInternalServerError, ErrorPage(a, "01JZX7T6Q0"))
 	b.plain("limited", "Too many requests", http.StatusTooManyRequests, RateLimitedPage(a, "01JZX7T6Q0"))

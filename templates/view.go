@@ -77,6 +77,9 @@ type Assets struct {
 	// Gasless pays without gas, with one of the kits of smart accounts: LightAccounts,
 	// and Safe accounts with a module.
 	Gasless, KitLight, KitSafe string
+	// Deposit is the script of a DepositPage, instead of Script, and DepositCSS its style
+	// sheet beside CSS.
+	Deposit, DepositCSS string
 }
 
 // PayPage is the page of one payment in any of its states. Amounts are decimal
@@ -133,6 +136,9 @@ type PayPage struct {
 	// Op is a payment without gas: one under way in the state seen, one that came to
 	// nothing, or may still come, in the state open.
 	Op Op
+	// Worth is what the amounts come to in the currency that a link is due in, "49.99 EUR",
+	// and Again the link's page, where another price can be got; "" for other payments.
+	Worth, Again string
 	// Framed tells that the page was asked for as a frame of another.
 	Framed bool
 

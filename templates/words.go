@@ -67,7 +67,7 @@ func CheckTitle(name string) string {
 			return l.title
 		}
 	}
-	return cmp.Or(routed[name], proposed[name], operated[name], name)
+	return cmp.Or(routed[name], proposed[name], operated[name], deposited[name], name)
 }
 
 // checks is every check that concerns the page in the order of listed, then

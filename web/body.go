@@ -28,7 +28,14 @@ func Body(c echo.Context, limit int64) ([]byte, error) {
 	if t, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || t != echo.MIMEApplicationJSON {
 		return nil, fault.New(fault.Invalid, "unsupported_media_type", "Content-Type must be application/json.")
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
+	return Bytes(c, limit)
+}
+
+// Bytes reads a request's body, whatever it is, limited in size.
+//
+// Faults: Invalid "unreadable_body"; TooLarge.
+func Bytes(c echo.Context, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, limit))
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, fault.Newf(fault.TooLarge, "body_too_large", "The body is larger than %d bytes.", tooLarge.Limit)
 	}

@@ -34,6 +34,17 @@ func (s *Server) Framable(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// Leaving lets the forms of what a route answers lead to other sites: browsers hold every
+// redirect that follows a form against the policy, and where a merchant's own redirects end
+// nobody here knows.
+func (s *Server) Leaving(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), ownForms, "form-action *", 1))
+		return next(c)
+	}
+}
+
 // manifest is what Safe{Wallet} asks an app for before it frames it: a web app
 // manifest, of which it reads these members.
 type manifest struct {

@@ -17,9 +17,11 @@ import (
 type Limits struct {
 	Clients  ratelimit.Rate // of each client id and address
 	Keys     ratelimit.Rate // of each API key and address
+	Links    ratelimit.Rate // of each token for payment links and address
 	Sessions ratelimit.Rate // of each address, by sessions and for signing in
 	Page     ratelimit.Rate // of each address, what the hosted page sends
 	Refused  ratelimit.Rate // of each address, credentials that are refused
+	Guesses  ratelimit.Rate // of each address, payment links that are nobody's
 }
 
 // Limiter applies limits to requests. Callers are counted over all nodes; what
@@ -28,11 +30,12 @@ type Limiter struct {
 	Limits
 	calls    *ratelimit.Limiter
 	refusals *ratelimit.Limiter
+	guesses  *ratelimit.Limiter
 }
 
 // NewLimiter returns a Limiter over one that counts for all nodes.
 func NewLimiter(l Limits, calls *ratelimit.Limiter) *Limiter {
-	return &Limiter{Limits: l, calls: calls, refusals: ratelimit.New(nil, nil)}
+	return &Limiter{Limits: l, calls: calls, refusals: ratelimit.New(nil, nil), guesses: ratelimit.New(nil, nil)}
 }
 
 // RateLimitHeaders are the headers that tell a caller where they stand
@@ -74,6 +77,22 @@ func (l *Limiter) Guessing(c echo.Context) error {
 // Guessed counts a credential that was refused.
 func (l *Limiter) Guessed(c echo.Context) {
 	l.refusals.Take(c.Request().Context(), l.Refused, address(c))
+}
+
+// Seeking refuses an address that has asked for too many payment links that are nobody's.
+// Links have short names, and whoever tries them one by one is to find none.
+//
+// Faults: Limited "rate_limited".
+func (l *Limiter) Seeking(c echo.Context) error {
+	if v, spent := l.guesses.Spent(l.Guesses, address(c)); spent {
+		return limited(c, v, "Too many payment links that do not exist. Wait as long as Retry-After says.")
+	}
+	return nil
+}
+
+// Sought counts a payment link that is nobody's.
+func (l *Limiter) Sought(c echo.Context) {
+	l.guesses.Take(c.Request().Context(), l.Guesses, address(c))
 }
 
 func limited(c echo.Context, v ratelimit.Verdict, why string) error {

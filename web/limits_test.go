@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"quittance/internal/fault"
 	"quittance/internal/ratelimit"
 )
 
@@ -26,6 +27,35 @@ func TestAddress(t *testing.T) {
 		if got := address(e.NewContext(r, nil)); got != want {
 			t.Errorf("%s: %q, want %q", remote, got, want)
 		}
+	}
+}
+
+// Whoever asks for links that are nobody's has to wait; others do not.
+func TestSeeking(t *testing.T) {
+	l := NewLimiter(Limits{Guesses: ratelimit.Rate{PerMinute: 30, Burst: 3}}, ratelimit.New(nil, nil))
+	from := func(address string) echo.Context {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = address + ":80"
+		e := echo.New()
+		e.IPExtractor = ipExtractor(nil)
+		return e.NewContext(r, httptest.NewRecorder())
+	}
+	for i := range 3 {
+		c := from("203.0.113.7")
+		if err := l.Seeking(c); err != nil {
+			t.Fatalf("after %d: %v", i, err)
+		}
+		l.Sought(c)
+	}
+	c := from("203.0.113.7")
+	if err := l.Seeking(c); !fault.Is(err, fault.Limited) || c.Response().Header().Get("Retry-After") == "" {
+		t.Errorf("after three: %v", err)
+	}
+	if err := l.Seeking(from("203.0.113.8")); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	if err := l.Guessing(c); err != nil {
+		t.Errorf("credentials are another matter: %v", err)
 	}
 }
 

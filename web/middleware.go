@@ -77,10 +77,13 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// ownForms keeps forms on this server.
+const ownForms = "form-action 'self'"
+
 // contentPolicy is what a page may load and who may frame it.
 func contentPolicy(ancestors string) string {
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-		"form-action 'self'; base-uri 'none'; frame-ancestors " + ancestors + "; require-trusted-types-for 'script'; trusted-types 'none'"
+		ownForms + "; base-uri 'none'; frame-ancestors " + ancestors + "; require-trusted-types-for 'script'; trusted-types 'none'"
 }
 
 // headers sets what every answer carries. Routes that may be framed loosen it.

@@ -36,6 +36,20 @@ type Server struct {
 	log   *slog.Logger
 	http  *http.Server
 	guard *http.CrossOriginProtection
+	below []wording
+}
+
+// wording is how errors below a path are put into words.
+type wording struct {
+	path   string
+	render func(c echo.Context, f *fault.Error) error
+}
+
+// Below has every error at a path and below it that no route rendered put into a
+// dialect's words: unknown paths, wrong methods, panics. It is to be called before the
+// server serves.
+func (s *Server) Below(path string, render func(c echo.Context, f *fault.Error) error) {
+	s.below = append(s.below, wording{path, render})
 }
 
 // New returns a server with the shared middleware and no routes.
@@ -119,6 +133,14 @@ func (s *Server) lastResort(err error, c echo.Context) {
 	}
 	f := asFault(err)
 	s.logFault(c, f)
+	for _, w := range s.below {
+		if at := c.Request().URL.Path; at == w.path || strings.HasPrefix(at, w.path+"/") {
+			if err := w.render(c, f); err != nil {
+				s.log.DebugContext(c.Request().Context(), "answer not written", "err", err)
+			}
+			return
+		}
+	}
 	status := plainStatus(f)
 	if err := c.JSON(status, map[string]any{"statusCode": status, "message": f.Public, "error": http.StatusText(status), "code": f.Code}); err != nil {
 		s.log.DebugContext(c.Request().Context(), "answer not written", "err", err)

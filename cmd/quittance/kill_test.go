@@ -41,10 +41,10 @@ const realBase = asset.ChainID(8453)
 
 // asBase is a chain with Base's id and, at the official addresses, contracts
 // that behave as the official ones do.
-func asBase(t *testing.T) *chaintest.Chain {
+func asBase(t *testing.T, more ...chaintest.Option) *chaintest.Chain {
 	t.Helper()
 	workshop := chaintest.New(t)
-	options := []chaintest.Option{chaintest.WithID(uint64(realBase))}
+	options := append([]chaintest.Option{chaintest.WithID(uint64(realBase))}, more...)
 	for _, c := range official.Default().Contracts(realBase) {
 		ours, ok := official.Default().Contract(chaintest.DefaultID, c.Kind)
 		if !ok {
@@ -63,7 +63,10 @@ func asBase(t *testing.T) *chaintest.Chain {
 	return chaintest.New(t, options...)
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigWith(t, "") }
+
+// newRigWith is a rig with more settings, and more in its chain's genesis block.
+func newRigWith(t *testing.T, settings string, options ...chaintest.Option) *rig {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -77,7 +80,7 @@ func newRig(t *testing.T) *rig {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, exe: exe, chain: asBase(t), url: "http://" + listen, config: filepath.Join(t.TempDir(), "quittance.yaml")}
+	r := &rig{t: t, exe: exe, chain: asBase(t, options...), url: "http://" + listen, config: filepath.Join(t.TempDir(), "quittance.yaml")}
 	r.chain.Mine(2)
 	text := fmt.Sprintf(`
 base_url: %s
@@ -88,7 +91,7 @@ webhooks: {allow_loopback: true}
 routing: {base_url: "http://127.0.0.1:1/v1"}
 chains:
   base: {rpc: [%q, %q], confirmations: 2, start_block: 1}
-`, r.url, listen, filepath.Join(filepath.Dir(r.config), "q.db"), r.chain.URL()+"/a", r.chain.URL()+"/b")
+`, r.url, listen, filepath.Join(filepath.Dir(r.config), "q.db"), r.chain.URL()+"/a", r.chain.URL()+"/b") + settings
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -99,17 +102,23 @@ chains:
 // run runs a command to its end and returns its first line of JSON.
 func (r *rig) run(args ...string) map[string]any {
 	r.t.Helper()
-	c := exec.Command(r.exe, append(args, "--json", "--config", r.config)...)
-	c.Args[0] = "quittance"
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	out, err := c.Output()
+	out, stderr, err := r.say("", args...)
 	if err != nil {
-		r.t.Fatalf("quittance %v: %v\n%s%s", args, err, out, &stderr)
+		r.t.Fatalf("quittance %v: %v\n%s%s", args, err, out, stderr)
 	}
 	var v map[string]any
 	_ = json.NewDecoder(bytes.NewReader(out)).Decode(&v) // not every command answers with an object
 	return v
+}
+
+// say runs a command to its end, whatever that is, with some text as its standard input.
+func (r *rig) say(stdin string, args ...string) (stdout []byte, stderr string, err error) {
+	c := exec.Command(r.exe, append(args, "--json", "--config", r.config)...)
+	c.Args[0] = "quittance"
+	var said bytes.Buffer
+	c.Stdin, c.Stderr = strings.NewReader(stdin), &said
+	out, err := c.Output()
+	return out, said.String(), err
 }
 
 func (r *rig) start() {

@@ -11,6 +11,9 @@ import (
 	"syscall"
 )
 
+// exitLeft is the exit status of a command that did its work and left something to a person.
+const exitLeft = 3
+
 func main() { os.Exit(run()) }
 
 func run() int {
@@ -23,6 +26,8 @@ func run() int {
 		return 0
 	case errors.Is(err, errSaid):
 		return 1
+	case errors.Is(err, errLeft):
+		return exitLeft
 	}
 	fmt.Fprintln(os.Stderr, "quittance:", err)
 	return 1

@@ -5,6 +5,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,23 +104,33 @@ type credentialWire struct {
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// credentialCommands make, list and revoke the credentials of one kind.
-func credentialCommands(o *options, kind merchant.CredentialKind, noun string) []*cobra.Command {
-	var owner, label string
+// apiKeys are the kinds of keys for a backend, by what they are called on the command line.
+var apiKeys = map[string]merchant.CredentialKind{
+	string(merchant.APIKey): merchant.APIKey, string(merchant.SpacePaySecret): merchant.SpacePaySecret, string(merchant.SecPaidToken): merchant.SecPaidToken,
+}
+
+// apikeyCommand makes, lists and revokes the keys that backends use.
+func apikeyCommand(o *options) *cobra.Command {
+	var owner, label, kind string
 	create := &cobra.Command{
-		Use: "create", Short: "Make " + noun + "; a secret is shown once", Args: cobra.NoArgs,
+		Use: "create", Short: "Make an API key; it is shown once", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			k, ok := apiKeys[kind]
+			if !ok {
+				return fmt.Errorf("no kind of key is called %q: %s", kind, kinds())
+			}
 			return o.admin(c, func(a *app.Admin) error {
-				made, secret, err := a.AddCredential(c.Context(), payment.MerchantID(owner), kind, label)
+				made, secret, err := a.AddCredential(c.Context(), payment.MerchantID(owner), k, label)
 				if err != nil {
 					return err
 				}
-				w := credentialWire{ID: made.ID, Kind: string(kind), Hint: made.Hint, Label: label, Secret: secret, CreatedAt: made.CreatedAt}
+				w := credentialWire{ID: made.ID, Kind: kind, Hint: made.Hint, Label: label, Secret: secret, CreatedAt: made.CreatedAt}
 				return o.print(c.OutOrStdout(), w, func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s\n", secret) })
 			})
 		},
 	}
 	create.Flags().StringVar(&label, "label", "", "your own name for it")
+	create.Flags().StringVar(&kind, "kind", string(merchant.APIKey), "which API it is for: "+kinds())
 	list := &cobra.Command{
 		Use: "list", Short: "List what a merchant has", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -127,12 +140,12 @@ func credentialCommands(o *options, kind merchant.CredentialKind, noun string) [
 					return err
 				}
 				for _, x := range all {
-					if x.Kind != kind {
+					if _, ours := apiKeys[string(x.Kind)]; !ours {
 						continue
 					}
 					w := credentialWire{ID: x.ID, Kind: string(x.Kind), Hint: x.Hint, Label: x.Label, Revoked: !x.RevokedAt.IsZero(), CreatedAt: x.CreatedAt}
 					err := o.print(c.OutOrStdout(), w, func(out io.Writer) {
-						_, _ = fmt.Fprintf(out, "%s  %-16s revoked=%v  %s\n", w.ID, w.Hint, w.Revoked, w.Label)
+						_, _ = fmt.Fprintf(out, "%s  %-15s %-16s revoked=%v  %s\n", w.ID, w.Kind, w.Hint, w.Revoked, w.Label)
 					})
 					if err != nil {
 						return err
@@ -153,14 +166,15 @@ func credentialCommands(o *options, kind merchant.CredentialKind, noun string) [
 	for _, c := range []*cobra.Command{create, list, revoke} {
 		merchantFlag(c, &owner)
 	}
-	return []*cobra.Command{create, list, revoke}
+	return group("apikey", "Make, list and revoke API keys", create, list, revoke)
+}
+
+func kinds() string {
+	all := slices.Sorted(maps.Keys(apiKeys))
+	return strings.Join(all[:len(all)-1], ", ") + " or " + all[len(all)-1]
 }
 
 func merchantFlag(c *cobra.Command, to *string) {
 	c.Flags().StringVar(to, "merchant", "", "the merchant's id")
 	_ = c.MarkFlagRequired("merchant")
-}
-
-func apikeyCommand(o *options) *cobra.Command {
-	return group("apikey", "Make, list and revoke API keys", credentialCommands(o, merchant.APIKey, "an API key")...)
 }

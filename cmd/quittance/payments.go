@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"quittance/internal/app"
-	"quittance/internal/fault"
+	"quittance/internal/asset"
+	"quittance/internal/money"
 	"quittance/internal/payment"
 )
 
@@ -42,16 +45,12 @@ func paymentCommand(o *options) *cobra.Command {
 	show := &cobra.Command{
 		Use: "show TOKEN", Short: "Show where a payment stands, what arrived and what happened", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, ok := payment.ParseID(args[0])
-			if !ok {
-				return fault.New(fault.Invalid, "invalid_token", "This is no payment's token.")
-			}
 			return o.admin(c, func(a *app.Admin) error {
-				p, err := a.Checkout.Payment(c.Context(), id)
+				p, err := a.Payment(c.Context(), args[0])
 				if err != nil {
 					return err
 				}
-				events, err := a.Store.Events(c.Context(), id)
+				events, err := a.Store.Events(c.Context(), p.ID)
 				if err != nil {
 					return err
 				}
@@ -63,12 +62,12 @@ func paymentCommand(o *options) *cobra.Command {
 	cancel := &cobra.Command{
 		Use: "cancel TOKEN", Short: "Call a payment off for its merchant", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, ok := payment.ParseID(args[0])
-			if !ok {
-				return fault.New(fault.Invalid, "invalid_token", "This is no payment's token.")
-			}
 			return o.admin(c, func(a *app.Admin) error {
-				return a.Checkout.Cancel(c.Context(), payment.MerchantID(owner), id)
+				p, err := a.Payment(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return a.Checkout.Cancel(c.Context(), payment.MerchantID(owner), p.ID)
 			})
 		},
 	}
@@ -77,13 +76,16 @@ func paymentCommand(o *options) *cobra.Command {
 }
 
 func refundedCommand(o *options) *cobra.Command {
-	var owner, tx, to, amount string
-	var request int
+	var owner string
+	var b app.GivenBack
 	refunded := &cobra.Command{
 		Use: "refunded TOKEN", Short: "Record that you gave money back, and have your webhooks told; nothing is sent or checked on a chain", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if b.Asset != string(asset.EUR) && (b.Tx == "" || b.To == "") {
+				return errors.New("required flags --tx and --to say which transaction gave it back, and to whom")
+			}
 			return o.admin(c, func(a *app.Admin) error {
-				recorded, err := a.Refunded(c.Context(), payment.MerchantID(owner), args[0], request, tx, to, amount)
+				recorded, err := a.Refunded(c.Context(), payment.MerchantID(owner), args[0], b)
 				if err != nil {
 					return err
 				}
@@ -98,13 +100,13 @@ func refundedCommand(o *options) *cobra.Command {
 		},
 	}
 	merchantFlag(refunded, &owner)
-	refunded.Flags().IntVar(&request, "request", 0, "which request of the payment, from 0")
-	refunded.Flags().StringVar(&tx, "tx", "", "the transaction that gave it back")
-	refunded.Flags().StringVar(&to, "to", "", "the account that got it")
-	refunded.Flags().StringVar(&amount, "amount", "", "how much, in units of the request's currency like 12.50")
-	for _, name := range []string{"tx", "to", "amount"} {
-		_ = refunded.MarkFlagRequired(name)
-	}
+	refunded.Flags().IntVar(&b.Request, "request", 0, "which request of the payment, from 0")
+	refunded.Flags().StringVar(&b.Tx, "tx", "", "the transaction that gave it back; of a bank's your own words, or none")
+	refunded.Flags().StringVar(&b.To, "to", "", "the account that got it; none where a bank gave it back")
+	refunded.Flags().StringVar(&b.Amount, "amount", "", "how much, in units of the asset like 12.50")
+	refunded.Flags().StringVar(&b.Asset, "asset", "", "which asset, for payments that are due in dollars or euros: one that was paid in, like USDC-base, or EUR for what a bank gave back")
+	refunded.Flags().BoolVar(&b.Full, "full", false, "nothing is left to give back, whatever the amounts come to")
+	_ = refunded.MarkFlagRequired("amount")
 	return refunded
 }
 
@@ -125,13 +127,30 @@ func describe(p *payment.Payment, events []payment.Event) paymentWire {
 }
 
 func tell(w io.Writer, p paymentWire) {
-	_, _ = fmt.Fprintf(w, "%s  %s, %s  expires %s\n", p.Token, p.State, p.Oddity, p.ExpiresAt.Format(time.RFC3339))
+	end := "expires " + p.ExpiresAt.Format(time.RFC3339)
+	if !p.ExpiresAt.Before(payment.Endless) {
+		end = "never expires"
+	}
+	_, _ = fmt.Fprintf(w, "%s  %s, %s  %s\n", p.Token, p.State, p.Oddity, end)
 	for _, x := range p.Transfers {
+		if x.Asset == string(asset.EUR) {
+			_, _ = fmt.Fprintf(w, "  %s  %s EUR by bank, %s\n", x.At.Format(time.RFC3339), wholeUnits(x.Amount), x.Stage)
+			continue
+		}
 		_, _ = fmt.Fprintf(w, "  %s  %s %s (base units) %s  %s  from %s\n", x.At.Format(time.RFC3339), x.Amount, x.Asset, x.Stage, x.Tx, x.Payer)
 	}
 	for _, e := range p.Events {
 		_, _ = fmt.Fprintf(w, "  %s  %s  %s\n", e.At.Format(time.RFC3339), e.Kind, e.Detail)
 	}
+}
+
+// wholeUnits writes inner euros as people do.
+func wholeUnits(units string) string {
+	n, ok := new(big.Int).SetString(units, 10)
+	if !ok {
+		return units
+	}
+	return money.Display(n, money.FiatDecimals)
 }
 
 type orphanWire struct {

@@ -36,6 +36,7 @@ func demoCommand(o *options) *cobra.Command {
 	c.Flags().StringVar(&d.DataDir, "data", "", "directory to keep chains and payments in, if the demo is stopped in order (default: nothing is kept)")
 	c.Flags().StringVar(&d.WebhookURL, "webhook-url", "", "also send the demo merchant's webhooks here; this machine is allowed")
 	c.Flags().StringVar(&d.Account, "account", app.SmartAccounts[0], "kind of smart account that pays without gas: "+strings.Join(app.SmartAccounts, " or "))
+	c.Flags().DurationVar(&d.DepositLife, "deposit-life", 0, "how long payments in dollars may be paid, like 60m (default: the dialect's)")
 	c.Flags().BoolVar(&verbose, "verbose", false, "log what happens")
 	return c
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,8 +17,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// noSockets is the command without sockets, where that can be had: see withoutSockets.
+const noSockets = "quittance-without-sockets"
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"quittance": main})
+	testscript.Main(m, map[string]func(){"quittance": main, noSockets: withoutSockets})
 }
 
 func TestScripts(t *testing.T) {
@@ -42,7 +48,7 @@ func TestDemo(t *testing.T) {
 	}
 	dir := t.TempDir()
 	first := startDemo(t, exe, dir)
-	for name, url := range map[string]string{"page": first.SecurePaymentURL, "ready": first.BaseURL + "/readyz", "stories": first.BaseURL + "/storybook"} {
+	for name, url := range map[string]string{"page": first.SecurePaymentURL, "page of a deposit": first.Samples.Deposit, "page of a link": first.Samples.Link, "page of a shared link": first.Samples.Split, "bank": first.Sandbox.BankURL, "ready": first.BaseURL + "/readyz", "stories": first.BaseURL + "/storybook"} {
 		r, err := http.Get(url)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -52,6 +58,8 @@ func TestDemo(t *testing.T) {
 			t.Errorf("%s: status %d", name, r.StatusCode)
 		}
 	}
+	first.operate(t, exe)
+	first.bank(t, exe)
 	first.stop(t)
 	// The same directory gives the same keys, and yesterday's link still opens.
 	second := startDemo(t, exe, dir)
@@ -76,6 +84,17 @@ type demo struct {
 	Payer            map[string]any `json:"payer"`
 	Chains           []any          `json:"chains"`
 	SecurePaymentURL string         `json:"securePaymentUrl"`
+	Samples          struct {
+		Deposit string `json:"deposit"`
+		Link    string `json:"link"`
+		Split   string `json:"split"`
+	} `json:"samples"`
+	Sandbox struct {
+		ExchangeURL  string `json:"exchangeUrl"`
+		BankURL      string `json:"bankUrl"`
+		StatementURL string `json:"statementUrl"`
+	} `json:"sandbox"`
+	ConfigFile string `json:"configFile"`
 
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer
@@ -130,6 +149,112 @@ func startDemo(t *testing.T, exe, dir string) *demo {
 		t.Errorf("got %d chains, want 2", len(d.Chains))
 	}
 	return d
+}
+
+// operate uses the operator's commands on a running demo: what its exchange sends to a
+// deposit address is found there. The demo's chains are served by nothing else.
+func (d *demo) operate(t *testing.T, exe string) {
+	t.Helper()
+	const first = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266" // of the printed key
+	r, err := http.Post(d.Sandbox.ExchangeURL+"/base", "application/json", strings.NewReader(`{"to":"`+first+`","asset":"USDT","amount":"7.5","how":"batch"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		t.Fatalf("the exchange: status %d", r.StatusCode)
+	}
+	run := func(args ...string) (string, error) {
+		c := exec.Command(exe, append([]string{"--config", d.ConfigFile}, args...)...)
+		c.Args[0] = "quittance"
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	want := "base  7.5 USDT-base on 1 addresses\n"
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		out, err := run("sweep", "list")
+		if err != nil {
+			t.Fatalf("sweep list: %v\n%s", err, out)
+		}
+		if strings.HasPrefix(out, want) && strings.Contains(out, first+"  m/44'/60'/0'/0/0") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("listed:\n%s", out)
+		}
+	}
+	if out, err := run("serve"); err == nil || !strings.Contains(out, "only `quittance demo` serves") {
+		t.Errorf("a sandbox was served: %v\n%s", err, out)
+	}
+}
+
+// bank reads statements of the demo's bank with the operator's commands: its link is paid in
+// two parts, the second one out of an archive; what names nobody is left to a person.
+func (d *demo) bank(t *testing.T, exe string) {
+	t.Helper()
+	statement := func(query url.Values) []byte {
+		t.Helper()
+		r, err := http.Get(d.Sandbox.StatementURL + "?" + query.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = r.Body.Close() }()
+		b, err := io.ReadAll(r.Body)
+		if err != nil || r.StatusCode != http.StatusOK {
+			t.Fatalf("a statement: status %d %v %s", r.StatusCode, err, b)
+		}
+		return b
+	}
+	run := func(in []byte, want int, args ...string) string {
+		t.Helper()
+		c := exec.Command(exe, append([]string{"--config", d.ConfigFile}, args...)...)
+		c.Args[0], c.Stdin = "quittance", bytes.NewReader(in)
+		out, err := c.CombinedOutput()
+		if got := c.ProcessState.ExitCode(); got != want {
+			t.Errorf("%v: exit status %d, want %d: %v\n%s", args, got, want, err, out)
+		}
+		return string(out)
+	}
+	says := func(out, want string) {
+		t.Helper()
+		if !strings.Contains(out, want) {
+			t.Errorf("said, without %q:\n%s", want, out)
+		}
+	}
+	part := statement(url.Values{"link_id": {d.Samples.Link}, "amount": {"20"}})
+	says(run(part, 0, "bank", "import", "-"), "20.00 EUR  less ")
+	rest := statement(url.Values{"link_id": {d.Samples.Link}, "version": {"camt.053.001.02"}})
+	nobodys := statement(url.Values{"text": {"thanks"}, "amount": {"3"}})
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	for name, b := range map[string][]byte{"a.xml": part, "b.xml": rest, "c.xml": nobodys, "readme.txt": []byte("x")} {
+		f, err := z.Create(name)
+		if err == nil {
+			_, err = f.Write(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out := run(archive.Bytes(), 3, "bank", "import", "-")
+	for _, want := range []string{"b.xml: camt.053.001.02", "29.99 EUR  exact ", "of which 29.99 EUR were missing", "20.00 EUR  repeated", "3.00 EUR  no_reference", "no statement  readme.txt", "For you to decide: 1 booking."} {
+		says(out, want)
+	}
+	says(run(archive.Bytes()[:archive.Len()/2], 1, "bank", "import", "-"), "nothing was recorded: ")
+	says(run(nil, 0, "payment", "show", d.Samples.Link), "  paid, none  never expires\n")
+	more := statement(url.Values{"link_id": {d.Samples.Link}, "amount": {"1"}})
+	says(run(more, 0, "bank", "import", "-"), "1.00 EUR  not_open ")
+	merchant, _ := d.Merchant["id"].(string)
+	says(run(nil, 1, "bank", "confirm", d.Samples.Link, "--merchant", merchant, "--amount", "1"), "already_paid")
+	refunded := []string{"payment", "refunded", d.Samples.Link, "--merchant", merchant, "--asset", "EUR", "--tx", "too much", "--amount"}
+	says(run(nil, 0, append(refunded, "1.00")...), "recorded\n")
+	says(run(nil, 0, append(refunded, "1")...), "recorded before")
+	says(run(nil, 1, append(refunded, "2")...), "refund_differs")
+	says(run(nil, 1, append(refunded, "0.001")...), "2 decimals")
+	says(run(nil, 1, append(refunded, "1", "--to", "0x0000000000000000000000000000000000000001")...), "leave it out")
 }
 
 func (d *demo) stop(t *testing.T) {

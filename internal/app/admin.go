@@ -5,17 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/config"
 	"quittance/internal/fault"
+	"quittance/internal/hdkey"
 	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/store"
 	"quittance/internal/webhook"
+	"quittance/web/secpaid"
+	"quittance/web/spacepay"
 )
 
 // Admin does operators' tasks on a configuration's database, beside a running
@@ -25,6 +30,7 @@ type Admin struct {
 	Checkout *checkout.Service // reads and cancels; it offers no routes
 	Webhooks *webhook.Service
 	book     *asset.Book
+	setup    Setup
 }
 
 // OpenAdmin opens and migrates the database. Close it after use.
@@ -37,7 +43,7 @@ func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log})
+	db, err := store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log, Tells: tells})
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -45,7 +51,7 @@ func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), db.Close())
 	}
 	guard := &webhook.Guard{AllowLoopback: s.AllowLoopback}
-	return &Admin{Store: db, Checkout: checkout.New(checkout.Config{Store: db, Book: s.Book, Log: s.Log}), Webhooks: webhook.New(webhook.Config{Store: db, Guard: guard, Log: s.Log}), book: s.Book}, nil
+	return &Admin{Store: db, Checkout: checkout.New(checkout.Config{Store: db, Book: s.Book, Log: s.Log}), Webhooks: webhook.New(webhook.Config{Store: db, Guard: guard, Log: s.Log}), book: s.Book, setup: s}, nil
 }
 
 // Close releases the database.
@@ -63,6 +69,59 @@ func (a *Admin) AddMerchant(ctx context.Context, name string, window time.Durati
 	now := time.Now().UTC()
 	m := merchant.Merchant{ID: payment.MerchantID(payment.NewULID(now)), Name: name, Window: window, CreatedAt: now}
 	return m, a.Store.InsertMerchant(ctx, m)
+}
+
+// DepositKey is what an operator says of a merchant's key for deposit addresses.
+type DepositKey struct {
+	XPub  string
+	Asset string        // of the first quotes, "" for the native currency of the first chain
+	Life  time.Duration // of payments, 0 for the default
+}
+
+// SetDepositKey makes an extended public key the one that a merchant's new payments get
+// their addresses from.
+//
+// Errors: those of hdkey.OpenBranch, which hold nothing of the key; faults of
+// merchant.Branches.
+func (a *Admin) SetDepositKey(ctx context.Context, m payment.MerchantID, k DepositKey) (merchant.Branch, error) {
+	if _, err := a.Store.Merchant(ctx, m); err != nil {
+		return merchant.Branch{}, err
+	}
+	opened, err := hdkey.OpenBranch(k.XPub)
+	if err != nil {
+		return merchant.Branch{}, err
+	}
+	id, err := opened.ID()
+	if err != nil {
+		return merchant.Branch{}, fmt.Errorf("name the key: %w", err)
+	}
+	b := merchant.Branch{ID: id, Merchant: m, XPub: k.XPub, Life: k.Life, Active: true, CreatedAt: time.Now().UTC()}
+	if k.Asset != "" {
+		t, ok := a.book.Token(asset.ID(k.Asset))
+		if !ok {
+			return merchant.Branch{}, fmt.Errorf("asset %q is not known or its chain is not configured", k.Asset)
+		}
+		b.Asset = t.ID
+	}
+	if k.Life < 0 || k.Life > checkout.MaxWindow {
+		return merchant.Branch{}, fmt.Errorf("a payment's life is between 0 and %s", checkout.MaxWindow)
+	}
+	return b, a.Store.SetBranch(ctx, b)
+}
+
+// FirstAddresses are the first addresses of a branch, to compare with a wallet's.
+func FirstAddresses(b merchant.Branch, n uint32) ([]asset.Address, error) {
+	opened, err := hdkey.OpenBranch(b.XPub)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]asset.Address, n)
+	for i := range n {
+		if out[i], err = opened.Address(i); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // AddCredential makes a secret and returns it; it is not kept.
@@ -191,30 +250,94 @@ func (a *Admin) AddEndpoint(ctx context.Context, m payment.MerchantID, url strin
 	return a.Webhooks.Register(ctx, m, url, "")
 }
 
-// Refunded records what a merchant says it gave back for a request of a payment:
-// amount is in units of the request's currency, "12.50".
-func (a *Admin) Refunded(ctx context.Context, m payment.MerchantID, token string, request int, tx, to, amount string) (bool, error) {
-	id, ok := payment.ParseID(token)
-	if !ok {
-		return false, fault.New(fault.Invalid, "invalid_token", "This is no payment's token.")
+// Payment finds a payment by its token, by its id in the SpacePay dialect, or as a link: by
+// its number, its link_id or its address.
+//
+// Faults: NotFound; Invalid "invalid_token" for text that is none of these.
+func (a *Admin) Payment(ctx context.Context, name string) (*payment.Payment, error) {
+	if id, ok := payment.ParseID(name); ok {
+		return a.Checkout.Payment(ctx, id)
 	}
-	p, err := a.Checkout.Payment(ctx, id)
+	p, err := a.Checkout.PaymentByAlias(ctx, spacepay.Name, strings.ToLower(name))
+	if fault.Is(err, fault.NotFound) {
+		p, err = paymentOfLink(ctx, a.Checkout, name)
+	}
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.Invalid, "invalid_token", "This is no payment's token or id.")
+	}
+	return p, err
+}
+
+// paymentOfLink finds a payment link by its number, its link_id or its address.
+//
+// Faults: NotFound.
+func paymentOfLink(ctx context.Context, s *checkout.Service, name string) (*payment.Payment, error) {
+	if u, err := url.Parse(name); err == nil && u.Query().Has("link_id") {
+		name = u.Query().Get("link_id")
+	}
+	if alias, ok := secpaid.Alias(name); ok {
+		name = alias
+	}
+	return s.PaymentByAlias(ctx, secpaid.Name, name)
+}
+
+// GivenBack is a refund as an operator tells of it.
+type GivenBack struct {
+	Request int    // which request of the payment, from 0
+	Tx      string // that gave it back; of a bank's words of the merchant's own, or ""
+	To      string // who got it, "" of a bank's
+	Amount  string // in units of the asset, "12.50"
+	// Asset is of payments that are due in a currency of banks: one that was paid in, or EUR
+	// for what went back by a bank; "" for others.
+	Asset string
+	Full  bool // nothing is left to give back
+}
+
+// Refunded records what a merchant says it gave back for a request of a payment.
+func (a *Admin) Refunded(ctx context.Context, m payment.MerchantID, name string, b GivenBack) (bool, error) {
+	p, err := a.Payment(ctx, name)
 	if err != nil {
 		return false, err
 	}
-	r := checkout.Refund{Payment: id, Request: request, Tx: tx}
-	if request < 0 || request >= len(p.Terms.Requests) {
+	r := checkout.Refund{Payment: p.ID, Request: b.Request, Tx: b.Tx, Asset: asset.ID(b.Asset), Full: b.Full}
+	if b.Request < 0 || b.Request >= len(p.Terms.Requests) {
 		return a.Checkout.Refunded(ctx, m, r) // which says what is wrong
 	}
-	if r.To, err = asset.ParseAddress(to); err != nil {
+	if r.Asset == asset.EUR {
+		return a.refundedByBank(ctx, m, r, b)
+	}
+	if r.To, err = asset.ParseAddress(b.To); err != nil {
 		return false, fmt.Errorf("--to: %w", err)
 	}
-	unit, ok := a.book.Token(p.Terms.Requests[request].Asset)
-	if !ok {
-		return false, fmt.Errorf("asset %s is not known or its chain is not configured", p.Terms.Requests[request].Asset)
+	of := p.Terms.Requests[b.Request].Asset
+	if p.Terms.Requests[b.Request].Fiat() {
+		if of = r.Asset; of == "" {
+			return false, errors.New("--asset is needed: the payment is due in a currency that is on no chain")
+		}
 	}
-	if r.Amount, err = money.Parse(amount, unit.Decimals); err != nil {
+	unit, ok := a.book.Token(of)
+	if !ok {
+		return false, fmt.Errorf("asset %s is not known or its chain is not configured", of)
+	}
+	if r.Asset != "" {
+		r.Asset = unit.ID // as it is written in the book
+	}
+	if r.Amount, err = money.Parse(b.Amount, unit.Decimals); err != nil {
 		return false, fmt.Errorf("--amount: %w", err)
 	}
+	return a.Checkout.Refunded(ctx, m, r)
+}
+
+// refundedByBank records euros that a bank has brought back. No statement is asked, and who
+// got them is not told.
+func (a *Admin) refundedByBank(ctx context.Context, m payment.MerchantID, r checkout.Refund, b GivenBack) (bool, error) {
+	if b.To != "" {
+		return false, errors.New("--to is an account on a chain: leave it out for what went back by a bank")
+	}
+	cents, err := money.Parse(b.Amount, 2)
+	if err != nil || !cents.IsInt64() {
+		return false, errors.New("--amount is in euros with at most 2 decimals, like 49.99")
+	}
+	r.Amount = money.Cents(cents.Int64())
 	return a.Checkout.Refunded(ctx, m, r)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
@@ -24,6 +25,7 @@ import (
 	"quittance/internal/rail"
 	"quittance/internal/rail/crosschain"
 	"quittance/internal/rail/evmref"
+	"quittance/internal/rail/sepa"
 	"quittance/internal/screening"
 	"quittance/internal/seal"
 	"quittance/internal/siwe"
@@ -35,6 +37,8 @@ import (
 	"quittance/web/apidoc"
 	"quittance/web/pay"
 	"quittance/web/request"
+	"quittance/web/secpaid"
+	"quittance/web/spacepay"
 )
 
 // Setup is everything that the ways to run, serve, demo and tests, decide
@@ -55,6 +59,7 @@ type Setup struct {
 	Routing        *RoutingSetup  // nil for payments on their own chain only
 	Safe           *SafeSetup     // nil if Safes may not pay
 	Gasless        *GaslessSetup  // nil if nobody pays for payers' gas
+	Deposits       *DepositSetup  // nil if nothing is due in dollars
 	Limits         web.Limits
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
@@ -103,6 +108,7 @@ type App struct {
 	routing   *routing           // nil without routes
 	safes     *safes             // nil without Safes
 	gasless   *gasless           // nil if nobody pays for payers' gas
+	deposits  *deposits          // nil if nothing is due in dollars
 	worker    *job.Worker
 	log       *slog.Logger
 	scanners  []*chain.Scanner
@@ -116,7 +122,7 @@ func New(ctx context.Context, s Setup) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Store, err = store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log}); err != nil {
+	if a.Store, err = store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log, Tells: tells}); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	defer func() {
@@ -132,6 +138,9 @@ func New(ctx context.Context, s Setup) (_ *App, err error) {
 		return nil, err
 	}
 	if err := a.chains(s); err != nil {
+		return nil, err
+	}
+	if err := a.deposits.keepWord(ctx, a.Store, time.Now()); err != nil {
 		return nil, err
 	}
 	if err := a.background(s); err != nil {
@@ -184,7 +193,10 @@ func (a *App) chains(s Setup) (err error) {
 	if a.gasless, err = s.Gasless.build(s.Chains, batchers, s.Registry, a.heads.final, s.Log); err != nil {
 		return err
 	}
-	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers})
+	if a.deposits, err = s.Deposits.build(s, batchers, a.Store); err != nil {
+		return err
+	}
+	direct := evmref.New(evmref.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers, Assets: a.deposits.enabled()})
 	rails := []rail.Rail{direct}
 	a.routing, err = s.Routing.build(crosschain.Config{Book: s.Book, Registry: s.Registry, Codes: a.codes, Nodes: batchers, SameSafe: a.safes.sameSafe(), Log: s.Log})
 	if err != nil {
@@ -193,25 +205,23 @@ func (a *App) chains(s Setup) (err error) {
 	if a.routing != nil {
 		rails = append(rails, a.routing.rail)
 	}
+	rails = append(append(rails, a.deposits.rails()...), sepa.NewRail())
 	var follow checkout.Tracker
 	var over bridges
 	if t := a.routing.tracker(s, batchers); t != nil {
 		follow, over = t, t
 	}
 	a.Checkout = checkout.New(checkout.Config{
-		Store: a.Store, Book: s.Book, Rails: rails, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Tracker: follow, Safes: a.safes.port(), Gasless: a.gasless.port(), Window: s.Window, Grace: s.Grace, Log: s.Log,
-		Nudge: func(id asset.ChainID) {
-			if sc, ok := a.heads.scanners[id]; ok {
-				sc.Nudge()
-			}
-		},
+		Store: a.deposits.store(a.Store), Book: s.Book, Rails: rails, Prices: a.deposits.known(), Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry), Tracker: follow, Safes: a.safes.port(), Gasless: a.gasless.port(), Window: s.Window, Grace: s.Grace, Settle: s.settle(), Log: s.Log,
+		Nudge: a.nudge,
 	})
+	promises := a.deposits.promises(a.Store)
 	for _, c := range s.Chains {
 		sc, err := chain.NewScanner(chain.ScannerConfig{
-			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(direct, over, c.ID) },
-			Sink:     &sink{checkout: a.Checkout, rail: direct, bridges: over, node: a.nodes[c.ID], book: s.Book, registry: s.Registry, safes: s.Safe.table(), log: s.Log},
+			Client: a.nodes[c.ID], Filter: func() chain.Filter { return a.deposits.filter(c.ID, filter(direct, over, c.ID)) },
+			Sink:     &sink{checkout: a.Checkout, rail: direct, bridges: over, deposits: a.deposits, promised: promises, node: a.nodes[c.ID], book: s.Book, registry: s.Registry, safes: s.Safe.table(), log: s.Log},
 			Finality: c.finality(),
-			Agree:    c.Agree, StartBlock: c.StartBlock, MaxRange: c.MaxRange, Interval: c.Interval, Log: s.Log,
+			Agree:    c.Agree, StartBlock: c.StartBlock, MaxRange: a.deposits.maxRange(c.MaxRange), Interval: c.Interval, Log: s.Log,
 		})
 		if err != nil {
 			return fmt.Errorf("chain %d: %w", c.ID, err)
@@ -220,6 +230,13 @@ func (a *App) chains(s Setup) (err error) {
 		a.scanners = append(a.scanners, sc)
 	}
 	return nil
+}
+
+// nudge has a chain looked at at once.
+func (a *App) nudge(id asset.ChainID) {
+	if sc, ok := a.heads.scanners[id]; ok {
+		sc.Nudge()
+	}
 }
 
 // CodeReader reads deployed code in one round trip.
@@ -251,13 +268,16 @@ func CodeReader(nodes map[asset.ChainID]chain.Batcher) official.CodeReader {
 func (a *App) background(s Setup) error {
 	a.Guard = &webhook.Guard{AllowLoopback: s.AllowLoopback}
 	a.Webhooks = webhook.New(webhook.Config{Store: a.Store, Guard: a.Guard, Log: s.Log, Encoders: map[string]webhook.Encoder{
-		request.Name: request.Encoder{Book: s.Book, BaseURL: s.BaseURL},
+		request.Name:  request.Encoder{Book: s.Book, BaseURL: s.BaseURL},
+		spacepay.Name: spacepay.Encoder{Book: s.Book, Names: a.Directory, Chains: a.heads},
+		secpaid.Name:  secpaid.Encoder{Kept: a.Store},
 	}})
 	handlers := a.Webhooks.Handlers()
 	handlers[checkout.TrackKind] = track(a.Checkout.Track, "a transfer over a bridge is under way")
 	// Without Safes, too: a job that nobody knows is given up, and they may come back.
 	handlers[checkout.SafeTrackKind] = track(a.Checkout.TrackSafe, "a Safe transaction is waiting for its owners")
 	handlers[checkout.GaslessTrackKind] = track(a.Checkout.TrackGasless, "a user operation is under way")
+	handlers[checkout.PriceKind] = track(a.Checkout.PriceTransfers, "there is no price of what was sent")
 	a.worker = job.NewWorker(workerConfig(a.Store, handlers, s.Log))
 	return nil
 }
@@ -279,6 +299,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 		CSS: assets.URL("pay.css"), Icon: assets.URL("favicon.svg"), Script: assets.URL("pay.js"),
 		Lock: assets.URL("lock.js"), Ways: assets.URL("ways.js"), Route: assets.URL("route.js"), Safe: assets.URL("safe.js"),
 		Gasless: assets.URL("gasless.js"), KitLight: assets.URL("kit-light.js"), KitSafe: assets.URL("kit-safe.js"),
+		Deposit: assets.URL("deposit.js"), DepositCSS: assets.URL("deposit.css"),
 	}
 	if s.SandboxScript {
 		urls.Sandbox = assets.URL("sandbox-wallet.js")
@@ -295,6 +316,8 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 		Verifier: a.verifier, Limits: limiter, OpenSignup: s.OpenSignup, Webhooks: a.Webhooks, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
 		Restamp: a.routing.restamper(),
 	})
+	a.mountSpacePay(s, limiter)
+	a.mountSecPaid(s, limiter)
 	apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")})
 	if s.Mount != nil {
 		s.Mount(a, urls)
@@ -309,6 +332,12 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	pay.Mount(pay.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls, HashKey: hashing,
 		Subscribe: a.Store.Subscribe, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Log: s.Log,
+		Dialects: map[string]pay.Dialect{
+			spacepay.Name: {Link: spacepay.Link, Param: "paymentId", Return: spacepay.Return},
+			secpaid.Name: {
+				Link: secpaid.Link, Param: "link_id", Return: secpaid.Return, Alias: secpaid.Alias, Path: func(alias string) string { return "/link/" + alias },
+			},
+		},
 	})
 	return nil
 }
@@ -355,6 +384,17 @@ const (
 // stopWithin is how long a stop may take; open requests have most of it.
 const stopWithin = 15 * time.Second
 
+// settle is how long what is in a block may take to become known: some looks at the
+// chain that is looked at least often.
+func (s Setup) settle() time.Duration {
+	const looks = 5
+	var slowest time.Duration
+	for _, c := range s.Chains {
+		slowest = max(slowest, cmp.Or(c.Interval, chain.DefaultInterval))
+	}
+	return looks * slowest
+}
+
 // Run answers on l (on nothing if it is nil) and does the background work until
 // ctx ends or a part fails: a checkout whose watcher died must not go on taking
 // payments.
@@ -370,6 +410,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	}
 	parts = append(parts, a.routing.parts()...)
 	parts = append(parts, a.gasless.parts()...)
+	parts = append(parts, a.deposits.parts()...)
 	for _, sc := range a.scanners {
 		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
 	}
@@ -415,6 +456,7 @@ func (a *App) Close() error {
 	}
 	a.safes.close()
 	a.gasless.close()
+	a.deposits.close()
 	if a.Store == nil {
 		return nil
 	}

@@ -37,9 +37,11 @@ type DemoConfig struct {
 	DataDir    string // "" keeps nothing
 	WebhookURL string // "" for none besides the demo's own receiver
 	Account    string // the kind of smart account, one of SmartAccounts; the first if empty
-	JSON       bool   // print one line of JSON when ready, and nothing else
-	Out        io.Writer
-	Log        *slog.Logger
+	// DepositLife is how long payments in dollars may be paid, 0 for the dialect's default.
+	DepositLife time.Duration
+	JSON        bool // print one line of JSON when ready, and nothing else
+	Out         io.Writer
+	Log         *slog.Logger
 }
 
 // demoConfirmations make a sandbox block final: three seconds of suspense.
@@ -78,7 +80,12 @@ func Demo(ctx context.Context, cfg DemoConfig) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	closers = append(closers, gateways.Close)
-	s, err := demoSetup(cfg, kept, demoWorld{chains, routing, gateways}, "http://"+l.Addr().String())
+	prices, err := sandbox.StartPrices()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	closers = append(closers, prices.Close)
+	s, err := demoSetup(cfg, kept, demoWorld{chains, routing, gateways, prices}, "http://"+l.Addr().String())
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -87,6 +94,10 @@ func Demo(ctx context.Context, cfg DemoConfig) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	closers = append(closers, a.Close)
+	// Before anything runs: keys that are there at the start have their addresses at once.
+	if err := seed(ctx, a, cfg, kept, s.BaseURL); err != nil {
+		return errors.Join(fmt.Errorf("seed demo merchant: %w", err), l.Close())
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
@@ -117,6 +128,7 @@ type demoWorld struct {
 	chains   *sandbox.Chains
 	routing  *sandbox.Routing
 	gateways *sandbox.Gateways
+	prices   *sandbox.Prices
 }
 
 func demoSetup(cfg DemoConfig, kept *kept, world demoWorld, baseURL string) (Setup, error) {
@@ -166,12 +178,16 @@ func demoSetup(cfg DemoConfig, kept *kept, world demoWorld, baseURL string) (Set
 	if err != nil {
 		return Setup{}, err
 	}
+	deposits, err := demoDeposits(chains, world.prices)
+	if err != nil {
+		return Setup{}, err
+	}
 	return Setup{
 		BaseURL: baseURL, Database: "sqlite:" + kept.path("quittance.db"), Keys: [][]byte{kept.Key}, Book: book, Registry: registry,
 		Routing: &RoutingSetup{Service: lifi.Config{BaseURL: routing.URL, Table: routing.Table, Bridges: []string{lifi.BridgeAcross}}},
 		Safe:    &SafeSetup{Table: safe.At(ids...)},
-		Gasless: gas,
-		Chains:  reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
+		Gasless: gas, Deposits: deposits,
+		Chains: reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
 		Mount:          func(a *App, assets templates.Assets) { mountSandbox(a, assets, world, view, kept) },
 		FrameAncestors: []string{safeOrigin(baseURL)},
 	}, nil
@@ -181,9 +197,6 @@ func demoSetup(cfg DemoConfig, kept *kept, world demoWorld, baseURL string) (Set
 // where to go.
 func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *sandbox.Chains, setup Setup) error {
 	baseURL := setup.BaseURL
-	if err := seed(ctx, a, cfg, kept, baseURL); err != nil {
-		return fmt.Errorf("seed demo merchant: %w", err)
-	}
 	link, err := demoPayment(ctx, a, kept, baseURL)
 	if err != nil {
 		return fmt.Errorf("create demo payment: %w", err)
@@ -192,6 +205,12 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	samples, err := makeSamples(ctx, a, kept, payer, baseURL)
 	if err != nil {
 		return fmt.Errorf("create sample payments: %w", err)
+	}
+	if samples.Deposit, err = demoDeposit(ctx, a, kept, baseURL); err != nil {
+		return fmt.Errorf("create a payment at a quote: %w", err)
+	}
+	if samples.Link, samples.Split, err = demoLinks(ctx, a, kept); err != nil {
+		return fmt.Errorf("create payment links: %w", err)
 	}
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
@@ -204,10 +223,19 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 	}
 	d := describe(kept, chains, baseURL, link)
 	d.Samples, d.RefusedWallet = samples, demoRefused.String()
+	var networks []string
+	for _, c := range chains.All() {
+		networks = append(networks, c.Network)
+	}
+	if d.ConfigFile, err = kept.configure(baseURL, networks); err != nil {
+		return err
+	}
 	if d.Saver, err = describeSaver(cfg.Account, chains, setup.Gasless); err != nil {
 		return err
 	}
-	d.Sandbox = demoControls{RouterURL: baseURL + routerPath, BridgeURL: baseURL + bridgePath, ChainsURL: baseURL + chainsPath, BundlerURL: baseURL + bundlerPath, SaverURL: baseURL + saverPath, Safe: describeSafe(chains.Safe(), baseURL)}
+	d.Sandbox = demoControls{RouterURL: baseURL + routerPath, BridgeURL: baseURL + bridgePath, ChainsURL: baseURL + chainsPath, BundlerURL: baseURL + bundlerPath, SaverURL: baseURL + saverPath,
+		PricesURL: baseURL + pricesControl, FeedsURL: baseURL + feedsControlPath, ExchangeURL: baseURL + exchangePath,
+		BankURL: baseURL + bankPath, StatementURL: baseURL + statementPath, Safe: describeSafe(chains.Safe(), baseURL)}
 	if cfg.JSON {
 		b, err := json.Marshal(d)
 		if err != nil {
@@ -217,7 +245,7 @@ func demoReady(ctx context.Context, a *App, cfg DemoConfig, kept *kept, chains *
 		return err
 	}
 	s := d.Sandbox.Safe
-	_, err = fmt.Fprintf(cfg.Out, demoText, link, s.AppURL+"?app="+url.QueryEscape(link), s.Threshold, len(s.Owners), s.Address, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Payer.Address, d.Payer.PrivateKey, d.Saver.Address, baseURL, baseURL, d.Sandbox.BridgeURL, baseURL)
+	_, err = fmt.Fprintf(cfg.Out, demoText, link, samples.Deposit, samples.Link, d.Sandbox.BankURL, samples.Split, s.AppURL+"?app="+url.QueryEscape(link), s.Threshold, len(s.Owners), s.Address, samples.Crosschain, samples.Batch, samples.Private, samples.Payout, baseURL, d.Merchant.APIKey, d.Merchant.SpacePaySecretKey, d.Merchant.SecPaidToken, d.Payer.Address, d.Payer.PrivateKey, d.Saver.Address, baseURL, baseURL, d.ConfigFile, d.Sandbox.BridgeURL, baseURL, baseURL, baseURL)
 	return err
 }
 
@@ -226,6 +254,12 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
 
   Pay this:       %s
                   (choose "Sandbox wallet" on the page; no wallet has to be installed)
+  At a quote:     %s
+                  (25 dollars in any of six currencies, to an address of its own, from anywhere)
+  A payment link: %s
+                  (49.99 euros at a quote, or by a bank transfer that you play at %s)
+  A shared one:   %s
+                  (30 euros, 40 percent of them for the bakery next door, in one transaction)
   From a Safe:    %s
                   (needs %d of the %d owners of %s; you play them all)
   From elsewhere: %s
@@ -236,18 +270,31 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
 
   API:            %s/v2/secure-payments
   API key:        %s
+  SpacePay key:   %s
+  SecPaid token:  %s
   Payer:          %s
   Payer's key:    %s
   Without gas:    %s
                   (has tokens and no native coins: choose "Sandbox wallet without gas")
   Webhooks sent:  %s/sandbox/webhooks
   Page states:    %s/storybook
+  Operator:       quittance --config %s sweep list
   What goes wrong between chains is up to you: PUT %s (see docs/integrating.md)
 
   Create another payment:
 
     curl -s %s/v2/secure-payments -H "x-api-key: $API_KEY" -H "content-type: application/json" \
       -d '{"requests":[{"amount":"12.50"}],"reference":"ORDER-1002"}'
+
+  And one in dollars, in SpacePay's words:
+
+    curl -s %s/v1/external/secretkey-auth/payments -H "X-SpacePay-Secret-Key: $SPACEPAY_KEY" -H "content-type: application/json" \
+      -H "Idempotency-Key: order_123" -d '{"orderId":"order_123","amount":100,"currency":"USD","redirectUrl":"https://merchant.example.com/checkout/success","customMetadata":"{\"cartId\":\"abc123\",\"promo\":\"SUMMER24\"}"}'
+
+  And a payment link in euros, in SecPaid's:
+
+    curl -s -X POST %s/api/v2/createLink -H "token: $SECPAID_TOKEN" -H "Content-Type: application/json" \
+      -d '{"amount": 49.99, "recipient_note": "Invoice #1234", "cancellable": true}'
 
 Press Ctrl-C to stop.
 `
@@ -262,6 +309,12 @@ func seed(ctx context.Context, a *App, cfg DemoConfig, kept *kept, baseURL strin
 	if fault.Is(err, fault.NotFound) {
 		err = seedMerchant(ctx, a, kept, baseURL)
 	}
+	if err == nil {
+		err = seedBranch(ctx, a, kept.MerchantID, cfg.DepositLife)
+	}
+	if err == nil {
+		err = seedLinks(ctx, a, kept, baseURL)
+	}
 	if err != nil {
 		return err
 	}
@@ -274,7 +327,7 @@ func seed(ctx context.Context, a *App, cfg DemoConfig, kept *kept, baseURL strin
 			return err
 		}
 	}
-	urls := []string{baseURL + "/sandbox/webhooks"}
+	urls := []string{baseURL + webhooksPath}
 	if cfg.WebhookURL != "" {
 		urls = append(urls, cfg.WebhookURL)
 	}
@@ -293,7 +346,7 @@ func seed(ctx context.Context, a *App, cfg DemoConfig, kept *kept, baseURL strin
 
 func seedMerchant(ctx context.Context, a *App, kept *kept, baseURL string) error {
 	now := time.Now().UTC()
-	if err := a.Store.InsertMerchant(ctx, merchant.Merchant{ID: kept.MerchantID, Name: "Harbour Coffee Roasters", CreatedAt: now}); err != nil {
+	if err := a.Store.InsertMerchant(ctx, merchant.Merchant{ID: kept.MerchantID, Name: demoName, CreatedAt: now}); err != nil {
 		return err
 	}
 	for kind, secret := range map[merchant.CredentialKind]string{
@@ -339,6 +392,8 @@ type demoLine struct {
 	Samples          demoSamples  `json:"samples"`
 	RefusedWallet    string       `json:"refusedWallet"` // the one that the demo's screening refuses
 	Sandbox          demoControls `json:"sandbox"`
+	// ConfigFile lets the operator's commands work on this demo: `quittance --config FILE sweep list`.
+	ConfigFile string `json:"configFile"`
 }
 
 // demoControls are where the demo's world is told how to behave: PUT and GET.
@@ -348,7 +403,15 @@ type demoControls struct {
 	ChainsURL string `json:"chainsUrl"` // followed by "/" and a network: the server's line to it, and its blocks
 	// BundlerURL is followed by "/" and a network, too: the bundler and the sponsor of gas.
 	BundlerURL string `json:"bundlerUrl"`
-	SaverURL   string `json:"saverUrl"` // and this: the wallet of the payer without native coins
+	SaverURL   string `json:"saverUrl"`  // and this: the wallet of the payer without native coins
+	PricesURL  string `json:"pricesUrl"` // what the price API says
+	FeedsURL   string `json:"feedsUrl"`  // followed by "/" and a network: what its price feeds say
+	// ExchangeURL is followed by "/" and a network: POST has the exchange pay out there.
+	ExchangeURL string `json:"exchangeUrl"`
+	// BankURL is a page on which links are paid by bank transfers, and BankURL + "/import"
+	// takes statements; StatementURL writes them.
+	BankURL      string `json:"bankUrl"`
+	StatementURL string `json:"statementUrl"`
 
 	Safe demoSafe `json:"safe"`
 }
@@ -369,12 +432,17 @@ func describeSafe(s *sandbox.Safe, baseURL string) demoSafe {
 }
 
 type demoMerchant struct {
+	ID                string `json:"id"` // that the operator's commands take
 	APIKey            string `json:"apiKey"`
 	ClientID          string `json:"clientId"`
 	AllowedOrigin     string `json:"allowedOrigin"`
 	WebhookSecret     string `json:"webhookSecret"`
 	SpacePaySecretKey string `json:"spacepaySecretKey"`
 	SecPaidToken      string `json:"secpaidToken"`
+
+	Deposit demoKey     `json:"deposit"`
+	Bank    demoAccount `json:"bank"`    // where bank transfers go
+	Partner demoPeer    `json:"partner"` // whom links can be shared with
 }
 
 type demoPayer struct {
@@ -407,8 +475,10 @@ func describe(kept *kept, chains *sandbox.Chains, baseURL, link string) demoLine
 	d := demoLine{
 		BaseURL: baseURL, SecurePaymentURL: link, Payer: demoPayer{Address: address, PrivateKey: key},
 		Merchant: demoMerchant{
-			APIKey: kept.APIKey, ClientID: kept.ClientID, AllowedOrigin: baseURL, WebhookSecret: kept.WebhookSecret,
+			ID: string(kept.MerchantID), APIKey: kept.APIKey, ClientID: kept.ClientID, AllowedOrigin: baseURL, WebhookSecret: kept.WebhookSecret,
 			SpacePaySecretKey: kept.SpacePaySecret, SecPaidToken: kept.SecPaidToken,
+			Deposit: demoKey{demoXPub, demoXPrv, demoPath}, Bank: demoAccount{demoIBAN, demoBIC, demoHolder},
+			Partner: demoPeer{demoPartner, kept.PartnerToken, demoPartnerPayee.String()},
 		},
 	}
 	for _, c := range chains.All() {

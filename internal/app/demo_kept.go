@@ -4,12 +4,14 @@ package app
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"quittance/internal/merchant"
@@ -27,6 +29,8 @@ type kept struct {
 	WebhookSecret  string             `json:"webhookSecret"`
 	SpacePaySecret string             `json:"spacepaySecretKey"`
 	SecPaidToken   string             `json:"secpaidToken"`
+	PartnerID      payment.MerchantID `json:"partnerId"`    // of the merchant that links are shared with
+	PartnerToken   string             `json:"partnerToken"` // and its token for links
 
 	dir       string
 	temporary bool
@@ -57,7 +61,16 @@ func openKept(dir string) (*kept, error) {
 	if err := json.Unmarshal(b, k); err != nil {
 		return nil, fmt.Errorf("read the demo's keys: %w", err)
 	}
+	if k.PartnerID == "" { // kept by a demo without one
+		k.makePartner()
+		return k, k.write()
+	}
 	return k, nil
+}
+
+func (k *kept) makePartner() {
+	k.PartnerID = payment.MerchantID(payment.NewULID(time.Now()))
+	k.PartnerToken = merchant.NewSecret(merchant.SecPaidToken, true)
 }
 
 func (k *kept) make() error {
@@ -69,6 +82,11 @@ func (k *kept) make() error {
 	k.SpacePaySecret = merchant.NewSecret(merchant.SpacePaySecret, true)
 	k.SecPaidToken = merchant.NewSecret(merchant.SecPaidToken, true)
 	k.WebhookSecret = webhook.NewSecret()
+	k.makePartner()
+	return k.write()
+}
+
+func (k *kept) write() error {
 	b, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the demo's keys: %w", err)
@@ -77,6 +95,25 @@ func (k *kept) make() error {
 		return fmt.Errorf("keep the demo's keys: %w", err)
 	}
 	return nil
+}
+
+// configure writes a configuration with which the operator's commands work on the running
+// demo, and returns its path.
+func (k *kept) configure(baseURL string, networks []string) (string, error) {
+	var b strings.Builder
+	_, _ = fmt.Fprintf(&b, "# Of the running demo, for the operator's commands.\nsandbox: true\nbase_url: %q\ndatabase: %q\nkeys: [%q]\nrouting: {enabled: false}\nsafe: {enabled: false}\nwebhooks: {allow_loopback: true}\nchains:\n",
+		baseURL, "sqlite:"+k.path("quittance.db"), base64.StdEncoding.EncodeToString(k.Key))
+	for _, n := range networks {
+		_, _ = fmt.Fprintf(&b, "  %s: {rpc: [%q], confirmations: %d}\n", n, baseURL+"/sandbox/rpc/"+n, demoConfirmations)
+	}
+	file, err := filepath.Abs(k.path("quittance.yaml"))
+	if err == nil {
+		err = os.WriteFile(file, []byte(b.String()), 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write the demo's configuration: %w", err)
+	}
+	return file, nil
 }
 
 func (k *kept) path(name string) string { return filepath.Join(k.dir, name) }

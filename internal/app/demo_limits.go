@@ -15,5 +15,7 @@ var demoLimits = web.Limits{
 	Keys:     ratelimit.Rate{PerMinute: 12_000_000, Burst: 400_000},
 	Sessions: ratelimit.Rate{PerMinute: 30_000, Burst: 2_000},
 	Page:     ratelimit.Rate{PerMinute: 30_000, Burst: 6_000},
+	Links:    ratelimit.Rate{PerMinute: 6_000, Burst: 6_000},
+	Guesses:  ratelimit.Rate{PerMinute: 6_000, Burst: 3_000},
 	Refused:  ratelimit.Rate{PerMinute: 6_000, Burst: 3_000},
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"time"
 )
 
 // DemoConfig is what `quittance demo` can be told.
@@ -15,9 +16,11 @@ type DemoConfig struct {
 	DataDir    string
 	WebhookURL string
 	Account    string
-	JSON       bool
-	Out        io.Writer
-	Log        *slog.Logger
+	// DepositLife is how long payments in dollars may be paid.
+	DepositLife time.Duration
+	JSON        bool
+	Out         io.Writer
+	Log         *slog.Logger
 }
 
 // Demo is not part of production builds.

@@ -34,6 +34,9 @@ type demoSamples struct {
 	Private    string `json:"private"`    // hidden from all wallets but the demo payer's
 	Payout     string `json:"payout"`     // the merchant pays somebody
 	Crosschain string `json:"crosschain"` // in USDC on Base, for a payer who would rather give USDT on Arbitrum
+	Deposit    string `json:"deposit"`    // 25 dollars, at a quote, to an address of its own
+	Link       string `json:"link"`       // 49.99 euros, at a quote or by bank transfer
+	Split      string `json:"split"`      // 30 euros for two merchants
 }
 
 // makeSamples makes the sample payments of the demo and returns their links.
@@ -75,7 +78,7 @@ func makeSamples(ctx context.Context, a *App, kept *kept, payer, baseURL string)
 
 // demoLink makes a payment and returns its link.
 func demoLink(ctx context.Context, a *App, d checkout.Draft, baseURL string) (string, error) {
-	d.RedirectURL, d.RedirectLabel = baseURL+"/sandbox/webhooks", "See what the merchant received"
+	d.RedirectURL, d.RedirectLabel = baseURL+webhooksPath, "See what the merchant received"
 	var id payment.ID
 	_, _, err := a.Checkout.Create(ctx, d, nil, func(p *payment.Payment) (checkout.Answer, error) {
 		id = p.ID

@@ -26,14 +26,20 @@ type demo struct {
 	t        *testing.T
 	stop     func()
 	BaseURL  string
-	Merchant struct{ APIKey string }
-	Payer    struct{ Address string }
-	Samples  struct{ Crosschain string }
-	Saver    struct{ Address, PrivateKey, Account, Kind string }
-	Sandbox  struct {
-		RouterURL, BridgeURL, ChainsURL string
-		BundlerURL, SaverURL            string
-		Safe                            struct {
+	Merchant struct {
+		APIKey, SpacePaySecretKey string
+		Deposit                   struct{ XPub, XPrv, Path string }
+		Partner                   struct{ SecPaidToken string }
+	}
+	Payer   struct{ Address string }
+	Samples struct{ Crosschain, Deposit, Link, Split string }
+	Saver   struct{ Address, PrivateKey, Account, Kind string }
+	Sandbox struct {
+		RouterURL, BridgeURL, ChainsURL  string
+		BundlerURL, SaverURL             string
+		PricesURL, FeedsURL, ExchangeURL string
+		BankURL, StatementURL            string
+		Safe                             struct {
 			Address, AppURL string
 			Owners          []string
 			Threshold       int
@@ -83,6 +89,9 @@ func (d *demo) ask(method, url string, body, out any) int {
 	r.Header.Set("Content-Type", "application/json")
 	if strings.HasPrefix(url, d.BaseURL+"/v2/") {
 		r.Header.Set("X-Api-Key", d.Merchant.APIKey)
+	}
+	if strings.HasPrefix(url, d.BaseURL+"/v1/external/secretkey-auth/") {
+		r.Header.Set("X-SpacePay-Secret-Key", d.Merchant.SpacePaySecretKey)
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {

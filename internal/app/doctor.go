@@ -48,6 +48,7 @@ func Doctor(ctx context.Context, cfg *config.Config, report func(Finding)) error
 	d.routing(ctx, s)
 	d.safe(ctx, s)
 	d.gasless(ctx, s)
+	d.deposits(ctx, s)
 	d.framing(s)
 	d.database(ctx, s)
 	if d.failed {
@@ -70,8 +71,10 @@ func (d *doctor) check(name string, err error, ok string) bool {
 	return err == nil
 }
 
-// maxSkew is how far the newest block may be from our clock.
-const maxSkew = 3 * time.Minute
+// maxSkew is how far the newest block may be from our clock. It is less than what the
+// checkout takes clocks to differ by: money for a payment that was made just now must not
+// look older than it.
+const maxSkew = 90 * time.Second
 
 // chain checks each endpoint of a chain by itself: a pool hides a bad one.
 func (d *doctor) chain(ctx context.Context, s Setup, c ChainSetup) {
@@ -163,6 +166,8 @@ func (d *doctor) database(ctx context.Context, s Setup) {
 		return
 	}
 	d.egress(ctx, s, db)
+	d.branches(ctx, s, db)
+	d.links(ctx, s, db)
 }
 
 // egress checks that every webhook endpoint may be called and can be reached.

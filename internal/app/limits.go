@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,18 +29,19 @@ func limits(c config.Limits) web.Limits {
 	rate := func(r config.Rate) ratelimit.Rate { return ratelimit.Rate{PerMinute: r.PerMinute, Burst: r.Burst} }
 	return web.Limits{
 		Clients: rate(c.ClientIDs), Keys: rate(c.APIKeys), Sessions: rate(c.Sessions), Page: rate(c.Page), Refused: rate(c.Refused),
+		Links: rate(c.Links), Guesses: rate(c.Guesses),
 	}
 }
 
-// costly are the hosted page's calls that write, or that ask chains.
+// costly are the hosted page's calls that write, that ask chains or that draw pictures.
 func costly(c echo.Context) bool {
-	if !strings.HasPrefix(c.Path(), "/checkout/") {
+	if !slices.ContainsFunc([]string{"/checkout/", "/payment/", "/link/"}, func(at string) bool { return strings.HasPrefix(c.Path(), at) }) {
 		return false
 	}
 	switch c.Path()[strings.LastIndexByte(c.Path(), '/'):] {
-	case "/paymaster":
-		return false // counted by payment: see pay.Config.Limits
-	case "/pay", "/options", "/gasless":
+	case "/paymaster", "/quote", "/cancel":
+		return false // counted where they are answered: by payment, and in words for people
+	case "/pay", "/options", "/gasless", "/qr":
 		return true
 	}
 	return c.Request().Method == http.MethodPost

@@ -21,6 +21,9 @@ const (
 	chainsPath = "/sandbox/chains"
 )
 
+// webhooksPath is the demo merchant's endpoint, and where people see what it got.
+const webhooksPath = "/sandbox/webhooks"
+
 // mountSandbox serves the chains' RPC, the in-page wallets, what was sent to the
 // merchant, the Safe app, the controls of the demo's world, and the storybook.
 func mountSandbox(a *App, assets templates.Assets, world demoWorld, safe templates.SandboxSafe, kept *kept) {
@@ -29,6 +32,7 @@ func mountSandbox(a *App, assets templates.Assets, world demoWorld, safe templat
 	s.Storybook(assets)
 	sandboxExplorer(a, assets)
 	sandboxSafe(a, assets, chains, safe)
+	sandboxBank(a, assets, safe.CSS, kept.MerchantID)
 	s.Echo.Any("/sandbox/rpc/:network", echo.WrapHandler(chains.RPCHandler()))
 	s.Echo.Any("/sandbox/wallet/:network", echo.WrapHandler(chains.WalletHandler()), ownHost)
 	s.Echo.Any(saverPath+"/:network", echo.WrapHandler(chains.SaverHandler()), ownHost)
@@ -36,12 +40,16 @@ func mountSandbox(a *App, assets templates.Assets, world demoWorld, safe templat
 	s.Echo.Any(routerPath, echo.WrapHandler(routing.RouterControl()), ownHost)
 	s.Echo.Any(bridgePath, echo.WrapHandler(routing.BridgeControl()), ownHost)
 	s.Echo.Any(chainsPath+"/:network", echo.WrapHandler(chains.ChainControl()), ownHost)
-	s.Echo.POST("/sandbox/webhooks", func(c echo.Context) error {
+	s.Echo.Any(pricesPath+"/*", echo.WrapHandler(world.prices.Market))
+	s.Echo.Any(pricesControl, echo.WrapHandler(world.prices.Control()), ownHost)
+	s.Echo.Any(feedsControlPath+"/:network", echo.WrapHandler(chains.FeedControl()), ownHost)
+	s.Echo.Any(exchangePath+"/:network", echo.WrapHandler(chains.ExchangeHandler()), ownHost)
+	s.Echo.POST(webhooksPath, func(c echo.Context) error {
 		// The demo's own merchant: it accepts everything. What it got is listed below.
 		_, _ = io.Copy(io.Discard, http.MaxBytesReader(c.Response(), c.Request().Body, web.MaxBody))
 		return c.NoContent(http.StatusNoContent)
 	})
-	s.Echo.GET("/sandbox/webhooks", func(c echo.Context) error { return sandboxWebhooks(c, a, assets, kept.MerchantID) })
+	s.Echo.GET(webhooksPath, func(c echo.Context) error { return sandboxWebhooks(c, a, assets, kept.MerchantID) })
 }
 
 // ownHost refuses requests that name another host: the wallet signs for pages of

@@ -31,6 +31,9 @@ var tagDepth = map[string]int{
 // Serve builds the production server and answers on the configured address
 // until ctx ends.
 func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	if cfg.Sandbox {
+		return errors.New("configuration: sandbox: only `quittance demo` serves sandbox chains")
+	}
 	s, err := production(cfg, log)
 	if err != nil {
 		return err
@@ -75,16 +78,23 @@ func production(cfg *config.Config, log *slog.Logger) (Setup, error) {
 	if err != nil {
 		return Setup{}, err
 	}
+	dollars, err := realDeposits(cfg.Deposits, cfg.Prices, book)
+	if err != nil {
+		return Setup{}, err
+	}
 	return Setup{
 		BaseURL: cfg.BaseURL, Database: string(cfg.Database), Keys: cfg.RawKeys(), Book: book, Registry: registry, Chains: chains,
 		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Proxies: proxies, FrameAncestors: framers(cfg),
-		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Log: log,
+		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Deposits: dollars, Log: log,
 	}, nil
 }
 
 // realChains are the configured chains, their tokens and official contracts.
 func realChains(cfg *config.Config) (*asset.Book, *official.Registry, []ChainSetup, error) {
 	allChains, allTokens := asset.Real()
+	if cfg.Sandbox {
+		allChains, allTokens = asset.Sandbox()
+	}
 	var chains []asset.Chain
 	var setups []ChainSetup
 	pins := official.Pins{}

@@ -38,10 +38,11 @@ const (
 	base       = 8453
 	usdcOnBase = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 	usdtOnBase = "0xfde4C96c8593536E31F229EA8f37b2ADa2699bb2"
+	eurcOnBase = "0x60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42"
 )
 
 // realBase is a chain with Base's id, the official contracts' own code at their
-// official addresses, and a token where USDC and where USDT is.
+// official addresses, and a token where USDC, USDT and EURC are.
 func realBase(t *testing.T, more ...chaintest.Option) *chaintest.Chain {
 	t.Helper()
 	text, err := os.ReadFile("../sandbox/contracts/testdata/official.json")
@@ -58,7 +59,7 @@ func realBase(t *testing.T, more ...chaintest.Option) *chaintest.Chain {
 	registry := official.Default()
 	erc20, _ := registry.Contract(base, official.ERC20FeeProxy)
 	eth, _ := registry.Contract(base, official.EthereumFeeProxy)
-	options := append(more, chaintest.WithID(base), chaintest.WithUSDC(usdcOnBase), chaintest.WithUSDC(usdtOnBase))
+	options := append(more, chaintest.WithID(base), chaintest.WithUSDC(usdcOnBase), chaintest.WithUSDC(usdtOnBase), chaintest.WithUSDC(eurcOnBase))
 	for _, c := range registry.Contracts(base) {
 		made, ok := data.Contracts[string(c.Kind)]
 		if !ok {

@@ -35,6 +35,8 @@ type sink struct {
 	bridges  bridges // nil if no bridges are known
 	registry *official.Registry
 	safes    *safe.Table // nil if Safes are not known
+	deposits *deposits   // nil if no deposit addresses are watched
+	promised *promised   // nil if they are
 	node     chain.Batcher
 	book     *asset.Book
 	log      *slog.Logger
@@ -59,8 +61,14 @@ func (s *sink) Cursor(ctx context.Context, id asset.ChainID) (chain.Cursor, erro
 // Apply implements chain.Sink. Logs that are no payment events are other
 // people's business and are passed over.
 func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
+	if err := s.promised.check(ctx); err != nil {
+		return err
+	}
 	out := checkout.Sweep{Chain: sw.Chain, From: sw.From, To: block(sw.To), Final: sw.Final}
 	for _, l := range sw.Logs {
+		if s.deposits.transfer(l) {
+			continue // of any of everybody's: the watcher picks ours
+		}
 		if s.bridges != nil {
 			if r, err := s.bridges.Recovery(sw.Chain, l); err == nil {
 				out.Recoveries = append(out.Recoveries, r)
@@ -75,6 +83,9 @@ func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
 		out.Sightings = append(out.Sightings, x)
 	}
 	if err := s.payers(ctx, sw.From, out.Sightings); err != nil {
+		return err
+	}
+	if err := s.reads(ctx, sw, &out); err != nil {
 		return err
 	}
 	return s.checkout.RecordSweep(ctx, out)

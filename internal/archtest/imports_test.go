@@ -30,21 +30,32 @@ var layers = []layer{
 	{"internal/ratelimit", nil, "it counts keys, whatever they stand for"},
 	{"internal/breaker", nil, "it counts failures, whatever fails"},
 	{"internal/asset", []string{"internal/money", "internal/fault"}, "facts about chains and tokens"},
+	{"internal/rate/", nil, "it plays a service, and knows no more of it than its questions"},
+	{"internal/rate", []string{"internal/chain", "internal/multicall", "internal/money", "internal/asset", "internal/fault", "internal/breaker"},
+		"prices and what follows from them; payments are others'"},
+	{"internal/hdkey", []string{"internal/asset"}, "keys in, addresses out"},
+	{"internal/sweep/keyfile", []string{"internal/sweep", "internal/asset"}, "keys are where the server is not: only the command imports it"},
+	{"internal/sweep", []string{"internal/asset"}, "plans and signed transactions, no keys and no nodes"},
+	{"internal/qr", nil, "text in, pictures out"},
+	{"internal/bank/sample", []string{"internal/bank", "internal/bank/camt"}, "it plays a bank, and writes what camt reads"},
+	{"internal/bank/", []string{"internal/bank"}, "files of banks in, what they say of money out; whose money it is, others know"},
+	{"internal/bank", nil, "numbers and texts of bank transfers, and nothing of payments"},
 	{"internal/seal", []string{"internal/fault"}, "bytes in, bytes out"},
 	{"internal/job", []string{"internal/fault"}, "it runs work and knows none"},
 
 	{"internal/payment", []string{"internal/money", "internal/asset", "internal/fault"}, "the domain knows no HTTP, SQL or chain"},
-	{"internal/merchant", []string{"internal/payment", "internal/asset", "internal/fault"}, "who may use the server"},
+	{"internal/merchant", []string{"internal/payment", "internal/asset", "internal/money", "internal/fault"}, "who may use the server, and what each has set: a share of links among it"},
 	{"internal/rail", []string{"internal/payment", "internal/asset"}, "a contract between checkout and rails"},
 	{"internal/checkout", []string{"internal/payment", "internal/rail", "internal/money", "internal/asset", "internal/fault"},
 		"use cases declare ports; stores, chains and jobs come in through them"},
 	{"internal/screening", []string{"internal/checkout", "internal/asset", "internal/fault"}, "it answers the checkout's question about wallets, and knows no payment"},
-	{"internal/holdings", []string{"internal/checkout", "internal/chain", "internal/official", "internal/asset"}, "it answers the checkout's question what wallets hold, and knows no payment"},
+	{"internal/holdings", []string{"internal/checkout", "internal/chain", "internal/multicall", "internal/official", "internal/asset"}, "it answers the checkout's question what wallets hold, and knows no payment"},
 	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault"}, "bodies come from encoders, rows from a port"},
 	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/merchant", "internal/payment",
 		"internal/asset", "internal/money", "internal/fault", "internal/seal"}, "it implements the ports of those who declare them"},
 
 	{"internal/chain", []string{"internal/asset", "internal/fault"}, "logs and blocks, not payments"},
+	{"internal/multicall", []string{"internal/asset"}, "calldata in, answers out"},
 	{"internal/siwe", []string{"internal/asset", "internal/chain", "internal/fault"}, "what wallets sign, and asking contracts whether they did"},
 	{"internal/official/", []string{"internal/official", "internal/asset"}, "the generator of the page's copy"},
 	{"internal/official", []string{"internal/asset", "internal/fault", "internal/rail"},
@@ -61,7 +72,9 @@ var layers = []layer{
 		"one way for accounts to act, its contracts and its services; a Safe is one such account, permits are typed data"},
 	{"internal/rail/crosschain", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official", "internal/lifi", "internal/safe", "internal/userop"},
 		"as below; and it reads a route's call out of what a Safe or a user operation executed, which only packages safe and userop can tell"},
-	{"internal/rail/", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official"},
+	{"internal/rail/sepa", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/bank", "internal/bank/camt"},
+		"as below; its evidence is in banks' files, and not on a chain"},
+	{"internal/rail/", []string{"internal/rail", "internal/payment", "internal/money", "internal/asset", "internal/fault", "internal/chain", "internal/official", "internal/multicall"},
 		"a rail knows no other rail, no store, no page and no use case"},
 	{"internal/sandbox", sandboxMay, "chains to try things on, and the service between them; the server sees them as any others"},
 	{"internal/sandbox/", sandboxMay, "the same"},
@@ -69,20 +82,22 @@ var layers = []layer{
 	{"static", nil, "files"},
 	{"templates", []string{"static"}, "components draw their own view models: handlers translate"},
 	{"web", webMay, "the server and what its handlers share"},
-	{"web/pay", append(slices.Clone(webMay), "web", "internal/userop"),
-		"as below; and it reads and writes JSON-RPC's questions about operations, whose form only package userop knows"},
+	{"web/pay", append(slices.Clone(webMay), "web", "internal/userop", "internal/qr"),
+		"as below; it reads and writes JSON-RPC's questions about operations, whose form only package userop knows; and it draws codes to scan, which pages without script need"},
+	{"web/secpaid", append(slices.Clone(webMay), "web", "internal/bank"),
+		"as below; and it takes texts for bank statements, and says at once which are none"},
 	{"web/", append(slices.Clone(webMay), "web"), "a dialect knows no other dialect"},
 }
 
-var sandboxMay = []string{"internal/sandbox/", "internal/asset", "internal/lifi", "internal/lifi/lifitest", "internal/official", "internal/safe", "internal/safe/artifacts",
-	"internal/userop", "internal/userop/artifacts", "internal/userop/gateway"}
+var sandboxMay = []string{"internal/sandbox/", "internal/asset", "internal/money", "internal/lifi", "internal/lifi/lifitest", "internal/official", "internal/safe", "internal/safe/artifacts",
+	"internal/userop", "internal/userop/artifacts", "internal/userop/gateway", "internal/rate/market"}
 
 // played are packages for tests that the demo runs too: each plays a service
 // that nobody can run at home.
 var played = []string{"internal/lifi/lifitest"}
 
 var webMay = []string{"internal/checkout", "internal/payment", "internal/rail", "internal/money", "internal/asset",
-	"internal/fault", "internal/merchant", "internal/ratelimit", "internal/siwe", "internal/webhook", "templates", "static"}
+	"internal/fault", "internal/merchant", "internal/rate", "internal/ratelimit", "internal/siwe", "internal/webhook", "templates", "static"}
 
 // outside says which packages may import something that is not ours. It holds
 // for tests as well. An entry covers the package and everything below it.
@@ -95,7 +110,7 @@ type outside struct {
 var sqlMay = []string{"internal/store", "internal/job", "internal/pgtest"}
 
 var outsides = []outside{
-	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail", "internal/siwe", "internal/lifi", "internal/safe", "internal/userop"},
+	{"github.com/ethereum/go-ethereum", []string{"internal/chain", "internal/official", "internal/sandbox", "internal/rail", "internal/siwe", "internal/lifi", "internal/safe", "internal/userop", "internal/rate", "internal/sweep"},
 		"the rest of the program sees chains through our own types"},
 	{"database/sql", sqlMay, "one place knows SQL"},
 	{"github.com/jackc/pgx", sqlMay, "one place knows SQL"},
@@ -217,6 +232,12 @@ func TestLayersRefuse(t *testing.T) {
 		{"internal/rail/crosschain", false, "internal/safe", true},
 		{"internal/rail/crosschain", false, "internal/userop", true},
 		{"internal/rail/evmref", false, "internal/userop", false},
+		{"internal/rail/evmref", false, "internal/bank", false},
+		{"internal/rail/sepa", false, "internal/bank/camt", true},
+		{"internal/rail/sepa", false, "internal/chain", false},
+		{"internal/bank", false, "internal/bank/camt", false},
+		{"internal/bank/camt", false, "internal/payment", false},
+		{"internal/bank/camt", false, "internal/bank/sample", false},
 		{"internal/rail/crosschain", false, "internal/lifi/lifitest", false},
 		{"internal/sandbox", false, "internal/lifi/lifitest", true},
 		{"internal/sandbox", false, "internal/chain/chaintest", false},
@@ -229,6 +250,10 @@ func TestLayersRefuse(t *testing.T) {
 		{"internal/userop/artifacts", false, "internal/chain", false},
 		{"internal/userop/gateway", false, "internal/userop/artifacts", true},
 		{"internal/userop/gateway", false, "internal/payment", false},
+		{"internal/sweep", false, "internal/sweep/keyfile", false},
+		{"internal/sandbox", false, "internal/rate/market", true},
+		{"internal/rate", false, "internal/rate/market", false},
+		{"internal/rate", false, "internal/payment", false},
 		{"internal/sandbox", false, "internal/userop/gateway", true},
 		{"internal/sandbox", false, "internal/userop/useroptest", false},
 		{"internal/userop", false, "internal/checkout", false},
@@ -248,6 +273,9 @@ func TestLayersRefuse(t *testing.T) {
 		{"web/request", false, "web", true},
 		{"web/request", false, "web/pay", false},
 		{"web/request", false, "internal/store", false},
+		{"web/request", false, "internal/bank", false},
+		{"web/secpaid", false, "internal/bank", true},
+		{"web/secpaid", false, "internal/bank/camt", false},
 		{"web/webtest", false, "internal/app", true},
 		{"templates", false, "internal/payment", false},
 		{"cmd/quittance", false, "internal/app", true},

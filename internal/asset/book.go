@@ -15,6 +15,13 @@ type ChainID uint64
 // spelling: "USDC-base", "ETH-mainnet".
 type ID string
 
+// The fiat currencies, which are on no chain: what is due in them is paid in other assets,
+// or by bank.
+const (
+	USD ID = "USD"
+	EUR ID = "EUR"
+)
+
 // Token is an ERC-20 token or a chain's native currency.
 type Token struct {
 	ID       ID

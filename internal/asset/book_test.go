@@ -76,7 +76,7 @@ func TestLookups(t *testing.T) {
 			t.Errorf("%s: got %s %v, want %s", id, got.ID, ok, want)
 		}
 	}
-	for _, id := range []ID{"", "ETH-matic", "EUR", "USDC", "USDC-tron", "USDC-base ", "EURC-base"} {
+	for _, id := range []ID{"", "ETH-matic", "EUR", "USDC", "USDC-tron", "USDC-base ", "EURC-optimism"} {
 		if got, ok := b.Token(id); ok {
 			t.Errorf("%q: got %s", id, got.ID)
 		}

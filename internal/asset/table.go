@@ -7,6 +7,12 @@ package asset
 // ERC-7730 clear-signing registry @3b66ba2 for the rest. Explorers are the
 // EIP-3091 ones of the ethereum-lists chain registry.
 //
+// EURC is not in the Request Network's list; its ids are made as that list makes
+// them. Its addresses and decimals stand in @aave-dao/aave-address-book 4.68.1,
+// and, on Base, in Circle's documentation ("EURC contract addresses"), on Ethereum
+// on Etherscan's page of the token (FiatTokenProxy, "EURC", 6 decimals). Of the
+// chains here, Circle issues it on these two alone.
+//
 // Where the token list and the documentation spell an id differently
 // ("USDCn-matic", "USDC-matic") the list's spelling is the id and the other an
 // alias. Bridged USDC of Polygon and Optimism is left out: nobody should be
@@ -60,6 +66,8 @@ func Real() ([]Chain, []Token) {
 		erc20(Optimism, "optimism", "USDT0", "USD₮0", 6, "0x01bFF41798a0BcF287b996046Ca68b395DbC1071", "USDT0-optimism"),
 		erc20(Matic, "matic", "USDT", "USDT0", 6, "0xc2132D05D31c914a87C6611C10748AEb04B58e8F", "USDT-matic", "USDT0-matic"),
 		erc20(BSC, "bsc", "USDT", "Tether USD (Binance-Peg)", 18, "0x55d398326f99059fF775485246999027B3197955", "USDT-bsc"),
+		erc20(Mainnet, "mainnet", "EURC", "EURC", 6, "0x1aBaEA1f7C830bD89Acc67eC4af516284b1bC33c", "EURC-mainnet"),
+		erc20(Base, "base", "EURC", "EURC", 6, "0x60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42", "EURC-base"),
 		erc20(Sepolia, "sepolia", "USDC", "USDC (test)", 6, "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238", "fUSDC-sepolia", "USDC-sepolia"),
 		erc20(Sepolia, "sepolia", "FAU", "FAU (test)", 18, "0x370DE27fdb7D1Ff1e1BaA7D11c5820a324Cf623C", "FAU-sepolia"),
 		erc20(Sepolia, "sepolia", "USDT", "fUSDT (test)", 6, "0xF046b3CA5ae2879c6bAcC4D42fAF363eE8379F78", "fUSDT-sepolia", "USDT-sepolia"),

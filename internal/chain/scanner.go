@@ -34,6 +34,9 @@ func (f Finality) height(head uint64, tagged *Header) uint64 {
 	return h
 }
 
+// DefaultInterval is how often a scanner looks at its chain's head.
+const DefaultInterval = 2 * time.Second
+
 // ScannerConfig is what a Scanner needs.
 type ScannerConfig struct {
 	Client   *Client
@@ -50,7 +53,7 @@ type ScannerConfig struct {
 	StartBlock, StartMargin uint64
 
 	MaxRange uint64        // blocks asked for at once, 2000 if zero
-	Interval time.Duration // between looks at the head, 2 s if zero
+	Interval time.Duration // between looks at the head, DefaultInterval if zero
 	Log      *slog.Logger  // slog.Default if nil
 }
 
@@ -132,7 +135,7 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		finality: cfg.Finality, agree: cmp.Or(cfg.Agree, 1),
 		start: cfg.StartBlock, margin: cfg.StartMargin,
 		maxRange: cmp.Or(cfg.MaxRange, 2000), span: cmp.Or(cfg.MaxRange, 2000),
-		interval: cmp.Or(cfg.Interval, 2*time.Second),
+		interval: cmp.Or(cfg.Interval, DefaultInterval),
 		log:      cmp.Or(cfg.Log, slog.Default()).With("chain", uint64(chain)),
 		nudge:    make(chan struct{}, 1),
 		avoid:    map[int]time.Time{}, suspects: map[string]int{},

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"quittance/internal/asset"
@@ -32,6 +32,14 @@ type Draft struct {
 	RecipientIdentifier string
 	Creator             asset.Address // who made a payout, zero for others
 	Access              payment.Access
+	Alias               string        // see payment.Terms
+	SecretHash          string        // likewise
+	Metadata            string        // likewise
+	Quote               asset.ID      // which asset the first quote of an amount in a fiat currency should be in, "" for any
+	Exact               bool          // no grace: what comes after ExpiresAt is late
+	Endless             bool          // it can be paid for as long as anybody wants; no quote is frozen at creation
+	PayerCancels        bool          // whoever pays may call it off
+	Secret              string        // kept sealed with the payment, for its dialect alone; "" for none
 	Window              time.Duration // 0 for the service's default
 	ExpiresAt           time.Time     // zero to count Window from now
 }
@@ -42,6 +50,18 @@ type DraftRequest struct {
 	Token  asset.Token
 	Amount *big.Int // base units
 	Fee    *DraftFee
+	// Fiat is the currency that the amount is due in, "" for the token's. There are then
+	// no token and fee.
+	Fiat asset.ID
+	// Payee and Chain, of an amount in a fiat currency, are an account of the payee's own: it
+	// is paid at a quote, together with the payment's other requests, which all are of this
+	// kind then and on the same chain. Without them the payee is a deposit address, made at
+	// creation.
+	Chain asset.ChainID
+	// Bank lets an amount of euros be paid by a bank transfer, nil if it cannot be. Its
+	// Reference and Text are made at creation. Then a deposit address is taken if the merchant
+	// has a key for them, and the payment does without otherwise.
+	Bank *payment.BankTransfer
 }
 
 // DraftFee is a share on top of an amount.
@@ -66,10 +86,26 @@ const (
 // is stored in the same transaction, and a second call with the same key and
 // request returns the first reply with replayed true and stores nothing.
 //
+// A payment that is due in a fiat currency takes an address of its merchant's key, in the
+// same transaction, unless it is due to accounts of the payees' own. One in dollars with an
+// end has a quote from the start. answer may be called again, with another address.
+//
 // Faults: Invalid for a draft that cannot be paid; Mismatch
-// "idempotency_key_reused" if the key came with another request.
+// "idempotency_key_reused" if the key came with another request. In a fiat currency also
+// those of Tx.TakeAddress, and Unavailable: "price_unavailable"; in dollars
+// "deposits_unavailable" if nothing can be sent; in euros "no_way_to_pay" if there is neither
+// an address that something can be sent to nor a bank. A bank makes up for a merchant without
+// a key and a server without deposits.
 func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*payment.Payment) (Answer, error)) (a Answer, replayed bool, err error) {
-	p, err := s.draw(ctx, d)
+	if once != nil && d.fiat() { // so that a replay needs no price
+		switch first, err := s.Replay(ctx, *once); {
+		case err != nil:
+			return Answer{}, false, err
+		case first != nil:
+			return *first, true, nil
+		}
+	}
+	drawn, addresses, err := s.draw(ctx, d)
 	if err != nil {
 		return Answer{}, false, err
 	}
@@ -85,6 +121,12 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 				return sameRequest(first.RequestHash, once.RequestHash)
 			}
 		}
+		p := again(drawn)
+		if addresses {
+			if err := s.takeAddress(ctx, tx, p); err != nil {
+				return err
+			}
+		}
 		if a, err = answer(p); err != nil {
 			return err
 		}
@@ -97,6 +139,16 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 		}
 		if err := tx.InsertPayment(ctx, p); err != nil {
 			return fmt.Errorf("insert payment: %w", err)
+		}
+		if d.Secret != "" {
+			if err := tx.PutSecret(ctx, p.ID, d.Secret); err != nil {
+				return fmt.Errorf("keep the payment's secret: %w", err)
+			}
+		}
+		for _, q := range p.Quotes {
+			if err := tx.InsertQuote(ctx, p.ID, q); err != nil {
+				return fmt.Errorf("keep quote: %w", err)
+			}
 		}
 		return tx.AppendEvent(ctx, complete(payment.Event{Kind: payment.EventCreated, Request: -1}, p, p.Terms.CreatedAt))
 	})
@@ -113,6 +165,17 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 		return Answer{}, false, err
 	}
 	return a, replayed, nil
+}
+
+// again is a payment for one run of its transaction: what a run writes into it, such as
+// an address that was not kept, is not there in the next.
+func again(drawn *payment.Payment) *payment.Payment {
+	p := *drawn
+	p.Terms.Requests, p.Quotes = slices.Clone(drawn.Terms.Requests), slices.Clone(drawn.Quotes)
+	for i := range p.Terms.Requests {
+		p.Terms.Requests[i].Handles = slices.Clone(drawn.Terms.Requests[i].Handles)
+	}
+	return &p
 }
 
 // sameRequest compares request hashes; they are no secrets, but constant time
@@ -136,58 +199,87 @@ func (s *Service) Replay(ctx context.Context, once Once) (*Answer, error) {
 	return first, sameRequest(first.RequestHash, once.RequestHash)
 }
 
-// draw checks a draft and makes the payment of it.
-func (s *Service) draw(ctx context.Context, d Draft) (*payment.Payment, error) {
+// draw checks a draft and makes the payment of it. addressed tells that it is to have a
+// deposit address.
+func (s *Service) draw(ctx context.Context, d Draft) (p *payment.Payment, addressed bool, err error) {
 	now := s.now().UTC().Truncate(time.Microsecond)
 	if len(d.Requests) == 0 || len(d.Requests) > MaxRequests {
-		return nil, fault.Field("requests", "invalid_requests", fmt.Sprintf("requests must hold 1 to %d items.", MaxRequests))
+		return nil, false, fault.Field("requests", "invalid_requests", fmt.Sprintf("requests must hold 1 to %d items.", MaxRequests))
 	}
-	if err := oneNetwork(d.Requests); err != nil {
-		return nil, err
+	if d.fiat() {
+		err = s.fiatOnly(d)
+	} else {
+		err = oneNetwork(d.Requests)
+	}
+	if err != nil {
+		return nil, false, err
 	}
 	if d.Access.Screen && !s.Screens(d.Access.Provider) {
-		return nil, fault.Field("accessPolicy.screeningProvider", "unknown_provider", "This server has no such screening provider.")
+		return nil, false, fault.Field("accessPolicy.screeningProvider", "unknown_provider", "This server has no such screening provider.")
 	}
-	window := d.Window
-	if window == 0 {
-		window = s.window
+	expires, err := s.expiry(d, now)
+	if err != nil {
+		return nil, false, err
 	}
-	expires := d.ExpiresAt.UTC().Truncate(time.Microsecond)
-	if d.ExpiresAt.IsZero() {
-		expires = now.Add(window)
-	}
-	if !expires.After(now) || expires.After(now.Add(MaxWindow)) {
-		return nil, fault.Field("expiresAt", "invalid_expiry", "expiresAt must be in the future and at most 366 days ahead.")
-	}
-	p := &payment.Payment{
+	p = &payment.Payment{
 		ID: payment.ID(payment.NewULID(now)),
 		Terms: payment.Terms{
 			Merchant: d.Merchant, Dialect: d.Dialect, ClientID: d.ClientID, Origin: d.Origin,
-			CreatedAt: now, ExpiresAt: expires, Grace: s.grace,
+			CreatedAt: now, ExpiresAt: expires, Grace: s.grace, Alias: d.Alias, SecretHash: d.SecretHash, Metadata: d.Metadata,
 			Reference: d.Reference, PayerIdentifier: d.PayerIdentifier,
 			RedirectURL: d.RedirectURL, RedirectLabel: d.RedirectLabel,
 			Flow: cmp.Or(d.Flow, payment.GetPaid), RecipientIdentifier: d.RecipientIdentifier, Creator: d.Creator,
-			Access: d.Access,
+			Access: d.Access, PayerCancels: d.PayerCancels,
 		},
 	}
+	if d.Exact || d.Endless { // of what has no end, what comes after a cancellation is late
+		p.Terms.Grace = 0
+	}
 	for i, r := range d.Requests {
-		made, err := request(i, r)
+		made, err := request(i, r, now)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		p.Terms.Requests = append(p.Terms.Requests, made)
 	}
-	if err := s.name(p); err != nil {
-		return nil, err
-	}
 	p.Standing = payment.Assess(p.Terms, nil, nil, now)
+	if err := s.name(p); err != nil {
+		return nil, false, err
+	}
+	if d.fiat() && !p.Terms.Quoted() {
+		addressed, err = s.drawFiat(ctx, p, d)
+		return p, addressed, err
+	}
 	switch options, err := s.Offers(ctx, p, rail.Payer{}); {
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case len(options) == 0:
-		return nil, fault.Field("requests", "no_route", "These requests cannot be paid on their network.")
+		return nil, false, fault.Field("requests", "no_route", "These requests cannot be paid on their network.")
 	}
-	return p, nil
+	return p, false, nil
+}
+
+// expiry is when a payment of now closes.
+func (s *Service) expiry(d Draft, now time.Time) (time.Time, error) {
+	if d.Endless {
+		if !d.fiat() || !d.ExpiresAt.IsZero() || d.Window != 0 {
+			return time.Time{}, fault.Field("expiresAt", "invalid_expiry", "Only what is due in a fiat currency can be without an end, and then has none.")
+		}
+		return payment.Endless, nil
+	}
+	expires := d.ExpiresAt.UTC().Truncate(time.Microsecond)
+	if d.ExpiresAt.IsZero() {
+		expires = now.Add(cmp.Or(d.Window, s.window))
+	}
+	if !expires.After(now) || expires.After(now.Add(MaxWindow)) {
+		return time.Time{}, fault.Field("expiresAt", "invalid_expiry", "expiresAt must be in the future and at most 366 days ahead.")
+	}
+	return expires, nil
+}
+
+// fiat reports whether anything is due in a fiat currency.
+func (d Draft) fiat() bool {
+	return slices.ContainsFunc(d.Requests, func(r DraftRequest) bool { return r.Fiat != "" })
 }
 
 // oneNetwork holds all requests to the network of the first: one payer pays them
@@ -220,10 +312,23 @@ func oneNetwork(rs []DraftRequest) error {
 
 var maxUint256 = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
 
-func request(i int, r DraftRequest) (payment.Request, error) {
+func request(i int, r DraftRequest, now time.Time) (payment.Request, error) {
 	field := func(name string) string { return fmt.Sprintf("requests[%d].%s", i, name) }
 	if r.Amount == nil || r.Amount.Sign() <= 0 {
 		return payment.Request{}, fault.Field(field("amount"), "invalid_amount", "amount must be greater than zero.")
+	}
+	if r.Fiat != "" && r.Amount.Cmp(maxUint256) > 0 {
+		return payment.Request{}, fault.Field(field("amount"), "amount_too_large", "amount does not fit a 256-bit number.")
+	}
+	if r.Fiat != "" {
+		made := payment.Request{
+			Index: i, ID: payment.NewULID(now), Asset: r.Fiat, Due: new(big.Int).Set(r.Amount), Payee: r.Payee, Chain: r.Chain,
+		}
+		if r.Bank != nil { // its reference is drawn for this payment
+			bank := *r.Bank
+			made.Bank = &bank
+		}
+		return made, nil
 	}
 	if r.Payee.IsZero() {
 		return payment.Request{}, fault.Field(field("payee"), "invalid_payee", "The zero address cannot be paid.")
@@ -244,23 +349,24 @@ func request(i int, r DraftRequest) (payment.Request, error) {
 	return made, nil
 }
 
-// name has the rails give each request the names they recognise money by.
+// name has the rails give each request the names they recognise money by. One that is sent
+// to a deposit address gets that later, in the creating transaction.
 func (s *Service) name(p *payment.Payment) error {
-	named := false
 	for _, r := range s.rails {
 		n, ok := r.(rail.Naming)
 		if !ok {
 			continue
 		}
-		named = true
 		for i := range p.Terms.Requests {
 			if err := n.Name(p, &p.Terms.Requests[i]); err != nil {
 				return fmt.Errorf("name request %d for rail %s: %w", i, r.ID(), err)
 			}
 		}
 	}
-	if !named {
-		return errors.New("no rail can recognise money for this payment")
+	for i, r := range p.Terms.Requests {
+		if len(r.Handles) == 0 && (!r.Fiat() || r.Quoted() || r.Bank != nil) {
+			return fmt.Errorf("no rail can recognise money for request %d", i)
+		}
 	}
 	return nil
 }

@@ -145,6 +145,9 @@ func (s *Service) GaslessChain(ctx context.Context, p *payment.Payment, by Gasle
 		return 0, err
 	}
 	o, err := s.optionOf(ctx, p, by.Option)
+	if err == nil && o.Chain == 0 { // a bank's
+		err = errNoWay
+	}
 	if err == nil {
 		return o.Chain, nil
 	}

@@ -96,9 +96,9 @@ func (s *Service) offersGas(p *payment.Payment, o rail.Option) bool {
 }
 
 // pullable reports whether an option takes one token, which an account can take of its
-// owner first.
+// owner first. What is paid at a quote goes without an account.
 func (s *Service) pullable(o rail.Option) bool {
-	if len(o.Costs) != 1 {
+	if o.Asset != "" || len(o.Costs) != 1 {
 		return false
 	}
 	token, ok := s.book.Token(o.Costs[0].Asset)

@@ -111,6 +111,7 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	if err != nil {
 		return p, Options{}, err
 	}
+	offered = slices.DeleteFunc(offered, quotedOrBank) // what they cost is not the wallet's to ask
 	offered, elsewhere := s.ownAccounts(payer, offered)
 	out, err := s.funded(ctx, p, payer, s.single(offered))
 	if cerr := ctx.Err(); cerr != nil {
@@ -135,6 +136,10 @@ func (s *Service) Options(ctx context.Context, id payment.ID, payer rail.Payer) 
 	return p, out, nil
 }
 
+// quotedOrBank reports whether a way has quotes, or no chain: a page shows these by
+// themselves, to whoever has connected a wallet and to others.
+func quotedOrBank(o rail.Option) bool { return o.Asset != "" || o.Chain == 0 }
+
 // still leaves out ways without a price whose rail has given them up meanwhile:
 // nobody could pay over them, and Missing says why.
 func (s *Service) still(ctx context.Context, p *payment.Payment, payer rail.Payer, ways []Way) ([]Way, error) {
@@ -151,8 +156,12 @@ func (s *Service) still(ctx context.Context, p *payment.Payment, payer rail.Paye
 }
 
 // Missing says which ways a payer could expect are not offered, and why. It asks
-// nobody.
+// nobody. Of a payment that is due in a fiat currency nothing is expected but what its page
+// offers.
 func (s *Service) Missing(ctx context.Context, p *payment.Payment) (missing []rail.Missing) {
+	if p.Terms.Fiat() {
+		return nil
+	}
 	for _, r := range s.rails {
 		if e, ok := r.(rail.Explainer); ok {
 			missing = append(missing, e.Missing(ctx, p)...)
@@ -164,6 +173,9 @@ func (s *Service) Missing(ctx context.Context, p *payment.Payment) (missing []ra
 // MissingFor is Missing, and what rails leave out for one payer as far as they have
 // found it out.
 func (s *Service) MissingFor(ctx context.Context, p *payment.Payment, payer rail.Payer) []rail.Missing {
+	if p.Terms.Fiat() {
+		return nil
+	}
 	missing := s.Missing(ctx, p)
 	for _, r := range s.rails {
 		if e, ok := r.(rail.PayerExplainer); ok {

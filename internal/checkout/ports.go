@@ -7,9 +7,11 @@ package checkout
 import (
 	"context"
 	"errors"
+	"math/big"
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 )
@@ -48,6 +50,22 @@ type Store interface {
 	// SafesAsked returns the Safes that asked for a payment's calldata on a chain, the
 	// newest first.
 	SafesAsked(ctx context.Context, id payment.ID, chain asset.ChainID) ([]SafeAsked, error)
+	// PaymentByAlias finds a payment by its public id in a dialect. Fault: NotFound.
+	PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error)
+	// List returns payments of a dialect and how many there are in all.
+	List(ctx context.Context, l Listing) (found []*payment.Payment, total int, err error)
+	// Balances returns, for addresses on a chain, the newest balance below block from and
+	// those from there on, oldest first. Addresses of which none is stored are left out.
+	Balances(ctx context.Context, chain asset.ChainID, from uint64, of []asset.Address) (map[asset.Address][]Balance, error)
+	// Secret is what Tx.PutSecret kept with a payment, "" if nothing was.
+	Secret(ctx context.Context, id payment.ID) (string, error)
+	// Booking finds a bank's booking by its key. Fault: NotFound.
+	Booking(ctx context.Context, key string) (Booking, error)
+	// Bookings lists a merchant's, newest first.
+	Bookings(ctx context.Context, q BookingQuery) ([]Booking, error)
+	// Income lists what came in and went back for a merchant's payments of a dialect, newest
+	// first, and how many there are in all.
+	Income(ctx context.Context, q IncomeQuery) (found []Income, total int, err error)
 	// Orphans lists evidence that belongs to no payment, newest first.
 	Orphans(ctx context.Context, limit int) ([]Orphan, error)
 }
@@ -59,7 +77,7 @@ type Tx interface {
 	// InsertPayment stores a new payment with its requests and handles.
 	// Fault: Conflict if an id, reference or request id is taken.
 	InsertPayment(ctx context.Context, p *payment.Payment) error
-	// SaveStanding stores p.Standing and p.Terms.CanceledAt where the stored
+	// SaveStanding stores p.Standing and who called the payment off when, where the stored
 	// version still is p.Version, and counts it up in p. ErrStale otherwise.
 	SaveStanding(ctx context.Context, p *payment.Payment) error
 	// PutTransfer inserts a transfer or updates the stage and evidence of the
@@ -121,6 +139,34 @@ type Tx interface {
 	// TransfersAbove returns owners and transfers, final ones included, whose
 	// evidence lies above a block of a chain and which are not dropped.
 	TransfersAbove(ctx context.Context, chain asset.ChainID, block uint64) ([]Owned, error)
+	// PutSecret keeps a secret with a payment that was just inserted, sealed.
+	PutSecret(ctx context.Context, id payment.ID, secret string) error
+	// PutImport records that a statement was read; a second time is another row.
+	PutImport(ctx context.Context, i Import) error
+	// PutBooking inserts a bank's booking. It reports whether it is new: of the same key
+	// there is one, whoever imports it and however often.
+	PutBooking(ctx context.Context, b Booking) (inserted bool, err error)
+	// DecideBooking says what became of a booking that counted for nobody. ErrStale if
+	// somebody did before.
+	DecideBooking(ctx context.Context, key string, of payment.ID, outcome string, at time.Time) error
+	// TakeAddress gives a payment's request the free address of its merchant's active
+	// branch with the lowest index. Faults: NotFound "no_deposit_key" if the merchant has
+	// no branch; Unavailable "no_address" if none is free.
+	TakeAddress(ctx context.Context, m payment.MerchantID, id payment.ID, request int, now time.Time) (asset.Address, error)
+	// InsertQuote adds a quote to a payment.
+	InsertQuote(ctx context.Context, id payment.ID, q payment.Quote) error
+	// ForgetQuotes deletes a payment's quotes that ended before a time and by which no
+	// transfer counts.
+	ForgetQuotes(ctx context.Context, id payment.ID, before time.Time) error
+	// Credit says what a transfer that had no quote is worth, once. It reports whether it
+	// had none.
+	Credit(ctx context.Context, id payment.ID, key string, credit *big.Int, quote string) (changed bool, err error)
+	// PutBalances keeps native balances of deposit addresses; the same again is a no-op.
+	PutBalances(ctx context.Context, chain asset.ChainID, bs []Balance) error
+	// SettleBalances makes the balances after a block final, by its hash.
+	SettleBalances(ctx context.Context, chain asset.ChainID, b Block) error
+	// DropBalances forgets those above a block that are not final.
+	DropBalances(ctx context.Context, chain asset.ChainID, above uint64) error
 	// TransfersIn returns the transfers that are not final in one block, by its hash.
 	TransfersIn(ctx context.Context, chain asset.ChainID, b Block) ([]Owned, error)
 }
@@ -166,12 +212,109 @@ type Follow struct {
 	At      time.Time     // when it is due
 }
 
+// Balance is the native balance of a deposit address after a block in which it changed.
+type Balance struct {
+	Address     asset.Address
+	Block       uint64
+	BlockHash   string
+	Before, Wei *big.Int
+	Final       bool
+}
+
+// Prices knows what assets cost.
+type Prices interface {
+	// Prices returns what some assets cost now in a fiat currency. Those without a fresh price
+	// that its sources agree on are missing: there is no older or other one.
+	Prices(ctx context.Context, in asset.ID, of []asset.ID) map[asset.ID]money.Price
+}
+
+// Import is a bank statement that was read.
+type Import struct {
+	ID       string // ULID
+	Merchant payment.MerchantID
+	Message  string // the sender's id of it
+	Version  string // "camt.053.001.08"
+	SHA256   string // of the file, in hex
+	At       time.Time
+}
+
+// Booking is one movement of a merchant's bank account, and what it meant.
+type Booking struct {
+	Key       string // names it wherever it is told of again
+	Import    string // "" for one that the merchant has confirmed without a statement
+	Merchant  payment.MerchantID
+	Account   string // IBAN
+	Cents     int64
+	Booked    time.Time  // the day, at midnight in UTC
+	Outcome   string     // of rail/sepa
+	Counts    bool       // it is a transfer of Payment
+	Reference string     // that it names, "" if none is sure
+	Payment   payment.ID // "" if it is nobody's
+	Place     string     // in the file, for people
+	Text      string     // what the payer told; forgotten once it counts
+	Debtor    string     // who paid; likewise
+	At        time.Time  // when it was imported
+	DecidedAt time.Time  // when a person said what becomes of it, zero if nobody did or had to
+}
+
+// BookingQuery selects bookings.
+type BookingQuery struct {
+	Merchant payment.MerchantID // "" for all
+	Open     bool               // only those that wait for a person's decision: they count for nobody, and nobody has decided
+	Limit    int
+	Before   string // key to continue below, "" for the start
+}
+
+// Income is money that came in for a payment, or that went back.
+type Income struct {
+	Payment *payment.Payment // without its quotes
+	// Transfer is what came, nil of a refund; final or not, never a dropped one.
+	Transfer *payment.Transfer
+	// Refund is the event that tells of it, nil of what came.
+	Refund *payment.Event
+	At     time.Time
+}
+
+// IncomeQuery selects income.
+type IncomeQuery struct {
+	Merchant payment.MerchantID
+	Dialect  string
+	Alias    string    // of one payment, "" for all
+	From, To time.Time // zero for no limit; To is not in the range
+	Search   string    // part of alias or reference
+	Limit    int
+	Offset   int
+}
+
+// Listing says which payments of a merchant to list, by one dialect's own words for
+// states: what is set must fit, what is empty fits everything.
+type Listing struct {
+	Merchant payment.MerchantID
+	Dialect  string
+	// States are the stored states that fit, all if empty; Part, unless nil, tells whether
+	// value must have arrived in time for those it names.
+	States    []StatePart
+	Search    string // part of alias, reference, deposit address, merchant's name, transaction or payer, whatever the case
+	ByAmount  bool   // in place of by time of creation
+	ByPaid    bool   // likewise: by when they were settled
+	Deleted   bool   // those too that were deleted; others are never listed
+	Ascending bool
+	Limit     int
+	Offset    int
+}
+
+// StatePart is a state, and whether value has arrived in time, nil for either.
+type StatePart struct {
+	State payment.State
+	Part  *bool
+}
+
 // Orphan is evidence that could not be given to a payment.
 type Orphan struct {
 	Key    string // the key its transfer would have had
 	Rail   string
 	Handle string
-	Reason string // "unknown_reference", "wrong_asset", "wrong_payee"
+	Reason string // "unknown_reference", "wrong_asset", "wrong_payee", "wrong_chain", "no_value", "dust", "too_early"
 	// Payment is the owner of the handle, "" if there is none.
 	Payment  payment.ID
 	Asset    string // token contract

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
 	"time"
 
@@ -20,7 +19,8 @@ type facts struct {
 	attempts  []payment.Attempt
 	events    []payment.Event    // beside those that follow from the transfers
 	named     []payment.Transfer // known ones of which it became known where they came from
-	cancel    bool
+	credited  []payment.Transfer // known ones of which it became known what they are worth
+	cancel    payment.Canceler   // "" for nobody
 }
 
 // change is the one write path: it stores facts, lets payment.Assess say what
@@ -36,6 +36,15 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 		changed, err := tx.PutTransfer(ctx, p.ID, x)
 		if err != nil {
 			return false, fmt.Errorf("record transfer %s: %w", x.Key, err)
+		}
+		if changed {
+			news = append(news, x)
+		}
+	}
+	for _, x := range f.credited {
+		changed, err := tx.Credit(ctx, p.ID, x.Key, x.Credit, x.Quote)
+		if err != nil {
+			return false, fmt.Errorf("credit transfer %s: %w", x.Key, err)
 		}
 		if changed {
 			news = append(news, x)
@@ -60,8 +69,8 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 			moved = true
 		}
 	}
-	if f.cancel {
-		p.Terms.CanceledAt = now
+	if f.cancel != "" {
+		p.Terms.CanceledAt, p.Terms.CanceledBy = now, f.cancel
 	}
 
 	events := append(f.events, learn(p, news, now)...)
@@ -77,7 +86,7 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 			events = append(events, e)
 		}
 	}
-	if len(news) == 0 && !moved && !f.cancel && len(events) == 0 &&
+	if len(news) == 0 && !moved && f.cancel == "" && len(events) == 0 &&
 		p.Standing.State == storedState && p.Standing.Oddity == storedOddity {
 		return false, nil
 	}
@@ -99,16 +108,33 @@ var endKinds = map[payment.State]payment.EventKind{
 	payment.Failed:   payment.EventFailed,
 }
 
+// complete fills in what all events tell. Those that say themselves how the payment stood
+// at their own moment keep it.
 func complete(e payment.Event, p *payment.Payment, now time.Time) payment.Event {
 	if e.ID == "" {
 		e.ID = payment.NewULID(now)
+	}
+	if _, told := e.Fields[payment.FieldState]; !told {
+		fields := standing(p, p.Standing.State)
+		maps.Copy(fields, e.Fields)
+		e.Fields = fields
 	}
 	e.Payment, e.Merchant, e.Dialect, e.At = p.ID, p.Terms.Merchant, p.Terms.Dialect, now
 	return e
 }
 
+// standing is how a payment stands, as events tell it.
+func standing(p *payment.Payment, is payment.State) map[string]string {
+	fields := map[string]string{payment.FieldState: string(is)}
+	if p.Part() {
+		fields[payment.FieldPart] = "1"
+	}
+	return fields
+}
+
 // learn adds new transfers to a payment in the order in which the money moved,
-// and says what each of them means with the numbers of its own moment.
+// and says what each of them means with the numbers of its own moment. Of final money that
+// nobody knows what it is worth it says nothing: that is told when it is known.
 func learn(p *payment.Payment, news []payment.Transfer, now time.Time) []payment.Event {
 	slices.SortFunc(news, func(a, b payment.Transfer) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key))
@@ -118,13 +144,16 @@ func learn(p *payment.Payment, news []payment.Transfer, now time.Time) []payment
 	for _, x := range news {
 		p.Transfers = replaceTransfer(p.Transfers, x)
 		after := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
-		e := payment.Event{Request: x.Request, Transfer: &x, Standing: after.Requests[x.Request]}
+		e := payment.Event{Request: x.Request, Transfer: &x, Standing: after.Requests[x.Request], Fields: standing(p, after.State)}
 		due := p.Terms.Requests[x.Request].Due
 		switch {
 		case x.Stage == payment.Pending:
 			e.Kind = payment.EventSeen
 		case x.Stage == payment.Dropped:
 			e.Kind = payment.EventReorged
+		case !x.Priced():
+			before = after
+			continue
 		case p.Late(x):
 			e.Kind = payment.EventLate
 		case before.Requests[x.Request].Settled.Cmp(due) >= 0:
@@ -165,15 +194,23 @@ type Sweep struct {
 	Sightings []rail.Sighting
 	// Recoveries are of anybody's transfers over bridges; their emitters were checked.
 	Recoveries []rail.Recovery
+	// Balances are of deposit addresses, after blocks in which they changed.
+	Balances []Balance
 }
 
 // RecordSweep stores what a watcher found and moves its cursor, in one
 // transaction: after a crash either both are there or neither. A sweep may be
 // recorded again. Sightings whose handle nobody here owns are other people's
 // payments and are passed over; those that name a request of ours but pay the
-// wrong account or asset, or are dust, are kept as orphans.
+// wrong account or asset, or are dust, are kept as orphans. What came for a request that is
+// due in a fiat currency counts by the payment's quotes, or by the price of now, which is asked for before the
+// transaction; without a price it is kept, and a job says later what it is worth.
 func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
-	now := s.now().UTC()
+	prices, err := s.askPrices(ctx, sw.Sightings)
+	if err != nil {
+		return err
+	}
+	now := s.now().UTC().Truncate(time.Microsecond)
 	return s.store.Write(ctx, func(tx Tx) error {
 		mine, err := owned(ctx, tx, sw.Sightings)
 		if err != nil {
@@ -193,7 +230,7 @@ func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 			if err != nil {
 				return fmt.Errorf("load payment %s: %w", id.Short(), err)
 			}
-			xs, err := s.accept(ctx, tx, p, mine[id], now)
+			xs, err := s.accept(ctx, tx, &valuer{p: p, prices: prices, now: now}, mine[id])
 			if err != nil {
 				return err
 			}
@@ -202,6 +239,9 @@ func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 			if _, err := s.change(ctx, tx, p, now, f); err != nil {
 				return err
 			}
+		}
+		if err := tx.PutBalances(ctx, sw.Chain, sw.Balances); err != nil {
+			return fmt.Errorf("keep balances: %w", err)
 		}
 		return tx.SaveCursor(ctx, sw.Chain, sw.From, sw.To, sw.Final)
 	})
@@ -218,7 +258,7 @@ func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
 	for _, a := range p.Attempts {
 		for _, x := range xs {
 			switch {
-			case a.Stage == payment.Announced && a.Kind == "tx" && a.Handle == x.Evidence.Tx:
+			case a.Stage == payment.Announced && a.Kind == "tx" && a.Handle == x.Evidence.Tx && a.Chain == x.Evidence.Chain:
 				a.Stage = payment.Executed
 			case brought(a, x) && (a.Stage != payment.Executed || p.TakenBack(a.Route.ID)):
 				a = arrive(a, x)
@@ -230,105 +270,6 @@ func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
 		}
 	}
 	return done
-}
-
-// claim is a sighting whose handle names a request of ours.
-type claim struct {
-	rail.Sighting
-	request int
-}
-
-// owned gives each sighting to the payment that owns its handle.
-func owned(ctx context.Context, tx Tx, all []rail.Sighting) (map[payment.ID][]claim, error) {
-	handles := map[rail.ID][]string{}
-	for _, x := range all {
-		handles[x.Rail] = append(handles[x.Rail], x.Handle)
-	}
-	mine := map[payment.ID][]claim{}
-	for id, hs := range handles {
-		owners, err := tx.Owners(ctx, string(id), hs)
-		if err != nil {
-			return nil, fmt.Errorf("look up owners: %w", err)
-		}
-		for _, x := range all {
-			if owner, ok := owners[x.Handle]; ok && x.Rail == id {
-				mine[owner.Payment] = append(mine[owner.Payment], claim{x, owner.Request})
-			}
-		}
-	}
-	return mine, nil
-}
-
-// maxParts is how many transfers a payment holds before it stops to take dust:
-// value of less than this part of what is due. Dust costs next to nothing to
-// send, and without a limit anybody could make a payment too heavy to load.
-const maxParts = 200
-
-// accept makes transfers of the claims on a payment and orphans of those that
-// cannot be its own.
-func (s *Service) accept(ctx context.Context, tx Tx, p *payment.Payment, claims []claim, now time.Time) ([]payment.Transfer, error) {
-	known := map[string]bool{}
-	for _, x := range p.Transfers {
-		known[x.Key] = true
-	}
-	var xs []payment.Transfer
-	for _, c := range claims {
-		r := p.Terms.Requests[c.request]
-		x := transfer(r, c.Sighting)
-		reason := s.mismatch(r, c.Sighting)
-		if reason == "" && !known[x.Key] && len(known) >= maxParts && isDust(r, c.Amount) {
-			reason = "dust"
-		}
-		if reason != "" {
-			if err := tx.PutOrphan(ctx, orphan(x.Key, p.ID, reason, c.Sighting, now)); err != nil {
-				return nil, fmt.Errorf("keep orphan %s: %w", x.Key, err)
-			}
-			continue
-		}
-		known[x.Key] = true
-		xs = append(xs, x)
-	}
-	sourced(p, xs)
-	return xs, nil
-}
-
-func isDust(r payment.Request, amount *big.Int) bool {
-	return new(big.Int).Mul(amount, big.NewInt(maxParts)).Cmp(r.Due) < 0
-}
-
-// mismatch says why value with the right handle is not this request's, or "".
-func (s *Service) mismatch(r payment.Request, x rail.Sighting) string {
-	token, ok := s.book.TokenAt(x.Chain, x.Token)
-	switch {
-	case !ok || token.ID != r.Asset:
-		return "wrong_asset"
-	case x.To != r.Payee:
-		return "wrong_payee"
-	case x.Amount.Sign() <= 0:
-		return "no_value"
-	}
-	return ""
-}
-
-// transfer makes a transfer of a sighting. Its key is the place of the evidence
-// and the handle: after a reorganisation the same place of the same transaction
-// may hold an event that pays another request.
-func transfer(r payment.Request, x rail.Sighting) payment.Transfer {
-	t := payment.Transfer{
-		Key: x.Key + ":" + x.Handle, Request: r.Index, Rail: string(x.Rail), Asset: r.Asset, Amount: x.Amount, Credit: x.Amount,
-		Stage: payment.Pending, At: x.At, Evidence: x.Evidence,
-	}
-	if x.Fee != nil && r.Fee != nil && x.FeeTo == r.Fee.Payee {
-		t.Fee = x.Fee
-	}
-	return t
-}
-
-func orphan(key string, owner payment.ID, reason string, x rail.Sighting, now time.Time) Orphan {
-	return Orphan{
-		Key: key, Rail: string(x.Rail), Handle: x.Handle, Reason: reason, Payment: owner,
-		Asset: x.Token.String(), Amount: x.Amount.String(), To: x.To.String(), Evidence: x.Evidence, At: now,
-	}
 }
 
 // Rewind takes back what a reorganisation removed: everything of a chain above
@@ -346,6 +287,9 @@ func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) err
 		})
 		if err != nil {
 			return err
+		}
+		if err := tx.DropBalances(ctx, chain, to.Number); err != nil {
+			return fmt.Errorf("forget balances above block %d: %w", to.Number, err)
 		}
 		return tx.RewindCursor(ctx, chain, to)
 	})
@@ -365,6 +309,9 @@ func (s *Service) Finalize(ctx context.Context, chain asset.ChainID, blocks []Bl
 			}
 			found = append(found, some...)
 			proven[b.Hash] = b.Number
+			if err := tx.SettleBalances(ctx, chain, b); err != nil {
+				return fmt.Errorf("settle balances of block %d: %w", b.Number, err)
+			}
 		}
 		return s.restage(ctx, tx, found, now, payment.Final, func(e payment.Evidence) bool {
 			n, ok := proven[e.BlockHash]
@@ -414,14 +361,15 @@ func (s *Service) Unsettled(ctx context.Context, chain asset.ChainID, upTo uint6
 // expireBatch is how many payments one sweep of ExpireOverdue takes at a time.
 const expireBatch = 200
 
-// ExpireOverdue closes payments whose window has passed and returns how many it
-// closed. It must only run while every watcher has caught up with its chain:
-// money that arrived in time while the server was down is to be seen first.
+// ExpireOverdue closes payments whose window has passed for as long as a block may
+// take to become known here, and returns how many it closed. It must only run while
+// every watcher has caught up with its chain: money that arrived in time while the
+// server was down is to be seen first.
 func (s *Service) ExpireOverdue(ctx context.Context) (int, error) {
 	total := 0
 	for {
 		now := s.now().UTC()
-		ids, err := s.store.Overdue(ctx, now, expireBatch)
+		ids, err := s.store.Overdue(ctx, now.Add(-s.settle), expireBatch)
 		if err != nil {
 			return total, fmt.Errorf("find overdue payments: %w", err)
 		}

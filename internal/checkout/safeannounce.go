@@ -59,6 +59,9 @@ func (s *Service) CheckSafe(ctx context.Context, p *payment.Payment, in SafeInte
 	if err != nil {
 		return payment.Attempt{}, err
 	}
+	if p.Terms.Fiat() {
+		return payment.Attempt{}, errNoSafePays
+	}
 	key, known, err := keyOf(p, in)
 	if err != nil {
 		return payment.Attempt{}, err
@@ -78,12 +81,14 @@ func (s *Service) CheckSafe(ctx context.Context, p *payment.Payment, in SafeInte
 	return k.attempt(p, in, key, now), nil
 }
 
+var errNoSafePays = fault.Field("safeTxHash", "safe_unsupported", "Paying from a Safe is not supported here.")
+
 // sensible refuses an intent by what it says itself.
 func (s *Service) sensible(in SafeIntent, now time.Time) error {
 	_, listed := s.book.Chain(in.Chain)
 	switch {
 	case s.safes == nil:
-		return fault.Field("safeTxHash", "safe_unsupported", "Paying from a Safe is not supported here.")
+		return errNoSafePays
 	case !isHash(in.Hash):
 		return fault.Field("safeTxHash", "invalid_safe_tx_hash", "safeTxHash must be 0x and 64 hexadecimal digits.")
 	case !listed:
@@ -454,7 +459,7 @@ func (s *Service) MeansSafe(ctx context.Context, p *payment.Payment, chain asset
 	if safeAttempt(p, safeKey(chain, hash)) != nil {
 		return true
 	}
-	if s.safes == nil || wallet.IsZero() || !isHash(hash) || slices.ContainsFunc(p.Attempts, func(a payment.Attempt) bool { return a.Handle == hash }) {
+	if s.safes == nil || wallet.IsZero() || p.Terms.Fiat() || !isHash(hash) || slices.ContainsFunc(p.Attempts, func(a payment.Attempt) bool { return a.Handle == hash }) {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.patience.Chain)

@@ -38,9 +38,14 @@ func (s *Service) fitsSafe(payer rail.Payer) error {
 	return nil
 }
 
-// home is the chain on which a payment is to be paid.
+// home is the chain on which a payment is to be paid, 0 for one that may be paid on any,
+// or on none.
 func (s *Service) home(p *payment.Payment) asset.ChainID {
-	token, _ := s.book.Token(p.Terms.Requests[0].Asset)
+	first := p.Terms.Requests[0]
+	if first.Quoted() {
+		return first.Chain
+	}
+	token, _ := s.book.Token(first.Asset)
 	return token.Chain
 }
 
@@ -98,9 +103,20 @@ func (all accounts) paying(chain, home asset.ChainID) (*rail.Multisig, error) {
 	return here, nil
 }
 
+var errNoSafeWay = fault.Field("isSafe", "safe_unsupported", "This way to pay cannot be taken from a Safe.")
+
 // prepare is Rail.Prepare for an option, and for a Safe what account makes the
 // calls, asked for at the same time. What is no Safe is told before anything else.
 func (s *Service) prepare(ctx context.Context, p *payment.Payment, o rail.Option, payer rail.Payer) (rail.Instruction, error) {
+	if quotedOrBank(o) { // a quote ends before owners have signed, and nobody pays for its gas
+		switch {
+		case payer.Safe:
+			return nil, errNoSafeWay
+		case !payer.Owner.IsZero():
+			return nil, errNoGasless
+		}
+		return s.railOf(o).Prepare(ctx, p, o.ID, payer)
+	}
 	if !payer.Safe {
 		return s.prepareGasless(ctx, p, o, payer)
 	}
@@ -115,7 +131,7 @@ func (s *Service) prepare(ctx context.Context, p *payment.Payment, o rail.Option
 	}
 	calls, ok := in.(*rail.Calls)
 	if !ok {
-		return nil, fault.Field("isSafe", "safe_unsupported", "This way to pay cannot be taken from a Safe.")
+		return nil, errNoSafeWay
 	}
 	calls.Safe = account
 	return calls, s.remember(ctx, p.ID, account)

@@ -17,6 +17,7 @@ const SearchDepth = 10_000
 type Search struct {
 	Merchant  payment.MerchantID
 	ClientID  string // of the payments' maker
+	Dialect   string // that made the payments, "" for any
 	Shown     bool   // only payments whose policy hides nothing
 	Tx        string // 0x and 64 lower-case hex digits: of the arrival, or on the chain a bridge took it from
 	Came      Came

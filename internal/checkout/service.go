@@ -26,9 +26,11 @@ type Config struct {
 	Tracker  Tracker       // follows transfers over bridges, nil if none are offered
 	Safes    Safes         // knows Safe multisig accounts, nil if none can pay
 	Gasless  Gasless       // knows the smart accounts of wallets and who pays for their gas, nil if nobody does
+	Prices   Prices        // knows what assets cost, nil if nothing can be due in a fiat currency
 	Patience Patience      // for what a payer waits for
 	Window   time.Duration // how long a payment may be paid unless the draft says otherwise
 	Grace    time.Duration // how much later a block may still be in time
+	Settle   time.Duration // how much later what is in a block may become known here
 	// Nudge asks the watcher of a chain to look at once. It must not block.
 	Nudge func(chain asset.ChainID)
 	Log   *slog.Logger
@@ -45,9 +47,11 @@ type Service struct {
 	tracker  Tracker
 	safes    Safes
 	gasless  Gasless
+	prices   Prices
 	patience Patience
 	window   time.Duration
 	grace    time.Duration
+	settle   time.Duration
 	nudge    func(asset.ChainID)
 	log      *slog.Logger
 	now      func() time.Time
@@ -56,8 +60,8 @@ type Service struct {
 // New returns a Service.
 func New(c Config) *Service {
 	s := &Service{
-		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, tracker: c.Tracker, safes: c.Safes, gasless: c.Gasless, patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace,
-		nudge: c.Nudge, log: c.Log, now: c.Now,
+		store: c.Store, book: c.Book, rails: c.Rails, screener: c.Screener, wallets: c.Wallets, tracker: c.Tracker, safes: c.Safes, gasless: c.Gasless, prices: c.Prices,
+		patience: c.Patience.orDefault(), window: c.Window, grace: c.Grace, settle: c.Settle, nudge: c.Nudge, log: c.Log, now: c.Now,
 	}
 	if s.window == 0 {
 		s.window = 7 * 24 * time.Hour
@@ -158,8 +162,8 @@ func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, p
 		return p, nil, err
 	}
 	chooses := payer
-	if !payer.Owner.IsZero() { // why an account cannot pay what its owner could, the rail's Prepare says
-		chooses = rail.Payer{Wallet: payer.Owner}
+	if !payer.Owner.IsZero() || payer.Safe && p.Terms.Quoted() { // why an account cannot pay what a wallet could, preparing says
+		chooses = rail.Payer{Wallet: payer.Person()}
 	}
 	options, err := s.Offers(ctx, p, chooses)
 	if err != nil {
@@ -275,9 +279,11 @@ func (s *Service) Report(ctx context.Context, id payment.ID, chain asset.ChainID
 // a payment by itself. Whose smart account the payer is, it is believed if it is that. Announcing the same hash on the same chain again is a no-op,
 // unless it was given up unseen.
 // A transaction on another chain than the payment's is a transfer over a bridge,
-// which is followed from then on.
+// which is followed from then on. What is sent to a deposit address may be sent on any
+// chain, and what is due at a quote to payees' own accounts on theirs alone.
 //
-// Faults: NotFound; Invalid; Limited after too many different hashes.
+// Faults: NotFound; Invalid, "wrong_chain" on "chain" where nothing is paid on that chain;
+// Limited after too many different hashes.
 func (s *Service) Announce(ctx context.Context, id payment.ID, chain asset.ChainID, claimedTx string, payer rail.Payer) (payment.Attempt, error) {
 	return s.announce(ctx, id, chain, claimedTx, payer, maxAnnounced)
 }
@@ -313,9 +319,12 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 			return err
 		}
 		a = asSaid
-		home, listed := s.book.Token(p.Terms.Requests[0].Asset)
-		foreign := listed && home.Chain != chain
-		if foreign { // nobody can take another's hash away by naming it on the wrong chain first
+		home := s.home(p)
+		foreign := home != 0 && home != chain
+		if p.Terms.Fiat() && (foreign || home == 0 && p.Terms.Requests[0].Payee.IsZero()) {
+			return fault.Field("chain", "wrong_chain", "This payment is not made on this chain.")
+		}
+		if foreign || p.Terms.Fiat() { // nobody can take another's hash away by naming it on the wrong chain first
 			a.Key = bridgeKey(chain, hash)
 		}
 		if known, ok := announced(p, &a, func(b payment.Attempt) bool { return givenUp(b, now) }); ok {
@@ -422,32 +431,4 @@ func (s *Service) Refused(ctx context.Context, id payment.ID, check, source, why
 		return nil // somebody else was faster
 	}
 	return err
-}
-
-// Cancel calls a payment off for the merchant. Cancelling again is a no-op.
-//
-// Faults: NotFound, also for another merchant's payment; Conflict if it is paid
-// or enough value is on its way.
-func (s *Service) Cancel(ctx context.Context, m payment.MerchantID, id payment.ID) error {
-	now := s.now().UTC()
-	return s.store.Write(ctx, func(tx Tx) error {
-		p, err := tx.Payment(ctx, id)
-		if err != nil {
-			return err
-		}
-		if p.Terms.Merchant != m {
-			return fault.New(fault.NotFound, "not_found", "There is no such payment.")
-		}
-		switch st := payment.Assess(p.Terms, p.Transfers, p.Attempts, now); st.State {
-		case payment.Canceled:
-			return nil
-		case payment.Paid, payment.Seen:
-			return fault.New(fault.Conflict, "already_paid", "The money for this payment has arrived; it cannot be cancelled.")
-		case payment.Open, payment.Expired, payment.Failed:
-			_, err := s.change(ctx, tx, p, now, facts{cancel: true})
-			return err
-		default:
-			panic("checkout: unknown state " + st.State)
-		}
-	})
 }

@@ -39,14 +39,19 @@ const (
 // moves and a store that can be made to fail.
 type world struct {
 	*checkout.Service
-	t     testing.TB
-	store *store.Store
-	dsn   string
-	usdc  asset.Token
-	fail  func(ctx context.Context, write func() error) error // nil for no trouble
-	span  *span                                               // nil if no bridges are known
-	vault *vault                                              // nil if Safes cannot pay
-	relay *relay                                              // nil if nobody pays for gas
+	t      testing.TB
+	store  *store.Store
+	dsn    string
+	usdc   asset.Token
+	fail   func(ctx context.Context, write func() error) error // nil for no trouble
+	span   *span                                               // nil if no bridges are known
+	vault  *vault                                              // nil if Safes cannot pay
+	relay  *relay                                              // nil if nobody pays for gas
+	till   *till                                               // nil if nothing can be sent for an amount in a fiat currency
+	desk   bool                                                // whether there is a rail over banks
+	nudged func(asset.ChainID)                                 // nil if nobody wants to know
+	unseen time.Duration                                       // how much later than it is made a block may be seen
+	twice  func() bool                                         // whether a write runs once more, after one that was rolled back
 
 	mu  sync.Mutex
 	at  time.Time
@@ -80,7 +85,7 @@ func (w *world) open() {
 	must(w.t, err)
 	w.usdc, _ = book.Token("USDC-base")
 	c := checkout.Config{
-		Store: troubled{w.store, w}, Book: book, Rails: []rail.Rail{labels{w}}, Window: window, Grace: grace, Now: w.now,
+		Store: troubled{w.store, w}, Book: book, Rails: []rail.Rail{labels{w}}, Window: window, Grace: grace, Settle: w.unseen, Now: w.now,
 	}
 	if w.span != nil {
 		c.Tracker = w.span
@@ -90,6 +95,13 @@ func (w *world) open() {
 	}
 	if w.relay != nil {
 		c.Gasless = w.relay
+	}
+	c.Nudge = w.nudged
+	if w.till != nil {
+		c.Rails, c.Prices = append(c.Rails, w.till), w.till
+	}
+	if w.desk {
+		c.Rails = append(c.Rails, desk{w})
 	}
 	w.Service = checkout.New(c)
 }
@@ -121,6 +133,9 @@ type troubled struct {
 var errTrouble = errors.New("the power went out")
 
 func (s troubled) Write(ctx context.Context, f func(checkout.Tx) error) error {
+	if s.w.twice != nil && s.w.twice() {
+		_ = s.w.lost(f)
+	}
 	if s.w.fail == nil {
 		return s.Store.Write(ctx, f)
 	}
@@ -143,15 +158,31 @@ type labels struct{ w *world }
 func (labels) ID() rail.ID { return "evmref" }
 
 func (l labels) Name(_ *payment.Payment, r *payment.Request) error {
+	if r.Fiat() && !r.Quoted() {
+		return nil
+	}
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
 	l.w.tag++
-	r.ID, r.Salt = fmt.Sprintf("01%064x", l.w.tag), fmt.Sprintf("%016x", l.w.tag)
+	if r.ID == "" {
+		r.ID = fmt.Sprintf("01%064x", l.w.tag)
+	}
+	r.Salt = fmt.Sprintf("%016x", l.w.tag)
 	r.Reference, r.Topic = fmt.Sprintf("0x%016x", l.w.tag), hash(l.w.tag)
+	r.Handles = append(r.Handles, payment.Handle{Rail: "evmref", Value: r.Topic})
 	return nil
 }
 
-func (labels) Offer(context.Context, *payment.Payment, rail.Payer) ([]rail.Option, error) {
+func (labels) Offer(_ context.Context, p *payment.Payment, payer rail.Payer) ([]rail.Option, error) {
+	if p.Terms.Quoted() && (payer.Safe || !payer.Owner.IsZero()) { // as the rail itself has it
+		return nil, nil
+	}
+	if p.Terms.Quoted() {
+		return quotedOptions(p), nil
+	}
+	if p.Terms.Fiat() {
+		return nil, nil
+	}
 	return []rail.Option{
 		{ID: "one", Rail: "evmref", Chain: base, Costs: []rail.Cost{{Asset: "USDC-base", Amount: big.NewInt(100)}}},
 		{ID: "over", Rail: "evmref", Chain: arbitrum, Costs: []rail.Cost{{Asset: "USDC-arbitrum-one", Amount: big.NewInt(100)}}},

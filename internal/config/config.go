@@ -73,6 +73,13 @@ type Config struct {
 	Safe Safe `yaml:"safe"`
 	// Gasless says who pays for payers' gas, by network. Default nobody.
 	Gasless map[string]Gasless `yaml:"gasless"`
+	// Deposits says how what is due in dollars is paid.
+	Deposits Deposits `yaml:"deposits"`
+	// Prices says who is asked what assets cost. Default nobody: nothing is due in dollars.
+	Prices Prices `yaml:"prices"`
+	// Sandbox has the networks be those of a running `quittance demo`, which writes such a
+	// configuration for the operator's commands. It is not served. Default off.
+	Sandbox bool `yaml:"sandbox"`
 }
 
 // Chain is how one network is read.
@@ -179,6 +186,7 @@ func (c *Config) defaults() {
 	c.Routing.defaults()
 	c.Safe.defaults()
 	c.gaslessDefaults()
+	c.pricesDefaults()
 }
 
 // Validate reports everything that is wrong, each with the field's name.
@@ -228,6 +236,7 @@ func (c *Config) Validate() error {
 	errs = append(errs, c.Routing.validate()...)
 	errs = append(errs, c.Safe.validate()...)
 	errs = append(errs, c.gaslessErrors()...)
+	errs = append(errs, c.pricesErrors()...)
 	return errors.Join(errs...)
 }
 

@@ -93,3 +93,13 @@ func TestEnvironmentOverridesTheFile(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// A sandbox is asked for, and seen.
+func TestSandbox(t *testing.T) {
+	if c, err := load(t, good, none); err != nil || c.Sandbox || strings.Contains(printed(t, c, none), "sandbox") {
+		t.Errorf("by default: %v, %v", c.Sandbox, err)
+	}
+	if c, err := load(t, good+"sandbox: true\n", none); err != nil || !c.Sandbox || !strings.Contains(printed(t, c, none), "sandbox: true\n") {
+		t.Errorf("asked for: %v, %v", c.Sandbox, err)
+	}
+}

@@ -57,6 +57,9 @@ func (c *Config) environment(getenv func(string) string) error {
 	if err := c.gaslessEnvironment(getenv); err != nil {
 		return err
 	}
+	if err := c.pricesEnvironment(getenv); err != nil {
+		return err
+	}
 	for _, network := range Networks() {
 		if err := c.chainEnvironment(network, getenv); err != nil {
 			return err

@@ -26,6 +26,10 @@ type Limits struct {
 	Page Rate `yaml:"page"`
 	// Refused is for each address: credentials that were refused. Default 60/30.
 	Refused Rate `yaml:"refused"`
+	// Links is for each token of the SecPaid dialect and address. Default 60/60.
+	Links Rate `yaml:"links"`
+	// Guesses is for each address: payment links that are nobody's. Default 30/30.
+	Guesses Rate `yaml:"guesses"`
 }
 
 // Rate is a number a minute and how many of them at once. The zero value means
@@ -73,12 +77,14 @@ func (r Rate) String() string {
 func (l *Limits) fields() map[string]*Rate {
 	return map[string]*Rate{
 		"client_ids": &l.ClientIDs, "api_keys": &l.APIKeys, "sessions": &l.Sessions, "page": &l.Page, "refused": &l.Refused,
+		"links": &l.Links, "guesses": &l.Guesses,
 	}
 }
 
 func (l *Limits) defaults() {
 	for name, text := range map[string]string{
 		"client_ids": "300/20", "api_keys": "12000/400", "sessions": "300/20", "page": "300/60", "refused": "60/30",
+		"links": "60/60", "guesses": "30/30",
 	} {
 		if r := l.fields()[name]; !r.set {
 			_ = r.parse(text) // the defaults above are rates

@@ -12,7 +12,7 @@ func TestRates(t *testing.T) {
 		t.Fatal(err)
 	}
 	if l := c.Limits; l.ClientIDs.String() != "300/20" || l.APIKeys.String() != "12000/400" || l.Sessions.String() != "300/20" ||
-		l.Page.String() != "300/60" || l.Refused.String() != "60/30" || c.Accounts.OpenSignup {
+		l.Page.String() != "300/60" || l.Refused.String() != "60/30" || l.Links.String() != "60/60" || l.Guesses.String() != "30/30" || c.Accounts.OpenSignup {
 		t.Errorf("defaults: %+v, %+v", l, c.Accounts)
 	}
 	c, err = load(t, base+"accounts: {open_signup: true}\nlimits: {client_ids: 600/40, page: 0, api_keys: \"1/1\"}\n", func(name string) string {

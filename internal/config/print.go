@@ -23,6 +23,10 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	for network, g := range c.Gasless {
 		g.print("gasless."+network, lines)
 	}
+	c.printPrices(lines)
+	if c.Sandbox {
+		lines["sandbox"] = true
+	}
 	lines["accounts.open_signup"] = c.Accounts.OpenSignup
 	for name, r := range c.Limits.fields() {
 		lines["limits."+name] = *r

@@ -7,11 +7,11 @@ package holdings
 import (
 	"context"
 	"fmt"
-	"math/big"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
+	"quittance/internal/multicall"
 	"quittance/internal/official"
 )
 
@@ -41,54 +41,41 @@ func (r *Reader) Holdings(ctx context.Context, wallet asset.Address, id asset.Ch
 	if !ok {
 		return checkout.Holdings{}, fmt.Errorf("chain %d is not configured", id)
 	}
-	multicall, ok := r.registry.Contract(id, official.Multicall3)
+	contract, ok := r.registry.Contract(id, official.Multicall3)
 	if !ok {
 		return checkout.Holdings{}, fmt.Errorf("chain %d has no Multicall3", id)
 	}
-	var b bundle
-	native := b.add(multicall.Address, ethBalance(wallet))
+	var b multicall.Bundle
+	native := b.Add(contract.Address, multicall.EthBalance(wallet))
 	type places struct{ balance, allowance int }
 	at := make([]places, len(questions))
 	for i, q := range questions {
 		if q.Token.Chain != id || q.Token.Native {
 			return checkout.Holdings{}, fmt.Errorf("%s is no token contract of chain %d", q.Token.ID, id)
 		}
-		at[i] = places{b.add(q.Token.Address, official.BalanceOf(wallet)), -1}
+		at[i] = places{b.Add(q.Token.Address, official.BalanceOf(wallet)), -1}
 		if !q.Spender.IsZero() {
-			at[i].allowance = b.add(q.Token.Address, official.Allowance(wallet, q.Spender))
+			at[i].allowance = b.Add(q.Token.Address, official.Allowance(wallet, q.Spender))
 		}
 	}
-	call := chain.ContractCall(chain.Msg{To: multicall.Address, Data: b.encode()}, chain.Latest)
+	call := chain.ContractCall(chain.Msg{To: contract.Address, Data: b.Encode()}, chain.Latest)
 	data, err := chain.Ask(ctx, node, call, chain.Result.Bytes)
 	if err != nil {
 		return checkout.Holdings{}, fmt.Errorf("asking chain %d what a wallet holds: %w", id, err)
 	}
-	answers, err := decode(data, len(b.calls))
+	answers, err := multicall.Decode(data, b.Len())
 	if err != nil {
 		return checkout.Holdings{}, fmt.Errorf("what chain %d says of a wallet: %w", id, err)
 	}
-	held := checkout.Holdings{Native: answers[native].amount(), Tokens: make([]checkout.TokenHolding, len(questions))}
+	held := checkout.Holdings{Native: answers[native].Amount(), Tokens: make([]checkout.TokenHolding, len(questions))}
 	if held.Native == nil {
 		return checkout.Holdings{}, fmt.Errorf("what chain %d says of a wallet: no native balance", id)
 	}
 	for i, p := range at {
-		held.Tokens[i].Balance = answers[p.balance].amount()
+		held.Tokens[i].Balance = answers[p.balance].Amount()
 		if p.allowance >= 0 {
-			held.Tokens[i].Allowance = answers[p.allowance].amount()
+			held.Tokens[i].Allowance = answers[p.allowance].Amount()
 		}
 	}
 	return held, nil
-}
-
-// amount is what a call returned, nil if it failed or returned anything but one
-// word.
-func (a answer) amount() *big.Int {
-	if !a.success {
-		return nil
-	}
-	v, err := official.DecodeAmount(a.data)
-	if err != nil {
-		return nil
-	}
-	return v
 }

@@ -133,11 +133,16 @@ func Hint(secret string) string {
 
 // Endpoint receives webhooks.
 type Endpoint struct {
-	ID        string // ULID
-	Merchant  payment.MerchantID
-	URL       string
-	Secret    string // signs deliveries; sealed at rest
-	ClientID  string // only events of this client id, "" for all of the merchant's
+	ID       string // ULID
+	Merchant payment.MerchantID
+	URL      string
+	Secret   string // signs deliveries; sealed at rest
+	ClientID string // only events of this client id, "" for all of the merchant's
+	// Dialect is whose messages it hears, and only those that name it; "" for one that the
+	// merchant has registered, which hears everything but those. The ones of a dialect are
+	// made when they are named for the first time, are not listed or counted with the
+	// others, and sign with the secret of the merchant's link settings.
+	Dialect   string
 	Active    bool
 	CreatedAt time.Time
 

@@ -2,7 +2,10 @@ package payment
 
 import (
 	"math/big"
+	"slices"
 	"time"
+
+	"quittance/internal/money"
 )
 
 // State says where a payment stands. The comments say who acts next.
@@ -28,7 +31,7 @@ type Oddity string
 const (
 	None  Oddity = "none"
 	Under Oddity = "under" // some value arrived in time, but not enough
-	Over  Oddity = "over"  // more value arrived than was due
+	Over  Oddity = "over"  // more value arrived than was due, of fiat currencies by a cent at least
 	Late  Oddity = "late"  // value arrived after the payment was over
 )
 
@@ -62,7 +65,8 @@ func (s RequestStanding) Missing(due *big.Int) *big.Int {
 	return m
 }
 
-// Excess is what arrived beyond due, early or late, never negative.
+// Excess is what arrived beyond due, early or late, never negative. Whether it is worth a
+// word, Request.Excess tells.
 func (s RequestStanding) Excess(due *big.Int) *big.Int {
 	e := new(big.Int).Add(s.Received, s.Late)
 	e.Sub(e, due)
@@ -150,17 +154,21 @@ func deciding(attempts []Attempt) (Attempt, bool) {
 
 func assessRequest(r Request, index int, transfers []Transfer, late func(Transfer) bool, idle State) RequestStanding {
 	s := RequestStanding{Received: new(big.Int), Settled: new(big.Int), Late: new(big.Int), Oddity: None}
+	some, someLate := false, false // value came, be it known what it is worth or not
 	for _, x := range transfers {
 		if x.Request != index || x.Stage == Dropped {
 			continue
 		}
 		switch {
 		case late(x):
+			someLate = true
 			s.Late.Add(s.Late, x.Credit)
 		case x.Stage == Final:
+			some = true
 			s.Settled.Add(s.Settled, x.Credit)
 			s.Received.Add(s.Received, x.Credit)
 		default:
+			some = true
 			s.Received.Add(s.Received, x.Credit)
 		}
 	}
@@ -174,14 +182,31 @@ func assessRequest(r Request, index int, transfers []Transfer, late func(Transfe
 	}
 	enough := s.State == Paid || s.State == Seen
 	switch {
-	case enough && s.Excess(r.Due).Sign() > 0:
+	case enough && r.Excess(s).Sign() > 0:
 		s.Oddity = Over
-	case !enough && s.Late.Sign() > 0:
+	case !enough && someLate:
 		s.Oddity = Late
-	case !enough && s.Received.Sign() > 0:
+	case !enough && some:
 		s.Oddity = Under
 	}
 	return s
+}
+
+// Excess is what arrived beyond what was due, as far as it is worth a word: of a fiat
+// currency nothing below a cent, which is what rounding to an asset's units may cost.
+func (r Request) Excess(s RequestStanding) *big.Int {
+	e := s.Excess(r.Due)
+	if r.Fiat() && money.WholeCents(e).Sign() == 0 {
+		return new(big.Int)
+	}
+	return e
+}
+
+// Part reports whether value has arrived in time, enough or not, final or not, be it
+// known what it is worth or not.
+func (p *Payment) Part() bool {
+	late := lateness(p.Terms, p.Attempts)
+	return slices.ContainsFunc(p.Transfers, func(x Transfer) bool { return x.Stage != Dropped && !late(x) })
 }
 
 func anyPaid(rs []RequestStanding) bool {

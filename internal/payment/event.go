@@ -54,8 +54,11 @@ const (
 	FieldHash     = "hash"     // a wallet's account, hashed, where it must not be told
 	FieldOccurred = "occurred" // the page's own time, RFC 3339
 	FieldAmount   = "amount"   // base units of the request's asset that were refunded
-	FieldTx       = "tx"       // transaction of a refund, or one that the payer's page told of
+	FieldTx       = "tx"       // transaction of a refund, or one that the payer's page told of; of a refund by a bank the merchant's own words, "" for none
+	FieldFull     = "full"     // "1" of a refund after which nothing is left to give back, as the merchant says
 	FieldProvider = "provider" // the payer's wallet software, as the page told
+	FieldState    = "state"    // the payment's State after what happened
+	FieldPart     = "part"     // "1" if value had arrived in time by then
 )
 
 // Announced reports whether the merchant is told of this kind of event.

@@ -18,13 +18,14 @@ type ID string
 type MerchantID string
 
 // Payment is the thing one hosted page shows. Terms never change after
-// creation; Transfers and Attempts are facts that rails recorded; Standing is
+// creation; Transfers, Attempts and Quotes are facts; Standing is
 // what Assess made of them and is never set by hand.
 type Payment struct {
 	ID        ID
 	Terms     Terms
 	Transfers []Transfer
 	Attempts  []Attempt
+	Quotes    []Quote // oldest first; of requests that are due in a fiat currency
 	Standing  Standing
 	Version   int64 // counts changes of facts; guards every write
 }
@@ -37,7 +38,11 @@ type Terms struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	Grace      time.Duration // added to ExpiresAt for the block that was already on its way
-	CanceledAt time.Time     // zero unless the merchant called it off
+	CanceledAt time.Time     // zero unless it was called off
+	// CanceledBy says who called it off, "" while nobody did.
+	CanceledBy Canceler
+	// PayerCancels lets whoever pays call it off.
+	PayerCancels bool
 
 	Reference       string // the merchant's own order number, "" if none
 	PayerIdentifier string
@@ -46,11 +51,36 @@ type Terms struct {
 	ClientID        string // the client id that created it, "" if a key did
 	Origin          string
 
+	// Alias is the payment's public id in a dialect that has its own form of ids, ""
+	// where it is the ID; unique within the dialect.
+	Alias string
+	// SecretHash is the hash of a secret that opens this payment alone, "" for none.
+	SecretHash string
+	// Metadata is what the merchant wants back, in the dialect's own form, "" for none.
+	Metadata string
+
 	Flow                Flow
 	RecipientIdentifier string    // the merchant's own name for who a payout goes to, "" if none
 	Creator             Address20 // who made a payout, zero for others
 	Access              Access
 }
+
+// Endless is when payments close that have no end: later than anybody waits.
+var Endless = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Endless reports whether the payment can be paid for as long as anybody wants.
+func (t Terms) Endless() bool { return !t.ExpiresAt.Before(Endless) }
+
+// Canceler says who called a payment off.
+type Canceler string
+
+// Who calls payments off.
+const (
+	ByMerchant Canceler = "merchant"
+	ByPayer    Canceler = "payer"
+	// ByDeletion is the merchant's too: nobody is to see the payment any more.
+	ByDeletion Canceler = "deletion"
+)
 
 // Flow says which way the merchant's money goes.
 type Flow string
@@ -88,15 +118,53 @@ func (a Access) Allows(wallet Address20) bool {
 type Request struct {
 	Index int
 	ID    string   // public and unique: "01" and 64 hex digits for contract references
-	Asset asset.ID // what Due and Fee are counted in; may be a fiat currency
-	Due   *big.Int // base units owed to the payee
+	Asset asset.ID // what Due and Fee are counted in; may be a fiat currency, see Fiat
+	Due   *big.Int // base units owed to the payee; of fiat currencies units of 10^-money.FiatDecimals
 
-	Payee Address20 // the account that must receive Due, zero where a rail makes its own
+	Payee Address20 // the account that must receive Due, zero where a rail makes its own, and where a bank alone can pay
 	Fee   *Fee      // on top of Due, nil if none
+	// Chain is where the payee's account is, of what is due in a fiat currency to an account
+	// that was not made for this payment; 0 for others.
+	Chain asset.ChainID
+	// Bank is how it can be paid by a bank transfer, nil if it cannot.
+	Bank *BankTransfer
 
 	Salt      string // 16 hex digits that went into the reference
 	Reference string // 0x and 16 hex digits: how a contract call names this request
 	Topic     string // 0x and 64 hex digits: how the event log names it, keccak256 of the reference's bytes
+
+	// Handles are the names by which rails recognise this request's money. They are
+	// given at creation, and not read again with the payment.
+	Handles []Handle
+}
+
+// Handle is a name by which a rail recognises money: a contract reference's topic, a
+// deposit address.
+type Handle struct{ Rail, Value string }
+
+// Fiat reports whether the request is due in a fiat currency: its money comes in other
+// assets, and quotes say what they are worth.
+func (r Request) Fiat() bool { return r.Asset == asset.USD || r.Asset == asset.EUR }
+
+// Quoted reports whether the request is due in a fiat currency to an account of the
+// payee's own, by a contract call that names it: at a quote, together with the others of
+// its payment.
+func (r Request) Quoted() bool { return r.Fiat() && r.Chain != 0 }
+
+// Fiat reports whether anything is due in a fiat currency.
+func (t Terms) Fiat() bool { return slices.ContainsFunc(t.Requests, Request.Fiat) }
+
+// BankTransfer is a SEPA credit transfer that pays a request in euros. Everything in it was
+// checked when it was made.
+type BankTransfer struct {
+	Holder  string `json:"holder"`  // of the account: the payee's name
+	Account string `json:"account"` // IBAN, without blanks
+	BIC     string `json:"bic,omitempty"`
+	Words   string `json:"words,omitempty"` // the merchant's own, before the reference
+	// Reference is the creditor reference (ISO 11649) by which a booking is recognised, and
+	// Text what the payer is to give as the transfer's text: the words and the reference.
+	Reference string `json:"reference"`
+	Text      string `json:"text"`
 }
 
 // Address20 is an EVM account.
@@ -145,13 +213,19 @@ type Transfer struct {
 	Asset  asset.ID
 	Amount *big.Int // base units of Asset that arrived
 	Credit *big.Int // what that is worth to the request, in base units of its asset; fixed once
-	Fee    *big.Int // base units that went to the fee's payee, nil if none
+	// Quote is the id of the quote that says what it is worth, "" where the asset is the
+	// request's own, and while there is no price: then Credit is zero.
+	Quote string
+	Fee   *big.Int // base units that went to the fee's payee, nil if none
 
 	Stage Stage
 	At    time.Time // block or booking time, not when we noticed
 
 	Evidence Evidence
 }
+
+// Priced reports whether it is known what the transfer is worth to its request.
+func (x Transfer) Priced() bool { return x.Credit.Sign() > 0 }
 
 // Evidence says where a transfer can be looked up.
 type Evidence struct {

@@ -74,6 +74,14 @@ type Naming interface {
 	Name(p *payment.Payment, r *payment.Request) error
 }
 
+// Addressed is implemented by the rail that recognises money by an address which was made
+// for one request.
+type Addressed interface {
+	Rail
+	// HandleOf names the request that an address was made for.
+	HandleOf(a asset.Address) payment.Handle
+}
+
 // Pricer is implemented by rails whose ways have a price that has to be asked
 // for.
 type Pricer interface {
@@ -106,7 +114,8 @@ type Missing struct {
 	Why   string        // one sentence for the payer
 }
 
-// RouteType says what kind of way an option is. The words are the Request API's.
+// RouteType says what kind of way an option is. The words for ways over chains are the
+// Request API's.
 type RouteType string
 
 // The types of ways.
@@ -114,15 +123,19 @@ const (
 	SameChain  RouteType = "samechain"            // the payment's own asset on its own chain
 	Conversion RouteType = "samechain_conversion" // another asset of the payment's chain, exchanged first
 	Crosschain RouteType = "crosschain"           // from another chain, over a bridge
+	Bank       RouteType = "bank"                 // a bank transfer, on no chain
 )
 
 // Option is one concrete way to pay: a route the payer may choose.
 type Option struct {
-	ID    string // stable for the payment's life: "evmref:base:USDC-base", "evmref:base:batch", "crosschain:matic:USDT-matic"
+	// ID is stable for the payment's life: "evmref:base:USDC-base", "evmref:base:batch",
+	// "evmref:base:USDC-base:quoted", "crosschain:matic:USDT-matic", "sepa:de".
+	ID    string
 	Rail  ID
 	Type  RouteType
-	Chain asset.ChainID // where the payer signs
-	Costs []Cost        // what the payer gives, fees of the route included, gas not; one for each asset
+	Chain asset.ChainID // where the payer signs, 0 for bank transfers
+	Costs []Cost        // what the payer gives, fees of the route included, gas not; one for each asset; none while a quote has to be asked for
+	Asset asset.ID      // what is sent of an amount in a fiat currency, at a quote; "" for others and for bank transfers
 
 	// Spender is the contract that pulls the first cost, zero for native currency.
 	Spender asset.Address
@@ -243,6 +256,30 @@ type NamedCost struct {
 }
 
 func (*Calls) instruction() {}
+
+// Deposit is a plain transfer of one asset to an address that was made for this payment
+// alone, by whatever means.
+type Deposit struct {
+	Address asset.Address
+	Asset   asset.ID
+	Amount  *big.Int // base units: what makes up all that is missing, by the quote's Ask
+	URI     string   // ERC-681, for wallets that scan it
+	Quote   payment.Quote
+	Checks  []Check
+	// Calls is the same transfer for the payer's own wallet, nil while none is connected.
+	Calls *Calls
+}
+
+func (*Deposit) instruction() {}
+
+// BankTransfer is a SEPA credit transfer of all that is missing, rounded up to a cent.
+type BankTransfer struct {
+	payment.BankTransfer
+	Cents int64
+	Code  string // the text of the code that banking apps scan (EPC069-12)
+}
+
+func (*BankTransfer) instruction() {}
 
 // CallKind says what a call is for.
 type CallKind string

@@ -28,6 +28,10 @@ type Chain struct {
 	ChainID   uint64 // 900000000 plus the id of the chain it plays
 	Tokens    map[string]Token
 	Contracts Contracts
+	// Feeds are the price feeds in dollars by their asset's symbol, and Sequencer the uptime feed of the
+	// chain's sequencer. Checksummed addresses.
+	Feeds     map[string]string
+	Sequencer string
 	// RPC serves JSON-RPC by POST and WebSocket to every origin: eth, net and web3 calls only.
 	RPC http.Handler
 	// Wallet serves the payer's wallet, which signs whatever it is asked to, to pages of the same
@@ -43,6 +47,7 @@ type Chain struct {
 	treasury *account
 	owners   []*account // of the Safe, the payer first
 	safe     common.Address
+	moods    *moods
 }
 
 // Token is an ERC-20 token of the sandbox.
@@ -68,10 +73,15 @@ func newChain(table asset.Chain, node *devchain.Node, keys keys) *Chain {
 			ERC20FeeProxy: at(contracts.ERC20FeeProxy), EthFeeProxy: at(contracts.EthereumFeeProxy),
 			BatchPayments: at(contracts.BatchPayments), Multicall3: at(contracts.Multicall3),
 		},
+		Feeds: map[string]string{}, Sequencer: sequencerAddress.Hex(),
+		moods:  &moods{of: map[string]FeedMood{}},
 		RPC:    node.Handler(),
 		Line:   newLine(node.Client()),
 		node:   node,
 		client: ethclient.NewClient(node.Client()),
+	}
+	for symbol, feed := range feedAddresses {
+		c.Feeds[symbol] = feed.Hex()
 	}
 	c.treasury = newAccount(keys.treasury, c.ChainID, node)
 	for _, key := range keys.owners() {

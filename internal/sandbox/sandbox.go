@@ -3,7 +3,8 @@
 // Package sandbox is the world `quittance demo` plays in: two chains inside the process with this
 // project's own copies of the payment contracts, tokens worth nothing, payers' wallets that pages may
 // use, a treasury that gives money away, a bridge between the chains with a router that quotes for it,
-// bundlers with a sponsor behind them, and a Safe of three owners with an app of its own. It knows chains and
+// bundlers with a sponsor behind them, a Safe of three owners with an app of its own, price feeds with a
+// price API beside them, and an exchange that pays out. It knows chains and
 // accounts; it must not know payments, merchants or the database.
 // Production builds leave it out with the build tag nosandbox.
 package sandbox
@@ -104,18 +105,23 @@ func Start(ctx context.Context, o Options) (*Chains, error) {
 }
 
 func open(ctx context.Context, chain asset.Chain, keys keys, o Options) (*Chain, error) {
+	holdings := map[common.Address]contracts.Holding{
+		address(keys.payer):       {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
+		address(keys.partners[0]): {Native: coins(10)},
+		address(keys.partners[1]): {Native: coins(10)},
+		address(keys.saver):       {USDC: units(10_000), USDT: units(10_000)},
+		address(keys.bundler):     {Native: coins(1_000)}, // the paymaster pays it back
+		// It is the bridge's relayer and the exchange's account, too.
+		address(keys.treasury): {Native: coins(1_000_000_000), USDC: units(1_000_000_000), USDT: units(1_000_000_000)},
+	}
+	addExchange(holdings)
 	cfg := devchain.Config{
 		ChainID:       uint64(chain.ID),
 		FinalityDepth: o.FinalityDepth,
-		Alloc: contracts.Genesis(address(keys.treasury), map[common.Address]contracts.Holding{
-			address(keys.payer):       {Native: coins(10), USDC: units(10_000), USDT: units(10_000)},
-			address(keys.partners[0]): {Native: coins(10)},
-			address(keys.partners[1]): {Native: coins(10)},
-			address(keys.saver):       {USDC: units(10_000), USDT: units(10_000)},
-			address(keys.bundler):     {Native: coins(1_000)}, // the paymaster pays it back
-			// It is the bridge's relayer, too.
-			address(keys.treasury): {Native: coins(1_000_000_000), USDC: units(1_000_000_000), USDT: units(1_000_000_000)},
-		}),
+		Alloc:         contracts.Genesis(address(keys.treasury), holdings),
+	}
+	if err := addFeeds(cfg.Alloc, address(keys.treasury)); err != nil {
+		return nil, err
 	}
 	if err := addSafeContracts(cfg.Alloc, chain.ID); err != nil {
 		return nil, err
@@ -135,6 +141,11 @@ func open(ctx context.Context, chain asset.Chain, keys keys, o Options) (*Chain,
 	}
 	c := newChain(chain, node, keys)
 	made, err := c.makeSafe(ctx, keys)
+	if err == nil {
+		var told []common.Hash
+		told, err = c.sendMoods(ctx, true)
+		made = append(made, told...)
+	}
 	if err == nil {
 		// What has deadlines is tried against the head, which must not be as old as the genesis block.
 		err = c.Mine(ctx, 1)
@@ -165,6 +176,7 @@ func (s *Chains) run(o Options, log *slog.Logger) {
 				log.ErrorContext(ctx, "the sandbox chain cannot make a block", "chain", c.Network, "error", err)
 			})
 		})
+		s.produce.Go(func() { c.publish(ctx, log) })
 	}
 }
 

@@ -56,7 +56,7 @@ func randomHex(bytes int) string {
 }
 
 func (s *bench) draw() *payment.Payment {
-	now := time.Now().UTC()
+	now, topic := time.Now().UTC(), "0x"+randomHex(32)
 	p := &payment.Payment{
 		ID: payment.ID(payment.NewULID(now)),
 		Terms: payment.Terms{
@@ -64,7 +64,7 @@ func (s *bench) draw() *payment.Payment {
 			Reference: "order 7", RedirectURL: "https://shop.example/done",
 			Requests: []payment.Request{{
 				ID: "01" + randomHex(32), Asset: "USDC-base", Due: big.NewInt(12_340_000), Salt: randomHex(8),
-				Reference: "0x" + randomHex(8), Topic: "0x" + randomHex(32),
+				Reference: "0x" + randomHex(8), Topic: topic, Handles: []payment.Handle{{Rail: "evmref", Value: topic}},
 			}},
 		},
 	}

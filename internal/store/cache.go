@@ -2,6 +2,7 @@ package store
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 
 	"quittance/internal/payment"
@@ -11,8 +12,8 @@ import (
 const cachedRequests = 10_000
 
 // termsCache keeps the terms of payments that were used last. Terms never change
-// after they were committed, except for CanceledAt, which is not kept here: so
-// the cache is right on every node without telling anybody.
+// after they were committed, except for CanceledAt and CanceledBy, which are not kept
+// here: so the cache is right on every node without telling anybody.
 type termsCache struct {
 	mu     sync.Mutex
 	room   int // requests that still fit
@@ -40,12 +41,19 @@ func (c *termsCache) get(id payment.ID) (payment.Terms, bool) {
 	return e.Value.(*cachedTerms).terms, true
 }
 
-// weight of terms, in requests: an allowed account takes a fiftieth of one.
-func weight(t payment.Terms) int { return len(t.Requests) + len(t.Access.Allowed)/50 }
+// weight of terms, in requests of about a kilobyte: an allowed account takes a
+// fiftieth of one.
+func weight(t payment.Terms) int {
+	return len(t.Requests) + len(t.Access.Allowed)/50 + len(t.Metadata)/1000
+}
 
-// put keeps committed terms.
+// put keeps committed terms, as they are read again: without the requests' handles.
 func (c *termsCache) put(id payment.ID, t payment.Terms) {
-	t.CanceledAt = noTime
+	t.CanceledAt, t.CanceledBy = noTime, ""
+	t.Requests = slices.Clone(t.Requests)
+	for i := range t.Requests {
+		t.Requests[i].Handles = nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.byID[id]; ok {

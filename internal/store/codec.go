@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,6 +105,16 @@ func tuples(n, width int) string {
 		b.WriteString("(" + placeholders(i*width+1, width) + ")")
 	}
 	return b.String()
+}
+
+// atOnce is the smallest of some sizes that holds n, or else the largest.
+func atOnce(sizes []int, n int) int {
+	for _, size := range sizes {
+		if n <= size {
+			return size
+		}
+	}
+	return slices.Max(sizes)
 }
 
 // plain makes outside text storable: PostgreSQL takes neither invalid UTF-8 nor

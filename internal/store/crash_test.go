@@ -90,7 +90,7 @@ func crashWrite(s *store.Store, m payment.MerchantID, before func(payment.ID)) (
 	p := &payment.Payment{ID: payment.ID(payment.NewULID(now)), Terms: payment.Terms{Merchant: m, CreatedAt: now, ExpiresAt: now}}
 	for i := range 2 {
 		p.Terms.Requests = append(p.Terms.Requests, payment.Request{
-			Index: i, ID: "01" + randomHex(32), Asset: "USDC-base", Due: big.NewInt(1), Topic: "0x" + randomHex(32),
+			Index: i, ID: "01" + randomHex(32), Asset: "USDC-base", Due: big.NewInt(1), Handles: []payment.Handle{{Rail: "evmref", Value: "0x" + randomHex(32)}},
 		})
 	}
 	p.Standing = payment.Assess(p.Terms, nil, nil, now)

@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	insertEndpoint = `INSERT INTO endpoints (id, merchant, url, secret, client_id, active, created_at, previous_secret, previous_until)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	insertEndpoint = `INSERT INTO endpoints (id, merchant, url, secret, client_id, active, created_at, previous_secret, previous_until, dialect)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 
 	endpointColumns = `id, merchant, url, secret, client_id, active, created_at,
- previous_secret, previous_until, failing_since, disabled_at, disabled_why`
-	selectEndpoints = `SELECT ` + endpointColumns + ` FROM endpoints WHERE merchant = $1 ORDER BY id`
+ previous_secret, previous_until, failing_since, disabled_at, disabled_why, dialect`
+	selectEndpoints = `SELECT ` + endpointColumns + ` FROM endpoints WHERE merchant = $1 AND dialect = '' ORDER BY id`
 	selectEndpoint  = `SELECT ` + endpointColumns + ` FROM endpoints WHERE id = $1`
 
 	// setEndpointActive also forgets what the server held against it: a merchant
 	// who switches it on says that it works now.
 	setEndpointActive = `UPDATE endpoints SET active = $3, failing_since = 0, failed_at = 0, failures = 0, disabled_at = 0, disabled_why = ''
- WHERE merchant = $1 AND id = $2`
-	deleteEndpoint = `DELETE FROM endpoints WHERE merchant = $1 AND id = $2`
+ WHERE merchant = $1 AND id = $2 AND dialect = ''`
+	deleteEndpoint = `DELETE FROM endpoints WHERE merchant = $1 AND id = $2 AND dialect = ''`
 
 	lockEndpoint   = `UPDATE endpoints SET merchant = merchant WHERE id = $1`
 	rotateEndpoint = `UPDATE endpoints SET secret = $2, previous_secret = $3, previous_until = $4 WHERE id = $1`
@@ -44,10 +44,10 @@ const (
 func secretPlace(endpoint string) string   { return "endpoint/" + endpoint }
 func previousPlace(endpoint string) string { return "endpoint/" + endpoint + "/previous" }
 
-// InsertEndpoint implements merchant.Store.
+// InsertEndpoint implements merchant.Store, of endpoints that the merchant registers.
 func (s *Store) InsertEndpoint(ctx context.Context, e merchant.Endpoint) error {
 	err := s.change(ctx, insertEndpoint, e.ID, e.Merchant, e.URL, s.seal.Seal([]byte(e.Secret), secretPlace(e.ID)),
-		e.ClientID, e.Active, micros(e.CreatedAt), s.sealPrevious(e.ID, e.PreviousSecret), micros(e.PreviousUntil))
+		e.ClientID, e.Active, micros(e.CreatedAt), s.sealPrevious(e.ID, e.PreviousSecret), micros(e.PreviousUntil), "")
 	return recode(err, fault.Conflict, "webhook_exists", "There is a webhook for this URL already.")
 }
 
@@ -59,23 +59,41 @@ func (s *Store) sealPrevious(endpoint, secret string) []byte {
 	return s.seal.Seal([]byte(secret), previousPlace(endpoint))
 }
 
-// Endpoints implements merchant.Store and webhook.Store.
+// Endpoints implements merchant.Store and webhook.Store. Those of a dialect are left out.
 func (s *Store) Endpoints(ctx context.Context, m payment.MerchantID) ([]merchant.Endpoint, error) {
 	return s.queryEndpoints(ctx, s.read, selectEndpoints, m)
 }
 
 // Endpoint implements webhook.Store.
 //
-// Faults: NotFound "webhook_not_found", also for another merchant's.
+// Faults: NotFound "webhook_not_found", also for another merchant's and a dialect's.
 func (s *Store) Endpoint(ctx context.Context, m payment.MerchantID, id string) (merchant.Endpoint, error) {
 	e, err := one(s.queryEndpoints(ctx, s.read, selectEndpoint, id))("webhook")
-	if err == nil && e.Merchant != m {
+	if err == nil && (e.Merchant != m || e.Dialect != "") {
 		return merchant.Endpoint{}, notFound("webhook")
 	}
 	return e, err
 }
 
 func (s *Store) queryEndpoints(ctx context.Context, on session, query string, args ...any) ([]merchant.Endpoint, error) {
+	all, err := s.scanEndpoints(ctx, on, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range all {
+		if e.Dialect == "" {
+			continue
+		}
+		links, err := s.loadLinks(ctx, on, e.Merchant)
+		if err != nil {
+			return nil, err
+		}
+		all[i].Secret, all[i].PreviousSecret, all[i].PreviousUntil = links.Secret, links.PreviousSecret, links.PreviousUntil
+	}
+	return all, nil
+}
+
+func (s *Store) scanEndpoints(ctx context.Context, on session, query string, args ...any) ([]merchant.Endpoint, error) {
 	r, err := on.query(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -84,10 +102,13 @@ func (s *Store) queryEndpoints(ctx context.Context, on session, query string, ar
 		var sealed, previous []byte
 		var created, until, failing, disabled int64
 		if err := r.Scan(&e.ID, &e.Merchant, &e.URL, &sealed, &e.ClientID, &e.Active, &created,
-			&previous, &until, &failing, &disabled, &e.DisabledWhy); err != nil {
+			&previous, &until, &failing, &disabled, &e.DisabledWhy, &e.Dialect); err != nil {
 			return e, err
 		}
 		e.CreatedAt, e.PreviousUntil, e.FailingSince, e.DisabledAt = fromMicros(created), fromMicros(until), fromMicros(failing), fromMicros(disabled)
+		if e.Dialect != "" { // it has no secret of its own
+			return e, nil
+		}
 		secret, err := s.seal.Open(sealed, secretPlace(e.ID))
 		if err != nil {
 			return e, fmt.Errorf("open the secret of endpoint %s: %w", e.ID, err)
@@ -125,6 +146,9 @@ func (s *Store) RotateSecret(ctx context.Context, endpoint, old, secret string, 
 		e, err := one(s.queryEndpoints(ctx, t, selectEndpoint, endpoint))("webhook")
 		if err != nil {
 			return err
+		}
+		if e.Dialect != "" {
+			return notFound("webhook")
 		}
 		if e.Secret != old {
 			return fault.New(fault.Conflict, "webhook_changed", "The secret of this webhook was replaced at the same moment.")

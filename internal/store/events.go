@@ -41,7 +41,7 @@ func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
 		return err
 	}
 	t.touch(e.Payment)
-	if !e.Kind.Announced() {
+	if !t.store.tells(e.Dialect, e.Kind) {
 		return nil
 	}
 	return t.Enqueue(ctx, job.Job{Kind: webhook.RelayKind, Args: e.ID, RunAt: e.At})
@@ -68,19 +68,20 @@ func eventsOf(ctx context.Context, on session, id payment.ID) ([]payment.Event, 
 
 // Event implements webhook.Store.
 func (s *Store) Event(ctx context.Context, id string) (payment.Event, *payment.Payment, error) {
+	e, err := s.event(ctx, id)
+	if err != nil {
+		return payment.Event{}, nil, err
+	}
+	p, err := s.Payment(ctx, e.Payment)
+	return e, p, err
+}
+
+func (s *Store) event(ctx context.Context, id string) (payment.Event, error) {
 	r, err := s.read.query(ctx, selectEvent, id)
 	if err != nil {
-		return payment.Event{}, nil, err
+		return payment.Event{}, err
 	}
-	es, err := collect(r, func() (payment.Event, error) { return scanEvent(r) })
-	if err != nil {
-		return payment.Event{}, nil, err
-	}
-	if len(es) == 0 {
-		return payment.Event{}, nil, notFound("event")
-	}
-	p, err := s.Payment(ctx, es[0].Payment)
-	return es[0], p, err
+	return one(collect(r, func() (payment.Event, error) { return scanEvent(r) }))("event")
 }
 
 func scanEvent(r rows) (payment.Event, error) {
@@ -136,6 +137,7 @@ type storedTransfer struct {
 	Asset     asset.ID      `json:"asset"`
 	Amount    string        `json:"amount"`
 	Credit    string        `json:"credit"`
+	Quote     string        `json:"quote,omitempty"`
 	Fee       string        `json:"fee,omitempty"`
 	Stage     payment.Stage `json:"stage"`
 	At        int64         `json:"at"`
@@ -160,7 +162,7 @@ func encodeTransfer(x *payment.Transfer) (string, error) {
 	e := x.Evidence
 	b, err := json.Marshal(storedTransfer{
 		Key: x.Key, Request: x.Request, Rail: x.Rail, Asset: x.Asset,
-		Amount: units(x.Amount), Credit: units(x.Credit), Fee: units(x.Fee), Stage: x.Stage, At: micros(x.At),
+		Amount: units(x.Amount), Credit: units(x.Credit), Quote: x.Quote, Fee: units(x.Fee), Stage: x.Stage, At: micros(x.At),
 		Chain: e.Chain, Block: e.Block, BlockHash: e.BlockHash, Tx: e.Tx, LogIndex: e.LogIndex, Payer: e.Payer,
 		Route: e.Source.Route, SourceChain: e.Source.Chain, SourceTx: e.Source.Tx, SourceAsset: e.Source.Asset, SourceAmount: units(e.Source.Amount),
 	})
@@ -176,7 +178,7 @@ func decodeTransfer(text string) (*payment.Transfer, error) {
 		return nil, err
 	}
 	x := &payment.Transfer{
-		Key: s.Key, Request: s.Request, Rail: s.Rail, Asset: s.Asset, Stage: s.Stage, At: fromMicros(s.At),
+		Key: s.Key, Request: s.Request, Rail: s.Rail, Asset: s.Asset, Quote: s.Quote, Stage: s.Stage, At: fromMicros(s.At),
 		Evidence: payment.Evidence{Chain: s.Chain, Block: s.Block, BlockHash: s.BlockHash, Tx: s.Tx, LogIndex: s.LogIndex, Payer: s.Payer,
 			Source: payment.Source{Route: s.Route, Chain: s.SourceChain, Tx: s.SourceTx, Asset: s.SourceAsset}},
 	}

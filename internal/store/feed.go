@@ -19,10 +19,10 @@ const (
 
 	// insertEntry leaves a message alone that is there already, of an earlier relay
 	// of the same event.
-	insertEntry = `INSERT INTO feed (merchant, position, id, event_id, payment, sequence, event, client_id, body, at)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
+	insertEntry = `INSERT INTO feed (merchant, position, id, event_id, payment, sequence, event, client_id, body, at, dialect)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`
 
-	feedColumns = `merchant, position, id, event_id, payment, sequence, event, client_id, body, at`
+	feedColumns = `merchant, position, id, event_id, payment, sequence, event, client_id, body, at, dialect`
 
 	selectFeedHead = `SELECT position FROM feed_heads WHERE merchant = $1`
 )
@@ -42,7 +42,7 @@ func (t *tx) publish(ctx context.Context, entries []webhook.Entry) error {
 		if e.Merchant != m {
 			return fmt.Errorf("publish messages of merchants %s and %s together", m, e.Merchant)
 		}
-		n, err := t.exec(ctx, insertEntry, m, head+1, e.ID, e.EventID, e.Payment, e.Sequence, e.Event, e.ClientID, e.Body, micros(e.At))
+		n, err := t.exec(ctx, insertEntry, m, head+1, e.ID, e.EventID, e.Payment, e.Sequence, e.Event, e.ClientID, e.Body, micros(e.At), e.Dialect)
 		if err != nil {
 			return fmt.Errorf("publish message %s: %w", e.ID, err)
 		}
@@ -69,6 +69,9 @@ func (s *Store) Feed(ctx context.Context, f webhook.FeedFilter) ([]webhook.Entry
 	if f.Payment != "" {
 		and("payment <> '' AND payment =", f.Payment)
 	}
+	if f.Dialect != "" {
+		and("dialect =", f.Dialect)
+	}
 	args = append(args, pageSize(f.Limit))
 	r, err := s.read.query(ctx, fmt.Sprintf(`SELECT %s FROM feed WHERE %s ORDER BY position LIMIT $%d`,
 		feedColumns, strings.Join(where, " AND "), len(args)), args...)
@@ -77,7 +80,7 @@ func (s *Store) Feed(ctx context.Context, f webhook.FeedFilter) ([]webhook.Entry
 	}
 	return collect(r, func() (e webhook.Entry, err error) {
 		var at int64
-		err = r.Scan(&e.Merchant, &e.Position, &e.ID, &e.EventID, &e.Payment, &e.Sequence, &e.Event, &e.ClientID, &e.Body, &at)
+		err = r.Scan(&e.Merchant, &e.Position, &e.ID, &e.EventID, &e.Payment, &e.Sequence, &e.Event, &e.ClientID, &e.Body, &at, &e.Dialect)
 		e.At = fromMicros(at)
 		return e, err
 	})

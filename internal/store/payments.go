@@ -6,23 +6,20 @@ import (
 	"fmt"
 	"time"
 
+	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 )
 
-// referenceHandles is the rail under which a request's Topic is registered: the
-// id of the rail that recognises contract references.
-const referenceHandles = "evmref"
-
 const (
 	insertPayment = `INSERT INTO payments (id, merchant, dialect, reference, payer_identifier, redirect_url, redirect_label,
  client_id, origin, grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version, transfers, attempts,
- flow, recipient_identifier, creator, access)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, $19, $20, $21)`
+ flow, recipient_identifier, creator, access, alias, secret_hash, metadata, canceled_by, payer_cancels)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
 
-	insertRequest = `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	insertRequest = `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic, chain, bank)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 
 	insertHandle = `INSERT INTO handles (rail, value, payment, request) VALUES ($1, $2, $3, $4)`
 )
@@ -45,7 +42,8 @@ func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
 	_, err = t.exec(ctx, insertPayment, p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
 		d.ClientID, d.Origin, d.Grace.Microseconds(), micros(d.CreatedAt), micros(d.ExpiresAt), micros(d.CanceledAt),
 		p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt), p.Version,
-		cmp.Or(d.Flow, payment.GetPaid), d.RecipientIdentifier, creator, access)
+		cmp.Or(d.Flow, payment.GetPaid), d.RecipientIdentifier, creator, access, d.Alias, d.SecretHash, plain(d.Metadata),
+		d.CanceledBy, d.PayerCancels)
 	if err != nil {
 		return err
 	}
@@ -64,17 +62,28 @@ func (t *tx) insertRequest(ctx context.Context, id payment.ID, r *payment.Reques
 	if r.Fee != nil {
 		share, amount, payee = r.Fee.Share, units(r.Fee.Amount), r.Fee.Payee.Lower()
 	}
-	_, err := t.exec(ctx, insertRequest, id, r.Index, r.ID, r.Asset, units(r.Due), r.Payee.Lower(),
-		share, amount, payee, r.Salt, r.Reference, r.Topic)
-	if err != nil || r.Topic == "" {
+	chain, err := number(uint64(r.Chain))
+	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, insertHandle, referenceHandles, r.Topic, id, r.Index)
-	return err
+	bank, err := encodeBank(r.Bank)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, insertRequest, id, r.Index, r.ID, r.Asset, units(r.Due), r.Payee.Lower(),
+		share, amount, payee, r.Salt, r.Reference, r.Topic, chain, bank); err != nil {
+		return err
+	}
+	for _, h := range r.Handles {
+		if _, err := t.exec(ctx, insertHandle, h.Rail, h.Value, id, r.Index); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const (
-	mutableColumns = `state, oddity, version, canceled_at, settled_at, transfers, attempts`
+	mutableColumns = `state, oddity, version, canceled_at, canceled_by, settled_at, transfers, attempts, quotes`
 
 	selectMutable = `SELECT ` + mutableColumns + ` FROM payments WHERE id = $1`
 
@@ -84,9 +93,9 @@ const (
 	lockMutable = `UPDATE payments SET version = version WHERE id = $1 RETURNING ` + mutableColumns
 
 	selectTerms = `SELECT merchant, dialect, reference, payer_identifier, redirect_url, redirect_label, client_id, origin,
- grace_us, created_at, expires_at, flow, recipient_identifier, creator, access FROM payments WHERE id = $1`
+ grace_us, created_at, expires_at, flow, recipient_identifier, creator, access, alias, secret_hash, metadata, payer_cancels FROM payments WHERE id = $1`
 
-	selectRequests = `SELECT idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic
+	selectRequests = `SELECT idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic, chain, bank
  FROM requests WHERE payment = $1 ORDER BY idx`
 )
 
@@ -94,52 +103,83 @@ const (
 // other callers and must not be changed. Standing is the stored one: state and
 // oddity as of the last change, without the requests' numbers.
 func (s *Store) Payment(ctx context.Context, id payment.ID) (*payment.Payment, error) {
-	p, known, err := s.load(ctx, s.read, selectMutable, id)
+	p, err := s.unquoted(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if !known {
+	return p.Payment, p.addQuotes(ctx, s.read)
+}
+
+// unquoted is Payment without its quotes, of which there may be many.
+func (s *Store) unquoted(ctx context.Context, id payment.ID) (*loaded, error) {
+	p, err := s.load(ctx, s.read, selectMutable, id)
+	if err != nil {
+		return nil, err
+	}
+	if !p.known {
 		s.terms.put(id, p.Terms)
 	}
 	return p, nil
+}
+
+// loaded is a payment with everything but its quotes.
+type loaded struct {
+	*payment.Payment
+	known  bool // its terms came from the cache
+	quotes int64
+}
+
+func (p *loaded) addQuotes(ctx context.Context, on session) (err error) {
+	if p.quotes == 0 {
+		return nil
+	}
+	if p.Quotes, err = loadQuotes(ctx, on, p.ID); err != nil {
+		return fmt.Errorf("load quotes: %w", err)
+	}
+	return nil
 }
 
 // Payment implements checkout.Tx.
 func (t *tx) Payment(ctx context.Context, id payment.ID) (*payment.Payment, error) {
 	// What this transaction itself inserted is not committed: so its terms are
 	// taken from the cache, but never put there.
-	p, _, err := t.store.load(ctx, t, lockMutable, id)
-	return p, err
+	p, err := t.store.load(ctx, t, lockMutable, id)
+	if err != nil {
+		return nil, err
+	}
+	return p.Payment, p.addQuotes(ctx, t)
 }
 
-// load reads a payment. known tells that its terms came from the cache.
-func (s *Store) load(ctx context.Context, on session, mutable string, id payment.ID) (p *payment.Payment, known bool, err error) {
-	p = &payment.Payment{ID: id}
+func (s *Store) load(ctx context.Context, on session, mutable string, id payment.ID) (*loaded, error) {
+	p := &loaded{Payment: &payment.Payment{ID: id}}
 	var canceled, settled, transfers, attempts int64
-	err = on.row(ctx, mutable, []any{id}, &p.Standing.State, &p.Standing.Oddity, &p.Version, &canceled, &settled, &transfers, &attempts)
+	var by payment.Canceler
+	err := on.row(ctx, mutable, []any{id}, &p.Standing.State, &p.Standing.Oddity, &p.Version, &canceled, &by, &settled, &transfers, &attempts, &p.quotes)
 	if ok, err := found(err); err != nil {
-		return nil, false, fmt.Errorf("load payment: %w", err)
+		return nil, fmt.Errorf("load payment: %w", err)
 	} else if !ok {
-		return nil, false, notFound("payment")
+		return nil, notFound("payment")
 	}
-	if p.Terms, known = s.terms.get(id); !known {
+	if p.Terms, p.known = s.terms.get(id); !p.known {
 		if p.Terms, err = loadTerms(ctx, on, id); err != nil {
-			return nil, false, fmt.Errorf("load terms: %w", err)
+			return nil, fmt.Errorf("load terms: %w", err)
 		}
 	}
-	p.Terms.CanceledAt = fromMicros(canceled)
+	if p.Terms.CanceledAt, p.Terms.CanceledBy = fromMicros(canceled), by; canceled != 0 && by == "" {
+		p.Terms.CanceledBy = payment.ByMerchant // an older node does not say
+	}
 	p.Standing.SettledAt = fromMicros(settled)
 	if transfers > 0 {
 		if p.Transfers, err = loadTransfers(ctx, on, id); err != nil {
-			return nil, false, fmt.Errorf("load transfers: %w", err)
+			return nil, fmt.Errorf("load transfers: %w", err)
 		}
 	}
 	if attempts > 0 {
 		if p.Attempts, err = loadAttempts(ctx, on, id); err != nil {
-			return nil, false, fmt.Errorf("load attempts: %w", err)
+			return nil, fmt.Errorf("load attempts: %w", err)
 		}
 	}
-	return p, known, nil
+	return p, nil
 }
 
 func loadTerms(ctx context.Context, on session, id payment.ID) (payment.Terms, error) {
@@ -148,7 +188,7 @@ func loadTerms(ctx context.Context, on session, id payment.ID) (payment.Terms, e
 	var creator, access string
 	if err := on.row(ctx, selectTerms, []any{id}, &d.Merchant, &d.Dialect, &d.Reference, &d.PayerIdentifier, &d.RedirectURL,
 		&d.RedirectLabel, &d.ClientID, &d.Origin, &grace, &created, &expires,
-		&d.Flow, &d.RecipientIdentifier, &creator, &access); err != nil {
+		&d.Flow, &d.RecipientIdentifier, &creator, &access, &d.Alias, &d.SecretHash, &d.Metadata, &d.PayerCancels); err != nil {
 		return d, err
 	}
 	var err error
@@ -172,9 +212,14 @@ func loadTerms(ctx context.Context, on session, id payment.ID) (payment.Terms, e
 
 func scanRequest(r rows) (payment.Request, error) {
 	var q payment.Request
-	var due, payee, share, amount, feePayee string
-	err := r.Scan(&q.Index, &q.ID, &q.Asset, &due, &payee, &share, &amount, &feePayee, &q.Salt, &q.Reference, &q.Topic)
+	var due, payee, share, amount, feePayee, bank string
+	var chain int64
+	err := r.Scan(&q.Index, &q.ID, &q.Asset, &due, &payee, &share, &amount, &feePayee, &q.Salt, &q.Reference, &q.Topic, &chain, &bank)
 	if err != nil {
+		return q, err
+	}
+	q.Chain = asset.ChainID(chain)
+	if q.Bank, err = decodeBank(bank); err != nil {
 		return q, err
 	}
 	if q.Due, err = parseUnits(due); err != nil {
@@ -204,13 +249,13 @@ func (s *Store) PaymentByRequest(ctx context.Context, requestID string) (*paymen
 	return s.Payment(ctx, id)
 }
 
-const saveStanding = `UPDATE payments SET state = $1, oddity = $2, settled_at = $3, canceled_at = $4, version = version + 1
- WHERE id = $5 AND version = $6` // 0 rows: someone was faster
+const saveStanding = `UPDATE payments SET state = $1, oddity = $2, settled_at = $3, canceled_at = $4, canceled_by = $5, part = $6, version = version + 1
+ WHERE id = $7 AND version = $8` // 0 rows: someone was faster
 
 // SaveStanding implements checkout.Tx.
 func (t *tx) SaveStanding(ctx context.Context, p *payment.Payment) error {
 	n, err := t.exec(ctx, saveStanding, p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt),
-		micros(p.Terms.CanceledAt), p.ID, p.Version)
+		micros(p.Terms.CanceledAt), p.Terms.CanceledBy, p.Part(), p.ID, p.Version)
 	if err != nil {
 		return err
 	}
@@ -224,9 +269,10 @@ func (t *tx) SaveStanding(ctx context.Context, p *payment.Payment) error {
 
 const selectOverdue = `SELECT id FROM payments WHERE state = 'open' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2`
 
-// Overdue implements checkout.Store.
+// Overdue implements checkout.Store. Payments without an end are never among them,
+// whatever the clock says.
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]payment.ID, error) {
-	r, err := s.read.query(ctx, selectOverdue, micros(now), limit)
+	r, err := s.read.query(ctx, selectOverdue, min(micros(now), micros(payment.Endless)-1), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -255,13 +301,7 @@ func (s *Store) Owners(ctx context.Context, rail string, handles []string) (map[
 func loadOwners(ctx context.Context, on session, rail string, handles []string) (map[string]checkout.Owner, error) {
 	owners := map[string]checkout.Owner{}
 	for len(handles) > 0 {
-		size := ownersAtOnce[len(ownersAtOnce)-1]
-		for _, n := range ownersAtOnce {
-			if len(handles) <= n {
-				size = n
-				break
-			}
-		}
+		size := atOnce(ownersAtOnce, len(handles))
 		n := min(size, len(handles))
 		args := make([]any, 0, size+1)
 		args = append(args, rail)

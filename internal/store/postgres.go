@@ -51,8 +51,10 @@ func openPostgres(ctx context.Context, dsn string) (*postgresEngine, error) {
 	return &postgresEngine{db: db}, nil
 }
 
+var postgresWords = strings.NewReplacer("{{BLOB}}", "BYTEA", "{{PASS BY}}", "FOR UPDATE OF a SKIP LOCKED", "{{TEXTS}}", "json_array_elements_text")
+
 func (e *postgresEngine) reader() session        { return &direct{e.db} }
-func (e *postgresEngine) text(sql string) string { return strings.ReplaceAll(sql, "{{BLOB}}", "BYTEA") }
+func (e *postgresEngine) text(sql string) string { return postgresWords.Replace(sql) }
 
 func (e *postgresEngine) Close() error {
 	e.closed.Store(true)

@@ -19,14 +19,19 @@ import (
 const fillCopies = `UPDATE transfers SET
  merchant = (SELECT p.merchant FROM payments p WHERE p.id = transfers.payment),
  client_id = (SELECT p.client_id FROM payments p WHERE p.id = transfers.payment),
- reference = (SELECT p.reference FROM payments p WHERE p.id = transfers.payment),
+ reference = (SELECT SUBSTR(p.reference, 1, 255) FROM payments p WHERE p.id = transfers.payment),
  payee = COALESCE((SELECT r.payee FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), ''),
  invoiced = COALESCE((SELECT r.asset FROM requests r WHERE r.payment = transfers.payment AND r.idx = transfers.request), '')
  WHERE merchant = ''`
 
+// fillDialect does the same for the copy that came with payment links.
+const fillDialect = `UPDATE transfers SET dialect = (SELECT p.dialect FROM payments p WHERE p.id = transfers.payment) WHERE dialect = ''`
+
 func (s *Store) copyToTransfers(ctx context.Context) error {
-	if err := s.change(ctx, fillCopies); err != nil {
-		return fmt.Errorf("make transfers searchable: %w", err)
+	for _, fill := range []string{fillCopies, fillDialect} {
+		if err := s.change(ctx, fill); err != nil {
+			return fmt.Errorf("make transfers searchable: %w", err)
+		}
 	}
 	return nil
 }
@@ -53,7 +58,7 @@ const (
 	inOrder = ` ORDER BY t.at DESC, t.key DESC`
 
 	selectArrivals = `SELECT t.payment, t.key, t.request, t.rail, t.asset, t.amount, t.credit, t.fee, t.stage, t.at,
- t.chain, t.block, t.block_hash, t.tx, t.log_index, t.payer, t.route, t.source_chain, t.source_tx, t.source_asset, t.source_amount, p.state, p.reference, r.id, r.reference, r.asset, r.payee, r.fee_payee, ` + holder + `
+ t.chain, t.block, t.block_hash, t.tx, t.log_index, t.payer, t.route, t.source_chain, t.source_tx, t.source_asset, t.source_amount, t.quote, p.state, p.reference, r.id, r.reference, r.asset, r.payee, r.fee_payee, ` + holder + `
  FROM transfers t JOIN requests r ON r.payment = t.payment AND r.idx = t.request JOIN payments p ON p.id = t.payment WHERE t.key IN (`
 )
 
@@ -179,6 +184,9 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 	}
 	if q.Shown {
 		and(hidesNothing)
+	}
+	if q.Dialect != "" {
+		and(`EXISTS (SELECT 1 FROM payments d WHERE d.id = t.payment AND d.dialect = ` + x.put(q.Dialect) + `)`)
 	}
 	if q.Tx != "" {
 		// Each by its own index, whatever the database makes of an OR.

@@ -40,7 +40,7 @@ func TestTransfersOfTheFirstVersionAreFound(t *testing.T) {
 		}
 		run(oldInsertMerchant, "M", "Shop", 0, 1)
 		run(oldInsertPayment, "P", "M")
-		run(insertRequest, "P", 0, "01ab", "USDC-base", "5", "0x742d35cc6634c0532925a3b844bc454e4438f44e", "", "", "", "00", "0x01", "")
+		run(oldInsertRequest, "P", 0, "01ab", "USDC-base", "5", "0x742d35cc6634c0532925a3b844bc454e4438f44e", "", "", "", "00", "0x01", "")
 		transfer("a", 1)
 		for _, want := range []string{"a", "b"} {
 			if want == "b" {

@@ -369,7 +369,7 @@ func parameters(query string) int {
 func TestTermsCacheIsBounded(t *testing.T) {
 	c := newTermsCache(10)
 	terms := func(requests int) payment.Terms {
-		return payment.Terms{Requests: make([]payment.Request, requests), CanceledAt: noTime.AddDate(1, 0, 0)}
+		return payment.Terms{Requests: make([]payment.Request, requests), CanceledAt: noTime.AddDate(1, 0, 0), CanceledBy: payment.ByPayer}
 	}
 	has := func(id payment.ID) bool { _, ok := c.get(id); return ok }
 	c.put("a", terms(4))
@@ -388,7 +388,7 @@ func TestTermsCacheIsBounded(t *testing.T) {
 		t.Errorf("after a huge one %d are kept with room for %d", c.recent.Len(), c.room)
 	}
 	c.put("d", terms(1))
-	if got, ok := c.get("d"); !ok || !got.CanceledAt.IsZero() {
-		t.Errorf("kept %v with cancellation %v: that changes and must not be cached", ok, got.CanceledAt)
+	if got, ok := c.get("d"); !ok || !got.CanceledAt.IsZero() || got.CanceledBy != "" {
+		t.Errorf("kept %v with cancellation %v by %q: that changes and must not be cached", ok, got.CanceledAt, got.CanceledBy)
 	}
 }

@@ -21,6 +21,9 @@ type Config struct {
 	DSN  string       // "sqlite:PATH" or "postgres://…"
 	Seal *seal.Box    // protects endpoint secrets
 	Log  *slog.Logger // may be nil
+	// Tells reports whether a dialect tells the merchant of a kind of event; nil for
+	// payment.EventKind.Announced of all.
+	Tells func(dialect string, k payment.EventKind) bool
 }
 
 // Store is a database. It is safe for concurrent use.
@@ -29,17 +32,20 @@ type Store struct {
 	read   session
 	seal   *seal.Box
 	log    *slog.Logger
+	tells  func(dialect string, k payment.EventKind) bool
 	terms  *termsCache
 	hub    *hub
 }
 
 var (
-	_ checkout.Store = (*Store)(nil)
-	_ merchant.Store = (*Store)(nil)
-	_ webhook.Store  = (*Store)(nil)
-	_ job.Queue      = (*Store)(nil)
-	_ job.Enqueuer   = (*tx)(nil)
-	_ checkout.Tx    = (*tx)(nil)
+	_ checkout.Store    = (*Store)(nil)
+	_ merchant.Store    = (*Store)(nil)
+	_ merchant.Branches = (*Store)(nil)
+	_ merchant.Links    = (*Store)(nil)
+	_ webhook.Store     = (*Store)(nil)
+	_ job.Queue         = (*Store)(nil)
+	_ job.Enqueuer      = (*tx)(nil)
+	_ checkout.Tx       = (*tx)(nil)
 )
 
 // session runs statements: inside one transaction, or each on its own.
@@ -74,7 +80,10 @@ type engine interface {
 	migrate(ctx context.Context, f func(session) error) error
 	// hasTable looks a table up in the database's own catalogue.
 	hasTable(ctx context.Context, name string) (bool, error)
-	// text adapts SQL to the database's one differing word.
+	// text adapts SQL to the database's few differing words, which it has in braces:
+	// {{BLOB}}, a type; {{PASS BY}}, which locks the rows "a" of a selection and leaves
+	// out those that another transaction has; {{TEXTS}}, a function that makes rows of
+	// a JSON array's texts, in a column "value".
 	text(sql string) string
 	io.Closer
 }
@@ -86,9 +95,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Seal == nil {
 		return nil, errors.New("open store: no key to seal secrets with")
 	}
-	s := &Store{seal: c.Seal, log: c.Log, terms: newTermsCache(cachedRequests), hub: newHub()}
+	s := &Store{seal: c.Seal, log: c.Log, tells: c.Tells, terms: newTermsCache(cachedRequests), hub: newHub()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.tells == nil {
+		s.tells = func(_ string, k payment.EventKind) bool { return k.Announced() }
 	}
 	var err error
 	switch path, isFile := strings.CutPrefix(c.DSN, "sqlite:"); {

@@ -11,12 +11,15 @@ import (
 )
 
 const (
+	// insertTransfer copies no more of the merchant's reference than an order number can
+	// have, which is what is searched for: a link's note may be longer than an index takes.
 	insertTransfer = `INSERT INTO transfers (key, payment, request, rail, asset, amount, credit, fee, stage, at,
  chain, block, block_hash, tx, log_index, payer, route, source_chain, source_tx, source_asset, source_amount,
- merchant, client_id, reference, payee, invoiced)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
- COALESCE((SELECT merchant FROM payments WHERE id = $2), ''), COALESCE((SELECT client_id FROM payments WHERE id = $2), ''),
- COALESCE((SELECT reference FROM payments WHERE id = $2), ''),
+ quote, merchant, dialect, client_id, reference, payee, invoiced)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+ COALESCE((SELECT merchant FROM payments WHERE id = $2), ''), COALESCE((SELECT dialect FROM payments WHERE id = $2), ''),
+ COALESCE((SELECT client_id FROM payments WHERE id = $2), ''),
+ COALESCE((SELECT SUBSTR(reference, 1, 255) FROM payments WHERE id = $2), ''),
  COALESCE((SELECT payee FROM requests WHERE payment = $2 AND idx = $3), ''),
  COALESCE((SELECT asset FROM requests WHERE payment = $2 AND idx = $3), '')) ON CONFLICT (key) DO NOTHING`
 
@@ -24,14 +27,15 @@ const (
 
 	// updateTransfer changes nothing where the stored transfer is final or says
 	// the same already. An amount can only change where a reorganisation put
-	// another event in the place of the first, and its credit goes with it;
-	// otherwise the credit stays what it was fixed at.
+	// another event in the place of the first, and its credit goes with it; otherwise
+	// the credit stays what it was fixed at, unless there was no quote to fix it by.
 	updateTransfer = `UPDATE transfers SET stage = $3, at = $4, chain = $5, block = $6, block_hash = $7, tx = $8, log_index = $9,
- payer = $10, amount = $11, fee = $13, credit = CASE WHEN amount = $11 THEN credit ELSE $12 END,
+ payer = $10, amount = $11, fee = $13, credit = CASE WHEN amount = $11 AND (quote <> '' OR $19 = '') THEN credit ELSE $12 END,
+ quote = CASE WHEN amount = $11 AND quote <> '' THEN quote ELSE $19 END,
  route = $14, source_chain = $15, source_tx = $16, source_asset = $17, source_amount = $18
  WHERE key = $1 AND payment = $2 AND stage <> 'final'
  AND (stage <> $3 OR at <> $4 OR chain <> $5 OR block <> $6 OR block_hash <> $7 OR tx <> $8 OR log_index <> $9
- OR payer <> $10 OR amount <> $11 OR fee <> $13
+ OR payer <> $10 OR amount <> $11 OR fee <> $13 OR (quote = '' AND $19 <> '')
  OR route <> $14 OR source_chain <> $15 OR source_tx <> $16 OR source_asset <> $17 OR source_amount <> $18)`
 
 	// fillSource says of a final transfer where the money came from, once: that may
@@ -61,7 +65,7 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 	}
 	gave := units(e.Source.Amount)
 	n, err := t.exec(ctx, insertTransfer, x.Key, id, x.Request, x.Rail, x.Asset, units(x.Amount), units(x.Credit), units(x.Fee),
-		x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex), e.Payer, e.Source.Route, from, e.Source.Tx, e.Source.Asset, gave)
+		x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex), e.Payer, e.Source.Route, from, e.Source.Tx, e.Source.Asset, gave, x.Quote)
 	if err != nil {
 		return false, err
 	}
@@ -71,7 +75,7 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 		return true, err
 	}
 	n, err = t.exec(ctx, updateTransfer, x.Key, id, x.Stage, micros(x.At), chain, block, e.BlockHash, e.Tx, int64(e.LogIndex),
-		e.Payer, units(x.Amount), units(x.Credit), units(x.Fee), e.Source.Route, from, e.Source.Tx, e.Source.Asset, gave)
+		e.Payer, units(x.Amount), units(x.Credit), units(x.Fee), e.Source.Route, from, e.Source.Tx, e.Source.Asset, gave, x.Quote)
 	if err != nil {
 		return false, err
 	}
@@ -96,7 +100,7 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 
 const (
 	transferColumns = `payment, key, request, rail, asset, amount, credit, fee, stage, at, chain, block, block_hash, tx, log_index, payer,
- route, source_chain, source_tx, source_asset, source_amount`
+ route, source_chain, source_tx, source_asset, source_amount, quote`
 
 	selectTransfers = `SELECT ` + transferColumns + ` FROM transfers WHERE payment = $1 ORDER BY at, key`
 
@@ -153,7 +157,7 @@ func scanTransfer(r rows) (checkout.Owned, error) {
 	src := &x.Evidence.Source
 	err := r.Scan(&o.Payment, &x.Key, &x.Request, &x.Rail, &x.Asset, &amount, &credit, &fee, &x.Stage, &at,
 		&chain, &block, &x.Evidence.BlockHash, &x.Evidence.Tx, &logIndex, &x.Evidence.Payer,
-		&src.Route, &from, &src.Tx, &src.Asset, &gave)
+		&src.Route, &from, &src.Tx, &src.Asset, &gave, &x.Quote)
 	if err != nil {
 		return o, err
 	}

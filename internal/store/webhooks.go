@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -15,8 +16,8 @@ import (
 
 const (
 	deliveryColumns = `id, event_id, payment, merchant, endpoint, dialect, event, body, test, state,
- attempts, next_at, created_at, last_at, last_status, last_error, last_us`
-	deliveryWidth = 17
+ attempts, next_at, created_at, last_at, last_status, last_error, last_us, get_url`
+	deliveryWidth = 18
 
 	insertDeliveries = `INSERT INTO deliveries (` + deliveryColumns + `) VALUES `
 
@@ -29,9 +30,9 @@ const (
 
 	// selectReplayable leaves out what is about to be sent anyway.
 	selectReplayable = `SELECT id FROM deliveries WHERE endpoint = $1 AND id > $2 AND created_at >= $3 AND created_at < $4
- AND NOT test AND state <> 'queued' ORDER BY id LIMIT $5`
+ AND NOT test AND state <> 'queued' AND ($6 = '' OR dialect = $6) ORDER BY id LIMIT $5`
 	selectFailed = `SELECT id FROM deliveries WHERE endpoint = $1 AND id > $2 AND created_at >= $3 AND created_at < $4
- AND NOT test AND state = 'exhausted' ORDER BY id LIMIT $5`
+ AND NOT test AND state = 'exhausted' AND ($6 = '' OR dialect = $6) ORDER BY id LIMIT $5`
 	// replayAgain repeats the condition: somebody else may replay the same.
 	replayAgain = `UPDATE deliveries SET state = 'queued', next_at = $2 WHERE id = $1 AND state <> 'queued'`
 
@@ -72,7 +73,7 @@ func (t *tx) saveDeliveries(ctx context.Context, ds []webhook.Delivery) error {
 			body = []byte{} // nil would be NULL
 		}
 		args = append(args, d.ID, d.EventID, d.Payment, d.Merchant, d.Endpoint, d.Dialect, d.Event, body, d.Test, d.State,
-			d.Attempts, micros(d.NextAt), micros(d.CreatedAt), micros(d.Last.At), d.Last.Status, plain(d.Last.Error), d.Last.Took.Microseconds())
+			d.Attempts, micros(d.NextAt), micros(d.CreatedAt), micros(d.Last.At), d.Last.Status, plain(d.Last.Error), d.Last.Took.Microseconds(), d.Get)
 	}
 	r, err := t.query(ctx, insertDeliveries+tuples(len(ds), deliveryWidth)+` ON CONFLICT DO NOTHING RETURNING id`, args...)
 	if err != nil {
@@ -85,7 +86,7 @@ func (t *tx) saveDeliveries(ctx context.Context, ds []webhook.Delivery) error {
 	var jobs []job.Job
 	for _, d := range ds {
 		if slices.Contains(saved, d.ID) {
-			jobs = append(jobs, job.Job{Kind: webhook.DeliverKind, Args: d.ID, Lane: d.Endpoint, RunAt: d.NextAt})
+			jobs = append(jobs, job.Job{Kind: webhook.DeliverKind, Args: d.ID, Lane: cmp.Or(d.Lane, d.Endpoint), RunAt: d.NextAt})
 		}
 	}
 	return t.enqueueAll(ctx, jobs)
@@ -154,7 +155,7 @@ func (s *Store) ReplayRange(ctx context.Context, r webhook.Range, now time.Time,
 	}
 	err = s.write(ctx, func(t *tx) error {
 		replayed, last = 0, ""
-		rows, err := t.query(ctx, query, r.Endpoint, r.After, micros(r.From), to, limit)
+		rows, err := t.query(ctx, query, r.Endpoint, r.After, micros(r.From), to, limit, r.Dialect)
 		if err != nil {
 			return err
 		}
@@ -234,6 +235,9 @@ func (s *Store) Deliveries(ctx context.Context, f webhook.Filter) ([]webhook.Del
 	if f.State != "" {
 		and("state =", f.State)
 	}
+	if f.Dialect != "" {
+		and("dialect =", f.Dialect)
+	}
 	args = append(args, pageSize(f.Limit))
 	return s.queryDeliveries(ctx, fmt.Sprintf(`SELECT %s FROM deliveries WHERE %s ORDER BY id DESC LIMIT $%d`,
 		deliveryColumns, strings.Join(where, " AND "), len(args)), args...)
@@ -247,7 +251,7 @@ func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) 
 	return collect(r, func() (d webhook.Delivery, err error) {
 		var next, created, at, took int64
 		err = r.Scan(&d.ID, &d.EventID, &d.Payment, &d.Merchant, &d.Endpoint, &d.Dialect, &d.Event, &d.Body, &d.Test, &d.State,
-			&d.Attempts, &next, &created, &at, &d.Last.Status, &d.Last.Error, &took)
+			&d.Attempts, &next, &created, &at, &d.Last.Status, &d.Last.Error, &took, &d.Get)
 		d.NextAt, d.CreatedAt, d.Last.At = fromMicros(next), fromMicros(created), fromMicros(at)
 		d.Last.Took = time.Duration(took) * time.Microsecond
 		return d, err

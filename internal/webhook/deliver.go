@@ -145,6 +145,8 @@ func (s *Service) attempt(ctx context.Context, d Delivery, endpoint merchant.End
 	a.Took, a.Status = time.Since(now), res.StatusCode
 	switch {
 	case res.StatusCode >= 200 && res.StatusCode < 300:
+	case res.StatusCode >= 300 && res.StatusCode < 400 && d.Get != "":
+		// Whoever is asked for a page sends browsers on to another one: that is an answer.
 	case res.StatusCode >= 300 && res.StatusCode < 400:
 		a.Error = fmt.Sprintf("the receiver answered %d; redirects are not followed", res.StatusCode)
 	default:
@@ -153,7 +155,12 @@ func (s *Service) attempt(ctx context.Context, d Delivery, endpoint merchant.End
 	return a
 }
 
+// request makes a delivery's call. A GET is not signed: all that it says is in its URL,
+// which a signature of bodies does not cover.
 func (s *Service) request(ctx context.Context, d Delivery, endpoint merchant.Endpoint, now time.Time) (*http.Request, error) {
+	if d.Get != "" {
+		return asking(ctx, d, now)
+	}
 	enc, ok := s.encoders[d.Dialect]
 	if !ok {
 		return nil, fmt.Errorf("no encoder for dialect %q", d.Dialect)
@@ -168,14 +175,28 @@ func (s *Service) request(ctx context.Context, d Delivery, endpoint merchant.End
 		return nil, errors.New("the endpoint's URL is not valid")
 	}
 	req.Header.Set("Content-Type", "application/json")
+	name(req, d, now)
+	req.Header.Set(HeaderSignature, signature)
+	for header, value := range enc.Headers(d, secrets, now) {
+		req.Header.Set(header, value)
+	}
+	return req, nil
+}
+
+func asking(ctx context.Context, d Delivery, now time.Time) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.Get, nil)
+	if err != nil {
+		return nil, errors.New("the URL is not valid")
+	}
+	name(req, d, now)
+	return req, nil
+}
+
+// name says which delivery a call is, so that a receiver sees a repeat as one.
+func name(req *http.Request, d Delivery, now time.Time) {
 	req.Header.Set("User-Agent", "Quittance")
 	req.Header.Set(HeaderID, d.ID)
 	req.Header.Set(HeaderTimestamp, strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set(HeaderSignature, signature)
-	for name, value := range enc.Headers(d, secrets, now) {
-		req.Header.Set(name, value)
-	}
-	return req, nil
 }
 
 // plain says in words for the merchant what went wrong, without the URL, which

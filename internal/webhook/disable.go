@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"quittance/internal/merchant"
@@ -17,7 +18,7 @@ const giveUpBatch = 500
 
 // disable switches an endpoint off that has done nothing but fail, tells the
 // merchant's other endpoints and the feed, and gives up what waits for it. The
-// words are those of the dialect whose delivery failed last.
+// words are those of the dialect whose delivery failed last, if it has any.
 func (s *Service) disable(ctx context.Context, dialect string, e merchant.Endpoint, h Health, last Attempt) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
@@ -32,24 +33,10 @@ func (s *Service) disable(ctx context.Context, dialect string, e merchant.Endpoi
 	if err != nil {
 		return fmt.Errorf("wording it: %w", err)
 	}
-	all, err := s.store.Endpoints(ctx, e.Merchant)
+	notice, ds, err := s.notice(ctx, dialect, e, m)
 	if err != nil {
-		return fmt.Errorf("loading endpoints of merchant %s: %w", e.Merchant, err)
+		return err
 	}
-	var others []merchant.Endpoint
-	for _, other := range hearing(all, e.ClientID) {
-		if other.ID != e.ID {
-			others = append(others, other)
-		}
-	}
-	event := payment.NamedULID("endpoint disabled", e.ID, now.Format(time.RFC3339Nano))
-	ds := deliveries([]Message{m}, others, now)
-	for i := range ds {
-		ds[i].EventID, ds[i].Dialect = event, dialect
-	}
-	notice := []Entry{{
-		Merchant: e.Merchant, ID: payment.NewULID(now), EventID: event, Event: m.Event, ClientID: e.ClientID, Body: m.Body, At: now,
-	}}
 	switch done, err := s.store.Disable(ctx, e.ID, now, e.DisabledWhy, notice, ds); {
 	case err != nil:
 		return err
@@ -68,4 +55,26 @@ func (s *Service) disable(ctx context.Context, dialect string, e merchant.Endpoi
 			return nil
 		}
 	}
+}
+
+// notice is what the feed and the merchant's other endpoints are told of an endpoint that
+// was switched off; nothing if there are no words for it.
+func (s *Service) notice(ctx context.Context, dialect string, e merchant.Endpoint, m Message) ([]Entry, []Delivery, error) {
+	if m.Event == "" {
+		return nil, nil, nil
+	}
+	all, err := s.store.Endpoints(ctx, e.Merchant)
+	if err != nil {
+		return nil, nil, fmt.Errorf("loading endpoints of merchant %s: %w", e.Merchant, err)
+	}
+	others := slices.DeleteFunc(hearing(all, e.ClientID), func(other merchant.Endpoint) bool { return other.ID == e.ID })
+	now := e.DisabledAt
+	event := payment.NamedULID("endpoint disabled", e.ID, now.Format(time.RFC3339Nano))
+	ds := numbered(deliveries(m, others), now)
+	for i := range ds {
+		ds[i].EventID, ds[i].Dialect = event, dialect
+	}
+	return []Entry{{
+		Merchant: e.Merchant, ID: payment.NewULID(now), EventID: event, Event: m.Event, ClientID: e.ClientID, Dialect: dialect, Body: m.Body, At: now,
+	}}, ds, nil
 }

@@ -22,6 +22,7 @@ import (
 const (
 	Timeout         = 5 * time.Second // from name lookup to the end of the answer
 	maxURL          = 2048
+	maxCalled       = maxURL + 512 // what was registered, and the parameters that a dialect adds
 	maxHeaderBytes  = 16 << 10
 	maxAnswerBytes  = 64 << 10
 	maxDialledAddrs = 4
@@ -56,7 +57,7 @@ type Guard struct {
 //
 // Fault: Invalid "webhook_url", on field "url".
 func (g *Guard) Check(raw string) error {
-	if _, err := g.parse(raw); err != nil {
+	if _, err := g.parse(raw, maxURL); err != nil {
 		return fault.Field("url", "webhook_url", "The webhook URL cannot be used: "+err.Error()+".")
 	}
 	return nil
@@ -99,7 +100,7 @@ type guarded struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
-	if _, err := t.guard.parse(r.URL.String()); err != nil {
+	if _, err := t.guard.parse(r.URL.String(), maxCalled); err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // a RoundTripper must close it, and nothing was read
 		}
@@ -123,9 +124,9 @@ type limitedBody struct {
 }
 
 // parse applies the rules that need no lookup. Its errors are clauses for people.
-func (g *Guard) parse(raw string) (*url.URL, error) {
-	if len(raw) > maxURL {
-		return nil, fmt.Errorf("it is longer than %d characters", maxURL)
+func (g *Guard) parse(raw string, longest int) (*url.URL, error) {
+	if len(raw) > longest {
+		return nil, fmt.Errorf("it is longer than %d characters", longest)
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" || u.Host == "" {

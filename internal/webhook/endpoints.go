@@ -68,9 +68,14 @@ func (s *Service) Endpoints(ctx context.Context, m payment.MerchantID) ([]mercha
 
 // Endpoint is one of a merchant's endpoints.
 //
-// Faults: NotFound.
+// Faults: NotFound "webhook_not_found", also of a dialect's own, which its links name and
+// nobody keeps.
 func (s *Service) Endpoint(ctx context.Context, m payment.MerchantID, id string) (merchant.Endpoint, error) {
-	return s.store.Endpoint(ctx, m, id)
+	e, err := s.store.Endpoint(ctx, m, id)
+	if err == nil && e.Dialect != "" {
+		return merchant.Endpoint{}, fault.New(fault.NotFound, "webhook_not_found", "There is no such webhook.")
+	}
+	return e, err
 }
 
 // Toggle switches an endpoint on or off, whichever it is not. Switched on it

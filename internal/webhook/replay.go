@@ -20,12 +20,13 @@ func (s *Service) Replay(ctx context.Context, id string) error {
 	return nil
 }
 
-// ReplayTo is Replay for a delivery to one endpoint.
+// ReplayTo is Replay for a delivery to one endpoint, in one dialect's words unless
+// dialect is "".
 //
-// Fault: NotFound, also if it goes to another endpoint.
-func (s *Service) ReplayTo(ctx context.Context, endpoint, id string) error {
+// Fault: NotFound, also if it goes to another endpoint or is in other words.
+func (s *Service) ReplayTo(ctx context.Context, dialect, endpoint, id string) error {
 	d, _, err := s.store.Delivery(ctx, id)
-	if d.ID != "" && d.Endpoint != endpoint {
+	if d.ID != "" && (d.Endpoint != endpoint || dialect != "" && d.Dialect != dialect) {
 		return fault.New(fault.NotFound, "delivery_not_found", "There is no such delivery.")
 	}
 	if err != nil {

@@ -59,8 +59,9 @@ func (s *Service) Handlers() map[string]job.Handler {
 }
 
 // Relay words the event named by the job's args, puts the messages into the
-// merchant's feed and saves one delivery for each of them and each active
-// endpoint that is to hear it. Done again, it changes nothing.
+// merchant's feed, but for quiet ones, and saves one delivery for each of them and
+// each endpoint that is to hear it: those that it names, or else the merchant's own
+// that are active. Done again, it changes nothing.
 func (s *Service) Relay(ctx context.Context, j job.Job) error {
 	e, p, err := s.store.Event(ctx, j.Args)
 	switch {
@@ -84,21 +85,23 @@ func (s *Service) Relay(ctx context.Context, j job.Job) error {
 		// The store would keep only one of them, silently.
 		return fmt.Errorf("wording event %s: two messages are named %q", e.ID, name)
 	}
-	endpoints, err := s.store.Endpoints(ctx, e.Merchant)
-	if err != nil {
-		return fmt.Errorf("loading endpoints of merchant %s: %w", e.Merchant, err)
-	}
 	now := time.Now().UTC()
-	ds := deliveries(messages, hearing(endpoints, p.Terms.ClientID), now)
-	for i := range ds {
+	ds, err := s.addressed(ctx, e, p.Terms.ClientID, messages)
+	if err != nil {
+		return err
+	}
+	for i := range numbered(ds, now) {
 		ds[i].EventID, ds[i].Payment, ds[i].Dialect = e.ID, e.Payment, e.Dialect
 	}
-	entries := make([]Entry, len(messages))
-	for i, m := range messages {
-		entries[i] = Entry{
-			Merchant: e.Merchant, ID: payment.NewULID(now), EventID: e.ID, Payment: e.Payment, Sequence: e.Seq,
-			Event: m.Event, ClientID: p.Terms.ClientID, Body: m.Body, At: e.At,
+	var entries []Entry
+	for _, m := range messages {
+		if m.Quiet {
+			continue
 		}
+		entries = append(entries, Entry{
+			Merchant: e.Merchant, ID: payment.NewULID(now), EventID: e.ID, Payment: e.Payment, Sequence: e.Seq,
+			Event: m.Event, ClientID: p.Terms.ClientID, Dialect: e.Dialect, Body: m.Body, At: e.At,
+		})
 	}
 	if err := s.store.SaveDeliveries(ctx, entries, ds); err != nil {
 		return fmt.Errorf("saving deliveries of event %s: %w", e.ID, err)
@@ -117,40 +120,67 @@ func repeated(messages []Message) (name string, twice bool) {
 	return "", false
 }
 
+// addressed pairs messages with the endpoints that are to hear them, in the order of the
+// messages.
+func (s *Service) addressed(ctx context.Context, e payment.Event, clientID string, messages []Message) ([]Delivery, error) {
+	var ds []Delivery
+	var own []merchant.Endpoint // loaded for the first message that is for them
+	loaded := false
+	for _, m := range messages {
+		if m.To != nil {
+			some, err := s.targeted(ctx, e.Merchant, e.Dialect, m)
+			if err != nil {
+				return nil, err
+			}
+			ds = append(ds, some...)
+			continue
+		}
+		if !loaded {
+			all, err := s.store.Endpoints(ctx, e.Merchant)
+			if err != nil {
+				return nil, fmt.Errorf("loading endpoints of merchant %s: %w", e.Merchant, err)
+			}
+			own, loaded = hearing(all, clientID), true
+		}
+		ds = append(ds, deliveries(m, own)...)
+	}
+	return ds, nil
+}
+
 // hearing selects the active endpoints that hear of payments made by a client
-// id, "" for those made with a key: the merchant's own and that client's.
+// id, "" for those made with a key: the merchant's own and that client's. Those of a
+// dialect hear only what names them.
 func hearing(endpoints []merchant.Endpoint, clientID string) []merchant.Endpoint {
 	var some []merchant.Endpoint
 	for _, e := range endpoints {
-		if e.Active && (e.ClientID == "" || e.ClientID == clientID) {
+		if e.Active && e.Dialect == "" && (e.ClientID == "" || e.ClientID == clientID) {
 			some = append(some, e)
 		}
 	}
 	return some
 }
 
-// deliveries pairs messages with endpoints. Ids ascend in the order of the
-// messages, so that lists show them as they were said.
-func deliveries(messages []Message, endpoints []merchant.Endpoint, now time.Time) []Delivery {
+// deliveries pairs a message with endpoints.
+func deliveries(m Message, endpoints []merchant.Endpoint) []Delivery {
 	var ds []Delivery
-	for _, m := range messages {
-		for _, e := range endpoints {
-			if m.ClientID != "" && m.ClientID != e.ClientID {
-				continue
-			}
-			ds = append(ds, Delivery{
-				Merchant: e.Merchant, Endpoint: e.ID, Event: m.Event, Body: m.Body,
-				State: Queued, NextAt: now, CreatedAt: now,
-			})
+	for _, e := range endpoints {
+		if m.ClientID == "" || m.ClientID == e.ClientID {
+			ds = append(ds, Delivery{Merchant: e.Merchant, Endpoint: e.ID, Event: m.Event, Body: m.Body})
 		}
 	}
+	return ds
+}
+
+// numbered gives deliveries that are due now their ids, which ascend in their order, so
+// that lists show messages as they were said.
+func numbered(ds []Delivery, now time.Time) []Delivery {
 	ids := make([]string, len(ds))
 	for i := range ids {
 		ids[i] = payment.NewULID(now)
 	}
 	slices.Sort(ids)
 	for i := range ds {
-		ds[i].ID = ids[i]
+		ds[i].ID, ds[i].State, ds[i].NextAt, ds[i].CreatedAt = ids[i], Queued, now, now
 	}
 	return ds
 }
@@ -165,7 +195,7 @@ func (s *Service) Test(ctx context.Context, dialect string, m Message, endpoints
 		return nil, fmt.Errorf("testing webhooks: no encoder for dialect %q", dialect)
 	}
 	active := slices.DeleteFunc(slices.Clone(endpoints), func(e merchant.Endpoint) bool { return !e.Active })
-	ds := deliveries([]Message{m}, active, time.Now().UTC())
+	ds := numbered(deliveries(m, active), time.Now().UTC())
 	if len(ds) == 0 {
 		return nil, fault.New(fault.NotFound, "no_active_webhooks", "No active webhooks found")
 	}

@@ -32,6 +32,8 @@ func (w *wording) Encode(context.Context, payment.Event, *payment.Payment) ([]we
 	return w.messages, w.err
 }
 
+func (w *wording) Tells(payment.EventKind) bool { return true }
+
 func (w *wording) Disabled(e merchant.Endpoint) (webhook.Message, error) {
 	return webhook.Message{Event: "webhook.disabled", Body: []byte(`{"event":"webhook.disabled","webhookId":"` + e.ID + `","reason":"` + e.DisabledWhy + `"}`)}, w.err
 }
@@ -71,9 +73,11 @@ func endpoint(id, url string) merchant.Endpoint {
 func service(store webhook.Store, client *http.Client, w *wording) *webhook.Service {
 	return webhook.New(webhook.Config{
 		Store: store, Guard: &webhook.Guard{AllowLoopback: true}, Client: client,
-		Encoders: map[string]webhook.Encoder{"request": w}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Encoders: map[string]webhook.Encoder{"request": w}, Log: quiet(),
 	})
 }
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 var happened = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 

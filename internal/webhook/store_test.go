@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -25,17 +26,19 @@ type memory struct {
 	payments   map[payment.ID]*payment.Payment
 	endpoints  []merchant.Endpoint
 	deliveries map[string]webhook.Delivery
+	lanes      map[string]string // of the deliveries' jobs
 	attempts   []webhook.Attempt
 	entries    []webhook.Entry
 	health     map[string]webhook.Health
 	failedAt   map[string]time.Time
-	failRecord error // what the next Attempted returns instead of recording
+	links      string // the secret of the merchants' link settings
+	failRecord error  // what the next Attempted returns instead of recording
 }
 
 func newMemory(endpoints ...merchant.Endpoint) *memory {
 	return &memory{
 		events: map[string]payment.Event{}, payments: map[payment.ID]*payment.Payment{},
-		endpoints: endpoints, deliveries: map[string]webhook.Delivery{},
+		endpoints: endpoints, deliveries: map[string]webhook.Delivery{}, lanes: map[string]string{}, links: webhook.NewSecret(),
 		health: map[string]webhook.Health{}, failedAt: map[string]time.Time{},
 	}
 }
@@ -53,7 +56,21 @@ func (m *memory) Event(_ context.Context, id string) (payment.Event, *payment.Pa
 func (m *memory) Endpoints(_ context.Context, id payment.MerchantID) ([]merchant.Endpoint, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(m.endpoints), func(e merchant.Endpoint) bool { return e.Merchant != id }), nil
+	return slices.DeleteFunc(slices.Clone(m.endpoints), func(e merchant.Endpoint) bool { return e.Merchant != id || e.Dialect != "" }), nil
+}
+
+func (m *memory) DialectEndpoint(_ context.Context, of payment.MerchantID, dialect, url string) (merchant.Endpoint, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, e := range m.endpoints {
+		if e.Merchant == of && e.Dialect == dialect && e.URL == url {
+			m.endpoints[i].Active, m.endpoints[i].DisabledAt, m.endpoints[i].DisabledWhy = true, time.Time{}, ""
+			return m.endpoints[i], nil
+		}
+	}
+	e := merchant.Endpoint{ID: fmt.Sprintf("own-%d", len(m.endpoints)), Merchant: of, URL: url, Secret: m.links, Dialect: dialect, Active: true}
+	m.endpoints = append(m.endpoints, e)
+	return e, nil
 }
 
 func (m *memory) Endpoint(_ context.Context, id payment.MerchantID, endpoint string) (merchant.Endpoint, error) {
@@ -118,6 +135,8 @@ func (m *memory) SaveDeliveries(_ context.Context, entries []webhook.Entry, ds [
 			same = same || (d.EventID != "" && o.EventID == d.EventID && o.Endpoint == d.Endpoint && o.Event == d.Event)
 		}
 		if !same {
+			m.lanes[d.ID] = cmp.Or(d.Lane, d.Endpoint)
+			d.Lane = ""
 			m.deliveries[d.ID] = d
 		}
 	}

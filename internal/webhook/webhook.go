@@ -17,17 +17,33 @@ type Message struct {
 	Body  []byte // exactly what is sent and signed
 	// ClientID limits the message to endpoints of that client id, "" for all.
 	ClientID string
+	// To are the URLs it goes to, and no others: endpoints of the dialect's own. Nil for
+	// the merchant's endpoints.
+	To []Target
+	// Quiet keeps it out of the merchant's feed.
+	Quiet bool
+}
+
+// Target is where a message of a dialect with endpoints of its own goes.
+type Target struct {
+	// Endpoint is the URL that the merchant has named.
+	Endpoint string
+	// Get is the URL that is asked for, without a body, in place of a POST to Endpoint; "" for
+	// that.
+	Get string
 }
 
 // Encoder words an event in a dialect: none, one or several messages. It is
 // called once per event; later deliveries repeat the same bytes.
 type Encoder interface {
+	// Tells reports whether the merchant is told of this kind of event.
+	Tells(k payment.EventKind) bool
 	Encode(ctx context.Context, e payment.Event, p *payment.Payment) ([]Message, error)
 	// Disabled words that the server switched an endpoint off: when and why is in
-	// DisabledAt and DisabledWhy.
+	// DisabledAt and DisabledWhy. A message without Event is none: nobody is told.
 	Disabled(e merchant.Endpoint) (Message, error)
-	// Headers returns the dialect's own headers for one attempt. secrets are those
-	// that sign now: one, or while a rotation's overlap lasts the new one and the
+	// Headers returns the dialect's own headers for one attempt at a POST. secrets are
+	// those that sign now: one, or while a rotation's overlap lasts the new one and the
 	// one it replaces.
 	Headers(d Delivery, secrets []string, now time.Time) map[string]string
 }
@@ -38,20 +54,24 @@ type DeliveryState string
 // The states of a delivery.
 const (
 	Queued    DeliveryState = "queued"    // we will try
-	Delivered DeliveryState = "delivered" // the receiver answered 2xx
+	Delivered DeliveryState = "delivered" // the receiver answered 2xx, or 3xx to a GET
 	Exhausted DeliveryState = "exhausted" // all attempts failed: the merchant may replay it
 )
 
 // Delivery is one message on its way to one endpoint.
 type Delivery struct {
-	ID        string // ULID, the same over all attempts and replays
-	EventID   string // the payment event it tells of, "" for a test
-	Payment   payment.ID
-	Merchant  payment.MerchantID
-	Endpoint  string
-	Dialect   string
-	Event     string
-	Body      []byte
+	ID       string // ULID, the same over all attempts and replays
+	EventID  string // the payment event it tells of, "" for a test
+	Payment  payment.ID
+	Merchant payment.MerchantID
+	Endpoint string
+	Dialect  string
+	Event    string
+	Body     []byte
+	Get      string // the URL that is asked for without a body, "" for a POST of Body to the endpoint
+	// Lane names the deliveries of which only some are made at the same time, "" for those
+	// to the endpoint. It is for SaveDeliveries and not stored.
+	Lane      string
 	Test      bool
 	State     DeliveryState
 	Attempts  int // made so far
@@ -100,6 +120,7 @@ type Entry struct {
 	Sequence int64  // the event's place in the payment's log: orders the messages of one payment
 	Event    string // the dialect's name for it
 	ClientID string // that made the payment, "" if a key did
+	Dialect  string // whose words it is in
 	Body     []byte
 	At       time.Time // when it happened
 }
@@ -109,6 +130,7 @@ type FeedFilter struct {
 	Merchant payment.MerchantID
 	ClientID string     // only those of payments it made, "" for all
 	Payment  payment.ID // "" for all
+	Dialect  string     // "" for all
 	After    int64      // position to continue above, 0 for the start
 	Limit    int
 }
@@ -118,6 +140,7 @@ type Range struct {
 	Endpoint string
 	From, To time.Time // zero for no limit; To is not in the range
 	Failed   bool      // only those that were given up
+	Dialect  string    // "" for all
 	After    string    // delivery id to continue above, "" for the start
 }
 
@@ -127,6 +150,7 @@ type Filter struct {
 	Endpoint string             // "" for all
 	Payment  payment.ID         // "" for all
 	State    DeliveryState      // "" for all
+	Dialect  string             // "" for all
 	Before   string             // delivery id to continue below, "" for the start
 	Limit    int
 }
@@ -139,6 +163,10 @@ type Store interface {
 	Endpoints(ctx context.Context, m payment.MerchantID) ([]merchant.Endpoint, error)
 	// Endpoint is one of a merchant's. Fault: NotFound "webhook_not_found".
 	Endpoint(ctx context.Context, m payment.MerchantID, id string) (merchant.Endpoint, error)
+	// DialectEndpoint finds the endpoint of a dialect's own for a URL that a merchant has
+	// named, or makes it. One that was switched off for failing is on again. Endpoints
+	// leaves these out; their secrets are those of the merchant's link settings.
+	DialectEndpoint(ctx context.Context, m payment.MerchantID, dialect, url string) (merchant.Endpoint, error)
 	InsertEndpoint(ctx context.Context, e merchant.Endpoint) error
 	SetEndpointActive(ctx context.Context, m payment.MerchantID, id string, active bool) error
 	DeleteEndpoint(ctx context.Context, m payment.MerchantID, id string) error
@@ -148,7 +176,7 @@ type Store interface {
 	RotateSecret(ctx context.Context, endpoint, old, secret string, until time.Time) error
 
 	// SaveDeliveries adds messages of one merchant to its feed, stores deliveries
-	// and enqueues a DeliverKind job in the endpoint's lane for each, in one
+	// and enqueues a DeliverKind job for each, in its lane or else the endpoint's, in one
 	// transaction. A message of the same event and name that is there already is
 	// left alone, and so is a delivery for the same event, endpoint and name; tests
 	// (EventID "") are never the same.

@@ -1,6 +1,6 @@
 // Builds what the hosted page loads: static/dist/*.js from src/ and
 // static/dist/pay.css from ../css; static/dist/docs.css, the API document's own,
-// from ../css/docs, and sandbox-safe.css from ../css/sandbox. The output is committed and embedded, so the
+// from ../css/docs, deposit.css from ../css/deposit, and sandbox-safe.css from ../css/sandbox. The output is committed and embedded, so the
 // same sources must give the same bytes. Prints what each file weighs and
 // fails when a script of the page is heavier than its budget.
 import { createHash } from 'node:crypto';
@@ -19,6 +19,10 @@ const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 // payer can pay, and again before one can pay from another chain.
 const entries = [
   { out: 'pay.js', source: join(here, 'src/pay.ts'), required: true, budget: 25_000 },
+  { out: 'deposit-pay.js', source: join(here, 'src/deposit-pay.ts'), required: true, budget: 14_000 },
+  { out: 'link.js', source: join(here, 'src/link.ts'), required: true, budget: 3_000 },
+  // It fetches these two, whose addresses it has to know.
+  { out: 'deposit.js', source: join(here, 'src/deposit.ts'), required: true, budget: 16_000, names: { PAYING: 'deposit-pay.js', LINK: 'link.js' } },
   { out: 'lock.js', source: join(here, 'src/lock-page.ts'), required: true, budget: 15_000 },
   { out: 'ways.js', source: join(here, 'src/ways-page.ts'), required: true, budget: 15_000 },
   { out: 'route.js', source: join(here, 'src/route.ts'), required: true, budget: 15_000 },
@@ -92,6 +96,7 @@ async function main() {
   }
   files.set('pay.css', await styles(css));
   files.set('docs.css', await styles(join(css, 'docs')));
+  files.set('deposit.css', await styles(join(css, 'deposit')));
   files.set('sandbox-safe.css', await styles(join(css, 'sandbox')));
 
   for (const [name, contents] of files) {

@@ -1,7 +1,6 @@
-// Package apidoc serves the document of the Request dialect, an OpenAPI 3.1 file
-// at /openapi.json, and the same as a page at /docs. It knows the document and
-// nothing of the code that answers: web/request's contract test holds the two
-// together.
+// Package apidoc serves the document of the dialects, an OpenAPI 3.1 file at
+// /openapi.json, and the same as a page at /docs. It knows the document and nothing
+// of the code that answers: each dialect's contract test holds the two together.
 package apidoc
 
 import (

@@ -64,10 +64,13 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("webhook %s: %w", name, err)
 		}
+		headers := unplaced(answered(w.Parameters))
 		if p.Signed == nil {
-			p.Signed = unplaced(answered(w.Parameters))
+			p.Signed = headers
 		}
-		w.Parameters = nil // the same for all
+		if w.Parameters = nil; !slices.EqualFunc(headers, p.Signed, func(a, b templates.APIDocField) bool { return a.Name == b.Name }) {
+			w.Parameters = headers // of another API; the others have the same
+		}
 		p.Hooks.Operations = append(p.Hooks.Operations, w)
 	}
 	return p, nil
@@ -79,7 +82,8 @@ func anchor(title string) string {
 	return strings.Trim(notWord.ReplaceAllString(strings.ToLower(title), "-"), "-")
 }
 
-var schemeTitles = map[string]string{"apiKey": "API key", "clientId": "Client id", "session": "Wallet session, as a cookie", "bearer": "Wallet session, as a token"}
+var schemeTitles = map[string]string{"apiKey": "API key", "clientId": "Client id", "session": "Wallet session, as a cookie", "bearer": "Wallet session, as a token",
+	"spacePaySecretKey": "SpacePay secret key", "spacePayPaymentSecret": "SpacePay payment secret", "secPaidToken": "SecPaid token"}
 
 func (s *spec) scheme(name string) templates.APIDocScheme {
 	x := s.Components.SecuritySchemes.of[name]
@@ -296,6 +300,8 @@ func curlCredential(x scheme) string {
 		return `-b "` + x.Name + `=$SESSION"`
 	case x.Name == "x-client-id":
 		return `-H "x-client-id: $CLIENT_ID"`
+	case x.Name == "x-spacepay-payment-secret":
+		return `-H "x-spacepay-payment-secret: $PAYMENT_SECRET"`
 	}
 	return `-H "` + x.Name + `: $API_KEY"`
 }

@@ -53,8 +53,10 @@ type Config struct {
 	BaseURL string
 	// Limits are for what wallets ask, nil for none.
 	Limits *web.Limiter
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Dialects are those whose payments have links of their own, by name.
+	Dialects map[string]Dialect
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Pages is the hosted page's handlers.
@@ -82,7 +84,6 @@ func Mount(cfg Config) *Pages {
 	e := cfg.Server.Echo
 
 	page := []echo.MiddlewareFunc{cfg.Server.Framable, cfg.Server.Faults(p.plain), cfg.Server.Bounded}
-	see := []string{http.MethodGet, http.MethodHead} // previews of links ask for the head only
 	e.Match(see, "/", p.show, page...)
 	e.Match(see, "/:token", p.show, page...)
 
@@ -101,6 +102,17 @@ func Mount(cfg Config) *Pages {
 	api.POST("/bundler", p.bundler, call...)
 	api.POST("/paymaster", p.paymaster, anyOrigin, cfg.Server.Faults(envelope), cfg.Server.Bounded)
 	api.OPTIONS("/paymaster", preflight, anyOrigin)
+	var named []*deposits
+	for name, d := range cfg.Dialects {
+		s := &deposits{Pages: p, Dialect: d, name: name}
+		p.mountDeposits(s)
+		if d.Param != "" {
+			named = append(named, s)
+		}
+	}
+	if len(named) > 0 {
+		e.Match(see, "/payment", p.named(named), page...)
+	}
 	return p
 }
 
@@ -132,16 +144,33 @@ func (p *Pages) plain(c echo.Context, f *fault.Error) error {
 var errUnknown = fault.New(fault.NotFound, "not_found", "This URL is invalid.")
 
 // load finds the payment that a request's token names.
+//
+// Faults: NotFound; Conflict "other_page" if it has a page of another kind.
 func (p *Pages) load(c echo.Context) (*payment.Payment, error) {
+	pm, _, err := p.find(c)
+	if err == nil && pm.Terms.Fiat() {
+		return nil, errElsewhere
+	}
+	return pm, err
+}
+
+// find is load for payments of every kind. share is set where the token names an asset
+// that a link's payment is shared out in, and the payment is the one that is due in it.
+func (p *Pages) find(c echo.Context) (*payment.Payment, *share, error) {
 	token := c.Param("token")
 	if token == "" {
 		token = c.QueryParam("token")
 	}
+	token, of, shared := strings.Cut(token, tokenMark)
 	id, ok := payment.ParseID(token)
 	if !ok {
-		return nil, errUnknown
+		return nil, nil, errUnknown
 	}
-	return p.Checkout.Payment(c.Request().Context(), id)
+	pm, err := p.Checkout.Payment(c.Request().Context(), id)
+	if err != nil || !shared {
+		return pm, nil, err
+	}
+	return p.inAsset(pm, of)
 }
 
 // show answers with the page of a payment, with the status its API would give.
@@ -156,15 +185,21 @@ func (p *Pages) show(c echo.Context) error {
 			return p.pasted(c, token)
 		}
 	}
-	pm, err := p.load(c)
+	pm, part, err := p.find(c)
 	if err != nil {
 		return err
+	}
+	if pm.Terms.Fiat() {
+		if link := p.elsewhere(pm); link != "" {
+			return c.Redirect(http.StatusSeeOther, link)
+		}
+		return errUnknown
 	}
 	ctx := c.Request().Context()
 	if locked, err := p.locked(ctx, c, pm); err != nil || locked {
 		return err
 	}
-	view, err := p.view(ctx, pm, p.Sessions.Announced(c.Request(), string(pm.ID)))
+	view, err := p.view(ctx, pm, part, p.Sessions.Announced(c.Request(), string(pm.ID)))
 	if err != nil {
 		return err
 	}
@@ -306,11 +341,16 @@ func (p *Pages) intent(c echo.Context) error {
 	if in.SafeTxHash != "" {
 		return p.propose(c, pm, in, rail.Payer{Wallet: wallet, Safe: true})
 	}
-	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, in.Chain, in.TxHash, rail.Payer{Wallet: wallet})
+	return p.report(c, pm, in.Chain, in.TxHash, wallet)
+}
+
+// report takes the word for a transaction and remembers it for this browser.
+func (p *Pages) report(c echo.Context, pm *payment.Payment, chain asset.ChainID, hash string, wallet asset.Address) error {
+	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, chain, hash, rail.Payer{Wallet: wallet})
 	if fault.Is(err, fault.Limited) {
 		// Others may have used up what a payment takes: this browser still knows
 		// what it sent.
-		return errors.Join(err, p.Sessions.Announce(c.Response(), c.Request(), string(pm.ID), strings.ToLower(in.TxHash)))
+		return errors.Join(err, p.Sessions.Announce(c.Response(), c.Request(), string(pm.ID), strings.ToLower(hash)))
 	}
 	if err != nil {
 		return ownField(err)
@@ -351,7 +391,8 @@ var pageChecks = map[string]bool{
 	"safe_hash": true, "safe_target": true, "safe_operation": true, "safe_calls": true, "safe_value": true, "safe_refund": true, "safe_gas": true,
 	"safe_nonce": true,
 	"op_sender":  true, "op_factory": true, "op_nonce": true, "op_calls": true, "op_permit": true, "op_value": true, "op_gas": true, "op_fees": true,
-	"op_paymaster": true,
+	"op_paymaster":    true,
+	"address_matches": true, "page_address": true, "page_bank": true,
 }
 
 // telemetry takes best-effort events of the page. A refusal of the page's own
@@ -361,6 +402,11 @@ func (p *Pages) telemetry(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return p.told(c, pm)
+}
+
+// told records what the page tells of itself.
+func (p *Pages) told(c echo.Context, pm *payment.Payment) error {
 	in, err := web.Read[telemetryBody](c, 4<<10)
 	if err != nil {
 		return err

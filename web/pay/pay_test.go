@@ -226,14 +226,14 @@ func TestIndexesAreToldToStayAway(t *testing.T) {
 	}
 }
 
-func TestStream(t *testing.T) {
-	w := webtest.New(t)
-	token := w.CreatePayment("10")
+// follow listens to a payment's stream; what it returns waits for news.
+func follow(t *testing.T, w *webtest.World, path string) (next func(what string, ok func(map[string]any) bool)) {
+	t.Helper()
 	s := httptest.NewServer(w.App.Server)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/checkout/"+token+"/events", nil)
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = answer.Body.Close() }()
+	t.Cleanup(func() { _ = answer.Body.Close() })
 	if got := answer.Header.Get("Content-Type"); got != "text/event-stream" {
 		t.Fatalf("content type: %s", got)
 	}
@@ -258,7 +258,7 @@ func TestStream(t *testing.T) {
 			}
 		}
 	}()
-	next := func(what string, ok func(map[string]any) bool) {
+	return func(what string, ok func(map[string]any) bool) {
 		t.Helper()
 		for v := range states {
 			if ok(v) {
@@ -267,6 +267,12 @@ func TestStream(t *testing.T) {
 		}
 		t.Fatalf("the stream ended before %s", what)
 	}
+}
+
+func TestStream(t *testing.T) {
+	w := webtest.New(t)
+	token := w.CreatePayment("10")
+	next := follow(t, w, "/checkout/"+token+"/events")
 	next("open", func(v map[string]any) bool { return v["state"] == "open" && v["missing"] == "10000000" })
 	tx := w.PayOnChain(w.Chain.Wallet, token, 10_000_000)
 	w.Chain.Mine(1)

@@ -14,6 +14,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/templates"
 	"quittance/web"
 )
 
@@ -179,16 +180,32 @@ func (s *streams) leave(id payment.ID) {
 // events streams the payment's standing: at once, and whenever it changes. The
 // database is always asked; the wake-up is only a hint.
 func (p *Pages) events(c echo.Context) error {
-	pm, err := p.load(c)
+	pm, part, err := p.find(c)
 	if err != nil {
 		return err
 	}
-	if !p.streams.enter(pm.ID) {
+	if pm.Terms.Fiat() {
+		return errElsewhere
+	}
+	announced := p.Sessions.Announced(c.Request(), string(pm.ID))
+	return p.follow(c, pm.ID, func(_ context.Context, pm *payment.Payment) (any, error) {
+		if part != nil {
+			var err error
+			if pm, _, err = p.inAsset(pm, string(part.of)); err != nil {
+				return nil, err
+			}
+		}
+		return p.statusFor(c.Request(), pm, announced)
+	})
+}
+
+// follow streams what is to be told of a payment.
+func (p *Pages) follow(c echo.Context, id payment.ID, tell func(context.Context, *payment.Payment) (any, error)) error {
+	if !p.streams.enter(id) {
 		return fault.New(fault.Limited, "too_many_streams", "Too many pages follow this payment.")
 	}
-	defer p.streams.leave(pm.ID)
-	announced := p.Sessions.Announced(c.Request(), string(pm.ID))
-	changed, cancel := p.Subscribe(pm.ID)
+	defer p.streams.leave(id)
+	changed, cancel := p.Subscribe(id)
 	defer cancel()
 
 	h := c.Response().Header()
@@ -215,12 +232,12 @@ func (p *Pages) events(c echo.Context) error {
 		case <-changed:
 		case <-look.C:
 		}
-		pm, err := p.Checkout.Payment(ctx, pm.ID)
+		pm, err := p.Checkout.Payment(ctx, id)
 		if err != nil {
 			p.Log.DebugContext(ctx, "status stream ended", "err", err)
 			return nil
 		}
-		s, err := p.statusFor(c.Request(), pm, announced)
+		s, err := tell(ctx, pm)
 		if err != nil || out.send(s) != nil {
 			return nil
 		}
@@ -244,10 +261,17 @@ func (s *stream) send(v any) error {
 	if err != nil {
 		return fmt.Errorf("encode status: %w", err)
 	}
-	if bytes.Equal(body, s.last) {
+	news := body
+	if d, ok := v.(templates.DepositStatus); ok {
+		d.Now = "" // the clock is no news
+		if news, err = json.Marshal(d); err != nil {
+			return fmt.Errorf("encode status: %w", err)
+		}
+	}
+	if bytes.Equal(news, s.last) {
 		return nil
 	}
-	s.last = body
+	s.last = news
 	return s.write(fmt.Appendf(nil, "event: status\ndata: %s\n\n", body))
 }
 

@@ -14,8 +14,8 @@ import (
 )
 
 // view turns a payment into what its page shows to the browser that announced
-// this hash, "" for none.
-func (p *Pages) view(ctx context.Context, pm *payment.Payment, announced string) (*templates.PayPage, error) {
+// this hash, "" for none. part is the share of a link's payment that it is, nil for others.
+func (p *Pages) view(ctx context.Context, pm *payment.Payment, part *share, announced string) (*templates.PayPage, error) {
 	chain, err := p.chainOf(pm)
 	if err != nil {
 		return nil, err
@@ -33,6 +33,9 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment, announced string)
 		return nil, err
 	}
 	own := direct(options)
+	if part != nil {
+		options = own
+	}
 	b := bill(owed, own)
 	v := &templates.PayPage{
 		Assets: p.Assets, State: stateOf(pm), Oddity: string(pm.Standing.Oddity), Sandbox: chain.Sandbox,
@@ -51,6 +54,11 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment, announced string)
 		several(v, pm, b, chain)
 	}
 	p.evidence(v, pm, chain)
+	if part != nil {
+		if err := p.shared(ctx, v, part); err != nil {
+			return nil, err
+		}
+	}
 	if a, ok := pm.UnderWay(p.Now()); ok && pm.Standing.State == payment.Open {
 		p.underWay(v, pm, a)
 		return v, nil
@@ -62,7 +70,10 @@ func (p *Pages) view(ctx context.Context, pm *payment.Payment, announced string)
 		if len(own) > 0 {
 			v.Data.Option = own[0].ID
 		}
-		if v.Others = p.others(options); len(owed) == 1 && (len(v.Others) > 0 || len(p.Checkout.Missing(ctx, pm)) > 0) {
+		if part != nil {
+			v.Data.Option = part.option
+		}
+		if v.Others = p.others(options); part == nil && len(owed) == 1 && (len(v.Others) > 0 || len(p.Checkout.Missing(ctx, pm)) > 0) {
 			v.Data.Ways, v.Data.Route = p.Assets.Ways, p.Assets.Route
 		}
 		v.Safety = templates.NewSafety(checks(p.Checkout.Guard(ctx, pm)))

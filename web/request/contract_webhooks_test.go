@@ -13,6 +13,7 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/webhook"
 	"quittance/internal/webhook/webhooktest"
+	"quittance/web/apidoc/apidoctest"
 	"quittance/web/request"
 	"quittance/web/webtest"
 )
@@ -157,7 +158,7 @@ func (x *exchange) words(receivers ...*webhooktest.Receiver) {
 			}
 			held[i] = len(got)
 		}
-		for _, name := range x.contract.Webhooks() {
+		for _, name := range x.contract.Webhooks(apidoctest.Request) {
 			if name != never && !x.heard[name] {
 				return false
 			}

@@ -62,7 +62,7 @@ func (d *Dialect) webhookDeliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	f := webhook.Filter{Merchant: e.Merchant, Endpoint: e.ID, State: webhook.DeliveryState(c.QueryParam("state")), Limit: limit}
+	f := webhook.Filter{Merchant: e.Merchant, Endpoint: e.ID, Dialect: Name, State: webhook.DeliveryState(c.QueryParam("state")), Limit: limit}
 	if text := c.QueryParam("before"); text != "" {
 		before, ok := payment.ParseID(text)
 		if !ok {
@@ -126,10 +126,10 @@ func (d *Dialect) replayWebhook(c echo.Context, who caller, body []byte) (effect
 			return reply{}, fault.New(fault.Conflict, "webhook_inactive", "This webhook is switched off: switch it on first.")
 		}
 		if in.DeliveryID != nil {
-			err := d.Webhooks.ReplayTo(ctx, e.ID, r.After)
+			err := d.Webhooks.ReplayTo(ctx, Name, e.ID, r.After)
 			return reply{http.StatusOK, replayedWire{Replayed: 1}}, err
 		}
-		r.Endpoint = e.ID
+		r.Endpoint, r.Dialect = e.ID, Name
 		n, next, err := d.Webhooks.ReplayRange(ctx, r, maxReplay, nil)
 		return reply{http.StatusOK, replayedWire{n, optional(next)}}, err
 	}, nil

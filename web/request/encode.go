@@ -289,6 +289,9 @@ func (e Encoder) user(ev payment.Event, p *payment.Payment) ([]webhook.Message, 
 	return one(w.Event, w)
 }
 
+// Tells implements webhook.Encoder: what the API documents.
+func (Encoder) Tells(k payment.EventKind) bool { return k.Announced() }
+
 // Disabled implements webhook.Encoder. What follows the path of the endpoint's
 // URL is left out: it may be a secret that another endpoint must not learn.
 func (e Encoder) Disabled(at merchant.Endpoint) (webhook.Message, error) {

@@ -47,7 +47,7 @@ func (d *Dialect) events(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	f := webhook.FeedFilter{Merchant: s.merchant, ClientID: s.client, Limit: limit + 1}
+	f := webhook.FeedFilter{Merchant: s.merchant, ClientID: s.client, Dialect: Name, Limit: limit + 1}
 	if text := c.QueryParam("after"); text != "" {
 		if f.After, err = strconv.ParseInt(text, 10, 64); err != nil || f.After < 0 {
 			return fault.Field("after", "invalid_cursor", "after must be a cursor of this feed, or 0.")

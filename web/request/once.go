@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -15,13 +14,6 @@ import (
 	"quittance/internal/fault"
 	"quittance/web"
 )
-
-// Ledger runs an effect in one transaction and keeps its answer in the same one;
-// *store.Store is one and says what an effect must heed.
-type Ledger interface {
-	Once(ctx context.Context, once *checkout.Once, now time.Time, effect func(context.Context) (checkout.Answer, error)) (a checkout.Answer, replayed bool, err error)
-	Answer(ctx context.Context, key checkout.IdempotencyKey) (*checkout.Answer, error)
-}
 
 // reply is the answer to a POST that succeeded: a 2xx status, and what is sent
 // as JSON, nil for nothing.
@@ -65,7 +57,7 @@ func (d *Dialect) once(auth func(echo.Context) (caller, error), p plan) echo.Han
 			return err
 		}
 		if once != nil {
-			leave, ok := d.running.enter(once.Key)
+			leave, ok := d.running.Enter(once.Key)
 			if !ok {
 				return fault.New(fault.Conflict, codeRunning, "The first request with this Idempotency-Key is still running.")
 			}
@@ -134,13 +126,12 @@ func optionalBody(c echo.Context) ([]byte, error) {
 // keyOf reads the Idempotency-Key header; nil if there is none. The request is
 // the same if its address, its client id and its body are.
 func keyOf(c echo.Context, who caller, body []byte) (*checkout.Once, error) {
-	values := c.Request().Header.Values("Idempotency-Key")
-	if len(values) == 0 {
+	key, given, valid := web.IdempotencyKey(c.Request().Header.Values(web.HeaderIdempotencyKey), false)
+	if !given {
 		return nil, nil
 	}
-	key := values[0]
-	if len(values) > 1 || key == "" || len(key) > 255 || !visible(key) {
-		return nil, fault.Field("Idempotency-Key", "invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters, given once.")
+	if !valid {
+		return nil, fault.Field(web.HeaderIdempotencyKey, "invalid_idempotency_key", "Idempotency-Key must be 1 to 255 visible ASCII characters, given once.")
 	}
 	h := sha256.New()
 	// Beside an API key the client id says whose things are meant.
@@ -150,28 +141,4 @@ func keyOf(c echo.Context, who caller, body []byte) (*checkout.Once, error) {
 		Key:         checkout.IdempotencyKey{Merchant: who.Merchant, Route: c.Request().Method + " " + c.Path(), Key: who.keyScope() + key},
 		RequestHash: hex.EncodeToString(h.Sum(nil)),
 	}, nil
-}
-
-// running is the idempotency keys whose request is under way on this node.
-type running struct {
-	mu   sync.Mutex
-	keys map[checkout.IdempotencyKey]bool
-}
-
-// enter takes a key; leave gives it back. ok is false if somebody has it.
-func (r *running) enter(k checkout.IdempotencyKey) (leave func(), ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.keys[k] {
-		return nil, false
-	}
-	if r.keys == nil {
-		r.keys = map[checkout.IdempotencyKey]bool{}
-	}
-	r.keys[k] = true
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.keys, k)
-	}, true
 }

@@ -136,7 +136,7 @@ func (d *Dialect) payments(c echo.Context) error {
 		})
 	}
 	// Whoever reads a page's client id off it can search with it.
-	q.Merchant, q.ClientID, q.Shown = who.Merchant, who.clientID, len(who.Origins) > 0
+	q.Merchant, q.Dialect, q.ClientID, q.Shown = who.Merchant, Name, who.clientID, len(who.Origins) > 0
 	w := arrivalsWire{Payments: []arrivalWire{}, Pagination: paginationWire{Limit: q.Limit, Offset: q.Offset}}
 	if in.nothing {
 		return c.JSON(http.StatusOK, w)

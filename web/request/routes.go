@@ -27,7 +27,7 @@ type Config struct {
 	Server    *web.Server
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
-	Ledger    Ledger
+	Ledger    web.Ledger
 	Arrivals  Arrivals
 	Accounts  Wallets
 	Sessions  *web.Sessions
@@ -49,7 +49,7 @@ type Config struct {
 type Dialect struct {
 	Config
 	methods map[string][]string // of each path, for preflights
-	running running             // requests with an idempotency key
+	running web.Running         // requests with an idempotency key
 }
 
 // Mount adds the dialect's routes.
@@ -160,17 +160,23 @@ func (d *Dialect) load(c echo.Context) (*payment.Payment, error) {
 	return d.owned(c.Request().Context(), who, c.Param("token"))
 }
 
-// owned finds the caller's own payment; another merchant's is not found.
+// owned finds the caller's own payment; another merchant's is not found, nor one that
+// was made with another dialect.
 func (d *Dialect) owned(ctx context.Context, who caller, token string) (*payment.Payment, error) {
 	id, ok := payment.ParseID(token)
 	if !ok {
 		return nil, errNotFound
 	}
 	p, err := d.Checkout.Payment(ctx, id)
-	if fault.Is(err, fault.NotFound) || (err == nil && p.Terms.Merchant != who.Merchant) {
+	if fault.Is(err, fault.NotFound) || (err == nil && !isOwn(p, who)) {
 		return nil, errNotFound
 	}
 	return p, err
+}
+
+// isOwn reports whether a payment is the caller's and this dialect's.
+func isOwn(p *payment.Payment, who caller) bool {
+	return p.Terms.Merchant == who.Merchant && p.Terms.Dialect == Name
 }
 
 var errNotFound = fault.New(fault.NotFound, "not_found", "Secure payment not found")
@@ -190,7 +196,7 @@ func (d *Dialect) find(c echo.Context) error {
 	}
 	missing := fault.New(fault.NotFound, "not_found", "No secure payment found for this request ID")
 	p, err := d.Checkout.PaymentByRequest(c.Request().Context(), id)
-	if fault.Is(err, fault.NotFound) || (err == nil && p.Terms.Merchant != who.Merchant) {
+	if fault.Is(err, fault.NotFound) || (err == nil && !isOwn(p, who)) {
 		return missing
 	}
 	if err != nil {

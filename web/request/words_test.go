@@ -30,7 +30,7 @@ func TestTokensBySymbol(t *testing.T) {
 		{"ARBITRUM", "USDT0", "USDT-arbitrum-one"}, {"POLYGON", "USDT0", "USDT-matic"}, {"OPTIMISM", "USDT0", "USDT0-optimism"}, {"OPTIMISM", "USDT", "USDT-optimism"},
 		{"BASE", "USDT0", ""}, {"ETHEREUM", "USDT0", ""}, {"BNB", "USDT0", ""},
 		{"POLYGON", "USDC", "USDCn-matic"}, {"OPTIMISM", "usdc", "USDCn-optimism"}, {"ETHEREUM", "USDT", "USDT-mainnet"}, {"BNB", "USDC", "USDC-bsc"},
-		{"BASE", "EURC", ""}, {"BASE", "", ""}, {"BASE", "USDC-base", ""}, {"BASE", "USDC-arbitrum-one", ""}, {"BASE", "ETH", "ETH-base"}, {"POLYGON", "MATIC", "POL-matic"},
+		{"BASE", "EURC", "EURC-base"}, {"OPTIMISM", "EURC", ""}, {"BASE", "", ""}, {"BASE", "USDC-base", ""}, {"BASE", "USDC-arbitrum-one", ""}, {"BASE", "ETH", "ETH-base"}, {"POLYGON", "MATIC", "POL-matic"},
 	} {
 		chain, _ := book.Network(c.chain)
 		got, ok := tokenOn(book, chain, c.symbol)
@@ -38,7 +38,7 @@ func TestTokensBySymbol(t *testing.T) {
 			t.Errorf("%s on %s: got %s %t, want %s", c.symbol, c.chain, got.ID, ok, c.want)
 		}
 	}
-	for id, want := range map[asset.ID]bool{"USDC-base": true, "USDT-bsc": true, "USDT0-optimism": true, "ETH-base": false, "FAU-sepolia": false} {
+	for id, want := range map[asset.ID]bool{"USDC-base": true, "USDT-bsc": true, "USDT0-optimism": true, "ETH-base": false, "FAU-sepolia": false, "EURC-base": false} {
 		if token, ok := book.Token(id); !ok || dollar(token) != want {
 			t.Errorf("%s: dollar %t", id, dollar(token))
 		}

@@ -31,6 +31,7 @@ import (
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
+	"quittance/internal/rate/market"
 	"quittance/internal/userop/useroptest"
 	"quittance/web"
 	"quittance/web/apidoc/apidoctest"
@@ -50,12 +51,22 @@ const Payee = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
 type World struct {
 	App      *app.App
 	Chain    *chaintest.Chain
-	Second   *chaintest.Chain // "arbitrum-one"; nil without Routing
+	Second   *chaintest.Chain // "arbitrum-one"; nil without Routing and Deposits.Two
 	Router   *lifitest.Router // nil without Routing
 	APIKey   string
 	Merchant payment.MerchantID
 
 	Gas, GasSecond *useroptest.Stack // of the chains; nil without Gasless
+
+	// Of Options.Deposits: the second source of prices, the merchant's secret key of the
+	// SpacePay dialect, and the key that addresses are derived from.
+	Market      *market.Market
+	SpacePayKey string
+	Branch      merchant.Branch
+
+	// Of Options.Links: the merchant's token of the SecPaid dialect, and its bank account.
+	SecPaidToken string
+	Account      merchant.BankAccount
 
 	t    testing.TB
 	stop func()
@@ -100,7 +111,11 @@ type Options struct {
 	// SafeService answers as a Transaction Service, nil for none.
 	SafeService http.Handler
 	// Gasless has payers' gas paid for. New waits until it is, unless Down is set.
-	Gasless        *Gasless
+	Gasless *Gasless
+	// Deposits has payments in dollars made to deposit addresses.
+	Deposits *Deposits
+	// Links has the merchant take payment links.
+	Links          *Links
 	FrameAncestors []string
 }
 
@@ -118,19 +133,22 @@ func NewWith(t testing.TB, o Options) *World {
 			proxy, _ := official.Default().Contract(900008453, official.ERC20FeeProxy)
 			options = append(options, chaintest.WithCode(proxy.Address.String(), o.Code, nil))
 		}
-		w.Chain = chaintest.New(t, append(options, o.contracts(t, asset.SandboxBase)...)...)
+		w.Chain = chaintest.New(t, slices.Concat(options, o.contracts(t, asset.SandboxBase), o.Deposits.feeds(t))...)
 	}
 	w.Chain.Mine(1)
-	if o.Routing {
+	if o.Routing || o.Deposits.two() {
 		if w.Second = o.Second; w.Second == nil {
-			w.Second = chaintest.New(t, append(o.contracts(t, asset.SandboxArbitrum), chaintest.WithID(uint64(asset.SandboxArbitrum)))...)
+			w.Second = chaintest.New(t, slices.Concat(o.contracts(t, asset.SandboxArbitrum), o.Deposits.feeds(t), []chaintest.Option{chaintest.WithID(uint64(asset.SandboxArbitrum))})...)
 		}
 		w.Second.Mine(1)
+	}
+	if o.Routing {
 		if w.Router = o.Router; w.Router == nil {
 			w.Router = lifitest.New(lifitest.Options{Table: lifi.Sandbox()})
 		}
 	}
 	w.startGasless(o)
+	w.startMarket(o)
 	if o.Database == "" {
 		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
 	}
@@ -139,6 +157,9 @@ func NewWith(t testing.TB, o Options) *World {
 		t.Fatalf("build server: %v", err)
 	}
 	w.App = a
+	w.seed()
+	w.seedDeposits(o)
+	w.seedLinks(o)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx, nil) }()
@@ -152,7 +173,6 @@ func NewWith(t testing.TB, o Options) *World {
 		}
 	})
 	t.Cleanup(w.stop)
-	w.seed()
 	w.Await("the chain to be read", func() bool {
 		return a.CaughtUp() && w.Get("/readyz").Status == http.StatusOK
 	})
@@ -161,6 +181,9 @@ func NewWith(t testing.TB, o Options) *World {
 	}
 	if o.Gasless != nil && !o.Gasless.Down {
 		w.AwaitGas()
+	}
+	if o.Deposits != nil && !o.Deposits.NoKey {
+		w.AwaitAddresses()
 	}
 	return w
 }
@@ -183,6 +206,9 @@ func (w *World) AwaitRoutes() {
 		return err == nil && len(ways) == 4 && len(w.App.Checkout.Missing(w.t.Context(), p)) == 0
 	})
 }
+
+// Setup is what another server over the same chains is made of.
+func (w *World) Setup(o Options) app.Setup { return w.setup(o) }
 
 func (w *World) setup(o Options) app.Setup {
 	w.t.Helper()
@@ -211,7 +237,7 @@ func (w *World) setup(o Options) app.Setup {
 	}
 	s := app.Setup{
 		BaseURL: BaseURL, Database: o.Database, Keys: o.Keys, Book: book, Registry: registry,
-		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, FrameAncestors: o.FrameAncestors, Safe: o.safes(), Gasless: w.gasless(o), Log: o.Log,
+		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, FrameAncestors: o.FrameAncestors, Safe: o.safes(), Gasless: w.gasless(o), Deposits: w.deposits(o), Log: o.Log,
 	}
 	for i, c := range running {
 		endpoints := []chain.Endpoint{{URL: c.URL() + "/" + o.RPCKey}}
@@ -359,7 +385,7 @@ func documented(t testing.TB, r *http.Request, sent string, rec *httptest.Respon
 	if _, measured := t.(*testing.B); measured {
 		return
 	}
-	if !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/v2/") {
+	if !slices.ContainsFunc([]string{"/v1/", "/v2/", "/api/v2/"}, func(under string) bool { return strings.HasPrefix(path, under) }) {
 		return
 	}
 	contract, err := apidoctest.Load()
@@ -372,11 +398,18 @@ func documented(t testing.TB, r *http.Request, sent string, rec *httptest.Respon
 	if _, err := contract.Response(method, path, rec.Code, rec.Result().Header, body); err != nil {
 		t.Errorf("%s %s: %v", method, path, err)
 	}
-	if rec.Code < 300 {
+	if taken(r, rec.Code, body) {
 		if err := contract.Request(method, path, []byte(sent)); err != nil {
 			t.Errorf("%s %s was taken: %v\n%.600s", method, path, err, sent)
 		}
 	}
+}
+
+// taken reports whether an answer is to a request in JSON that was fine. The SecPaid dialect
+// has the same status for one that was not, and takes forms as well.
+func taken(r *http.Request, status int, answer []byte) bool {
+	media := r.Header.Get("Content-Type")
+	return status < 300 && !bytes.Contains(answer, []byte(`"ResponseCode":0`)) && (media == "" || strings.HasPrefix(media, "application/json"))
 }
 
 // Get asks for a page without credentials.

@@ -46,8 +46,11 @@ export const SELECTOR_ETH = '0x%x';
 /** approve(address,uint256) of ERC-20. */
 export const SELECTOR_APPROVE = '0x%x';
 
-const native = (id: string, symbol: string, decimals: number): RegistryToken => ({ id, symbol, decimals, address: '0x0000000000000000000000000000000000000000', native: true, resetAllowance: false });
-const erc20 = (id: string, symbol: string, decimals: number, address: string, resetAllowance = false): RegistryToken => ({ id, symbol, decimals, address, native: false, resetAllowance });
+// A token's id begins as its symbol does, if nothing else is said, and ends with its network.
+const native = (symbol: string, decimals: number, id = symbol): RegistryToken => ({ id, symbol, decimals, address: '0x0000000000000000000000000000000000000000', native: true, resetAllowance: false });
+const erc20 = (symbol: string, decimals: number, address: string, id = symbol, resetAllowance = false): RegistryToken => ({ id, symbol, decimals, address, native: false, resetAllowance });
+const chain = (network: string, name: string, erc20FeeProxy: string, ethFeeProxy: string, batchPayments: string, tokens: RegistryToken[], sandbox = false) =>
+  ({ network, name, sandbox, erc20FeeProxy, ethFeeProxy, batchPayments, tokens: tokens.map((t) => ({ ...t, id: t.id + '-' + network })) });
 
 export const registry: Registry = {
 `
@@ -78,7 +81,9 @@ func render() ([]byte, error) {
 			if !ok || batch.Version != batchVersion {
 				return nil, fmt.Errorf("%s: batch contract of version %q beside %s: the page knows one", c.Name, batch.Version, batchVersion)
 			}
-			chain(&body, c, tokens, erc20.Address, eth.Address, batch.Address)
+			if err := chain(&body, c, tokens, erc20.Address, eth.Address, batch.Address); err != nil {
+				return nil, err
+			}
 		}
 	}
 	out := fmt.Appendf(nil, head, version, batchVersion, official.SelectorERC20, official.SelectorEth, official.SelectorApprove)
@@ -86,21 +91,48 @@ func render() ([]byte, error) {
 	return append(out, "};\n"...), nil
 }
 
-func chain(b *bytes.Buffer, c asset.Chain, tokens []asset.Token, erc20, eth, batch asset.Address) {
-	fmt.Fprintf(b, "  %d: {\n    network: %s,\n    name: %s,\n    sandbox: %t,\n    erc20FeeProxy: '%s',\n    ethFeeProxy: '%s',\n    batchPayments: '%s',\n    tokens: [\n",
-		c.ID, quote(c.Network), quote(c.Name), c.Sandbox, erc20.Lower(), eth.Lower(), batch.Lower())
-	fmt.Fprintf(b, "      native(%s, %s, %d),\n", quote(string(c.Native.ID)), quote(c.Native.Symbol), c.Native.Decimals)
+func chain(b *bytes.Buffer, c asset.Chain, tokens []asset.Token, erc20, eth, batch asset.Address) error {
+	fmt.Fprintf(b, "  %d: chain(%s, %s, '%s', '%s', '%s', [\n", c.ID, quote(c.Network), quote(c.Name), erc20.Lower(), eth.Lower(), batch.Lower())
+	id, err := begin(c.Native)
+	if err != nil {
+		return err
+	}
+	named := ""
+	if id != c.Native.Symbol {
+		named = ", " + quote(id)
+	}
+	fmt.Fprintf(b, "    native(%s, %d%s),\n", quote(c.Native.Symbol), c.Native.Decimals, named)
 	for _, t := range tokens {
 		if t.Chain != c.ID {
 			continue
 		}
-		reset := ""
-		if t.ResetAllowance {
-			reset = ", true"
+		if id, err = begin(t); err != nil {
+			return err
 		}
-		fmt.Fprintf(b, "      erc20(%s, %s, %d, '%s'%s),\n", quote(string(t.ID)), quote(t.Symbol), t.Decimals, t.Address.Lower(), reset)
+		more := ""
+		if id != t.Symbol || t.ResetAllowance {
+			more = ", " + quote(id)
+		}
+		if t.ResetAllowance {
+			more += ", true"
+		}
+		fmt.Fprintf(b, "    erc20(%s, %d, '%s'%s),\n", quote(t.Symbol), t.Decimals, t.Address.Lower(), more)
 	}
-	b.WriteString("    ],\n  },\n")
+	end := "  ]),\n"
+	if c.Sandbox {
+		end = "  ], true),\n"
+	}
+	b.WriteString(end)
+	return nil
+}
+
+// begin is a token's id without the network that it ends with.
+func begin(t asset.Token) (string, error) {
+	id, ok := strings.CutSuffix(string(t.ID), "-"+t.Network)
+	if !ok {
+		return "", fmt.Errorf("%s does not end with its network, %s", t.ID, t.Network)
+	}
+	return id, nil
 }
 
 // quote writes a string of the tables as a TypeScript literal.

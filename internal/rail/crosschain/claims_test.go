@@ -278,3 +278,15 @@ func wantPaysOwn(t *testing.T, q payment.Request, pay []byte) {
 		t.Fatalf("claimed %x", pay)
 	}
 }
+
+// What is due in dollars is no route's, even with the request's own reference in it.
+func TestDollarsAreNotClaimed(t *testing.T) {
+	w, _ := safeWorld(t)
+	for _, s := range scenes {
+		c := w.claimed(t, s.from, s.to, s.b)
+		c.p.Terms.Requests[0].Asset = asset.USD
+		if got, ok := w.rail.Claims(c.p, c.chain, aSafe, c.calls, w.now()); ok {
+			t.Errorf("%s to %s: claimed %+v", s.from, s.to, got)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/lifi"
 	"quittance/internal/lifi/lifitest"
+	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 	"quittance/internal/rail/crosschain"
@@ -112,6 +113,8 @@ func TestForeignPayments(t *testing.T) {
 	canceled.Terms.CanceledAt = railtest.Now.Add(-time.Minute)
 	expired.Terms.ExpiresAt = railtest.Now.Add(-time.Minute)
 	whole := w.open(t, "USDC-base", 10_000, 50)
+	share := w.request(t, "USDC-base", 10_000, 0) // of euros, by a contract call and at a quote
+	share.Asset, share.Due, share.Chain = asset.EUR, money.Cents(10_000), w.token(t, "USDC-base").Chain
 	tests := map[string]struct {
 		p    *payment.Payment
 		kind fault.Kind
@@ -120,6 +123,8 @@ func TestForeignPayments(t *testing.T) {
 		"native":       {w.open(t, "ETH-base", 10_000, 0), fault.NotFound},
 		"test network": {w.open(t, "fUSDC-sepolia", 10_000, 0), fault.NotFound},
 		"fiat":         {railtest.Open(t, w.rail, payment.Request{Asset: "EUR", Due: big.NewInt(100), Payee: payee}), fault.NotFound},
+		"a quote":      {railtest.Open(t, w.rail, share), fault.NotFound},
+		"dollars":      {railtest.Open(t, w.rail, payment.Request{Asset: asset.USD, Due: big.NewInt(1e18), Payee: payee}), fault.NotFound},
 		"tron":         {railtest.Open(t, w.rail, payment.Request{Asset: "USDT-tron", Due: big.NewInt(1e9), Payee: payee}), fault.NotFound},
 		"seen":         {railtest.With(whole, railtest.Settled(whole, 0, 1, payment.Pending)...), fault.Conflict},
 		"paid":         {railtest.With(whole, railtest.Settled(whole, 0, 1, payment.Final)...), fault.Conflict},

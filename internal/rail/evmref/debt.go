@@ -71,7 +71,7 @@ func (r *Rail) fits(p *payment.Payment, d *debt) bool {
 	var feePayee asset.Address
 	for _, q := range p.Terms.Requests {
 		token, ok := r.book.Token(q.Asset)
-		if !ok || (d.chain != 0 && token.Chain != d.chain) {
+		if !ok || q.Fiat() || (d.chain != 0 && token.Chain != d.chain) {
 			return false
 		}
 		if _, ok := r.registry.Proxy(token.Chain, token.Address); !ok {

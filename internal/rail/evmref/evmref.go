@@ -1,8 +1,10 @@
 // Package evmref is the direct rail: a payment's requests paid on their own
 // chain, in ERC-20s and the native currency, by one call that carries their
 // payment references: of an official fee proxy for one request, of the official
-// batch contract for several. It knows calldata, allowances and the proxies' events. It must not know stores, pages or other rails, and it trusts
-// no node further than official lets it.
+// batch contract for several. What is due in a fiat currency it pays at the payment's
+// quotes. It knows calldata, allowances and the proxies' events. It must not know where
+// prices come from, stores, pages or other rails, and it trusts no node further than
+// official lets it.
 package evmref
 
 import (
@@ -11,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
+	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
@@ -30,8 +34,12 @@ type Config struct {
 	Codes    *official.Codes
 	// Nodes are the chains that can be asked; only those are offered.
 	Nodes map[asset.ChainID]chain.Batcher
+	// Assets are those that amounts in fiat currencies can be paid in, in the order in which
+	// they are offered; others than the book's are passed over.
+	Assets []asset.ID
 	// Random is where salts and request ids come from; crypto/rand if nil.
 	Random io.Reader
+	Now    func() time.Time // time.Now if nil
 }
 
 // Rail is the direct rail. It is safe for concurrent use if Random is.
@@ -40,7 +48,9 @@ type Rail struct {
 	registry *official.Registry
 	codes    *official.Codes
 	nodes    map[asset.ChainID]chain.Batcher
+	assets   []asset.ID
 	random   io.Reader
+	now      func() time.Time
 	terms    terms
 }
 
@@ -53,10 +63,13 @@ var (
 
 // New returns the rail.
 func New(c Config) *Rail {
-	r := &Rail{book: c.Book, registry: c.Registry, codes: c.Codes, nodes: c.Nodes, random: c.Random}
+	r := &Rail{book: c.Book, registry: c.Registry, codes: c.Codes, nodes: c.Nodes, assets: slices.Clone(c.Assets), random: c.Random, now: c.Now}
 	r.terms.said = map[asset.ChainID]official.BatchTerms{}
 	if r.random == nil {
 		r.random = rand.Reader
+	}
+	if r.now == nil {
+		r.now = time.Now
 	}
 	return r
 }
@@ -64,8 +77,13 @@ func New(c Config) *Rail {
 // ID implements rail.Rail.
 func (r *Rail) ID() rail.ID { return ID }
 
-// Name gives a request its id (unless it has one), salt, reference and topic.
+// Name gives a request its id (unless it has one), salt, reference and topic, which is
+// its handle. What is due in a fiat currency gets none, unless it goes to an account of the
+// payee's own: no contract takes it.
 func (r *Rail) Name(p *payment.Payment, q *payment.Request) error {
+	if q.Fiat() && !q.Quoted() {
+		return nil
+	}
 	var err error
 	if q.ID == "" {
 		q.ID, err = official.NewRequestID(official.RequestContent{
@@ -81,36 +99,55 @@ func (r *Rail) Name(p *payment.Payment, q *payment.Request) error {
 	}
 	ref := official.PaymentReference(q.ID, q.Salt, q.Payee.Lower())
 	q.Reference, q.Topic = ref.String(), ref.Topic().String()
+	q.Handles = append(q.Handles, payment.Handle{Rail: string(ID), Value: q.Topic})
 	return nil
 }
 
 // Offer returns the one way to pay what is missing, if the payer can go it: a smart
-// account with its owner's money pays in one token only.
+// account with its owner's money pays in one token only. Of what is paid at quotes there is
+// a way for each asset, for wallets alone.
 func (r *Rail) Offer(_ context.Context, p *payment.Payment, payer rail.Payer) ([]rail.Option, error) {
 	if p.Standing.State != payment.Open {
 		return nil, nil
+	}
+	if p.Terms.Quoted() {
+		return r.offerQuoted(p, payer)
 	}
 	d, ok, err := r.debt(p)
 	if err != nil || !ok || d.settled || r.nodes[d.chain] == nil || d.fits(payer) != nil {
 		return nil, err
 	}
+	return []rail.Option{{
+		ID: d.option, Rail: ID, Type: rail.SameChain, Chain: d.chain, Costs: d.costs(), Spender: r.spender(d),
+	}}, nil
+}
+
+// costs are what the payer needs of each asset.
+func (d debt) costs() []rail.Cost {
 	costs := make([]rail.Cost, len(d.needs))
 	for i, n := range d.needs {
 		costs[i] = rail.Cost{Asset: n.token.ID, Amount: n.Hold}
 	}
-	o := rail.Option{ID: d.option, Rail: ID, Type: rail.SameChain, Chain: d.chain, Costs: costs}
-	if !d.needs[0].token.Native {
-		target, _ := r.registry.Contract(d.chain, d.kinds[0]) // debt made sure of it
-		o.Spender = target.Address
+	return costs
+}
+
+// spender is the contract that pulls the first cost, zero for native currency.
+func (r *Rail) spender(d debt) asset.Address {
+	if d.needs[0].token.Native {
+		return asset.Address{}
 	}
-	return []rail.Option{o}, nil
+	target, _ := r.registry.Contract(d.chain, d.kinds[0]) // debt made sure of it
+	return target.Address
 }
 
 // MissingFor implements rail.PayerExplainer: why a smart account cannot pay what its
-// owner could.
+// owner could, and why neither it nor a Safe can pay at a quote.
 func (r *Rail) MissingFor(_ context.Context, p *payment.Payment, payer rail.Payer) []rail.Missing {
 	if p.Standing.State != payment.Open {
 		return nil
+	}
+	if f := unquotable(payer); f != nil && len(r.quotable(p)) > 0 {
+		return []rail.Missing{{Chain: p.Terms.Requests[0].Chain, Code: f.Code, Why: f.Public}}
 	}
 	d, ok, err := r.debt(p)
 	if err != nil || !ok || d.settled || r.nodes[d.chain] == nil {
@@ -127,10 +164,18 @@ func (r *Rail) MissingFor(_ context.Context, p *payment.Payment, payer rail.Paye
 // no chain. When nothing is missing any more it is the whole payment that is
 // checked.
 func (r *Rail) Guard(_ context.Context, p *payment.Payment) []rail.Check {
+	if p.Terms.Quoted() {
+		return r.guardQuoted(p)
+	}
 	d, ok, err := r.debt(p)
 	if err == nil && !ok {
 		return nil
 	}
+	return r.guardDebt(d, err)
+}
+
+// guardDebt is Guard of a debt, or of what kept it from being read.
+func (r *Rail) guardDebt(d debt, err error) []rail.Check {
 	var steps []rail.Call
 	if err == nil {
 		steps, err = r.plan(d, nil)
@@ -237,12 +282,17 @@ func (r *Rail) andPay(d debt, steps []rail.Call) ([]rail.Call, error) {
 // begins with the owner letting it, whether by permit or by approval, and the account
 // taking exactly what it pays.
 //
-// Faults: as rail.Rail; for such an account Invalid on the field "eoaWallet":
-// "gasless_native" if native currency is due, "gasless_assets" if several tokens are,
-// "gasless_rest" if the batch contract asks for more than it takes; Unavailable also while the contract's code was not read
-// yet; Forbidden "unsafe" has the refused check's name as its field.
+// What is due in a fiat currency is paid by the quotes that are good now: none is made.
+//
+// Faults: as rail.Rail; Conflict "quote_expired" if one of those quotes is over. Of an amount
+// at quotes, Invalid for a Safe, on the field "isSafe" "safe_unsupported", and for a smart
+// account with its owner's money, on "eoaWallet" "gasless_quoted". Of others for such an
+// account, on the same field: "gasless_native" if native currency is due, "gasless_assets" if
+// several tokens are, "gasless_rest" if the batch contract asks for more than it takes.
+// Unavailable also while the contract's code was not read yet; Forbidden "unsafe" has the
+// refused check's name as its field.
 func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string, payer rail.Payer) (rail.Instruction, error) {
-	d, err := r.chosen(p, optionID)
+	d, err := r.chosen(p, optionID, payer)
 	if err != nil {
 		return nil, err
 	}
@@ -271,19 +321,31 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 }
 
 // chosen is the debt an option pays.
-func (r *Rail) chosen(p *payment.Payment, optionID string) (debt, error) {
+func (r *Rail) chosen(p *payment.Payment, optionID string, payer rail.Payer) (debt, error) {
+	if p.Terms.Quoted() {
+		return r.chosenQuoted(p, optionID, payer)
+	}
 	d, ok, err := r.debt(p)
 	if err != nil {
 		return debt{}, err
 	}
 	if !ok || r.nodes[d.chain] == nil || optionID != d.option {
-		return debt{}, fault.New(fault.NotFound, "no_route", "There is no such way to pay this.").At("option")
+		return debt{}, noRoute()
 	}
+	return d, payable(p, d.settled)
+}
+
+func noRoute() error {
+	return fault.New(fault.NotFound, "no_route", "There is no such way to pay this.").At("option")
+}
+
+// payable is nil if something is missing of a payment and it can be paid.
+func payable(p *payment.Payment, settled bool) error {
 	switch {
-	case d.settled:
-		return debt{}, fault.New(fault.Conflict, "nothing_missing", "The money for this payment has been sent already.")
+	case settled:
+		return fault.New(fault.Conflict, "nothing_missing", "The money for this payment has been sent already.")
 	case p.Standing.State != payment.Open:
-		return debt{}, fault.New(fault.Forbidden, "payment_over", "This payment can no longer be paid.")
+		return fault.New(fault.Forbidden, "payment_over", "This payment can no longer be paid.")
 	}
-	return d, nil
+	return nil
 }

@@ -27,8 +27,14 @@ type world struct {
 	chain  *chaintest.Chain
 	client *chain.Client
 	codes  *official.Codes
+	book   *asset.Book
 	rail   *evmref.Rail
+	now    time.Time
 }
+
+// enabled are the assets that amounts in fiat currencies are paid in. The suite reckons in
+// the first one's units.
+var enabled = []asset.ID{"ETH-base", "USDC-base", "USDT-base", "USDC-arbitrum-one", "NONE-base"}
 
 func addr(t testing.TB, text string) asset.Address {
 	t.Helper()
@@ -41,7 +47,7 @@ func addr(t testing.TB, text string) asset.Address {
 
 func newWorld(t testing.TB, options ...chaintest.Option) *world {
 	t.Helper()
-	w := &world{chain: chaintest.New(t, options...)}
+	w := &world{chain: chaintest.New(t, options...), now: railtest.Now}
 	var err error
 	w.client, err = chain.NewClient(chain.Config{
 		Chain: asset.SandboxBase, Endpoints: []chain.Endpoint{{URL: w.chain.URL()}}, Timeout: 10 * time.Second,
@@ -52,7 +58,7 @@ func newWorld(t testing.TB, options ...chaintest.Option) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.client.Close)
-	book, err := asset.NewBook(asset.Sandbox())
+	w.book, err = asset.NewBook(asset.Sandbox())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +68,8 @@ func newWorld(t testing.TB, options ...chaintest.Option) *world {
 		t.Fatal(err)
 	}
 	w.rail = evmref.New(evmref.Config{
-		Book: book, Registry: registry, Codes: w.codes, Nodes: map[asset.ChainID]chain.Batcher{asset.SandboxBase: w.client},
+		Book: w.book, Registry: registry, Codes: w.codes, Nodes: map[asset.ChainID]chain.Batcher{asset.SandboxBase: w.client},
+		Assets: enabled, Now: func() time.Time { return w.now },
 	})
 	return w
 }
@@ -162,9 +169,17 @@ func TestConformance(t *testing.T) {
 			"every asset, mixed": open(request(t, "ETH-base", 1), request(t, "USDT-base", 0), request(t, "USDC-base", 3),
 				request(t, "ETH-base", 0), request(t, "USDT-base", 2), request(t, "USDC-base", 0)),
 			"every asset without fees": open(request(t, "USDC-base", 0), request(t, "ETH-base", 0), request(t, "USDT-base", 0)),
+			"euros at a quote":         w.quoted(t, w.shares(t, 10), parity),
+			"three shares of euros":    w.quoted(t, w.shares(t, 10, 25, 5), parity),
 		},
 		Foreign: map[string]*payment.Payment{
 			"a fiat currency":            open(request(t, "EUR", 0)),
+			"euros of another network":   w.quoted(t, abroad(w.shares(t, 10, 20), asset.SandboxArbitrum), parity),
+			"euros of two networks":      w.quoted(t, append(w.shares(t, 10), abroad(w.shares(t, 20), asset.SandboxArbitrum)...), parity),
+			"euros to nobody":            w.quoted(t, toNobody(w.shares(t, 10)), parity),
+			"euros beside a token":       open(w.shares(t, 10)[0], request(t, "USDC-base", 0)),
+			"dollars":                    open(request(t, "USD", 0)),
+			"dollars beside a token":     open(request(t, "USDC-base", 0), request(t, "USD", 0)),
 			"a real network":             open(request(t, "USDC-mainnet", 0)),
 			"a batch with a fiat amount": open(request(t, "USDC-base", 0), request(t, "EUR", 0)),
 			"a batch of two networks":    open(request(t, "USDC-base", 0), request(t, "USDC-arbitrum-one", 0)),

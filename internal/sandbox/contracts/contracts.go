@@ -39,6 +39,9 @@ const (
 	SpokePool      = "AcrossSpokePool"
 	ReceiverAcross = "LifiReceiverAcross"
 	Executor       = "LifiExecutor"
+
+	// HotWallet is what the sandbox's exchange pays out of.
+	HotWallet = "HotWallet"
 )
 
 // TokenDecimals is the number of decimals of both sandbox tokens.
@@ -60,6 +63,7 @@ var addresses = map[string]common.Address{
 	SpokePool:        common.HexToAddress("0x5a4db0000000000000000000000000000005b00e"),
 	ReceiverAcross:   common.HexToAddress("0x5a4db00000000000000000000000000000000acc"),
 	Executor:         common.HexToAddress("0x5a4db00000000000000000000000000000000e7c"),
+	HotWallet:        common.HexToAddress("0x5a4db000000000000000000000000000000407a7"),
 }
 
 // Artifact is one compiled contract.
@@ -139,7 +143,7 @@ func Address(name string) common.Address {
 func Names() []string {
 	return []string{
 		ERC20FeeProxy, EthereumFeeProxy, BatchPayments, Multicall3, USDC, USDT,
-		Diamond, FeeForwarder, Exchange, SpokePool, ReceiverAcross, Executor,
+		Diamond, FeeForwarder, Exchange, SpokePool, ReceiverAcross, Executor, HotWallet,
 	}
 }
 

@@ -157,7 +157,7 @@ func TestSelectorsAreThePublishedOnes(t *testing.T) {
 			t.Errorf("%s.%s: %s, want %s", tt.name, tt.event, got, tt.topic)
 		}
 	}
-	if names := contracts.Names(); len(slices.Compact(slices.Sorted(slices.Values(names)))) != 12 {
+	if names := contracts.Names(); len(slices.Compact(slices.Sorted(slices.Values(names)))) != 13 {
 		t.Errorf("names %v", names)
 	}
 }

@@ -22,7 +22,7 @@ const ExchangeStock = 1e15
 // Genesis returns the genesis accounts of a sandbox chain: every contract at its address, with owner
 // as the tokens' and the batch contract's owner, and the given holdings. The token supply is the sum
 // of what is held, the exchange's stock included. The owner is also the SpokePool's, which lets it
-// repay and refund, and may fill without approving first.
+// repay and refund, and may fill without approving first, and the exchange's hot wallet's.
 func Genesis(owner common.Address, holdings map[common.Address]Holding) types.GenesisAlloc {
 	alloc := types.GenesisAlloc{}
 	for _, name := range Names() {
@@ -35,9 +35,9 @@ func Genesis(owner common.Address, holdings map[common.Address]Holding) types.Ge
 	holdings = maps.Clone(holdings)
 	holdings[Address(Exchange)] = Holding{USDC: big.NewInt(ExchangeStock), USDT: big.NewInt(ExchangeStock)}
 	for account, h := range holdings {
-		if _, contract := alloc[account]; !contract {
-			alloc[account] = types.Account{Balance: amount(h.Native)}
-		}
+		there := alloc[account] // a contract, or nothing yet
+		there.Balance = amount(h.Native)
+		alloc[account] = there
 		put(alloc, USDC, mapping(USDC, "balanceOf", account), amount(h.USDC))
 		put(alloc, USDT, mapping(USDT, "balanceOf", account), amount(h.USDT))
 		usdc.Add(usdc, amount(h.USDC))
@@ -49,6 +49,7 @@ func Genesis(owner common.Address, holdings map[common.Address]Holding) types.Ge
 		put(alloc, name, allowance(name, owner, Address(SpokePool)), MaxUint256())
 	}
 	put(alloc, SpokePool, variable(SpokePool, "owner"), owner.Big())
+	put(alloc, HotWallet, variable(HotWallet, "owner"), owner.Big())
 	put(alloc, BatchPayments, variable(BatchPayments, "owner"), owner.Big())
 	put(alloc, BatchPayments, variable(BatchPayments, "paymentErc20Proxy"), Address(ERC20FeeProxy).Big())
 	put(alloc, BatchPayments, variable(BatchPayments, "paymentNativeProxy"), Address(EthereumFeeProxy).Big())

@@ -201,6 +201,8 @@ var endpoints = map[string]func(*testing.T, *fixture){
 			}
 		}
 		failed := webhook.Range{Endpoint: e.ID, Failed: true, From: start.Add(2 * time.Minute), To: start.Add(10 * time.Minute)}
+		replay("in words that nobody used", webhook.Range{Endpoint: e.ID, Dialect: "none"}, 10, "")
+		replay("failures in words that nobody used", webhook.Range{Endpoint: e.ID, Failed: true, Dialect: "none"}, 10, "")
 		replay("failures of a time, tests and the limit's end apart", failed, 10, "", all[7])
 		replay("all from some time on", webhook.Range{Endpoint: e.ID, From: start.Add(6 * time.Minute)}, 2, all[9].ID, all[6], all[9])
 		replay("and on", webhook.Range{Endpoint: e.ID, After: all[9].ID}, 2, "", all[10])

@@ -35,6 +35,7 @@ var feed = map[string]func(*testing.T, *fixture){
 		a, b := f.entry(m, "P1", event), f.entry(m, "P1", event)
 		b.Event, b.ClientID = "payment.confirmed.checkout", "cli_1"
 		c := f.entry(m, "P2", f.id())
+		c.Dialect = "other"
 		must(t, f.SaveDeliveries(t.Context(), []webhook.Entry{a, b}, nil))
 		must(t, f.SaveDeliveries(t.Context(), []webhook.Entry{f.entry(other, "P9", f.id())}, nil))
 		again := []webhook.Entry{a, b}
@@ -48,6 +49,7 @@ var feed = map[string]func(*testing.T, *fixture){
 		exact(t, "from the first on", f.feed(t, webhook.FeedFilter{Merchant: m, After: 1}), []webhook.Entry{b, c})
 		exact(t, "of one payment", f.feed(t, webhook.FeedFilter{Merchant: m, Payment: "P1"}), []webhook.Entry{a, b})
 		exact(t, "of a client id", f.feed(t, webhook.FeedFilter{Merchant: m, ClientID: "cli_1"}), []webhook.Entry{b})
+		exact(t, "in one dialect's words", f.feed(t, webhook.FeedFilter{Merchant: m, Dialect: "other"}), []webhook.Entry{c})
 		exact(t, "of a payment of nobody's", f.feed(t, webhook.FeedFilter{Merchant: m, Payment: "P9"}), []webhook.Entry(nil))
 		exact(t, "above the end", f.feed(t, webhook.FeedFilter{Merchant: m, After: 3}), []webhook.Entry(nil))
 		for id, want := range map[payment.MerchantID]int64{m: 3, other: 1, "none": 0} {

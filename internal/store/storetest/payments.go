@@ -27,11 +27,15 @@ func exact(t testing.TB, what string, got, want any) {
 }
 
 // sameStored compares a loaded payment with the one that was stored: everything
-// but the requests' numbers, which are not kept.
+// but the requests' numbers, which are not kept, and their handles, which are not read.
 func sameStored(t testing.TB, what string, got, want *payment.Payment) {
 	t.Helper()
 	w := *want
 	w.Standing.Requests = nil
+	w.Terms.Requests = slices.Clone(w.Terms.Requests)
+	for i := range w.Terms.Requests {
+		w.Terms.Requests[i].Handles = nil
+	}
 	exact(t, what, got, &w)
 }
 
@@ -51,7 +55,7 @@ var payments = map[string]func(*testing.T, *fixture){
 		p := f.draw(f.merchant(t).ID, 2)
 		for i := range p.Terms.Requests {
 			r := &p.Terms.Requests[i]
-			r.Fee, r.Topic, r.Reference, r.Salt = nil, "", "", ""
+			r.Fee, r.Topic, r.Reference, r.Salt, r.Handles = nil, "", "", "", nil
 		}
 		f.write(t, func(tx checkout.Tx) error { return tx.InsertPayment(t.Context(), p) })
 		sameStored(t, "loaded", f.load(t, p.ID), p)
@@ -104,7 +108,7 @@ var payments = map[string]func(*testing.T, *fixture){
 		for what, spoil := range map[string]func(*payment.Payment){
 			"id":         func(q *payment.Payment) { q.ID = p.ID },
 			"request id": func(q *payment.Payment) { q.Terms.Requests[1].ID = p.Terms.Requests[0].ID },
-			"topic":      func(q *payment.Payment) { q.Terms.Requests[1].Topic = p.Terms.Requests[0].Topic },
+			"handle":     func(q *payment.Payment) { q.Terms.Requests[1].Handles = p.Terms.Requests[0].Handles },
 		} {
 			q := f.draw(p.Terms.Merchant, 2)
 			kept := q.ID
@@ -151,6 +155,7 @@ var payments = map[string]func(*testing.T, *fixture){
 			for _, oddity := range payment.Oddities() {
 				p.Standing = payment.Standing{State: state, Oddity: oddity, SettledAt: start.Add(time.Duration(i) * time.Minute)}
 				p.Terms.CanceledAt = start.Add(time.Duration(i+1) * time.Second)
+				p.Terms.CanceledBy = []payment.Canceler{payment.ByMerchant, payment.ByPayer, payment.ByDeletion}[i%3]
 				before := p.Version
 				f.write(t, func(tx checkout.Tx) error { return tx.SaveStanding(t.Context(), p) })
 				if p.Version != before+1 {
@@ -279,7 +284,7 @@ var payments = map[string]func(*testing.T, *fixture){
 		p := f.payment(t, 2)
 		f.load(t, p.ID).Terms.CanceledAt = start // a caller's copy
 		sameStored(t, "after a caller changed its copy", f.load(t, p.ID), p)
-		p.Terms.CanceledAt = start.Add(time.Second)
+		p.Terms.CanceledAt, p.Terms.CanceledBy = start.Add(time.Second), payment.ByPayer
 		f.write(t, func(tx checkout.Tx) error { return tx.SaveStanding(t.Context(), p) })
 		sameStored(t, "after the cancellation", f.load(t, p.ID), p)
 		sameStored(t, "on another node", f.node(t).load(t, p.ID), p)

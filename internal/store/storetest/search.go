@@ -87,6 +87,7 @@ func (s *shelf) find(q checkout.Search) (found []checkout.Arrival, total int) {
 	for _, a := range s.all {
 		p, x := s.owner[a.Payment], a.Transfer
 		fits := p.Terms.Merchant == q.Merchant && (!q.Shown || !p.Terms.Access.HidePayee && !p.Terms.Access.HideUntilApproved) && (q.ClientID == "" || p.Terms.ClientID == q.ClientID) &&
+			(q.Dialect == "" || p.Terms.Dialect == q.Dialect) &&
 			(q.Tx == "" || x.Evidence.Tx == q.Tx || x.Evidence.Source.Tx == q.Tx) &&
 			(q.Came == checkout.AnyWay || (q.Came == checkout.OverBridge) == (x.Evidence.Source.Route != "")) && (q.RequestID == "" || a.RequestID == q.RequestID) &&
 			(q.Reference == "" || a.Reference == q.Reference) && (q.Order == "" || a.Order == q.Order) &&
@@ -120,6 +121,10 @@ func (s *shelf) draw(r *rand.Rand) checkout.Search {
 		}
 	}
 	maybe(func() { q.ClientID = "cli_1" })
+	maybe(func() { q.Dialect = s.owner[some.Payment].Terms.Dialect })
+	if r.IntN(20) == 0 {
+		q.Dialect = "none"
+	}
 	maybe(func() { q.Shown = true })
 	maybe(func() { q.Tx = some.Transfer.Evidence.Tx })
 	maybe(func() {

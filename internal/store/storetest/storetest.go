@@ -26,6 +26,8 @@ func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
 		"payments": payments, "transfers": transfers, "routes": routes, "safes": safes, "gasless": gasless, "cursors": cursors, "log": log, "idempotency": idempotency,
 		"merchants": merchants, "webhooks": webhooks, "endpoints": endpoints, "feed": feed, "writes": writes, "hub": hub, "searches": searches, "screenings": screenings, "once": once, "sessions": sessions, "limits": limits,
+		"branches": branches, "quotes": quotes, "balances": balances, "listings": listings,
+		"links": links, "bookings": bookings, "incomes": incomes,
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {
@@ -115,6 +117,7 @@ func (f *fixture) draw(m payment.MerchantID, n int) *payment.Payment {
 		r := payment.Request{
 			Index: i, ID: "01" + hash(f.made)[2:], Asset: "USDC-base", Due: big.NewInt(int64(1_000_000 + i)), Payee: address(f.made),
 			Salt: fmt.Sprintf("%016x", f.made), Reference: fmt.Sprintf("0x%016x", f.made), Topic: hash(f.made),
+			Handles: []payment.Handle{{Rail: "evmref", Value: hash(f.made)}},
 		}
 		if i%2 == 1 {
 			r.Due = big256()

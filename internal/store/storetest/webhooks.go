@@ -39,6 +39,19 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		exact(t, "without its endpoint", got, d)
 	},
 
+	"a delivery that names a lane waits in it, and asks for its URL": func(t *testing.T, f *fixture) {
+		d := f.delivery(f.merchant(t).ID, "e1", f.id())
+		d.Get, d.Lane = "https://a.example/done?status=success", "shop/secpaid/3"
+		must(t, f.SaveDeliveries(t.Context(), nil, []webhook.Delivery{d}))
+		if jobs := f.due(t, start); len(jobs) != 1 || jobs[0].Args != d.ID || jobs[0].Lane != d.Lane {
+			t.Errorf("got jobs %+v, want one in lane %s", jobs, d.Lane)
+		}
+		d.Lane = "" // it is the job's
+		got, err := f.Deliveries(t.Context(), webhook.Filter{Payment: d.Payment})
+		must(t, err)
+		exact(t, "delivery", got, []webhook.Delivery{d})
+	},
+
 	"one event's message goes to an endpoint once": func(t *testing.T, f *fixture) {
 		m := f.merchant(t).ID
 		event := f.id()

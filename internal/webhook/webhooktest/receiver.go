@@ -31,6 +31,8 @@ const tolerance = 5 * time.Minute
 
 // Received is one call as it came in.
 type Received struct {
+	Method    string
+	URL       string // path and query
 	ID        string // webhook-id
 	Timestamp string // webhook-timestamp
 	Header    http.Header
@@ -122,6 +124,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	got := Received{
+		Method: req.Method, URL: req.URL.String(),
 		ID: req.Header.Get(webhook.HeaderID), Timestamp: req.Header.Get(webhook.HeaderTimestamp),
 		Header: req.Header.Clone(), Body: body, Problem: Verify(r.secret, req.Header, body, time.Now()),
 	}

@@ -1,18 +1,9 @@
 // The server's endpoints for this page: same origin, JSON, with time limits.
 import { type Hex, type Oddity, type State, fields, isAddress, isHash, isOddity, isState, maxItems, webUrl } from './data.ts';
+import { ApiError, Endpoint, count, text } from './endpoint.ts';
 import { readUnits } from './units.ts';
 
-/** The server refused or could not be reached (status 0). `said` is its own sentence, for people. */
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    readonly field: string,
-    readonly said: string,
-  ) {
-    super(`${status} ${code}`);
-  }
-}
+export { ApiError };
 
 export type Outcome = 'passed' | 'failed' | 'pending';
 
@@ -85,8 +76,6 @@ export interface Status {
   readonly op: Readonly<Record<string, unknown>> | null;
 }
 
-const text = (v: unknown, max = 300): string => (typeof v === 'string' ? v.slice(0, max) : '');
-const count = (v: unknown): number => (Number.isSafeInteger(v) && (v as number) >= 0 ? (v as number) : 0);
 
 export function readChecks(value: unknown): Check[] {
   if (!Array.isArray(value)) return [];
@@ -165,14 +154,9 @@ export function readPay(value: unknown): PayReply {
 /** What is told of a wallet in a query. */
 const walletQuery = (wallet: Hex, safe: boolean): string => `?wallet=${wallet}${safe ? '&isSafe=true' : ''}`;
 
-export class Api {
-  private readonly base: string;
-
-  constructor(
-    token: string,
-    private readonly fetcher: typeof fetch,
-  ) {
-    this.base = `/checkout/${encodeURIComponent(token)}/`;
+export class Api extends Endpoint {
+  constructor(token: string, fetcher: typeof fetch) {
+    super(`/checkout/${encodeURIComponent(token)}/`, fetcher);
   }
 
   /** The URL of the status stream. */
@@ -213,43 +197,5 @@ export class Api {
   /** Tells the merchant what the payer did. Best effort: never waits, never fails. */
   event(action: 'wallet_connected' | 'payment_sent_to_wallet' | 'payment_approved_in_wallet', wallet: Hex): void {
     this.post('event', { action, wallet, occurredAt: new Date().toISOString() });
-  }
-
-  /** Best effort: never waits, never fails. */
-  telemetry(event: string, more: { check?: string; detail?: string } = {}): void {
-    this.post('telemetry', { event, ...more });
-  }
-
-  private post(path: string, body: object): void {
-    void this.send(path, JSON.stringify(body), true).catch(() => undefined);
-  }
-
-  private send(path: string, body?: string, keepalive = false): Promise<Response> {
-    return this.fetcher(this.base + path, {
-      method: body === undefined ? 'GET' : 'POST',
-      credentials: 'same-origin',
-      cache: 'no-store',
-      redirect: 'error',
-      keepalive,
-      signal: AbortSignal.timeout(20_000),
-      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body }),
-    });
-  }
-
-  /** Asks one of this payment's endpoints. Throws ApiError. */
-  async json(path: string, body?: object): Promise<unknown> {
-    let response: Response;
-    let value: unknown = null;
-    try {
-      response = await this.send(path, body && JSON.stringify(body));
-      const received = await response.text();
-      if (received !== '') value = JSON.parse(received);
-    } catch (err) {
-      // Not JSON is as good as no answer: some proxy's page, or half a body.
-      throw new ApiError(0, err instanceof SyntaxError ? 'malformed' : 'unreachable', '', '');
-    }
-    if (response.ok) return value;
-    const f = fields(value) ?? {};
-    throw new ApiError(response.status, text(f['code'], 60), text(f['field'], 60), text(f['message']));
   }
 }

@@ -52,6 +52,16 @@ export const approve: Method = {
   ],
 };
 
+/** ERC-20. */
+export const transfer: Method = {
+  name: 'transfer',
+  selector: '0xa9059cbb',
+  inputs: [
+    ['payee', 'address'],
+    ['amount', 'uint256'],
+  ],
+};
+
 export const signature = (m: Method): string => `${m.name}(${m.inputs.map(([, type]) => type).join(',')})`;
 
 /** Bytes that keccak256 takes at a time. */

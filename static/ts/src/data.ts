@@ -176,7 +176,7 @@ export const symbol = /^[\p{L}\p{N}.$₮_-]{1,20}$/u;
 const words = /^[\p{L}\p{N} .,()₮$_/+-]{1,60}$/u;
 /** A script of this site, by the name of its bytes; or none. */
 export const module = /^(\/static\/[a-z-]+-[0-9a-f]{12}\.js)?$/;
-export const slug = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
+export const slug = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$/;
 
 export const readChain = (chain: Reader): Chain => {
   const native = chain.inner('native');

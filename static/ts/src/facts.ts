@@ -140,6 +140,11 @@ export class Facts {
     return !p.payable || s.requests.some((r, index) => r.missing !== due(index)) || s.contractFees.some((fee, i) => fee !== charged(i));
   }
 
+  /** The chain that is paid from, 0 for the payment's own. */
+  get where(): number {
+    return this.other?.chain.id ?? 0;
+  }
+
   /** The wallet is there and on the chain that something was sent on. */
   reaches(sent: Sent): boolean {
     const { account, chainId } = this.connection;

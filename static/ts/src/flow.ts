@@ -78,6 +78,10 @@ export class Flow {
       tabs: d.tabs,
       now: d.now,
       sleep: d.sleep,
+      verify: (known, call, request) => {
+        const { f } = this;
+        return f.gasless?.again(request, call) ?? (f.other ? f.other.again(request, call) : verifyCall(known, f.revealed(), request));
+      },
       show: () => this.show(),
       tick: () => this.tick(),
       tell: (words, run, retry) => this.tell(words, run, retry),

@@ -1,4 +1,5 @@
 // The page's script: reads the data block and connects the parts.
+import { readStatus } from './api.ts';
 import { apiFor, search, whenReady } from './boot.ts';
 import { type Payment, readPayment } from './data.ts';
 import { type Deps, Flow } from './flow.ts';
@@ -76,7 +77,7 @@ function run(payment: Payment): void {
   flow.start();
   setInterval(() => flow.tick(), 1_000);
   if (payment.state !== 'paid' && payment.state !== 'unsafe') {
-    const stop = watchStatus(api, (s) => {
+    const stop = watchStatus(api, readStatus, (s) => {
       flow.onStatus(s);
       // Nothing comes after paid.
       if (s.state === 'paid') stop();

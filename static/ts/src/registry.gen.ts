@@ -15,127 +15,60 @@ export const SELECTOR_ETH = '0xb868980b';
 /** approve(address,uint256) of ERC-20. */
 export const SELECTOR_APPROVE = '0x095ea7b3';
 
-const native = (id: string, symbol: string, decimals: number): RegistryToken => ({ id, symbol, decimals, address: '0x0000000000000000000000000000000000000000', native: true, resetAllowance: false });
-const erc20 = (id: string, symbol: string, decimals: number, address: string, resetAllowance = false): RegistryToken => ({ id, symbol, decimals, address, native: false, resetAllowance });
+// A token's id begins as its symbol does, if nothing else is said, and ends with its network.
+const native = (symbol: string, decimals: number, id = symbol): RegistryToken => ({ id, symbol, decimals, address: '0x0000000000000000000000000000000000000000', native: true, resetAllowance: false });
+const erc20 = (symbol: string, decimals: number, address: string, id = symbol, resetAllowance = false): RegistryToken => ({ id, symbol, decimals, address, native: false, resetAllowance });
+const chain = (network: string, name: string, erc20FeeProxy: string, ethFeeProxy: string, batchPayments: string, tokens: RegistryToken[], sandbox = false) =>
+  ({ network, name, sandbox, erc20FeeProxy, ethFeeProxy, batchPayments, tokens: tokens.map((t) => ({ ...t, id: t.id + '-' + network })) });
 
 export const registry: Registry = {
-  1: {
-    network: 'mainnet',
-    name: 'Ethereum',
-    sandbox: false,
-    erc20FeeProxy: '0x370de27fdb7d1ff1e1baa7d11c5820a324cf623c',
-    ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
-    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
-    tokens: [
-      native('ETH-mainnet', 'ETH', 18),
-      erc20('USDC-mainnet', 'USDC', 6, '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48'),
-      erc20('USDT-mainnet', 'USDT', 6, '0xdac17f958d2ee523a2206206994597c13d831ec7', true),
-    ],
-  },
-  42161: {
-    network: 'arbitrum-one',
-    name: 'Arbitrum One',
-    sandbox: false,
-    erc20FeeProxy: '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9',
-    ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
-    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
-    tokens: [
-      native('ETH-arbitrum-one', 'ETH', 18),
-      erc20('USDC-arbitrum-one', 'USDC', 6, '0xaf88d065e77c8cc2239327c5edb3a432268e5831'),
-      erc20('USDT-arbitrum-one', 'USDT', 6, '0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9'),
-    ],
-  },
-  8453: {
-    network: 'base',
-    name: 'Base',
-    sandbox: false,
-    erc20FeeProxy: '0x1892196e80c4c17ea5100da765ab48c1fe2fb814',
-    ethFeeProxy: '0xd9c3889eb8da6ce449bffe3cd194d08a436e96f2',
-    batchPayments: '0x1af3f22685acddc788b3730ed415912d8f654420',
-    tokens: [
-      native('ETH-base', 'ETH', 18),
-      erc20('USDC-base', 'USDC', 6, '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913'),
-      erc20('USDT-base', 'USDT', 6, '0xfde4c96c8593536e31f229ea8f37b2ada2699bb2'),
-    ],
-  },
-  10: {
-    network: 'optimism',
-    name: 'OP Mainnet',
-    sandbox: false,
-    erc20FeeProxy: '0x399f5ee127ce7432e4921a61b8cf52b0af52cbfe',
-    ethFeeProxy: '0xe11bf2fda23bf0a98365e1a4c04a87c9339e8687',
-    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
-    tokens: [
-      native('ETH-optimism', 'ETH', 18),
-      erc20('USDCn-optimism', 'USDC', 6, '0x0b2c639c533813f4aa9d7837caf62653d097ff85'),
-      erc20('USDT-optimism', 'USDT', 6, '0x94b008aa00579c1307b0ef2c499ad98a8ce58e58'),
-      erc20('USDT0-optimism', 'USDT0', 6, '0x01bff41798a0bcf287b996046ca68b395dbc1071'),
-    ],
-  },
-  137: {
-    network: 'matic',
-    name: 'Polygon',
-    sandbox: false,
-    erc20FeeProxy: '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9',
-    ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
-    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
-    tokens: [
-      native('POL-matic', 'POL', 18),
-      erc20('USDCn-matic', 'USDC', 6, '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359'),
-      erc20('USDT-matic', 'USDT', 6, '0xc2132d05d31c914a87c6611c10748aeb04b58e8f'),
-    ],
-  },
-  56: {
-    network: 'bsc',
-    name: 'BNB Smart Chain',
-    sandbox: false,
-    erc20FeeProxy: '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9',
-    ethFeeProxy: '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8',
-    batchPayments: '0x3cf63891928b8ceebb81c95426600a18cd59c03f',
-    tokens: [
-      native('BNB-bsc', 'BNB', 18),
-      erc20('USDC-bsc', 'USDC', 18, '0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d'),
-      erc20('USDT-bsc', 'USDT', 18, '0x55d398326f99059ff775485246999027b3197955'),
-    ],
-  },
-  11155111: {
-    network: 'sepolia',
-    name: 'Sepolia',
-    sandbox: false,
-    erc20FeeProxy: '0x399f5ee127ce7432e4921a61b8cf52b0af52cbfe',
-    ethFeeProxy: '0xe11bf2fda23bf0a98365e1a4c04a87c9339e8687',
-    batchPayments: '0x67818703c92580c0e106e401f253e8a410a66f8b',
-    tokens: [
-      native('ETH-sepolia-sepolia', 'ETH', 18),
-      erc20('fUSDC-sepolia', 'USDC', 6, '0x1c7d4b196cb0c7b01d743fbc6116a902379c7238'),
-      erc20('FAU-sepolia', 'FAU', 18, '0x370de27fdb7d1ff1e1baa7d11c5820a324cf623c'),
-      erc20('fUSDT-sepolia', 'USDT', 6, '0xf046b3ca5ae2879c6bacc4d42faf363ee8379f78'),
-    ],
-  },
-  900008453: {
-    network: 'base',
-    name: 'Base (sandbox)',
-    sandbox: true,
-    erc20FeeProxy: '0x5a4db00000000000000000000000000000000e20',
-    ethFeeProxy: '0x5a4db00000000000000000000000000000000e78',
-    batchPayments: '0x5a4db000000000000000000000000000000ba7c4',
-    tokens: [
-      native('ETH-base', 'ETH', 18),
-      erc20('USDC-base', 'USDC', 6, '0x5a4db000000000000000000000000000000005dc'),
-      erc20('USDT-base', 'USDT', 6, '0x5a4db000000000000000000000000000000005d7', true),
-    ],
-  },
-  900042161: {
-    network: 'arbitrum-one',
-    name: 'Arbitrum One (sandbox)',
-    sandbox: true,
-    erc20FeeProxy: '0x5a4db00000000000000000000000000000000e20',
-    ethFeeProxy: '0x5a4db00000000000000000000000000000000e78',
-    batchPayments: '0x5a4db000000000000000000000000000000ba7c4',
-    tokens: [
-      native('ETH-arbitrum-one', 'ETH', 18),
-      erc20('USDC-arbitrum-one', 'USDC', 6, '0x5a4db000000000000000000000000000000005dc'),
-      erc20('USDT-arbitrum-one', 'USDT', 6, '0x5a4db000000000000000000000000000000005d7', true),
-    ],
-  },
+  1: chain('mainnet', 'Ethereum', '0x370de27fdb7d1ff1e1baa7d11c5820a324cf623c', '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8', '0x3cf63891928b8ceebb81c95426600a18cd59c03f', [
+    native('ETH', 18),
+    erc20('USDC', 6, '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48'),
+    erc20('USDT', 6, '0xdac17f958d2ee523a2206206994597c13d831ec7', 'USDT', true),
+    erc20('EURC', 6, '0x1abaea1f7c830bd89acc67ec4af516284b1bc33c'),
+  ]),
+  42161: chain('arbitrum-one', 'Arbitrum One', '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9', '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8', '0x3cf63891928b8ceebb81c95426600a18cd59c03f', [
+    native('ETH', 18),
+    erc20('USDC', 6, '0xaf88d065e77c8cc2239327c5edb3a432268e5831'),
+    erc20('USDT', 6, '0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9'),
+  ]),
+  8453: chain('base', 'Base', '0x1892196e80c4c17ea5100da765ab48c1fe2fb814', '0xd9c3889eb8da6ce449bffe3cd194d08a436e96f2', '0x1af3f22685acddc788b3730ed415912d8f654420', [
+    native('ETH', 18),
+    erc20('USDC', 6, '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913'),
+    erc20('USDT', 6, '0xfde4c96c8593536e31f229ea8f37b2ada2699bb2'),
+    erc20('EURC', 6, '0x60a3e35cc302bfa44cb288bc5a4f316fdb1adb42'),
+  ]),
+  10: chain('optimism', 'OP Mainnet', '0x399f5ee127ce7432e4921a61b8cf52b0af52cbfe', '0xe11bf2fda23bf0a98365e1a4c04a87c9339e8687', '0x3cf63891928b8ceebb81c95426600a18cd59c03f', [
+    native('ETH', 18),
+    erc20('USDC', 6, '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDCn'),
+    erc20('USDT', 6, '0x94b008aa00579c1307b0ef2c499ad98a8ce58e58'),
+    erc20('USDT0', 6, '0x01bff41798a0bcf287b996046ca68b395dbc1071'),
+  ]),
+  137: chain('matic', 'Polygon', '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9', '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8', '0x3cf63891928b8ceebb81c95426600a18cd59c03f', [
+    native('POL', 18),
+    erc20('USDC', 6, '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDCn'),
+    erc20('USDT', 6, '0xc2132d05d31c914a87c6611c10748aeb04b58e8f'),
+  ]),
+  56: chain('bsc', 'BNB Smart Chain', '0x0dfbee143b42b41efc5a6f87bfd1ffc78c2f0ac9', '0xfcfbcfc4f5a421089e3df45455f7f4985fe2d6a8', '0x3cf63891928b8ceebb81c95426600a18cd59c03f', [
+    native('BNB', 18),
+    erc20('USDC', 18, '0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d'),
+    erc20('USDT', 18, '0x55d398326f99059ff775485246999027b3197955'),
+  ]),
+  11155111: chain('sepolia', 'Sepolia', '0x399f5ee127ce7432e4921a61b8cf52b0af52cbfe', '0xe11bf2fda23bf0a98365e1a4c04a87c9339e8687', '0x67818703c92580c0e106e401f253e8a410a66f8b', [
+    native('ETH', 18, 'ETH-sepolia'),
+    erc20('USDC', 6, '0x1c7d4b196cb0c7b01d743fbc6116a902379c7238', 'fUSDC'),
+    erc20('FAU', 18, '0x370de27fdb7d1ff1e1baa7d11c5820a324cf623c'),
+    erc20('USDT', 6, '0xf046b3ca5ae2879c6bacc4d42faf363ee8379f78', 'fUSDT'),
+  ]),
+  900008453: chain('base', 'Base (sandbox)', '0x5a4db00000000000000000000000000000000e20', '0x5a4db00000000000000000000000000000000e78', '0x5a4db000000000000000000000000000000ba7c4', [
+    native('ETH', 18),
+    erc20('USDC', 6, '0x5a4db000000000000000000000000000000005dc'),
+    erc20('USDT', 6, '0x5a4db000000000000000000000000000000005d7', 'USDT', true),
+  ], true),
+  900042161: chain('arbitrum-one', 'Arbitrum One (sandbox)', '0x5a4db00000000000000000000000000000000e20', '0x5a4db00000000000000000000000000000000e78', '0x5a4db000000000000000000000000000000ba7c4', [
+    native('ETH', 18),
+    erc20('USDC', 6, '0x5a4db000000000000000000000000000000005dc'),
+    erc20('USDT', 6, '0x5a4db000000000000000000000000000000005d7', 'USDT', true),
+  ], true),
 };

@@ -1,12 +1,12 @@
 // Takes one verified step to the wallet and follows what comes of it.
 import type { Api } from './api.ts';
-import type { Hex } from './data.ts';
+import type { Hex, State } from './data.ts';
 import type { Facts } from './facts.ts';
 import { type Outcome, follow } from './follow.ts';
 import { type WalletFault, faultOf } from './rpc.ts';
 import { Moved, sign } from './signing.ts';
 import type { Sent } from './store.ts';
-import { type Call, Refusal, type RegistryChain, stepKey, verifyCall } from './verify.ts';
+import { type Call, Refusal, type RegistryChain, stepKey } from './verify.ts';
 import * as say from './words.ts';
 
 /** A wallet that shows nothing by then has hung, or its window is hidden. */
@@ -14,12 +14,22 @@ const patience = 60_000;
 /** How long a sent payment may stay unseen before a payer without its wallet is told. */
 const unseenFor = 60_000;
 
+/** What sending needs to know and changes: a part of Facts. */
+export interface Known
+  extends Pick<Facts, 'busy' | 'signing' | 'failed' | 'notice' | 'calls' | 'sent' | 'sentBefore' | 'stranded' | 'awaited' | 'done' | 'settled' | 'store' | 'connection' | 'where' | 'reaches' | 'explorer'> {
+  readonly payment: { readonly expiresAt: number };
+  readonly status: { readonly state: State; readonly route?: Readonly<Record<string, unknown>> | null } | null;
+  readonly other: { exchanged(): void } | null;
+}
+
 /** What sending needs of the flow around it. */
 export interface Around {
   readonly api: Pick<Api, 'intent' | 'event' | 'telemetry'>;
   readonly tabs: { hold(): Promise<(() => void) | null>; announce(sent: Sent): void };
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Throws Refusal of a request that is not this call, or must not be signed. */
+  verify(known: RegistryChain, call: Call, request: object): Pick<Call, 'kind' | 'asset'>;
   show(): void;
   tick(): void;
   tell(words: say.Words, run: () => void, retry?: string): void;
@@ -31,7 +41,7 @@ export interface Around {
 
 export class Sending {
   constructor(
-    private readonly f: Facts,
+    private readonly f: Known,
     private readonly a: Around,
   ) {}
 
@@ -58,9 +68,7 @@ export class Sending {
   private async send(known: RegistryChain, call: Call, from: Hex): Promise<void> {
     const { f, a } = this;
     const pay = call.kind === 'pay';
-    const { other } = f;
-    const verify = (request: object): Pick<Call, 'kind' | 'asset'> => f.gasless?.again(request, call) ?? (other ? other.again(request, call) : verifyCall(known, f.revealed(), request));
-    const attempt = sign(f.connection, verify, call, from, () => {
+    const attempt = sign(f.connection, (request) => a.verify(known, call, request), call, from, () => {
       if (a.now() >= f.payment.expiresAt) throw new Moved();
       if (!pay) return;
       f.store.asking = true;
@@ -121,7 +129,7 @@ export class Sending {
   /** Remembers what was sent and follows it; resolves when that has come to an end. */
   private wentOut(call: Call, from: Hex, hash: Hex): Promise<void> {
     const { f, a } = this;
-    const sent: Sent = { kind: call.kind, asset: call.asset, hash, wallet: from, to: call.to, data: call.data, at: a.now(), mined: false, chain: f.other?.chain.id ?? 0 };
+    const sent: Sent = { kind: call.kind, asset: call.asset, hash, wallet: from, to: call.to, data: call.data, at: a.now(), mined: false, chain: f.where };
     f.store.sent = sent;
     f.calls = [];
     f.signing = null;

@@ -1,13 +1,19 @@
 // Keeps the page informed of where the payment stands: server-sent events, and
 // polling where these do not get through.
-import { type Api, type Status, readStatus } from './api.ts';
 
 /** A stream that has said nothing by then is held back by something in between. */
 const patience = 8_000;
 const slowest = 30_000;
 
-/** Calls `on` with every status from now on, until the returned function is called. */
-export function watchStatus(api: Api, on: (s: Status) => void): () => void {
+/** Where it comes from. */
+export interface StatusSource<S> {
+  /** The URL of the stream. */
+  readonly events: string;
+  status(): Promise<S>;
+}
+
+/** Calls `on` with every status that `read` finds to be one, from now on, until the returned function is called. */
+export function watchStatus<S>(api: StatusSource<S>, read: (value: unknown) => S | null, on: (s: S) => void): () => void {
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let wait = 2_000;
@@ -29,9 +35,9 @@ export function watchStatus(api: Api, on: (s: Status) => void): () => void {
     if (!stopped) timer = setTimeout(poll, ms);
   };
   const heard = (e: MessageEvent<unknown>): void => {
-    let status: Status | null = null;
+    let status: S | null = null;
     try {
-      status = readStatus(JSON.parse(String(e.data)));
+      status = read(JSON.parse(String(e.data)));
     } catch {
       return;
     }

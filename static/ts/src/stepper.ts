@@ -4,7 +4,7 @@ import type { Funds } from './api.ts';
 import type { Payment } from './data.ts';
 import type { Step, StepStatus } from './model.ts';
 import { brief, briefUp } from './units.ts';
-import { type Call, money, stepKey, total } from './verify.ts';
+import { type Call, type Leaving, money, stepKey, total } from './verify.ts';
 
 /** Which step of the payment: what is done, and for an approval with which asset. */
 export type StepOf = Pick<Call, 'kind' | 'asset'>;
@@ -54,7 +54,7 @@ export function steps(p: Payment, calls: readonly Call[], marks: Marks): Step[] 
 }
 
 /** Balances, fee and what is missing, in words; missing is "" when there is enough. */
-export function fundsWords(p: Payment, f: Funds): { balance: string; gas: string; missing: string } {
+export function fundsWords(p: Leaving & Pick<Payment, 'chain'>, f: Funds): { balance: string; gas: string; missing: string } {
   const { native } = p.chain;
   const coin = (units: bigint, up = false): string => `${(up ? briefUp : brief)(units, native.decimals)} ${native.symbol}`;
   const held = p.assets.map((asset, i) => {

@@ -90,6 +90,22 @@ export class Store {
     this.write(`${this.token}:gasless`, value);
   }
 
+  /** Where a deposit's page said that the money goes. */
+  get address(): string | null {
+    return this.read(`${this.token}:address`);
+  }
+  set address(value: string | null) {
+    this.write(`${this.token}:address`, value);
+  }
+
+  /** The payer was taken back to the merchant, or chose to stay. */
+  get left(): boolean {
+    return this.read(`${this.token}:left`) === '1';
+  }
+  set left(value: boolean) {
+    this.write(`${this.token}:left`, value ? '1' : null);
+  }
+
   get wallet(): string | null {
     return this.read('wallet');
   }

@@ -25,6 +25,11 @@ export function display(units: bigint, decimals: number): string {
   return fraction ? `${whole}.${fraction}` : whole;
 }
 
+/** Writes base units as a plain decimal, for machines and for typing: nothing between the digits, no zero at the end. */
+export function exact(units: bigint, decimals: number): string {
+  return display(units, decimals).replaceAll(',', '').replace(/\.0+$|(\.\d*[1-9])0+$/, '$1');
+}
+
 /** display, cut (not rounded) after six decimals: for balances, where the tail says nothing. */
 export function brief(units: bigint, decimals: number): string {
   if (decimals <= 6) return display(units, decimals);

@@ -35,8 +35,8 @@ export interface RegistryChain {
 
 export type Registry = Readonly<Record<string, RegistryChain>>;
 
-/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. The others are route.js's, safe.js's and gasless.js's. */
-export type PageCheck = 'page_registry' | 'page_calldata' | RouteCheck | SafeCheck | OpCheck;
+/** page_registry: chain, asset and contract are ones this script knows. page_calldata: everything inside the call. page_address: what a deposit's page tells people and phones. page_bank: the same of a bank transfer. The others are route.js's, safe.js's and gasless.js's. */
+export type PageCheck = 'page_registry' | 'page_calldata' | 'page_address' | 'page_bank' | RouteCheck | SafeCheck | OpCheck;
 
 /** Why something is refused: which check, which field, and what differs. */
 export class Refusal extends Error {
@@ -87,27 +87,32 @@ export interface Call {
 
 const zero = '0x0000000000000000000000000000000000000000';
 
-function same(check: PageCheck, field: string, expected: string | bigint | number | boolean, found: unknown): void {
+export function same(check: PageCheck, field: string, expected: string | bigint | number | boolean, found: unknown): void {
   if (expected !== found) throw new Refusal(check, field, String(expected), clip(found));
 }
 
-const clip = (v: unknown): string => {
+export const clip = (v: unknown): string => {
   const text = typeof v === 'string' || typeof v === 'bigint' || typeof v === 'number' || typeof v === 'boolean' ? String(v) : typeof v;
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 };
 
-const squeeze = (text: string): string => text.replace(/\s+/g, '');
+export const squeeze = (text: string): string => text.replace(/\s+/g, '');
 
 const sum = (values: readonly bigint[]): bigint => values.reduce((a, b) => a + b, 0n);
-const of = (p: Payment, asset: number): Item[] => p.items.filter((i) => i.asset === asset);
-const assetOf = (p: Payment, asset: number): Asset => p.assets[asset] ?? p.assets[0];
+/** What is to leave a wallet. */
+export interface Leaving {
+  readonly assets: Payment['assets'];
+  readonly items: readonly Pick<Item, 'asset' | 'amount' | 'fee'>[];
+}
+const of = (p: Leaving, asset: number): Leaving['items'] => p.items.filter((i) => i.asset === asset);
+const assetOf = (p: Leaving, asset: number): Asset => p.assets[asset] ?? p.assets[0];
 
 /** What the payees get of an asset. */
-export const amountOf = (p: Payment, asset: number): bigint => sum(of(p, asset).map((i) => i.amount));
+export const amountOf = (p: Leaving, asset: number): bigint => sum(of(p, asset).map((i) => i.amount));
 /** What leaves the wallet of an asset: amounts, fees and what the batch contract may take. */
-export const total = (p: Payment, asset: number): bigint => sum(of(p, asset).map((i) => i.amount + i.fee)) + assetOf(p, asset).contractFee;
+export const total = (p: Leaving, asset: number): bigint => sum(of(p, asset).map((i) => i.amount + i.fee)) + assetOf(p, asset).contractFee;
 /** An amount of an asset for people. */
-export const money = (p: Payment, units: bigint, asset: number): string => `${display(units, assetOf(p, asset).decimals)} ${assetOf(p, asset).symbol}`;
+export const money = (p: Leaving, units: bigint, asset: number): string => `${display(units, assetOf(p, asset).decimals)} ${assetOf(p, asset).symbol}`;
 
 /** An account as pages shorten it. */
 export const shorten = (address: string): string => `${address.slice(0, 6)}…${address.slice(-4)}`;
@@ -339,7 +344,7 @@ function decoded(p: Payment, asset: number, m: Method, read: { values: Values; d
 }
 
 /** The value of a transaction as a 0x quantity; a text when it is anything else, which equals no amount. */
-function readValue(value: unknown): bigint | string {
+export function readValue(value: unknown): bigint | string {
   return typeof value === 'string' && /^0x[0-9a-fA-F]{1,64}$/.test(value) ? BigInt(value) : `${clip(value)} (not a quantity)`;
 }
 
@@ -352,7 +357,7 @@ function readBytes(data: unknown, words: number): Hex {
 }
 
 /** Reads calldata of a method whose result encodes to the same bytes again. */
-function readCall(m: Method, data: unknown): { values: Values; data: Hex } {
+export function readCall(m: Method, data: unknown): { values: Values; data: Hex } {
   const given = readBytes(data, 32);
   same('page_calldata', 'selector', m.selector, given.slice(0, 10));
   const values = decode(m, given);

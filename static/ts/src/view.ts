@@ -1,11 +1,12 @@
 // Writes the Model into the page, by the ids the templates promise. Only text,
 // attributes and copies of <template>s: nothing here can become markup or script.
 import type { Check, Progress } from './api.ts';
+import { copies } from './copies.ts';
 import type { Payment, State } from './data.ts';
 import { attr, byId, copy, link, shown, text } from './dom.ts';
 import type { Model, Step } from './model.ts';
+import { Parts } from './parts.ts';
 import type { Call, Shown } from './verify.ts';
-import type { Wallet } from './wallets.ts';
 import { safetyPassed, safetyPending, unsafeText } from './words.ts';
 
 /** What the payer can do. */
@@ -70,7 +71,6 @@ const itemRow = (index: number): Element | null => byId('items')?.querySelector(
 const itemWords: Readonly<Partial<Record<State, string>>> = { open: '', seen: 'On its way', paid: 'Paid' };
 
 export class View {
-  private readonly drawn = new Map<string, string>();
   private calls: readonly Call[] = [];
   private last: Model | null = null;
   private state: string;
@@ -82,16 +82,19 @@ export class View {
   /** The payer's last click was in here and what they clicked may be gone or disabled by now. */
   private acted = false;
   private doing = '';
+  private itemsDrawn = '';
+  private readonly parts: Parts;
 
-  constructor(private readonly actions: Actions) {
+  constructor(actions: Actions) {
     this.state = byId('qt')?.dataset['state'] ?? '';
+    this.parts = new Parts(actions.connect);
     const on = (id: string, run: () => void): void => byId(id)?.addEventListener('click', run);
     on('account-change', () => actions.change());
     on('switch-chain', () => actions.switchChain());
     on('funds-refresh', () => actions.refresh());
     on('go', () => actions.go());
     on('notice-retry', () => actions.retry());
-    on('payee-copy', () => void this.copyPayee());
+    copies('payee-copy', 'payee', 'Address', (words) => this.announce(words));
     on('close', () => window.close());
     byId('advanced')?.addEventListener('toggle', () => this.last && this.act(this.last));
     byId('act')?.addEventListener('click', () => (this.acted = true), true);
@@ -112,8 +115,8 @@ export class View {
   private items(requests: readonly Progress[]): void {
     const line = byId('items-progress');
     const now = requests.map((r) => r.state).join();
-    if (!line || !now || this.drawn.get('items') === now) return;
-    this.drawn.set('items', now);
+    if (!line || !now || this.itemsDrawn === now) return;
+    this.itemsDrawn = now;
     const count = (state: State): number => requests.filter((r) => r.state === state).length;
     requests.forEach(({ state }, index) => {
       const row = itemRow(index);
@@ -128,15 +131,6 @@ export class View {
 
   announce(words: string): void {
     text(byId('live'), words);
-  }
-
-  /** Draws a list anew only when what it shows is different: focus and scrolling stay. */
-  private list(id: string, key: unknown, items: () => (HTMLElement | null)[]): void {
-    const el = byId(id);
-    const now = JSON.stringify(key, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v));
-    if (!el || this.drawn.get(id) === now) return;
-    this.drawn.set(id, now);
-    el.replaceChildren(...items().filter((i) => i !== null));
   }
 
   private stage(state: State): void {
@@ -174,16 +168,7 @@ export class View {
 
   private wallet(m: Model): void {
     const choosing = m.account === null;
-    const none = m.wallets.length === 0;
-    shown(byId('wallet-searching'), choosing && none && m.searching);
-    shown(byId('wallet-none'), choosing && none && !m.searching);
-    shown(byId('wallet-list'), choosing);
-    this.list('wallet-list', [m.wallets.map((w) => w.id), m.connecting], () => m.wallets.map((w) => this.walletItem(w, m.connecting === w.id)));
-    shown(byId('account'), !choosing);
-    if (m.account) {
-      text(byId('account-address'), m.account.address);
-      text(byId('account-wallet'), m.account.wallet);
-    }
+    this.parts.wallets(m);
     // A phone's way down the page, until there is somewhere to be.
     shown(byId('onward'), choosing);
     shown(byId('wrong-chain'), m.wrongChain);
@@ -196,52 +181,21 @@ export class View {
     attr(toggle, 'aria-busy', m.switching ? 'true' : null);
   }
 
-  private walletItem(w: Wallet, asking: boolean): HTMLElement | null {
-    const item = copy('wallet-item');
-    const button = item?.querySelector('button');
-    if (!item || !button) return null;
-    text(item.querySelector('.wallet-name'), asking ? `${w.name}: confirm there…` : w.name);
-    const icon = item.querySelector('img');
-    if (w.icon && icon) icon.src = w.icon;
-    else icon?.remove();
-    button.dataset['rdns'] = w.id;
-    button.disabled = asking;
-    attr(button, 'aria-busy', asking ? 'true' : null);
-    button.addEventListener('click', () => this.actions.connect(w.id));
-    return item;
-  }
-
   private act(m: Model): void {
-    shown(byId('funds'), m.funds !== null);
-    text(byId('funds-balance'), m.funds?.balance ?? '');
-    text(byId('funds-gas'), m.funds?.gas ?? '');
-    text(byId('funds-missing'), m.funds?.missing ?? '');
-    shown(byId('funds-refresh'), !!m.funds?.missing);
-
+    this.parts.funds(m);
     shown(byId('steps'), m.steps.length > 0);
-    this.list('steps', m.steps, () => m.steps.map(stepItem));
+    this.parts.list('steps', m.steps, () => m.steps.map(stepItem));
     // A batch has hundreds of values: they are drawn when somebody wants to read them.
     const wanted = (byId('advanced') as HTMLDetailsElement | null)?.open ? m.calls : [];
     if (wanted !== this.calls) byId('advanced-calls')?.replaceChildren(...wanted.flatMap((c) => callItem(c) ?? []));
     this.calls = wanted;
 
-    const go = byId('go') as HTMLButtonElement | null;
-    if (go) {
-      go.disabled = !m.go.enabled;
-      text(go, m.go.text);
-      attr(go, 'aria-busy', m.go.busy ? 'true' : null);
-    }
+    const go = this.parts.go(m);
     const doing = m.state === 'open' && (m.go.busy || m.go.enabled) ? m.go.text : '';
     if (doing && doing !== this.doing) this.announce(doing);
     this.doing = doing;
 
-    const box = byId('notice');
-    attr(box, 'data-kind', m.notice?.kind ?? 'info');
-    text(byId('notice-title'), m.notice?.title ?? '');
-    text(byId('notice-text'), m.notice?.text ?? '');
-    text(byId('notice-retry'), m.notice?.retry || 'Try again');
-    shown(byId('notice-retry'), !!m.notice?.retry);
-    shown(box, m.notice !== null);
+    this.parts.notice(m.notice);
     if (m.state === 'open') this.refocus(m.go.enabled ? go : m.notice?.retry ? byId('notice-retry') : null);
   }
 
@@ -280,25 +234,6 @@ export class View {
     if (m.excess && !byId('surplus')) {
       text(byId('success-text'), `${this.successText} ${m.excess} more than asked for has arrived. Please contact the recipient if you want it back.`);
     }
-  }
-
-  private async copyPayee(): Promise<void> {
-    const payee = byId('payee');
-    const button = byId('payee-copy');
-    if (!payee || !button) return;
-    const before = button.dataset['label'] ?? button.textContent ?? '';
-    button.dataset['label'] = before;
-    try {
-      await navigator.clipboard.writeText(payee.textContent?.trim() ?? '');
-      text(button, 'Copied');
-      this.announce('Address copied');
-    } catch {
-      // No clipboard here: mark the text, so that the usual keys copy it.
-      getSelection()?.selectAllChildren(payee);
-      text(button, 'Selected');
-      this.announce('Address selected. Copy it with your usual keys.');
-    }
-    setTimeout(() => text(button, before), 2_000);
   }
 }
 

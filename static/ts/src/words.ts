@@ -11,6 +11,7 @@ export interface Words {
   readonly text: string;
 }
 
+// The scripts carry only those that they say: nothing happens when one is made.
 const info = (title: string, text: string): Words => ({ kind: 'info', title, text });
 const warn = (title: string, text: string): Words => ({ kind: 'warn', title, text });
 const error = (title: string, text: string): Words => ({ kind: 'error', title, text });
@@ -60,7 +61,7 @@ export function accessWords({ verdict, reason }: Admission): Words & { readonly 
   return { ...warn('This payment is for another wallet', 'The recipient has named the wallets that may pay, and the one you have connected is not among them. Nothing was paid. Choose the right wallet or account, or contact the recipient.'), retry: other };
 }
 
-export const declined = info('You declined in your wallet. Nothing was paid.', 'That is fine. You can try again whenever you are ready.');
+export const declined = /* @__PURE__ */ info('You declined in your wallet. Nothing was paid.', 'That is fine. You can try again whenever you are ready.');
 
 export function walletWords(fault: WalletFault): Words {
   switch (fault) {
@@ -78,7 +79,7 @@ export function walletWords(fault: WalletFault): Words {
   }
 }
 
-export const switchFailed = warn(
+export const switchFailed = /* @__PURE__ */ warn(
   'Your wallet is still on another network',
   'Switch the network in your wallet by hand, or choose another wallet. Nothing was paid.',
 );
@@ -98,12 +99,12 @@ export const sendSilent = (pay: boolean): Words =>
       : 'Open your wallet and look for a waiting request. If there is none, start again.',
   );
 
-export const noHash = warn(
+export const noHash = /* @__PURE__ */ warn(
   'Your wallet did not say what it sent',
   'If you confirmed there, wait: the payment appears here as soon as the network shows it. Look into your wallet before you try again.',
 );
 
-export const askedBefore = warn(
+export const askedBefore = /* @__PURE__ */ warn(
   'Look into your wallet first',
   'This page was reloaded while your wallet was asking you to confirm. If you confirmed, do not pay again: the payment appears here by itself.',
 );
@@ -111,25 +112,25 @@ export const askedBefore = warn(
 export const alreadySent = (amount: string): Words =>
   warn(`You already sent ${amount}`, 'The network has not shown it yet. Do not pay again. Connect the same wallet so that this page can look what became of it.');
 
-export const announced = warn(
+export const announced = /* @__PURE__ */ warn(
   'A payment was already sent from this link',
   'It has not been seen on the network yet. Wait a little: it appears here by itself. Go on only if you know that it failed.',
 );
 
-export const otherTab = info('You are paying in another tab', 'Go on there. This tab follows by itself.');
+export const otherTab = /* @__PURE__ */ info('You are paying in another tab', 'Go on there. This tab follows by itself.');
 
-export const reorged = warn(
+export const reorged = /* @__PURE__ */ warn(
   'The network took a payment back',
   'This happens rarely and is nobody’s fault. It is usually included again within minutes. Wait, and look into your wallet before you pay again.',
 );
 
-export const amountChanged = warn('The amount has changed', 'Part of it has arrived meanwhile. Reload this page to see what is left to pay.');
+export const amountChanged = /* @__PURE__ */ warn('The amount has changed', 'Part of it has arrived meanwhile. Reload this page to see what is left to pay.');
 
-export const checksPending = warn('The safety check has not finished', 'Nothing can be signed before every check has passed. Wait a moment and try again.');
+export const checksPending = /* @__PURE__ */ warn('The safety check has not finished', 'Nothing can be signed before every check has passed. Wait a moment and try again.');
 
-export const accountChanged = info('Your wallet changed', 'The account or the network in your wallet is another one now. Nothing was paid. Check it and go on.');
+export const accountChanged = /* @__PURE__ */ info('Your wallet changed', 'The account or the network in your wallet is another one now. Nothing was paid. Check it and go on.');
 
-export const broken = error('Something went wrong on this page', 'Nothing was signed by this. Reload the page to go on. If you already paid, do not pay again.');
+export const broken = /* @__PURE__ */ error('Something went wrong on this page', 'Nothing was signed by this. Reload the page to go on. If you already paid, do not pay again.');
 
 export function endWords(kind: StepKind, outcome: 'failed' | 'replaced' | 'dropped'): Words {
   const pay = kind === 'pay';

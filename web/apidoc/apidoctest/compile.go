@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,15 +183,25 @@ func (c *compiler) operation(method, path string, item, t tree) (operation, erro
 	return o, nil
 }
 
-// content compiles the schema of a body, nil if there is none.
+// forms are media types that a request may come in as well, with the same fields.
+var forms = []string{"application/x-www-form-urlencoded", "multipart/form-data"}
+
+// content compiles the schema of a body, nil if there is none. One that may be a form says the
+// same of forms as of JSON.
 func (c *compiler) content(t tree) (*jsonschema.Schema, error) {
 	content, ok := c.member(t, "content")
 	if !ok {
 		return nil, nil
 	}
 	media, ok := c.member(content, "application/json")
-	if !ok || len(content.of) != 1 {
-		return nil, fmt.Errorf("%s is not of application/json alone", content.at)
+	if !ok {
+		return nil, fmt.Errorf("%s is not of application/json", content.at)
+	}
+	for kind := range content.of {
+		form, _ := c.member(content, kind)
+		if kind != "application/json" && (!strings.HasSuffix(t.at, "/requestBody") || !slices.Contains(forms, kind) || !reflect.DeepEqual(form.of["schema"], media.of["schema"])) {
+			return nil, fmt.Errorf("%s has a body of %s that is another one", content.at, kind)
+		}
 	}
 	s, err := c.schema(media)
 	if err != nil {

@@ -114,10 +114,31 @@ func (c *Contract) Opens(id string) []string {
 	return nil
 }
 
-// Pairs are all documented ones.
-func (c *Contract) Pairs() []Pair {
+// The dialects that the document is about.
+const (
+	Request  = "request"
+	SpacePay = "spacepay"
+	SecPaid  = "secpaid"
+)
+
+// dialectOf is whose a path is.
+func dialectOf(path string) string {
+	if strings.HasPrefix(path, "/api/v2/") {
+		return SecPaid
+	}
+	if path == "/v1" || strings.HasPrefix(path, "/v1/external/") {
+		return SpacePay
+	}
+	return Request
+}
+
+// Pairs are all documented ones of a dialect.
+func (c *Contract) Pairs(dialect string) []Pair {
 	var out []Pair
 	for _, o := range c.operations {
+		if dialectOf(o.path) != dialect {
+			continue
+		}
 		for status := range o.responses {
 			out = append(out, Pair{o.id, status})
 		}
@@ -137,11 +158,20 @@ func (c *Contract) Example(p Pair) string {
 	return ""
 }
 
-// Webhooks are the documented events.
-func (c *Contract) Webhooks() []string {
+// Webhooks are the documented events of a dialect. SpacePay's and SecPaid's have headers of
+// their own.
+func (c *Contract) Webhooks(dialect string) []string {
 	var out []string
-	for name := range c.webhooks {
-		out = append(out, name)
+	for name, m := range c.webhooks {
+		whose := Request
+		for signed, by := range map[string]string{"X-SpacePay-Signature": SpacePay, "X-SecPaid-Signature": SecPaid} {
+			if _, theirs := m.headers[canonical(signed)]; theirs {
+				whose = by
+			}
+		}
+		if whose == dialect {
+			out = append(out, name)
+		}
 	}
 	return out
 }

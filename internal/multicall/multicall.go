@@ -1,10 +1,14 @@
-package holdings
+// Package multicall puts many questions to contracts into one eth_call of Multicall3
+// (mds1/multicall3) and takes its answer apart. It knows that contract's calldata, and
+// neither who is asked nor what the answers mean.
+package multicall
 
 import (
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/big"
 
 	"quittance/internal/asset"
 )
@@ -17,16 +21,17 @@ var (
 	selectorEthBalance = [4]byte{0x4d, 0x23, 0x01, 0xcc} // getEthBalance(address)
 )
 
-// ethBalance is the calldata of getEthBalance.
-func ethBalance(owner asset.Address) []byte {
+// EthBalance is the calldata of getEthBalance, which the contract itself answers: an
+// account's native currency.
+func EthBalance(owner asset.Address) []byte {
 	data := make([]byte, 4+word)
 	copy(data, selectorEthBalance[:])
 	copy(data[4+word-len(owner):], owner[:])
 	return data
 }
 
-// bundle is the calls of one aggregate3, none of them twice.
-type bundle struct {
+// Bundle is the calls of one aggregate3, none of them twice. The zero value is empty.
+type Bundle struct {
 	calls  []call
 	places map[string]int
 }
@@ -36,8 +41,8 @@ type call struct {
 	data   []byte
 }
 
-// add returns the place of the call's answer.
-func (b *bundle) add(target asset.Address, data []byte) int {
+// Add returns the place of the call's answer.
+func (b *Bundle) Add(target asset.Address, data []byte) int {
 	key := string(target[:]) + string(data)
 	if i, ok := b.places[key]; ok {
 		return i
@@ -50,8 +55,11 @@ func (b *bundle) add(target asset.Address, data []byte) int {
 	return len(b.calls) - 1
 }
 
-// encode returns the calldata of aggregate3, where every call may fail by itself.
-func (b *bundle) encode() []byte {
+// Len is the number of answers there will be.
+func (b *Bundle) Len() int { return len(b.calls) }
+
+// Encode returns the calldata of aggregate3, where every call may fail by itself.
+func (b *Bundle) Encode() []byte {
 	out := append([]byte{}, selectorAggregate3[:]...)
 	out = appendNumber(out, word)
 	out = appendNumber(out, len(b.calls))
@@ -78,19 +86,27 @@ func appendNumber(to []byte, v int) []byte {
 	return append(to, w[:]...)
 }
 
-// answer is what became of one call.
-type answer struct {
-	success bool
-	data    []byte
+// Answer is what became of one call.
+type Answer struct {
+	Success bool
+	Data    []byte
+}
+
+// Amount is what a call returned, nil if it failed or returned anything but one word.
+func (a Answer) Amount() *big.Int {
+	if !a.Success || len(a.Data) != word {
+		return nil
+	}
+	return new(big.Int).SetBytes(a.Data)
 }
 
 var errShort = errors.New("the data ends early")
 
-// decode reads what aggregate3 returned for n calls, (bool,bytes)[], in the one
+// Decode reads what aggregate3 returned for n calls, (bool,bytes)[], in the one
 // encoding that the contract's compiler makes: every part directly behind the one
 // before, no dirty bits, zero padding, and no byte that belongs to nothing. Any
 // other bytes are an error.
-func decode(data []byte, n int) ([]answer, error) {
+func Decode(data []byte, n int) ([]Answer, error) {
 	if len(data) == 0 {
 		return nil, errors.New("it is empty: there is no Multicall3")
 	}
@@ -105,7 +121,7 @@ func decode(data []byte, n int) ([]answer, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	out := make([]answer, n)
+	out := make([]Answer, n)
 	for i := range out {
 		if starts[i] != at {
 			return nil, fmt.Errorf("answer %d is not where it belongs", i)
@@ -113,7 +129,7 @@ func decode(data []byte, n int) ([]answer, error) {
 		flag := r.number("success")
 		r.exactly(2*word, "offset of what a call returned")
 		size := r.number("length of what a call returned")
-		out[i] = answer{success: flag == 1, data: r.bytes(size)}
+		out[i] = Answer{Success: flag == 1, Data: r.bytes(size)}
 		if flag > 1 {
 			r.fail(errors.New("success is neither true nor false"))
 		}

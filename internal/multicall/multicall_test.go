@@ -1,4 +1,4 @@
-package holdings
+package multicall
 
 import (
 	"bytes"
@@ -10,10 +10,10 @@ import (
 
 // The calldata is what the contract's ABI says, by hand.
 func TestEncode(t *testing.T) {
-	var b bundle
-	first := b.add(asset.Address{19: 1}, []byte{1, 2, 3, 4})
-	second := b.add(asset.Address{19: 2}, bytes.Repeat([]byte{9}, 33))
-	if again := b.add(asset.Address{19: 1}, []byte{1, 2, 3, 4}); first != 0 || second != 1 || again != 0 {
+	var b Bundle
+	first := b.Add(asset.Address{19: 1}, []byte{1, 2, 3, 4})
+	second := b.Add(asset.Address{19: 2}, bytes.Repeat([]byte{9}, 33))
+	if again := b.Add(asset.Address{19: 1}, []byte{1, 2, 3, 4}); first != 0 || second != 1 || again != 0 {
 		t.Errorf("places %d, %d, %d", first, second, again)
 	}
 	const want = "82ad56cb" +
@@ -32,26 +32,26 @@ func TestEncode(t *testing.T) {
 		"0000000000000000000000000000000000000000000000000000000000000021" +
 		"0909090909090909090909090909090909090909090909090909090909090909" +
 		"0900000000000000000000000000000000000000000000000000000000000000"
-	if got := hex.EncodeToString(b.encode()); got != want {
+	if got := hex.EncodeToString(b.Encode()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
 // encodeAnswers is what the contract returns.
-func encodeAnswers(answers []answer) []byte {
+func encodeAnswers(answers []Answer) []byte {
 	out := appendNumber(appendNumber(nil, word), len(answers))
 	at := len(answers) * word
 	for _, a := range answers {
 		out = appendNumber(out, at)
-		at += 3*word + padded(len(a.data))
+		at += 3*word + padded(len(a.Data))
 	}
 	for _, a := range answers {
 		flag := 0
-		if a.success {
+		if a.Success {
 			flag = 1
 		}
-		out = appendNumber(appendNumber(appendNumber(out, flag), 2*word), len(a.data))
-		out = append(append(out, a.data...), make([]byte, padded(len(a.data))-len(a.data))...)
+		out = appendNumber(appendNumber(appendNumber(out, flag), 2*word), len(a.Data))
+		out = append(append(out, a.Data...), make([]byte, padded(len(a.Data))-len(a.Data))...)
 	}
 	return out
 }
@@ -60,15 +60,15 @@ func encodeAnswers(answers []answer) []byte {
 func FuzzDecode(f *testing.F) {
 	one := bytes.Repeat([]byte{0xff}, word)
 	f.Add(encodeAnswers(nil), 0)
-	f.Add(encodeAnswers([]answer{{true, one}}), 1)
-	f.Add(encodeAnswers([]answer{{true, one}, {false, []byte("reverted")}, {true, nil}}), 3)
-	f.Add(encodeAnswers([]answer{{true, one}, {true, one}}), 1)
+	f.Add(encodeAnswers([]Answer{{true, one}}), 1)
+	f.Add(encodeAnswers([]Answer{{true, one}, {false, []byte("reverted")}, {true, nil}}), 3)
+	f.Add(encodeAnswers([]Answer{{true, one}, {true, one}}), 1)
 	f.Add([]byte{}, 1)
 	f.Fuzz(func(t *testing.T, data []byte, n int) {
 		if n < 0 || n > 64 {
 			return
 		}
-		answers, err := decode(data, n)
+		answers, err := Decode(data, n)
 		if err != nil {
 			return
 		}

@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"quittance/internal/checkout"
+	"quittance/internal/payment"
+)
+
+const selectByAlias = `SELECT id FROM payments WHERE dialect = $1 AND alias = $2 AND alias <> ''`
+
+// PaymentByAlias implements checkout.Store.
+func (s *Store) PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error) {
+	id, err := s.aliased(ctx, dialect, alias)
+	if err != nil {
+		return nil, err
+	}
+	if id == "" {
+		return nil, notFound("payment")
+	}
+	return s.Payment(ctx, id)
+}
+
+// aliased finds the payment with a public id, "" if there is none.
+func (s *Store) aliased(ctx context.Context, dialect, alias string) (id payment.ID, err error) {
+	if _, err := found(s.read.row(ctx, selectByAlias, []any{dialect, plain(alias)}, &id)); err != nil {
+		return "", fmt.Errorf("find payment: %w", err)
+	}
+	return id, nil
+}
+
+// longestSearched is how many bytes the longest text may have that a search looks into,
+// beside the merchant's name: a merchant's own reference, in whatever script.
+const longestSearched = 4 * 255
+
+// searched looks for a part of what a payment is known by. Addresses of requests and
+// transactions are stored in lower case; of a merchant's reference, SQLite only knows the
+// cases of Latin letters.
+const searched = `(LOWER(p.alias) LIKE %[1]s ESCAPE '\' OR LOWER(p.reference) LIKE %[1]s ESCAPE '\' OR EXISTS (SELECT 1 FROM requests r WHERE r.payment = p.id AND r.payee LIKE %[1]s ESCAPE '\')` +
+	` OR p.transfers > 0 AND EXISTS (SELECT 1 FROM transfers t WHERE t.payment = p.id AND (t.tx LIKE %[1]s ESCAPE '\' OR LOWER(t.payer) LIKE %[1]s ESCAPE '\')))`
+
+// List implements checkout.Store. Only payments that have an alias are listed.
+func (s *Store) List(ctx context.Context, l checkout.Listing) (list []*payment.Payment, total int, err error) {
+	x, searches, err := s.listed(ctx, l)
+	if err != nil {
+		return nil, 0, err
+	}
+	var ids []payment.ID
+	counted := false
+	if searches {
+		// To know the page or the number takes looking at all of them: both at once.
+		ids, total, err = s.listedPage(ctx, x, l, `COUNT(*) OVER ()`)
+		counted = len(ids) > 0 || l.Offset <= 0 && l.Limit > 0
+	}
+	if err == nil && !counted {
+		err = s.read.row(ctx, `SELECT COUNT(*) FROM payments p`+x.text, x.args, &total)
+	}
+	if err == nil && !searches && l.Offset < total {
+		ids, _, err = s.listedPage(ctx, x, l, `0`)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("list payments: %w", err)
+	}
+	for _, id := range ids {
+		p, err := s.Payment(ctx, id)
+		if err != nil {
+			return nil, 0, err
+		}
+		list = append(list, p)
+	}
+	return list, total, nil
+}
+
+// listedPage finds the payments of a page, and of each row what count says.
+func (s *Store) listedPage(ctx context.Context, x statement, l checkout.Listing, count string) (ids []payment.ID, counted int, err error) {
+	if l.Limit <= 0 {
+		return nil, 0, nil
+	}
+	way := ` DESC`
+	if l.Ascending {
+		way = ` ASC`
+	}
+	join, order := ``, `p.created_at`+way
+	switch {
+	case l.ByPaid:
+		order = `p.settled_at` + way
+	case l.ByAmount:
+		// Amounts are decimal texts without leading zeros: the longer one is more.
+		join, order = ` JOIN requests d ON d.payment = p.id AND d.idx = 0`, `LENGTH(d.due)`+way+`, d.due`+way
+	}
+	text := `SELECT p.id, ` + count + ` FROM payments p` + join + x.text + ` ORDER BY ` + order + `, p.id` + way
+	text += ` LIMIT ` + x.put(l.Limit) + ` OFFSET ` + x.put(max(l.Offset, 0))
+	r, err := s.read.query(ctx, text, x.args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	ids, err = collect(r, func() (id payment.ID, err error) { return id, r.Scan(&id, &counted) })
+	return ids, counted, err
+}
+
+// listed is the condition on payments p of a listing. searches tells that it looks into
+// texts.
+func (s *Store) listed(ctx context.Context, l checkout.Listing) (x statement, searches bool, err error) {
+	x.text = ` WHERE p.merchant = ` + x.put(string(l.Merchant)) + ` AND p.dialect = ` + x.put(l.Dialect) + ` AND p.alias <> ''`
+	if !l.Deleted {
+		x.text += ` AND p.canceled_by <> 'deletion'`
+	}
+	if len(l.States) > 0 {
+		var fits []string
+		for _, state := range l.States {
+			fit := `p.state = ` + x.put(string(state.State))
+			if state.Part != nil {
+				fit += ` AND p.part = ` + x.put(*state.Part)
+			}
+			fits = append(fits, fit)
+		}
+		x.text += ` AND (` + strings.Join(fits, ` OR `) + `)`
+	}
+	if l.Search == "" {
+		return x, false, nil
+	}
+	wanted := strings.ToLower(l.Search)
+	m, err := s.Merchant(ctx, l.Merchant)
+	if err != nil {
+		return x, false, err
+	}
+	switch {
+	case strings.Contains(strings.ToLower(m.Name), wanted):
+		return x, false, nil
+	case len(wanted) > longestSearched:
+		x.text += ` AND 1 = 0`
+		return x, false, nil
+	}
+	x.text += ` AND ` + fmt.Sprintf(searched, x.put(`%`+wildcards.Replace(wanted)+`%`))
+	return x, true, nil
+}
+
+// wildcards takes their meaning from what LIKE would take for more than itself.
+var wildcards = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

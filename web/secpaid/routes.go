@@ -1,0 +1,149 @@
+package secpaid
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/internal/webhook"
+	"quittance/web"
+)
+
+// Payments finds payments and what came in for them; *store.Store does. They come as they
+// are stored.
+type Payments interface {
+	PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error)
+	List(ctx context.Context, l checkout.Listing) (found []*payment.Payment, total int, err error)
+	Income(ctx context.Context, q checkout.IncomeQuery) (found []checkout.Income, total int, err error)
+	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
+}
+
+// Accounts knows what merchants have set for links, and who there is; *store.Store does.
+type Accounts interface {
+	LinkSettings(ctx context.Context, m payment.MerchantID) (merchant.LinkSettings, error)
+	// BankAccount is the merchant's active one. Fault: NotFound.
+	BankAccount(ctx context.Context, m payment.MerchantID) (merchant.BankAccount, error)
+	Merchants(ctx context.Context) ([]merchant.Merchant, error)
+}
+
+// Config is what the dialect is made of.
+type Config struct {
+	Server    *web.Server
+	Checkout  *checkout.Service
+	Directory *merchant.Directory
+	Payments  Payments
+	Accounts  Accounts
+	Ledger    web.Ledger
+	// Networks are the chains that links can be split on, the preferred one first: those
+	// with the official batch contract.
+	Networks []asset.ChainID
+	// Guard judges the URLs that the server itself calls; the strictest one if nil.
+	Guard   *webhook.Guard
+	Limits  *web.Limiter
+	BaseURL string // public origin, no trailing slash
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Dialect is the handlers.
+type Dialect struct {
+	Config
+	running    web.Running
+	users      users
+	operations map[string]bool // by their paths
+}
+
+// prefix is where the API is, as its documentation has it.
+const prefix = "/api/v2"
+
+// Mount adds the dialect's routes.
+func Mount(cfg Config) *Dialect {
+	if cfg.Limits == nil {
+		cfg.Limits = web.NewLimiter(web.Limits{}, nil)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Guard == nil {
+		cfg.Guard = &webhook.Guard{}
+	}
+	d := &Dialect{Config: cfg, operations: map[string]bool{}}
+	for name, h := range map[string]func(echo.Context, call) error{
+		"createLink": d.createLink, "createSplitLink": d.createSplitLink, "getMyUnusedLinks": d.unusedLinks, "getMyUsedLinks": d.usedLinks,
+		"deleteLink": d.deleteLink, "getPayInTransactions": d.transactions, "confirmBankTransfer": d.confirm,
+	} {
+		d.Server.Echo.POST(prefix+"/"+name, d.serve(h), d.Server.Faults(d.fault), d.Server.Bounded)
+		d.operations[prefix+"/"+name] = true
+	}
+	// Whatever else is asked for below this API's path is answered in its words.
+	d.Server.Echo.RouteNotFound(prefix, d.elsewhere, d.Server.Faults(d.fault))
+	d.Server.Echo.RouteNotFound(prefix+"/*", d.elsewhere, d.Server.Faults(d.fault))
+	d.Server.Below(prefix, d.fault)
+	return d
+}
+
+// elsewhere refuses what no route takes: the path is unknown, or the method is.
+func (d *Dialect) elsewhere(c echo.Context) error {
+	if d.operations[c.Request().URL.Path] {
+		c.Response().Header().Set(echo.HeaderAllow, http.MethodPost)
+		return fault.New(fault.Invalid, codeMethod, "This method is not supported here")
+	}
+	return fault.New(fault.NotFound, codePath, "There is nothing at this address")
+}
+
+// call is a request whose merchant is known and whose fields were read.
+type call struct {
+	merchant payment.MerchantID
+	in       input
+}
+
+// maxBody bounds a body, in bytes: all fields at their longest, and room for more.
+const maxBody = 64 << 10
+
+// serve finds out who calls, and reads the fields, in this order.
+func (d *Dialect) serve(h func(echo.Context, call) error) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		m, err := d.merchant(c)
+		if err != nil {
+			return err
+		}
+		body, err := web.Bytes(c, maxBody)
+		if err != nil {
+			return err
+		}
+		in, err := parseInput(c.Request().Header.Get(echo.HeaderContentType), body)
+		if err != nil {
+			return err
+		}
+		return h(c, call{m, in})
+	}
+}
+
+// answer sends a body.
+func answer(c echo.Context, status int, body any) error {
+	b, err := encode(body)
+	if err != nil {
+		return err
+	}
+	return web.JSON(c, status, b)
+}
+
+// fault answers with an error.
+func (d *Dialect) fault(c echo.Context, f *fault.Error) error {
+	wait := f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Kind == fault.Locked
+	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {
+		h.Set(echo.HeaderRetryAfter, "1")
+	}
+	return answer(c, statusOf(f), refused(f, d.Now()))
+}

@@ -1,0 +1,174 @@
+package spacepay
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/internal/checkout"
+	"quittance/internal/fault"
+	"quittance/internal/merchant"
+	"quittance/internal/payment"
+	"quittance/web"
+)
+
+// Name is the dialect's name in payments and events.
+const Name = "spacepay"
+
+// Life is how long a payment may be paid, unless its merchant's key says otherwise.
+const Life = time.Hour
+
+// Payments finds payments; *store.Store does. They come as they are stored.
+type Payments interface {
+	PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error)
+	List(ctx context.Context, l checkout.Listing) (found []*payment.Payment, total int, err error)
+}
+
+// Branches knows where merchants' deposit addresses come from; *store.Store does.
+type Branches interface {
+	Branch(ctx context.Context, m payment.MerchantID) (merchant.Branch, error)
+}
+
+// Config is what the dialect is made of.
+type Config struct {
+	Server    *web.Server
+	Checkout  *checkout.Service
+	Directory *merchant.Directory
+	Payments  Payments
+	Ledger    web.Ledger
+	Branches  Branches
+	// Assets are what payments can be paid in, in order; none where nothing is set up for
+	// them: then no payment is made.
+	Assets []asset.ID
+	Prices checkout.Prices // nil where nobody knows any
+	Chains Chains
+	Limits *web.Limiter
+	// Nudge asks the watcher of a chain to look at once. It must not block.
+	Nudge func(asset.ChainID)
+	// Subscribe wakes whoever waits for a payment's change; nil for nobody.
+	Subscribe func(payment.ID) (<-chan struct{}, func())
+	BaseURL   string // public origin, no trailing slash
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Dialect is the handlers.
+type Dialect struct {
+	Config
+	words
+	enabled []listed // in the order of Assets
+	running web.Running
+	methods map[string][]string // of each path
+	shared  []string            // paths that pages of other origins may call
+}
+
+// The paths, as their documentation names them.
+const (
+	external    = "/v1/external"
+	backendPath = external + "/secretkey-auth/payments"
+	clientPath  = external + "/payment-secret-auth/payments/:paymentId"
+)
+
+// Mount adds the dialect's routes.
+func Mount(cfg Config) *Dialect {
+	if cfg.Limits == nil {
+		cfg.Limits = web.NewLimiter(web.Limits{}, nil)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Nudge == nil {
+		cfg.Nudge = func(asset.ChainID) {}
+	}
+	d := &Dialect{Config: cfg, words: words{book: cfg.Checkout.Book(), chains: cfg.Chains}, methods: map[string][]string{}}
+	for _, id := range cfg.Assets {
+		if of, err := d.asset(id); err == nil {
+			d.enabled = append(d.enabled, of)
+		}
+	}
+	d.backend(http.MethodPost, backendPath, d.create)
+	d.backend(http.MethodGet, backendPath, d.list)
+	d.backend(http.MethodGet, backendPath+"/:paymentId", d.show)
+	d.backend(http.MethodPost, backendPath+"/:paymentId/cancel", d.cancel)
+	d.anywhere(http.MethodGet, clientPath, d.look)
+	d.anywhere(http.MethodGet, clientPath+"/status", d.status)
+	d.anywhere(http.MethodGet, clientPath+"/quotes", d.active)
+	d.anywhere(http.MethodPost, clientPath+"/quotes", d.requote)
+	d.anywhere(http.MethodPost, clientPath+"/refresh-status", d.refresh)
+	d.anywhere(http.MethodGet, external+"/chains", d.listChains)
+	d.anywhere(http.MethodGet, external+"/chains/:chainId", d.showChain)
+	d.anywhere(http.MethodGet, external+"/tokens", d.listTokens)
+	d.anywhere(http.MethodGet, external+"/tokens/:tokenId", d.showToken)
+	d.anywhere(http.MethodGet, "/v1", d.alive)
+	d.preflights()
+	// Whatever else is asked for below this API's paths is answered in its words. The
+	// page's routes would take it for a link otherwise.
+	d.Server.Echo.RouteNotFound(external, d.elsewhere, d.Server.Faults(d.fault))
+	d.Server.Echo.RouteNotFound(external+"/*", d.elsewhere, d.Server.Faults(d.fault))
+	d.Server.Below(external, d.fault)
+	return d
+}
+
+// backend adds an operation that pages of other origins cannot call: a secret key has no
+// place in a browser.
+func (d *Dialect) backend(method, path string, h echo.HandlerFunc) {
+	d.Server.Echo.Add(method, path, h, d.Server.Faults(d.fault), d.Server.Bounded)
+	d.methods[path] = append(d.methods[path], method)
+}
+
+// anywhere adds an operation that pages of all origins may call: it needs no credential,
+// or one that the browser does not send by itself.
+func (d *Dialect) anywhere(method, path string, h echo.HandlerFunc) {
+	d.Server.Echo.Add(method, path, h, open, d.Server.Faults(d.fault), d.Server.Bounded)
+	d.methods[path] = append(d.methods[path], method)
+	if !slices.Contains(d.shared, path) {
+		d.shared = append(d.shared, path)
+	}
+}
+
+// elsewhere refuses what no route takes: the path is unknown, or the method is.
+func (d *Dialect) elsewhere(c echo.Context) error {
+	asked := strings.Split(c.Request().URL.Path, "/")
+	for path, methods := range d.methods {
+		fits := slices.EqualFunc(strings.Split(path, "/"), asked, func(want, got string) bool {
+			return want == got || strings.HasPrefix(want, ":") && got != ""
+		})
+		if fits {
+			c.Response().Header().Set(echo.HeaderAllow, strings.Join(methods, ", "))
+			return fault.New(fault.Invalid, "method_not_allowed", "This method is not supported here")
+		}
+	}
+	return fault.New(fault.NotFound, "no_such_path", "There is nothing at this address")
+}
+
+// answer sends a body.
+func answer(c echo.Context, status int, body any) error {
+	b, err := encode(body)
+	if err != nil {
+		return err
+	}
+	return web.JSON(c, status, b)
+}
+
+// encode writes a body with the characters of URLs as they are.
+func encode(body any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(body); err != nil {
+		return nil, fmt.Errorf("encode answer: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
