@@ -61,7 +61,7 @@ vuln: ## known vulnerabilities, where their data can be reached
 	@bash $(scripts)/govulncheck.sh
 
 test-go: ## Go tests with -race, PostgreSQL included (PKG=./internal/store/... for some)
-	@bash $(scripts)/with-postgres.sh go test -race -timeout 20m -json $(PKG) | node $(scripts)/go-report.mjs
+	@bash $(scripts)/with-postgres.sh go test -race -timeout 40m -json $(PKG) | node $(scripts)/go-report.mjs
 
 test-official: ## the official npm packages: our reference values against theirs, Safes that pay, and smart accounts that pay without gas
 	@npm --prefix e2e/official test --silent
