@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"quittance/internal/asset"
 	"quittance/internal/fault"
 	"quittance/internal/money"
 	"quittance/internal/payment"
+	"quittance/internal/rail"
 )
 
 // Outcomes of bookings that are made here. All others come with a booking: they are
@@ -24,10 +24,8 @@ const (
 	OutcomeTakenBack = "taken_back"       // the bank took a credit back: it is no money that came
 )
 
-const (
-	bankRail  = "sepa"
-	confirmed = "confirmed:" // begins the keys of what merchants have confirmed
-)
+// confirmed begins the keys of what merchants have confirmed.
+const confirmed = "confirmed:"
 
 // RecordBookings records what a statement says. Each booking that counts is a transfer of its
 // payment, in a transaction of its own and once, however often and in whatever pieces it is
@@ -73,7 +71,7 @@ func (s *Service) recordBooking(ctx context.Context, tx Tx, b Booking) (Booking,
 	if !b.Counts {
 		return put(ctx, tx, b)
 	}
-	p, err := bankPayment(ctx, tx, b.Merchant, b.Payment)
+	p, by, err := s.bankPayment(ctx, tx, b.Merchant, b.Payment)
 	if err != nil {
 		return b, err
 	}
@@ -84,7 +82,7 @@ func (s *Service) recordBooking(ctx context.Context, tx Tx, b Booking) (Booking,
 	if b, err = put(ctx, tx, b); err != nil || !b.Counts {
 		return b, err
 	}
-	return b, s.came(ctx, tx, p, b, b.Booked)
+	return b, s.came(ctx, tx, p, by, b, b.Booked)
 }
 
 // put inserts a booking. One that is there already counts no second time.
@@ -99,21 +97,24 @@ func put(ctx context.Context, tx Tx, b Booking) (Booking, error) {
 	return b, err
 }
 
-// bankPayment loads a merchant's payment that a bank transfer may pay.
+// bankPayment loads a merchant's payment that a bank transfer may pay, and the rail that
+// bookings for it are of.
 //
 // Faults: NotFound, also for another merchant's; Invalid on "booking" if no bank can.
-func bankPayment(ctx context.Context, tx Tx, m payment.MerchantID, id payment.ID) (*payment.Payment, error) {
+func (s *Service) bankPayment(ctx context.Context, tx Tx, m payment.MerchantID, id payment.ID) (*payment.Payment, rail.ID, error) {
 	p, err := tx.Payment(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if p.Terms.Merchant != m {
-		return nil, errNoPayment
+		return nil, "", errNoPayment
 	}
-	if p.Terms.Requests[0].Bank == nil {
-		return nil, fault.Field("booking", "no_bank", "This payment cannot be made by a bank transfer.")
+	for _, r := range s.rails {
+		if b, ok := r.(rail.Booked); ok && b.Books(p) {
+			return p, b.ID(), nil
+		}
 	}
-	return p, nil
+	return nil, "", fault.Field("booking", "no_bank", "This payment cannot be made by a bank transfer.")
 }
 
 // mayBeConfirmed reports whether a booking may tell of money that the merchant has
@@ -121,7 +122,7 @@ func bankPayment(ctx context.Context, tx Tx, m payment.MerchantID, id payment.ID
 func mayBeConfirmed(p *payment.Payment, b Booking, now time.Time) bool {
 	amount, was := money.Cents(b.Cents), false
 	for _, x := range p.Transfers {
-		if strings.HasPrefix(x.Key, bankKey(confirmed)) {
+		if isConfirmed(x) {
 			if was = true; x.Amount.Cmp(amount) == 0 {
 				return true
 			}
@@ -131,14 +132,21 @@ func mayBeConfirmed(p *payment.Payment, b Booking, now time.Time) bool {
 	return was && b.Cents > money.CentsUp(missing).Int64()
 }
 
-func bankKey(booking string) string { return bankRail + ":" + booking }
+// bookedKey is the key of the transfer that a rail's booking is.
+func bookedKey(by, booking string) string { return by + ":" + booking }
 
-// came records a booking as a transfer of its payment.
-func (s *Service) came(ctx context.Context, tx Tx, p *payment.Payment, b Booking, at time.Time) error {
+// isConfirmed reports whether a transfer is the merchant's word, and no statement's.
+func isConfirmed(x payment.Transfer) bool {
+	return strings.HasPrefix(x.Key, bookedKey(x.Rail, confirmed))
+}
+
+// came records a booking as a rail's transfer of its payment: a bank brings the very
+// currency that is due.
+func (s *Service) came(ctx context.Context, tx Tx, p *payment.Payment, by rail.ID, b Booking, at time.Time) error {
 	now := s.now().UTC().Truncate(time.Microsecond)
-	amount := money.Cents(b.Cents)
+	amount, r := money.Cents(b.Cents), p.Terms.Requests[0]
 	_, err := s.change(ctx, tx, p, now, facts{transfers: []payment.Transfer{{
-		Key: bankKey(b.Key), Request: 0, Rail: bankRail, Asset: asset.EUR, Amount: amount, Credit: amount, Stage: payment.Final, At: bookedAt(p.Terms, at, now),
+		Key: bookedKey(string(by), b.Key), Request: r.Index, Rail: string(by), Asset: r.Asset, Amount: amount, Credit: amount, Stage: payment.Final, At: bookedAt(p.Terms, at, now),
 	}}})
 	return err
 }
@@ -173,7 +181,7 @@ func (s *Service) Confirm(ctx context.Context, m payment.MerchantID, id payment.
 	}
 	at = at.UTC().Truncate(time.Microsecond)
 	err = s.store.Write(ctx, func(tx Tx) error {
-		p, err := bankPayment(ctx, tx, m, id)
+		p, by, err := s.bankPayment(ctx, tx, m, id)
 		if err != nil {
 			if f := fault.From(err); f.Code == "no_bank" {
 				return f.At("payment")
@@ -185,7 +193,7 @@ func (s *Service) Confirm(ctx context.Context, m payment.MerchantID, id payment.
 		}
 		n := 1
 		for _, x := range p.Transfers {
-			if strings.HasPrefix(x.Key, bankKey(confirmed)) {
+			if isConfirmed(x) {
 				n++
 			}
 		}
@@ -200,7 +208,7 @@ func (s *Service) Confirm(ctx context.Context, m payment.MerchantID, id payment.
 		case !inserted: // its row without its transfer: nothing leaves that behind
 			return fmt.Errorf("booking %d that %s confirms is there and counts for nothing", n, id.Short())
 		}
-		return s.came(ctx, tx, p, b, at)
+		return s.came(ctx, tx, p, by, b, at)
 	})
 	return b, err
 }
@@ -255,14 +263,14 @@ func (s *Service) Decide(ctx context.Context, m payment.MerchantID, key string, 
 		if of == "" {
 			return tx.DecideBooking(ctx, key, of, b.Outcome, now)
 		}
-		p, err := bankPayment(ctx, tx, m, of)
+		p, by, err := s.bankPayment(ctx, tx, m, of)
 		if err != nil {
 			return err
 		}
 		if err := tx.DecideBooking(ctx, key, of, b.Outcome, now); err != nil {
 			return err
 		}
-		return s.came(ctx, tx, p, b, b.Booked)
+		return s.came(ctx, tx, p, by, b, b.Booked)
 	})
 	if errors.Is(err, ErrStale) {
 		err = errDecided.Because(err)

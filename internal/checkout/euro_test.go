@@ -43,6 +43,8 @@ func (desk) Offer(_ context.Context, p *payment.Payment, _ rail.Payer) ([]rail.O
 	return []rail.Option{{ID: "sepa:de", Rail: "sepa"}}, nil
 }
 
+func (desk) Books(p *payment.Payment) bool { return p.Terms.Requests[0].Bank != nil }
+
 func (desk) Prepare(_ context.Context, p *payment.Payment, _ string, _ rail.Payer) (rail.Instruction, error) {
 	return &rail.BankTransfer{BankTransfer: *p.Terms.Requests[0].Bank}, nil
 }

@@ -82,6 +82,14 @@ type Addressed interface {
 	HandleOf(a asset.Address) payment.Handle
 }
 
+// Booked is implemented by rails whose evidence is in the statements of banks. People bring
+// those to the checkout, which records what a booking is for as a transfer of the rail.
+type Booked interface {
+	Rail
+	// Books reports whether a booking can pay a payment, whatever has come of it since.
+	Books(p *payment.Payment) bool
+}
+
 // Pricer is implemented by rails whose ways have a price that has to be asked
 // for.
 type Pricer interface {

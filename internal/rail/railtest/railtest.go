@@ -160,7 +160,23 @@ func (s Subject) first(t *testing.T, p *payment.Payment) rail.Option {
 	return options[0]
 }
 
+// booked wants bookings to pay what the rail can pay, also once it is over, and nothing else.
+func (s Subject) booked(t *testing.T, p *payment.Payment, want bool) {
+	b, ok := s.Rail.(rail.Booked)
+	if !ok {
+		return
+	}
+	over := With(p)
+	over.Terms.CanceledAt = Now.Add(-time.Minute)
+	for _, p := range []*payment.Payment{p, over} {
+		if got := b.Books(p); got != want {
+			t.Errorf("bookings pay it: %t, want %t", got, want)
+		}
+	}
+}
+
 func (s Subject) foreign(t *testing.T, p *payment.Payment) {
+	s.booked(t, p, false)
 	if got := s.offer(t, p, s.Payer); len(got) != 0 {
 		t.Errorf("offered %+v", got)
 	}
@@ -172,6 +188,7 @@ func (s Subject) foreign(t *testing.T, p *payment.Payment) {
 }
 
 func (s Subject) offers(t *testing.T, p *payment.Payment) {
+	s.booked(t, p, true)
 	before, asked := image(t, p), s.Outside()
 	first := s.offer(t, p, s.Payer)
 	if len(first) == 0 {

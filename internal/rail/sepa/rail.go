@@ -22,6 +22,7 @@ type Rail struct{}
 var (
 	_ rail.Rail   = (*Rail)(nil)
 	_ rail.Naming = (*Rail)(nil)
+	_ rail.Booked = (*Rail)(nil)
 )
 
 // NewRail returns the rail.
@@ -82,17 +83,26 @@ func ask(b payment.BankTransfer, due *big.Int) (*rail.BankTransfer, error) {
 	return &rail.BankTransfer{BankTransfer: b, Cents: cents.Int64(), Code: code}, nil
 }
 
+// Books implements rail.Booked.
+func (*Rail) Books(p *payment.Payment) bool { return bankable(p) }
+
+// bankable reports whether the one request of a payment was given a bank transfer.
+func bankable(p *payment.Payment) bool {
+	if len(p.Terms.Requests) != 1 {
+		return false
+	}
+	q := p.Terms.Requests[0]
+	return q.Bank != nil && q.Bank.Reference != "" && q.Asset == asset.EUR
+}
+
 // owed is the request that a bank transfer can pay, and what is missing of it in inner
 // euros: nothing, if that is less than the cent that banks count in. ok is false of payments
 // that no bank transfer pays.
 func owed(p *payment.Payment) (q payment.Request, missing *big.Int, ok bool) {
-	if len(p.Terms.Requests) != 1 || len(p.Standing.Requests) != 1 {
+	if !bankable(p) || len(p.Standing.Requests) != 1 {
 		return q, nil, false
 	}
 	q = p.Terms.Requests[0]
-	if q.Bank == nil || q.Bank.Reference == "" || q.Asset != asset.EUR {
-		return q, nil, false
-	}
 	missing, _ = p.Outstanding(0)
 	if missing.Cmp(money.Cents(1)) < 0 {
 		missing.SetInt64(0)
