@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed dist/pay.js dist/deposit.js dist/deposit-pay.js dist/link.js dist/lock.js dist/ways.js dist/route.js dist/safe.js dist/gasless.js dist/operation.js dist/kit-light.js dist/kit-safe.js dist/kit-licenses.txt dist/pay.css dist/deposit.css dist/docs.css icons/favicon.svg icons/logo.svg
@@ -42,8 +43,11 @@ type Assets struct {
 }
 
 // Load reads, hashes and compresses what is built in. It fails on a file whose
-// media type is not known and on two files of one name.
-func Load() (*Assets, error) { return load(page, sandbox) }
+// media type is not known and on two files of one name. What is built in never
+// changes, so all callers share what the first one made.
+func Load() (*Assets, error) { return builtIn() }
+
+var builtIn = sync.OnceValues(func() (*Assets, error) { return load(page, sandbox) })
 
 func load(trees ...fs.FS) (*Assets, error) {
 	a := &Assets{byName: map[string]Asset{}, byURL: map[string]Asset{}}
