@@ -225,7 +225,7 @@ func confirmable(p *payment.Payment, cents int64, now time.Time) error {
 	case standing.State == payment.Expired:
 		return errOver
 	case missing == 0:
-		return errAlreadyPaid
+		return fault.New(fault.Conflict, "already_paid", "All the money for this payment has arrived already: nothing is missing.")
 	case cents <= 0:
 		return fault.Field("amount", "invalid_amount", "amount must be greater than zero.")
 	case cents > missing:

@@ -66,7 +66,7 @@ func (s *Service) refund(ctx context.Context, tx Tx, m payment.MerchantID, r Ref
 		return false, err
 	}
 	if p.Terms.Merchant != m {
-		return false, fault.New(fault.NotFound, "not_found", "There is no such payment.")
+		return false, errNoPayment
 	}
 	if err := r.sensible(p); err != nil {
 		return false, err

@@ -36,7 +36,7 @@ const (
 	APIKey         CredentialKind = "api_key"         // x-api-key, server side
 	ClientID       CredentialKind = "client_id"       // x-client-id, public, bound to origins
 	SpacePaySecret CredentialKind = "spacepay_secret" // X-SpacePay-Secret-Key
-	SecPaidToken   CredentialKind = "secpaid_token"   // body token of the links dialect
+	SecPaidToken   CredentialKind = "secpaid_token"   // header Token of the SecPaid dialect
 )
 
 // Credential is a stored key. The secret itself is never stored, only its
