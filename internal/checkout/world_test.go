@@ -21,6 +21,7 @@ import (
 	"quittance/internal/rail"
 	"quittance/internal/seal"
 	"quittance/internal/store"
+	"quittance/internal/store/storetest"
 )
 
 var (
@@ -77,6 +78,7 @@ func (w *world) open() {
 	w.t.Helper()
 	box, err := seal.New([]byte("a test key of exactly 32 bytes.."))
 	must(w.t, err)
+	storetest.Prepare(w.t, w.dsn)
 	w.store, err = store.Open(w.t.Context(), store.Config{DSN: w.dsn, Seal: box})
 	must(w.t, err)
 	must(w.t, w.store.Migrate(w.t.Context()))

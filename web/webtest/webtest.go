@@ -32,6 +32,7 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 	"quittance/internal/rate/market"
+	"quittance/internal/store/storetest"
 	"quittance/internal/userop/useroptest"
 	"quittance/web"
 	"quittance/web/apidoc/apidoctest"
@@ -152,6 +153,7 @@ func NewWith(t testing.TB, o Options) *World {
 	if o.Database == "" {
 		o.Database = "sqlite:" + filepath.Join(t.TempDir(), "test.db")
 	}
+	storetest.Prepare(t, o.Database)
 	a, err := app.New(t.Context(), w.setup(o))
 	if err != nil {
 		t.Fatalf("build server: %v", err)

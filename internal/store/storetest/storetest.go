@@ -44,6 +44,7 @@ func Run(t *testing.T, database func(testing.TB) string) {
 // Open opens and migrates a store that is closed when the test ends.
 func Open(t testing.TB, dsn string) *store.Store {
 	t.Helper()
+	Prepare(t, dsn)
 	box, err := seal.New([]byte("a test key of exactly 32 bytes.."))
 	must(t, err)
 	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Seal: box})
