@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"quittance/internal/asset"
@@ -14,13 +13,14 @@ import (
 	"quittance/internal/webhook"
 )
 
-// Dialect is one API that the server speaks. Its package exports one, and app lists it:
-// that is all a new one takes.
+// Dialect is one API that the server speaks. Its package exports one, Spoken, and app lists
+// it: that is all a new one takes.
 type Dialect struct {
 	// Name is stored with payments and endpoints: it never changes.
 	Name string
-	// Encoder makes what words the dialect's webhooks. Of an empty Wiring it can still say
-	// which events it tells.
+	// Encoder makes what words the dialect's webhooks. It is made before the server is: of a
+	// Wiring it finds Directory, Store, Book, Chains and BaseURL, and of an empty one it can
+	// still say which events it tells.
 	Encoder func(Wiring) webhook.Encoder
 	// Mount adds the routes.
 	Mount func(Wiring)
@@ -51,7 +51,8 @@ type Pages struct {
 	Alias func(value string) (alias string, ok bool)
 }
 
-// Wiring is what the server has for its dialects. Each takes what it needs.
+// Wiring is what the server has for its dialects. Each takes what it needs; nothing is
+// missing but where that is said.
 type Wiring struct {
 	Server    *Server
 	Checkout  *checkout.Service
@@ -82,7 +83,6 @@ type Wiring struct {
 	BaseURL              string // public origin, no trailing slash
 	OpenSignup           bool   // a wallet that signs in for the first time becomes a merchant
 	PlaceholderChecksums bool   // accept the wrong checksums of published examples
-	Log                  *slog.Logger
 	Now                  func() time.Time
 }
 
@@ -109,6 +109,8 @@ type Store interface {
 	// Branch is where a merchant's deposit addresses come from. Fault: NotFound.
 	Branch(ctx context.Context, m payment.MerchantID) (merchant.Branch, error)
 	LinkSettings(ctx context.Context, m payment.MerchantID) (merchant.LinkSettings, error)
+	// Secret is the key of a payment's webhooks, "" if it has none of its own.
+	Secret(ctx context.Context, id payment.ID) (string, error)
 	// BankAccount is the merchant's active one. Fault: NotFound.
 	BankAccount(ctx context.Context, m payment.MerchantID) (merchant.BankAccount, error)
 	Merchants(ctx context.Context) ([]merchant.Merchant, error)

@@ -311,13 +311,11 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	}
 	limiter := a.limiter(s)
 	a.Server.Echo.Use(limiter.LimitPage(costly))
-	request.Mount(request.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Ledger: a.Store, Arrivals: a.Store, Codes: a.reader, Accounts: a.Store, Sessions: sessions,
-		Verifier: a.verifier, Limits: limiter, OpenSignup: s.OpenSignup, Webhooks: a.Webhooks, BaseURL: s.BaseURL, PlaceholderChecksums: s.Placeholders,
-		Restamp: a.routing.restamper(),
-	})
-	a.mountSpacePay(s, limiter)
-	a.mountSecPaid(s, limiter)
+	spoken := []web.Dialect{request.Spoken(), spacepay.Spoken(), secpaid.Spoken()}
+	wiring := a.wiring(s, sessions, limiter)
+	for _, d := range spoken {
+		d.Mount(wiring)
+	}
 	apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")})
 	if s.Mount != nil {
 		s.Mount(a, urls)
@@ -332,14 +330,19 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	pay.Mount(pay.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls, HashKey: hashing,
 		Subscribe: a.Store.Subscribe, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Log: s.Log,
-		Dialects: map[string]pay.Dialect{
-			spacepay.Name: {Link: spacepay.Link, Param: "paymentId", Return: spacepay.Return},
-			secpaid.Name: {
-				Link: secpaid.Link, Param: "link_id", Return: secpaid.Return, Alias: secpaid.Alias, Path: func(alias string) string { return "/link/" + alias },
-			},
-		},
+		Dialects: spoken, Now: time.Now,
 	})
 	return nil
+}
+
+// wiring is what the server has for its dialects.
+func (a *App) wiring(s Setup, sessions *web.Sessions, limiter *web.Limiter) web.Wiring {
+	return web.Wiring{
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Webhooks: a.Webhooks, Store: a.Store, Sessions: sessions, Limits: limiter,
+		Guard: a.Guard, Verifier: a.verifier, Book: s.Book, Chains: a.heads, Codes: a.reader, Nudge: a.nudge, Subscribe: a.Store.Subscribe,
+		Priced: a.deposits.enabled(), Prices: a.deposits.known(), Sharing: a.deposits.networks(s), Restamp: a.routing.restamper(),
+		BaseURL: s.BaseURL, OpenSignup: s.OpenSignup, PlaceholderChecksums: s.Placeholders, Now: time.Now,
+	}
 }
 
 // CaughtUp reports whether payments can be made and would be noticed: every

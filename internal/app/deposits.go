@@ -16,7 +16,6 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/store"
 	"quittance/internal/webhook"
-	"quittance/web"
 	"quittance/web/request"
 	"quittance/web/secpaid"
 	"quittance/web/spacepay"
@@ -146,27 +145,6 @@ func (d *deposits) parts() []lifecycle.Part {
 		return nil
 	}
 	return []lifecycle.Part{{Name: "deposit addresses", Run: d.pool.run}, {Name: "resting addresses", Run: d.rest.run}}
-}
-
-// mountSpacePay adds the SpacePay dialect. Without deposits it makes no payments, and
-// says so.
-func (a *App) mountSpacePay(s Setup, limiter *web.Limiter) {
-	cfg := spacepay.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Payments: a.Store, Ledger: a.Store, Branches: a.Store,
-		Chains: a.heads, Limits: limiter, Nudge: a.nudge, Subscribe: a.Store.Subscribe, BaseURL: s.BaseURL, Log: s.Log,
-	}
-	if a.deposits != nil {
-		cfg.Assets, cfg.Prices = a.deposits.assets, a.deposits.prices
-	}
-	spacepay.Mount(cfg)
-}
-
-// mountSecPaid adds the SecPaid dialect. Without deposits its links can be paid by bank.
-func (a *App) mountSecPaid(s Setup, limiter *web.Limiter) {
-	secpaid.Mount(secpaid.Config{
-		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Payments: a.Store, Accounts: a.Store, Ledger: a.Store,
-		Networks: a.deposits.networks(s), Guard: a.Guard, Limits: limiter, BaseURL: s.BaseURL, Log: s.Log,
-	})
 }
 
 // networks are the chains on which amounts in euros can be shared out in one transaction, in

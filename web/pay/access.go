@@ -21,14 +21,14 @@ func restricted(t payment.Terms) bool {
 
 // veiled reports whether a payment is to be shown to wallets that were let in
 // only, and this browser has shown none.
-func (p *Pages) veiled(r *http.Request, pm *payment.Payment) bool {
+func (p *hosted) veiled(r *http.Request, pm *payment.Payment) bool {
 	return pm.Terms.Access.HideUntilApproved && restricted(pm.Terms) && p.Sessions.Admitted(r, string(pm.ID)) == ""
 }
 
 // locked answers with a page that says nothing but where a payment stands, or
 // reports that its page may be shown. A wallet that was let in once is looked at
 // again: lists of refused accounts grow.
-func (p *Pages) locked(ctx context.Context, c echo.Context, pm *payment.Payment) (bool, error) {
+func (p *hosted) locked(ctx context.Context, c echo.Context, pm *payment.Payment) (bool, error) {
 	if !p.veiled(c.Request(), pm) {
 		if !pm.Terms.Access.HideUntilApproved || !restricted(pm.Terms) {
 			return false, nil
@@ -70,7 +70,7 @@ type accessAnswer struct {
 
 // access tells whether a wallet may see and pay a payment, and remembers one
 // that was let in where the page is hidden otherwise.
-func (p *Pages) access(c echo.Context) error {
+func (p *hosted) access(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err

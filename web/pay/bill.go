@@ -31,7 +31,7 @@ func (o owed) arrived() *big.Int { return new(big.Int).Add(o.standing.Received, 
 // owed lists a payment's requests.
 //
 // Faults: Unavailable for an asset that is not supported any more.
-func (p *Pages) owed(pm *payment.Payment) ([]owed, error) {
+func (p *hosted) owed(pm *payment.Payment) ([]owed, error) {
 	all := make([]owed, len(pm.Terms.Requests))
 	for i, r := range pm.Terms.Requests {
 		token, ok := p.Checkout.Book().Token(r.Asset)
@@ -199,4 +199,4 @@ func payeeHash(secret string, payee asset.Address) string {
 
 // payeeSecret opens a payment's payee hashes. It goes out with calldata, which
 // names the payees anyway.
-func (p *Pages) payeeSecret(id payment.ID) string { return p.keyed("payee", string(id)) }
+func (p *hosted) payeeSecret(id payment.ID) string { return p.keyed("payee", string(id)) }

@@ -19,31 +19,10 @@ import (
 	"quittance/web"
 )
 
-// Dialect is what the page must know of a dialect whose payments have links of their own
-// and are due in a fiat currency.
-type Dialect struct {
-	// Link is the address of a payment's page, of its public id, below the public origin:
-	// "/payment/4291f98b-…", "/payment?link_id=MTIz".
-	Link func(alias string) string
-	// Param names the public id in a query of /payment, "" if links have no such form.
-	Param string
-	// Return is where the merchant wants the payer back, "" for nowhere: of a payment that
-	// was paid and, where Path is set, of one that was called off by who should pay.
-	Return func(p *payment.Payment) (string, error)
-
-	// Path is what the page's other routes are below, of a public id, where that is not the
-	// page's own address: "/link/123". Then the page is found by Param alone, answers 409
-	// once it was paid and 403 once it was called off, is not there once it was deleted,
-	// can be called off by who should pay, and leads back to the merchant by a route.
-	Path func(alias string) string
-	// Alias reads the public id out of Param's value; set where Path is.
-	Alias func(value string) (alias string, ok bool)
-}
-
 // deposits are the pages of one dialect's payments.
 type deposits struct {
-	*Pages
-	Dialect
+	*hosted
+	web.Pages
 	name string
 }
 
@@ -62,7 +41,7 @@ func (s *deposits) path(alias string) string {
 var see = []string{http.MethodGet, http.MethodHead}
 
 // mountDeposits adds the pages of a dialect's payments at the paths of its links.
-func (p *Pages) mountDeposits(s *deposits) {
+func (p *hosted) mountDeposits(s *deposits) {
 	e, at := p.Server.Echo, s.Path
 	if at == nil {
 		at = s.Link
@@ -78,7 +57,7 @@ func (p *Pages) mountDeposits(s *deposits) {
 }
 
 // mountCalls adds what the page's script and its forms call.
-func (p *Pages) mountCalls(s *deposits, at string) {
+func (p *hosted) mountCalls(s *deposits, at string) {
 	e := p.Server.Echo
 	e.POST(at+"/quote", s.quote, p.Server.Framable, p.Server.Faults(s.either), p.Server.SameOrigin, p.Server.Bounded)
 
@@ -97,8 +76,8 @@ var (
 )
 
 // elsewhere is the path of a payment's page where it has one of its own, "" for others.
-func (p *Pages) elsewhere(pm *payment.Payment) string {
-	if d, ok := p.Dialects[pm.Terms.Dialect]; ok && pm.Terms.Fiat() {
+func (p *hosted) elsewhere(pm *payment.Payment) string {
+	if d, ok := p.own[pm.Terms.Dialect]; ok && pm.Terms.Fiat() {
 		return d.Link(url.PathEscape(pm.Terms.Alias))
 	}
 	return ""
@@ -138,7 +117,7 @@ const nobody = "0"
 
 // named answers where a link has the public id in its query, and the parameter's name says
 // of which dialect. More than one is none.
-func (p *Pages) named(dialects []*deposits) echo.HandlerFunc {
+func (p *hosted) named(dialects []*deposits) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		query := c.QueryParams()
 		var of *deposits
@@ -301,7 +280,7 @@ func (s *deposits) status(c echo.Context) error {
 	return web.JSON(c, http.StatusOK, body)
 }
 
-// events streams the payment's standing as Pages.events does.
+// events streams the payment's standing as hosted.events does.
 func (s *deposits) events(c echo.Context) error {
 	pm, err := s.load(c)
 	if err != nil {
@@ -376,7 +355,7 @@ func (s *deposits) intent(c echo.Context) error {
 	return s.report(c, pm, in.Chain, in.TxHash, wallet)
 }
 
-// telemetry takes what Pages.telemetry does.
+// telemetry takes what hosted.telemetry does.
 func (s *deposits) telemetry(c echo.Context) error {
 	pm, err := s.load(c)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -238,10 +239,10 @@ func (heads) Required(asset.ChainID) int        { return webtest.Confirmations }
 // beside is another server for the same payments, with one rail and a clock of its own.
 func beside(t *testing.T, w *webtest.World, r played, later time.Duration) http.Handler {
 	t.Helper()
-	return besideWith(t, w, r, later, map[string]pay.Dialect{spacepay.Name: {Link: spacepay.Link, Return: spacepay.Return}})
+	return besideWith(t, w, r, later, spacepay.Spoken())
 }
 
-func besideWith(t *testing.T, w *webtest.World, r played, later time.Duration, dialects map[string]pay.Dialect) http.Handler {
+func besideWith(t *testing.T, w *webtest.World, r played, later time.Duration, d web.Dialect) http.Handler {
 	t.Helper()
 	now := func() time.Time { return time.Now().Add(later) }
 	sessions, err := web.NewSessions([][]byte{make([]byte, 64)})
@@ -252,7 +253,7 @@ func besideWith(t *testing.T, w *webtest.World, r played, later time.Duration, d
 	pay.Mount(pay.Config{
 		Server: s, Directory: w.App.Directory, Sessions: sessions, Chains: heads{}, Subscribe: w.App.Store.Subscribe, BaseURL: webtest.BaseURL, Now: now,
 		Checkout: checkout.New(checkout.Config{Store: w.App.Store, Book: w.App.Checkout.Book(), Rails: []rail.Rail{r}, Now: now}),
-		Dialects: dialects,
+		Dialects: []web.Dialect{d}, Limits: web.NewLimiter(web.Limits{}, nil), Log: slog.New(slog.DiscardHandler),
 	})
 	return s
 }

@@ -101,7 +101,7 @@ type gaslessPermit struct {
 }
 
 // gasless tells what it takes to pay from a wallet's smart account.
-func (p *Pages) gasless(c echo.Context) error {
+func (p *hosted) gasless(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ var questions = map[string]checkout.GaslessKind{
 var walletMethods = []string{userop.MethodChain, userop.MethodStub, userop.MethodData}
 
 // bundler answers the page's own kit.
-func (p *Pages) bundler(c echo.Context) error {
+func (p *hosted) bundler(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (p *Pages) bundler(c echo.Context) error {
 
 // paymaster answers wallets that are smart accounts themselves, wherever they ask
 // from: the link's token is all they have to show. It looks at no cookie.
-func (p *Pages) paymaster(c echo.Context) error {
+func (p *hosted) paymaster(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (p *Pages) paymaster(c echo.Context) error {
 
 // answer answers one question of JSON-RPC: with status 200, whatever the answer is,
 // once it is known to be one.
-func (p *Pages) answer(c echo.Context, pm *payment.Payment, own bool) error {
+func (p *hosted) answer(c echo.Context, pm *payment.Payment, own bool) error {
 	ctx := c.Request().Context()
 	wallet, err := walletOf(c)
 	if err != nil {
@@ -208,7 +208,7 @@ func (p *Pages) answer(c echo.Context, pm *payment.Payment, own bool) error {
 }
 
 // result is what a question's answer is made of.
-func (p *Pages) result(ctx context.Context, pm *payment.Payment, by checkout.GaslessAsker, q userop.Question, chain asset.ChainID) (any, error) {
+func (p *hosted) result(ctx context.Context, pm *payment.Payment, by checkout.GaslessAsker, q userop.Question, chain asset.ChainID) (any, error) {
 	switch q.Method {
 	case userop.MethodChain:
 		return chain, nil
@@ -238,7 +238,7 @@ func (p *Pages) result(ctx context.Context, pm *payment.Payment, by checkout.Gas
 // remember keeps in this browser's session what it has sent, if it is announced by
 // now: even where the bundler's answer was lost, or a no. The answer does not depend
 // on it.
-func (p *Pages) remember(c echo.Context, pm *payment.Payment, op userop.Op, chain asset.ChainID) {
+func (p *hosted) remember(c echo.Context, pm *payment.Payment, op userop.Op, chain asset.ChainID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), rememberFor)
 	defer cancel()
 	hash, err := op.Hash(chain)
@@ -267,7 +267,7 @@ var opChecks = map[string]bool{
 }
 
 // refusal words a fault for JSON-RPC.
-func (p *Pages) refusal(ctx context.Context, pm *payment.Payment, err error) *userop.Refusal {
+func (p *hosted) refusal(ctx context.Context, pm *payment.Payment, err error) *userop.Refusal {
 	if r, ok := errors.AsType[*userop.Refusal](err); ok {
 		return r
 	}

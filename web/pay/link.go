@@ -18,7 +18,7 @@ import (
 )
 
 // mountLinks adds what pages of links have beside those of deposits.
-func (p *Pages) mountLinks(s *deposits, at string, page []echo.MiddlewareFunc) {
+func (p *hosted) mountLinks(s *deposits, at string, page []echo.MiddlewareFunc) {
 	e := p.Server.Echo
 	e.Match(see, "/payment/qr", s.picture, page...)
 	e.Match(see, at+"/return", s.away, page...)

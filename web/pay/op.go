@@ -34,7 +34,7 @@ type opNews struct {
 // keeps an open payment from being paid, to everybody, because everybody has to
 // know why; else what this browser sent, if nothing has come since; and what a
 // payment was made by.
-func (p *Pages) opOf(pm *payment.Payment, announced string) *opNews {
+func (p *hosted) opOf(pm *payment.Payment, announced string) *opNews {
 	switch pm.Standing.State {
 	case payment.Open:
 		if a, ok := pm.OpLock(p.Now()); ok {
@@ -82,7 +82,7 @@ func carriedOut(pm *payment.Payment) (payment.Attempt, bool) {
 	return a, true
 }
 
-func (p *Pages) opNews(pm *payment.Payment, a payment.Attempt, announced string) *opNews {
+func (p *hosted) opNews(pm *payment.Payment, a payment.Attempt, announced string) *opNews {
 	chain, _ := p.Checkout.Book().Chain(a.Chain)
 	n := &opNews{Chain: chain.Name, ChainID: a.Chain, Stage: a.OpStage(), Until: rfc3339(a.Until), Own: announced != "" && a.Handle == announced, until: a.Until}
 	// What it and its account have done names the payee, which not every page may.
@@ -117,7 +117,7 @@ func noGas(chain asset.Chain) string { return "0 " + chain.Native.Symbol + ", pa
 // op adds to a page what it should tell of a user operation, and reports whether
 // that is all: while one can be carried out there is nothing to pay, and nothing to
 // wait for but that.
-func (p *Pages) op(v *templates.PayPage, pm *payment.Payment, chain asset.Chain, announced string) bool {
+func (p *hosted) op(v *templates.PayPage, pm *payment.Payment, chain asset.Chain, announced string) bool {
 	n := p.opOf(pm, announced)
 	if n == nil {
 		return false

@@ -24,22 +24,13 @@ import (
 	"quittance/web"
 )
 
-// Chains tells how far the watcher of a chain is.
-type Chains interface {
-	// Head returns the newest block number the watcher knows; ok is false while
-	// it knows none.
-	Head(chain asset.ChainID) (number uint64, ok bool)
-	// Required returns how many confirmations make a block final.
-	Required(chain asset.ChainID) int
-}
-
 // Config is what the page is made of.
 type Config struct {
 	Server    *web.Server
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
 	Sessions  *web.Sessions
-	Chains    Chains
+	Chains    web.Chains
 	Assets    templates.Assets
 	// HashKey hashes payers' wallets where merchants are told of them, and payees
 	// where payers are not.
@@ -51,32 +42,23 @@ type Config struct {
 	PublicRPC map[asset.ChainID][]string
 	// BaseURL is the public origin, no trailing slash: wallets ask there by themselves.
 	BaseURL string
-	// Limits are for what wallets ask, nil for none.
-	Limits *web.Limiter
-	// Dialects are those whose payments have links of their own, by name.
-	Dialects map[string]Dialect
+	Limits  *web.Limiter
+	// Dialects are those that the server speaks: payments of some have links of their own.
+	Dialects []web.Dialect
 	Log      *slog.Logger
 	Now      func() time.Time
 }
 
-// Pages is the hosted page's handlers.
-type Pages struct {
+// hosted is the hosted page's handlers.
+type hosted struct {
 	Config
 	streams *streams
+	own     map[string]web.Pages // by dialect, where payments have links of their own
 }
 
 // Mount adds the page's routes.
-func Mount(cfg Config) *Pages {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Limits == nil {
-		cfg.Limits = web.NewLimiter(web.Limits{}, nil)
-	}
-	p := &Pages{Config: cfg, streams: newStreams()}
+func Mount(cfg Config) {
+	p := &hosted{Config: cfg, streams: newStreams(), own: map[string]web.Pages{}}
 	if len(cfg.Server.FrameAncestors()) > 0 {
 		p.Sessions = cfg.Sessions.Framed()
 		cfg.Server.SafeApp(cfg.Assets.Icon)
@@ -103,17 +85,20 @@ func Mount(cfg Config) *Pages {
 	api.POST("/paymaster", p.paymaster, anyOrigin, cfg.Server.Faults(envelope), cfg.Server.Bounded)
 	api.OPTIONS("/paymaster", preflight, anyOrigin)
 	var named []*deposits
-	for name, d := range cfg.Dialects {
-		s := &deposits{Pages: p, Dialect: d, name: name}
+	for _, d := range cfg.Dialects {
+		if d.Pages == nil {
+			continue
+		}
+		p.own[d.Name] = *d.Pages
+		s := &deposits{hosted: p, Pages: *d.Pages, name: d.Name}
 		p.mountDeposits(s)
-		if d.Param != "" {
+		if s.Param != "" {
 			named = append(named, s)
 		}
 	}
 	if len(named) > 0 {
 		e.Match(see, "/payment", p.named(named), page...)
 	}
-	return p
 }
 
 // envelope words faults for the page's script, in the Request dialect's shape.
@@ -127,7 +112,7 @@ func envelope(c echo.Context, f *fault.Error) error {
 }
 
 // plain words faults for a person.
-func (p *Pages) plain(c echo.Context, f *fault.Error) error {
+func (p *hosted) plain(c echo.Context, f *fault.Error) error {
 	status := web.StatusOf(f.Kind)
 	id := web.RequestID(c)
 	view := templates.ErrorPage(p.Assets, id)
@@ -146,7 +131,7 @@ var errUnknown = fault.New(fault.NotFound, "not_found", "This URL is invalid.")
 // load finds the payment that a request's token names.
 //
 // Faults: NotFound; Conflict "other_page" if it has a page of another kind.
-func (p *Pages) load(c echo.Context) (*payment.Payment, error) {
+func (p *hosted) load(c echo.Context) (*payment.Payment, error) {
 	pm, _, err := p.find(c)
 	if err == nil && pm.Terms.Fiat() {
 		return nil, errElsewhere
@@ -156,7 +141,7 @@ func (p *Pages) load(c echo.Context) (*payment.Payment, error) {
 
 // find is load for payments of every kind. share is set where the token names an asset
 // that a link's payment is shared out in, and the payment is the one that is due in it.
-func (p *Pages) find(c echo.Context) (*payment.Payment, *share, error) {
+func (p *hosted) find(c echo.Context) (*payment.Payment, *share, error) {
 	token := c.Param("token")
 	if token == "" {
 		token = c.QueryParam("token")
@@ -174,7 +159,7 @@ func (p *Pages) find(c echo.Context) (*payment.Payment, *share, error) {
 }
 
 // show answers with the page of a payment, with the status its API would give.
-func (p *Pages) show(c echo.Context) error {
+func (p *hosted) show(c echo.Context) error {
 	if c.Param("token") == "" {
 		switch token := c.QueryParam("token"); {
 		case token == "" && p.Server.Framed(c.Request()):
@@ -212,7 +197,7 @@ func (p *Pages) show(c echo.Context) error {
 
 // pasted leads from a whole link, pasted where a token was asked for, to its
 // payment.
-func (p *Pages) pasted(c echo.Context, link string) error {
+func (p *hosted) pasted(c echo.Context, link string) error {
 	u, err := url.Parse(strings.TrimSpace(link))
 	if err != nil {
 		return errUnknown
@@ -238,7 +223,7 @@ func pageStatus(state string) int {
 }
 
 // refused records that the server's own checks refused while showing a page.
-func (p *Pages) refused(ctx context.Context, pm *payment.Payment, s templates.Safety) {
+func (p *hosted) refused(ctx context.Context, pm *payment.Payment, s templates.Safety) {
 	for _, check := range s.Checks {
 		if check.Outcome != templates.OutcomeRefused {
 			continue
@@ -250,7 +235,7 @@ func (p *Pages) refused(ctx context.Context, pm *payment.Payment, s templates.Sa
 }
 
 // prepare hands out what the wallet is to sign.
-func (p *Pages) prepare(c echo.Context) error {
+func (p *hosted) prepare(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -288,7 +273,7 @@ type pageCalls struct {
 	PaymasterURL string `json:"paymasterUrl,omitempty"`
 }
 
-func (p *Pages) pageCalls(pm *payment.Payment, calls *rail.Calls) pageCalls {
+func (p *hosted) pageCalls(pm *payment.Payment, calls *rail.Calls) pageCalls {
 	out := pageCalls{Calls: web.NewCalls(calls, p.Checkout.Book())}
 	if pm.Terms.Access.HidePayee {
 		out.PayeeSecret = p.payeeSecret(pm.ID)
@@ -315,7 +300,7 @@ const maxIntent = 160 << 10
 
 // intent takes the payer's word that they sent a transaction, or proposed one to a
 // Safe.
-func (p *Pages) intent(c echo.Context) error {
+func (p *hosted) intent(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -345,7 +330,7 @@ func (p *Pages) intent(c echo.Context) error {
 }
 
 // report takes the word for a transaction and remembers it for this browser.
-func (p *Pages) report(c echo.Context, pm *payment.Payment, chain asset.ChainID, hash string, wallet asset.Address) error {
+func (p *hosted) report(c echo.Context, pm *payment.Payment, chain asset.ChainID, hash string, wallet asset.Address) error {
 	a, err := p.Checkout.Report(c.Request().Context(), pm.ID, chain, hash, rail.Payer{Wallet: wallet})
 	if fault.Is(err, fault.Limited) {
 		// Others may have used up what a payment takes: this browser still knows
@@ -359,7 +344,7 @@ func (p *Pages) report(c echo.Context, pm *payment.Payment, chain asset.ChainID,
 }
 
 // chainOf is the chain the payment's first request is owed on.
-func (p *Pages) chainOf(pm *payment.Payment) (asset.Chain, error) {
+func (p *hosted) chainOf(pm *payment.Payment) (asset.Chain, error) {
 	token, ok := p.Checkout.Book().Token(pm.Terms.Requests[0].Asset)
 	if !ok {
 		return asset.Chain{}, fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more.")
@@ -397,7 +382,7 @@ var pageChecks = map[string]bool{
 
 // telemetry takes best-effort events of the page. A refusal of the page's own
 // safety layer is recorded and told to the merchant.
-func (p *Pages) telemetry(c echo.Context) error {
+func (p *hosted) telemetry(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -406,7 +391,7 @@ func (p *Pages) telemetry(c echo.Context) error {
 }
 
 // told records what the page tells of itself.
-func (p *Pages) told(c echo.Context, pm *payment.Payment) error {
+func (p *hosted) told(c echo.Context, pm *payment.Payment) error {
 	in, err := web.Read[telemetryBody](c, 4<<10)
 	if err != nil {
 		return err

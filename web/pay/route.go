@@ -43,7 +43,7 @@ const settled payment.Progress = "settled"
 // is not proven yet or holds nothing; else the last that ended without paying,
 // if nothing has come since. What is not proven is told to the browser that
 // announced it only: anybody can announce anything.
-func (p *Pages) routeOf(pm *payment.Payment, announced string) *route {
+func (p *hosted) routeOf(pm *payment.Payment, announced string) *route {
 	if pm.Standing.State != payment.Open {
 		return p.settledBy(pm, announced)
 	}
@@ -66,7 +66,7 @@ func (p *Pages) routeOf(pm *payment.Payment, announced string) *route {
 
 // settledBy is what was given for a payment that a bridge has made; nil if none
 // did, or if nobody told us where the money came from.
-func (p *Pages) settledBy(pm *payment.Payment, announced string) *route {
+func (p *hosted) settledBy(pm *payment.Payment, announced string) *route {
 	x, ok := telling(pm)
 	from := x.Evidence.Source
 	token, known := p.Checkout.Book().Token(from.Asset)
@@ -98,7 +98,7 @@ func paidSince(pm *payment.Payment, at time.Time) bool {
 	return slices.ContainsFunc(pm.Transfers, func(x payment.Transfer) bool { return x.Stage != payment.Dropped && x.At.After(at) })
 }
 
-func (p *Pages) route(pm *payment.Payment, a payment.Attempt, announced string) *route {
+func (p *hosted) route(pm *payment.Payment, a payment.Attempt, announced string) *route {
 	r := &route{Progress: a.Route.Progress, Chain: p.chainName(a.Chain), ChainID: a.Chain, Tool: a.Route.Tool, Seconds: int(a.Route.Expect.Seconds())}
 	if token, ok := p.Checkout.Book().Token(a.Route.From); ok {
 		r.Symbol = token.Symbol
@@ -130,7 +130,7 @@ func (p *Pages) route(pm *payment.Payment, a payment.Attempt, announced string) 
 
 // underWay shows a payment whose money is on its way over a bridge: there is
 // nothing to pay and nothing to wait for but the bridge.
-func (p *Pages) underWay(v *templates.PayPage, pm *payment.Payment, a payment.Attempt) {
+func (p *hosted) underWay(v *templates.PayPage, pm *payment.Payment, a payment.Attempt) {
 	v.State, v.Data.State, v.Data.Payable = templates.StateSeen, templates.StateSeen, false
 	r := p.route(pm, a, "")
 	v.Route = templates.Route{Chain: r.Chain, TxURL: r.ExplorerURL}

@@ -22,7 +22,7 @@ import (
 
 // propose takes the payer's word that a Safe transaction was proposed. Said again,
 // it adds what was not known before.
-func (p *Pages) propose(c echo.Context, pm *payment.Payment, in intentBody, payer rail.Payer) error {
+func (p *hosted) propose(c echo.Context, pm *payment.Payment, in intentBody, payer rail.Payer) error {
 	told, err := in.safe(payer, p.Now())
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func ownField(err error) error {
 
 // announced remembers what this browser has announced, and says that it is
 // followed. A hash that a wallet gave out as a transaction's may be a Safe's.
-func (p *Pages) announced(c echo.Context, pm *payment.Payment, a payment.Attempt) error {
+func (p *hosted) announced(c echo.Context, pm *payment.Payment, a payment.Attempt) error {
 	if err := p.Sessions.Announce(c.Response(), c.Request(), string(pm.ID), a.Handle); err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ type safeNews struct {
 // that keeps an open payment from being paid, to everybody, because everybody has
 // to know why; of the others the newest that this browser announced or that is
 // proven, if nothing has come since; and what a payment was made by or failed for.
-func (p *Pages) safeOf(pm *payment.Payment, announced string) *safeNews {
+func (p *hosted) safeOf(pm *payment.Payment, announced string) *safeNews {
 	switch pm.Standing.State {
 	case payment.Open:
 		if a, ok := pm.SafeLock(p.Now()); ok {
@@ -166,7 +166,7 @@ func paidBy(pm *payment.Payment) (payment.Attempt, bool) {
 	return pm.Attempts[i], true
 }
 
-func (p *Pages) safeNews(pm *payment.Payment, a payment.Attempt, announced string) *safeNews {
+func (p *hosted) safeNews(pm *payment.Payment, a payment.Attempt, announced string) *safeNews {
 	chain, _ := p.Checkout.Book().Chain(a.Chain)
 	n := &safeNews{
 		Chain: chain.Name, ChainID: a.Chain, Stage: stageOf(a), Proven: proven(a), Own: announced != "" && a.Handle == announced,
@@ -207,7 +207,7 @@ func (p *Pages) safeNews(pm *payment.Payment, a payment.Attempt, announced strin
 
 // limits are until when a waiting Safe transaction may be executed and, if the
 // payment is not kept for it that long, until when it is.
-func (p *Pages) limits(pm *payment.Payment, a payment.Attempt) (deadline, until time.Time) {
+func (p *hosted) limits(pm *payment.Payment, a payment.Attempt) (deadline, until time.Time) {
 	deadline = pm.Terms.ExpiresAt
 	if d := a.Safe.Deadline; !d.IsZero() && d.Before(deadline) {
 		deadline = d
@@ -271,7 +271,7 @@ func (n *safeNews) view(chain, safes asset.Chain) templates.Safe {
 // safe adds to a page what it should tell of a Safe transaction, and reports
 // whether that is all: a payment that a Safe's owners may make at any time has
 // nothing to pay, and nothing to wait for but them.
-func (p *Pages) safe(v *templates.PayPage, pm *payment.Payment, chain asset.Chain, announced string) bool {
+func (p *hosted) safe(v *templates.PayPage, pm *payment.Payment, chain asset.Chain, announced string) bool {
 	n := p.safeOf(pm, announced)
 	if n == nil || (pm.Standing.State != payment.Open && pm.Standing.State != payment.Failed) {
 		return false

@@ -32,9 +32,9 @@ func tokenOf(pm *payment.Payment, of asset.ID) string {
 // asset is returned as it is, without a share: it has a page of its own.
 //
 // Faults: NotFound if there is no such asset, and for what cannot be due in one.
-func (p *Pages) inAsset(whole *payment.Payment, of string) (*payment.Payment, *share, error) {
+func (p *hosted) inAsset(whole *payment.Payment, of string) (*payment.Payment, *share, error) {
 	token, listed := p.Checkout.Book().Token(asset.ID(of))
-	if !listed || !whole.Terms.Quoted() || deleted(whole) || p.Dialects[whole.Terms.Dialect].Path == nil {
+	if !listed || !whole.Terms.Quoted() || deleted(whole) || p.own[whole.Terms.Dialect].Path == nil {
 		return nil, nil, errUnknown
 	}
 	part := &share{whole: whole, of: token.ID}
@@ -66,12 +66,12 @@ func (p *Pages) inAsset(whole *payment.Payment, of string) (*payment.Payment, *s
 // price, and led to and away from by the link's own page.
 //
 // Faults: Unavailable "asset_unknown" if nothing is paid in the asset any more.
-func (p *Pages) shared(ctx context.Context, v *templates.PayPage, part *share) error {
+func (p *hosted) shared(ctx context.Context, v *templates.PayPage, part *share) error {
 	whole := part.whole
 	v.Data.Token, v.Again = tokenOf(whole, part.of), p.elsewhere(whole)
 	v.Data.Safe, v.Data.Gasless, v.Data.Kits = "", "", map[string]string{}
 	if whole.Terms.RedirectURL != "" {
-		v.RedirectURL = p.BaseURL + p.Dialects[whole.Terms.Dialect].Path(whole.Terms.Alias) + "/return"
+		v.RedirectURL = p.BaseURL + p.own[whole.Terms.Dialect].Path(whole.Terms.Alias) + "/return"
 	}
 	if v.Data.ExpiresAt == instant(payment.Endless) {
 		v.ExpiresAt = templates.Moment{}

@@ -14,7 +14,6 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/templates"
-	"quittance/web/pay"
 	"quittance/web/secpaid"
 	"quittance/web/webtest"
 )
@@ -177,15 +176,12 @@ func TestSplitLinkPriceExpires(t *testing.T) {
 	w, l := splitWorld(t)
 	l.post("/quote", url.Values{"asset": {"USDC-base"}}).Want(http.StatusSeeOther)
 	token := string(l.id) + "~USDC-base"
-	links := map[string]pay.Dialect{secpaid.Name: {
-		Link: secpaid.Link, Param: "link_id", Return: secpaid.Return, Alias: secpaid.Alias, Path: func(alias string) string { return "/link/" + alias },
-	}}
 	r := played{asset: "USDC-base", none: true}
-	soon := besideWith(t, w, r, payment.QuoteLife+time.Second, links)
+	soon := besideWith(t, w, r, payment.QuoteLife+time.Second, secpaid.Spoken())
 	if s := seen(t, soon, "/checkout/"+token+"/status").Want(http.StatusOK).JSON(); s["state"] != "open" {
 		t.Errorf("what was sent a moment ago has no time to come: %v", s)
 	}
-	later := besideWith(t, w, r, payment.QuoteLife+payment.QuoteGrace+time.Second, links)
+	later := besideWith(t, w, r, payment.QuoteLife+payment.QuoteGrace+time.Second, secpaid.Spoken())
 	doc := page(t, seen(t, later, "/?token="+token).Want(http.StatusForbidden))
 	if doc.Find("#qt").AttrOr("data-state", "") != "expired" || doc.Find("#quote-again").AttrOr("href", "") != l.page || !strings.HasPrefix(text(doc, "over"), "This price has expired") {
 		t.Errorf("after the price: %s", text(doc, "over"))

@@ -63,14 +63,14 @@ type veiledStatus struct {
 }
 
 // statusFor is what this browser may know: a status or a veiledStatus.
-func (p *Pages) statusFor(r *http.Request, pm *payment.Payment, announced string) (any, error) {
+func (p *hosted) statusFor(r *http.Request, pm *payment.Payment, announced string) (any, error) {
 	if p.veiled(r, pm) {
 		return veiledStatus{State: stateOf(pm)}, nil
 	}
 	return p.statusOf(r.Context(), pm, announced)
 }
 
-func (p *Pages) statusOf(ctx context.Context, pm *payment.Payment, announced string) (status, error) {
+func (p *hosted) statusOf(ctx context.Context, pm *payment.Payment, announced string) (status, error) {
 	chain, err := p.chainOf(pm)
 	if err != nil {
 		return status{}, err
@@ -106,7 +106,7 @@ func (p *Pages) statusOf(ctx context.Context, pm *payment.Payment, announced str
 	return s, nil
 }
 
-func (p *Pages) contractFees(ctx context.Context, pm *payment.Payment) ([]string, error) {
+func (p *hosted) contractFees(ctx context.Context, pm *payment.Payment) ([]string, error) {
 	owed, err := p.owed(pm)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (p *Pages) contractFees(ctx context.Context, pm *payment.Payment) ([]string
 }
 
 // status answers with the payment's standing, for pages whose stream broke.
-func (p *Pages) status(c echo.Context) error {
+func (p *hosted) status(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (s *streams) leave(id payment.ID) {
 
 // events streams the payment's standing: at once, and whenever it changes. The
 // database is always asked; the wake-up is only a hint.
-func (p *Pages) events(c echo.Context) error {
+func (p *hosted) events(c echo.Context) error {
 	pm, part, err := p.find(c)
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func (p *Pages) events(c echo.Context) error {
 }
 
 // follow streams what is to be told of a payment.
-func (p *Pages) follow(c echo.Context, id payment.ID, tell func(context.Context, *payment.Payment) (any, error)) error {
+func (p *hosted) follow(c echo.Context, id payment.ID, tell func(context.Context, *payment.Payment) (any, error)) error {
 	if !p.streams.enter(id) {
 		return fault.New(fault.Limited, "too_many_streams", "Too many pages follow this payment.")
 	}

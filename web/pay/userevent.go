@@ -29,7 +29,7 @@ type userEventBody struct {
 
 // userEvent takes the page's word for what the payer did, for the merchant's
 // statistics. The wallet goes no further than here.
-func (p *Pages) userEvent(c echo.Context) error {
+func (p *hosted) userEvent(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -54,12 +54,12 @@ func (p *Pages) userEvent(c echo.Context) error {
 
 // walletHash stands for a wallet within one payment: it cannot be turned back
 // without the server's key, nor compared between payments.
-func (p *Pages) walletHash(id payment.ID, wallet asset.Address) string {
+func (p *hosted) walletHash(id payment.ID, wallet asset.Address) string {
 	return p.keyed("wallet", string(id), wallet.Lower())
 }
 
 // keyed is an HMAC of parts, none of which has a colon.
-func (p *Pages) keyed(parts ...string) string {
+func (p *hosted) keyed(parts ...string) string {
 	h := hmac.New(sha256.New, p.HashKey)
 	_, _ = h.Write([]byte(strings.Join(parts, ":"))) // a hash never fails
 	return hex.EncodeToString(h.Sum(nil))

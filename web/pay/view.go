@@ -15,7 +15,7 @@ import (
 
 // view turns a payment into what its page shows to the browser that announced
 // this hash, "" for none. part is the share of a link's payment that it is, nil for others.
-func (p *Pages) view(ctx context.Context, pm *payment.Payment, part *share, announced string) (*templates.PayPage, error) {
+func (p *hosted) view(ctx context.Context, pm *payment.Payment, part *share, announced string) (*templates.PayPage, error) {
 	chain, err := p.chainOf(pm)
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func single(v *templates.PayPage, pm *payment.Payment, o owed, chain asset.Chain
 }
 
 // evidence adds where the money can be looked up.
-func (p *Pages) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.Chain) {
+func (p *hosted) evidence(v *templates.PayPage, pm *payment.Payment, chain asset.Chain) {
 	for _, x := range pm.Transfers {
 		if x.Stage == payment.Dropped {
 			v.Reorged = v.Reorged || pm.Standing.State == payment.Open
@@ -148,7 +148,7 @@ func telling(pm *payment.Payment) (last payment.Transfer, ok bool) {
 // confirmations of a transfer: 1 in the newest block. Only a final transfer has
 // all it needs: the last one also waits for other endpoints to agree, or for the
 // network's own word.
-func (p *Pages) confirmations(x payment.Transfer) int {
+func (p *hosted) confirmations(x payment.Transfer) int {
 	required := p.Chains.Required(x.Evidence.Chain)
 	if x.Stage == payment.Final {
 		return required
@@ -161,7 +161,7 @@ func (p *Pages) confirmations(x payment.Transfer) int {
 }
 
 // data is what the page's script verifies calldata against: what is displayed.
-func (p *Pages) data(pm *payment.Payment, chain asset.Chain, b bills) templates.Data {
+func (p *hosted) data(pm *payment.Payment, chain asset.Chain, b bills) templates.Data {
 	d := templates.Data{
 		Token: string(pm.ID), State: stateOf(pm), Oddity: string(pm.Standing.Oddity),
 		Payable: pm.Standing.State == payment.Open, Sandbox: chain.Sandbox,

@@ -59,7 +59,7 @@ type missingWays struct {
 }
 
 // options tells what a wallet holds that the payment could be made with.
-func (p *Pages) options(c echo.Context) error {
+func (p *hosted) options(c echo.Context) error {
 	pm, err := p.load(c)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (p *Pages) options(c echo.Context) error {
 	return c.JSON(http.StatusOK, answer)
 }
 
-func (p *Pages) way(w checkout.Way, chain asset.Chain, all []checkout.Way) way {
+func (p *hosted) way(w checkout.Way, chain asset.Chain, all []checkout.Way) way {
 	out := way{
 		ID: w.ID, Type: w.Type, Chain: p.wireChain(chain), Needed: w.Needed().String(), Fee: "0", Least: w.Needed().String(),
 		Token: wayToken{
@@ -140,13 +140,13 @@ func approvals(w checkout.Way, needed *big.Int) int {
 	return 1
 }
 
-func (p *Pages) chainName(id asset.ChainID) string {
+func (p *hosted) chainName(id asset.ChainID) string {
 	chain, _ := p.Checkout.Book().Chain(id)
 	return chain.Name
 }
 
 // wireChain is a chain as a wallet is told of it.
-func (p *Pages) wireChain(chain asset.Chain) templates.Chain {
+func (p *hosted) wireChain(chain asset.Chain) templates.Chain {
 	explorer := chain.Explorer
 	if explorer != "" && explorer[len(explorer)-1] != '/' {
 		explorer += "/"
@@ -168,7 +168,7 @@ func direct(all []rail.Option) []rail.Option {
 
 // others names the ways that lead over a bridge or an exchange, by their chains:
 // "USDC and USDT on Arbitrum One".
-func (p *Pages) others(all []rail.Option) (names []string) {
+func (p *hosted) others(all []rail.Option) (names []string) {
 	symbols := map[asset.ChainID][]string{}
 	var chains []asset.ChainID
 	for _, o := range all {

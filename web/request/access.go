@@ -63,7 +63,7 @@ func newAccess(a payment.Access) accessWire {
 // comes from base. A nil body is base.
 //
 // Faults: Invalid, with the member at fault.
-func (d *Dialect) parseAccess(field string, in *accessBody, base payment.Access) (payment.Access, error) {
+func (d *dialect) parseAccess(field string, in *accessBody, base payment.Access) (payment.Access, error) {
 	if in == nil {
 		return base, nil
 	}
@@ -94,7 +94,7 @@ func (d *Dialect) parseAccess(field string, in *accessBody, base payment.Access)
 }
 
 // screening reads a policy's mode and provider.
-func (d *Dialect) screening(field string, in *accessBody, out *payment.Access) error {
+func (d *dialect) screening(field string, in *accessBody, out *payment.Access) error {
 	mode := modeInherit
 	if in.Mode != nil {
 		mode = *in.Mode
@@ -170,7 +170,7 @@ func clip(s string, n int) string {
 // baseAccess is the policy that a payment inherits: that of its destination, or
 // the merchant's. Destinations with different policies do not go together, for
 // neither may loosen the other.
-func (d *Dialect) baseAccess(ctx context.Context, m merchant.Merchant, requests []checkout.DraftRequest) (payment.Access, error) {
+func (d *dialect) baseAccess(ctx context.Context, m merchant.Merchant, requests []checkout.DraftRequest) (payment.Access, error) {
 	active, err := d.Directory.Destinations(ctx, m.ID)
 	if err != nil {
 		return payment.Access{}, err

@@ -46,7 +46,7 @@ func (w caller) keyScope() string {
 // Faults: Unauthorized "missing_credential", "invalid_credential",
 // "session_over"; Forbidden "client_id_revoked", "client_id_inactive",
 // "origin_not_allowed", "cross_origin"; Limited.
-func (d *Dialect) authenticate(c echo.Context) (caller, error) {
+func (d *dialect) authenticate(c echo.Context) (caller, error) {
 	return d.identify(c, false)
 }
 
@@ -55,7 +55,7 @@ func (d *Dialect) authenticate(c echo.Context) (caller, error) {
 // meant.
 //
 // Faults: as authenticate; Forbidden "api_key_required".
-func (d *Dialect) managed(c echo.Context) (caller, error) {
+func (d *dialect) managed(c echo.Context) (caller, error) {
 	who, err := d.identify(c, false)
 	if err == nil && who.clientID != "" {
 		return caller{}, fault.New(fault.Forbidden, "api_key_required", "This needs an API key or a wallet session: a client id is public.")
@@ -66,7 +66,7 @@ func (d *Dialect) managed(c echo.Context) (caller, error) {
 // signedIn finds a caller who has signed in with a wallet.
 //
 // Faults: as authenticate; Forbidden "session_required".
-func (d *Dialect) signedIn(c echo.Context) (caller, error) {
+func (d *dialect) signedIn(c echo.Context) (caller, error) {
 	who, err := d.identify(c, false)
 	if err == nil && !who.isSession() {
 		return caller{}, fault.New(fault.Forbidden, "session_required", "Forbidden - wallet session required")
@@ -78,7 +78,7 @@ func (d *Dialect) signedIn(c echo.Context) (caller, error) {
 // the call. An address that keeps presenting what is refused has to wait,
 // whatever it presents next. With originRequired a page's client id must come
 // with its Origin (Forbidden "origin_required").
-func (d *Dialect) identify(c echo.Context, originRequired bool) (caller, error) {
+func (d *dialect) identify(c echo.Context, originRequired bool) (caller, error) {
 	if err := d.Limits.Guessing(c); err != nil {
 		return caller{}, err
 	}
@@ -110,7 +110,7 @@ func (d *Dialect) identify(c echo.Context, originRequired bool) (caller, error) 
 var errMissing = fault.New(fault.Unauthorized, "missing_credential", "Send your API key in the x-api-key header, or a client id in x-client-id.")
 
 // count counts a call of a caller from its address.
-func (d *Dialect) count(c echo.Context, who caller) error {
+func (d *dialect) count(c echo.Context, who caller) error {
 	switch {
 	case who.clientID != "":
 		return d.Limits.Take(c, d.Limits.Clients, "client", who.ID)
@@ -121,14 +121,14 @@ func (d *Dialect) count(c echo.Context, who caller) error {
 	}
 }
 
-func (d *Dialect) byKey(c echo.Context, key string) (caller, error) {
+func (d *dialect) byKey(c echo.Context, key string) (caller, error) {
 	who, err := d.Directory.Authenticate(c.Request().Context(), merchant.APIKey, key)
 	return caller{Credential: who}, err
 }
 
 // byClientID finds a client id and holds browsers to its origins. One without
 // origins is a backend's and may be used from anywhere.
-func (d *Dialect) byClientID(c echo.Context, id string, originRequired bool) (caller, error) {
+func (d *dialect) byClientID(c echo.Context, id string, originRequired bool) (caller, error) {
 	who, err := d.Directory.Authenticate(c.Request().Context(), merchant.ClientID, id)
 	if err != nil {
 		return caller{}, err
@@ -158,7 +158,7 @@ const exposed = "Idempotent-Replayed, Retry-After, X-Request-Id, " + web.RateLim
 
 // bySession finds a wallet's session by its secret: a bearer token, or a cookie
 // that its own site's page sent.
-func (d *Dialect) bySession(c echo.Context) (caller, error) {
+func (d *dialect) bySession(c echo.Context) (caller, error) {
 	secret, err := d.sessionSecret(c)
 	if err != nil {
 		return caller{}, err
@@ -173,7 +173,7 @@ func (d *Dialect) bySession(c echo.Context) (caller, error) {
 	return caller{Credential: merchant.Credential{Merchant: s.Merchant}, wallet: s.Wallet, session: s}, nil
 }
 
-func (d *Dialect) sessionSecret(c echo.Context) (string, error) {
+func (d *dialect) sessionSecret(c echo.Context) (string, error) {
 	r := c.Request()
 	if values := r.Header.Values(echo.HeaderAuthorization); len(values) > 0 {
 		scheme, token, _ := strings.Cut(values[0], " ")

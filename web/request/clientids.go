@@ -23,7 +23,7 @@ import (
 // clientIDs adds the routes by which merchants manage their client ids, once
 // under each of the documented addresses. The older one also makes client ids of
 // backends, which have no domains.
-func (d *Dialect) clientIDs() {
+func (d *dialect) clientIDs() {
 	for base, backends := range map[string]bool{"/v2/client-ids": false, "/v1/client-ids": true} {
 		d.route(http.MethodPost, base, d.once(d.managed, d.createClient(backends)))
 		d.route(http.MethodGet, base, d.listClients)
@@ -130,7 +130,7 @@ func seconds(v time.Duration) *int64 {
 }
 
 // createClient makes a client id; backends says whether it may do without domains.
-func (d *Dialect) createClient(backends bool) plan {
+func (d *dialect) createClient(backends bool) plan {
 	return func(c echo.Context, who caller, body []byte) (effect, error) {
 		var in clientBody
 		if err := web.Decode(body, &in); err != nil {
@@ -169,7 +169,7 @@ func (d *Dialect) createClient(backends bool) plan {
 	}
 }
 
-func (d *Dialect) listClients(c echo.Context) error {
+func (d *dialect) listClients(c echo.Context) error {
 	who, err := d.managed(c)
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (d *Dialect) listClients(c echo.Context) error {
 	return c.JSON(http.StatusOK, out)
 }
 
-func (d *Dialect) showClient(c echo.Context) error {
+func (d *dialect) showClient(c echo.Context) error {
 	who, err := d.managed(c)
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (d *Dialect) showClient(c echo.Context) error {
 }
 
 // ownClient finds one of the caller's client ids.
-func (d *Dialect) ownClient(ctx context.Context, who caller, id string) (merchant.Credential, error) {
+func (d *dialect) ownClient(ctx context.Context, who caller, id string) (merchant.Credential, error) {
 	key, ok := payment.ParseID(id)
 	if !ok {
 		return merchant.Credential{}, errNoClient
@@ -228,7 +228,7 @@ func (d *Dialect) ownClient(ctx context.Context, who caller, id string) (merchan
 }
 
 // changeClient changes what the body names and leaves the rest.
-func (d *Dialect) changeClient(backends bool) plan {
+func (d *dialect) changeClient(backends bool) plan {
 	return func(c echo.Context, who caller, body []byte) (effect, error) {
 		found, err := d.ownClient(c.Request().Context(), who, c.Param("id"))
 		if err != nil {
@@ -252,7 +252,7 @@ func (d *Dialect) changeClient(backends bool) plan {
 }
 
 // revokeClient ends a client id for good. Revoking it again is no mistake.
-func (d *Dialect) revokeClient(c echo.Context, who caller, _ []byte) (effect, error) {
+func (d *dialect) revokeClient(c echo.Context, who caller, _ []byte) (effect, error) {
 	found, err := d.ownClient(c.Request().Context(), who, c.Param("id"))
 	if err != nil {
 		return nil, err
@@ -266,7 +266,7 @@ func (d *Dialect) revokeClient(c echo.Context, who caller, _ []byte) (effect, er
 
 // updateClient stores a change. revoking says that the change is to revoke it,
 // which a revoked one is already.
-func (d *Dialect) updateClient(found merchant.Credential, change func(*merchant.Credential) error, revoking bool) effect {
+func (d *dialect) updateClient(found merchant.Credential, change func(*merchant.Credential) error, revoking bool) effect {
 	return func(ctx context.Context) (reply, error) {
 		// Forgotten before the change is there, this node may remember the old state
 		// for the few seconds that other nodes do.
@@ -287,7 +287,7 @@ func (d *Dialect) updateClient(found merchant.Credential, change func(*merchant.
 }
 
 // client words a client id with what it is bound to.
-func (d *Dialect) client(ctx context.Context, c merchant.Credential) (clientWire, error) {
+func (d *dialect) client(ctx context.Context, c merchant.Credential) (clientWire, error) {
 	active, err := d.Accounts.ActiveDestinations(ctx, c.Merchant)
 	if err != nil {
 		return clientWire{}, err
@@ -295,7 +295,7 @@ func (d *Dialect) client(ctx context.Context, c merchant.Credential) (clientWire
 	return d.clientAmong(ctx, c, active)
 }
 
-func (d *Dialect) clientAmong(ctx context.Context, c merchant.Credential, active []merchant.Destination) (clientWire, error) {
+func (d *dialect) clientAmong(ctx context.Context, c merchant.Credential, active []merchant.Destination) (clientWire, error) {
 	bound, err := d.Directory.Bound(ctx, c, active)
 	if errors.Is(err, merchant.ErrUnbound) {
 		return newClient(c, nil), nil
@@ -305,7 +305,7 @@ func (d *Dialect) clientAmong(ctx context.Context, c merchant.Credential, active
 
 // clientChange checks a body and returns what it does to a client id. backends
 // says whether the list of domains may be empty.
-func (d *Dialect) clientChange(ctx context.Context, who caller, in clientBody, backends bool) (func(*merchant.Credential) error, error) {
+func (d *dialect) clientChange(ctx context.Context, who caller, in clientBody, backends bool) (func(*merchant.Credential) error, error) {
 	var changes []func(*merchant.Credential)
 	if in.Label != nil {
 		if n := utf8.RuneCountInString(*in.Label); n < 1 || n > maxLabel {
@@ -448,7 +448,7 @@ func duration(field string, v nullable[int64]) (func(*time.Duration), error) {
 
 // binding reads the destination a client id is bound to: one of the merchant's
 // active ones, by its destination id or its own id.
-func (d *Dialect) binding(ctx context.Context, who caller, v nullable[string]) (func(*merchant.Credential), error) {
+func (d *dialect) binding(ctx context.Context, who caller, v nullable[string]) (func(*merchant.Credential), error) {
 	var id string
 	if v.value != nil {
 		active, err := d.Accounts.ActiveDestinations(ctx, who.Merchant)

@@ -42,7 +42,7 @@ type issue struct {
 var errNoToken = fault.New(fault.NotFound, "not_found", "Token not found")
 
 // currencies lists what payments can be made in: all, or what the query names.
-func (d *Dialect) currencies(c echo.Context) error {
+func (d *dialect) currencies(c echo.Context) error {
 	if _, err := d.authenticate(c); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ type networkWire struct {
 
 // conversionRoutes lists what a currency can be paid with by conversion: nothing,
 // because every payment here is made in the currency it is counted in.
-func (d *Dialect) conversionRoutes(c echo.Context) error {
+func (d *dialect) conversionRoutes(c echo.Context) error {
 	if _, err := d.authenticate(c); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func deliveryOf(x webhook.Delivery) deliveryWire {
 }
 
 // webhookDeliveries lists what was sent to an endpoint, newest first.
-func (d *Dialect) webhookDeliveries(c echo.Context) error {
+func (d *dialect) webhookDeliveries(c echo.Context) error {
 	e, err := d.mine(c)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ type replayedWire struct {
 
 // replayWebhook sends one delivery again, or those of a time, or those that were
 // given up, with the same ids and bytes.
-func (d *Dialect) replayWebhook(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) replayWebhook(c echo.Context, who caller, body []byte) (effect, error) {
 	var in replayBody
 	if err := web.Decode(body, &in); err != nil {
 		return nil, err

@@ -130,7 +130,7 @@ func (p proof) wire(to asset.Destination) signingWire {
 
 // signingData gives out what a wallet has to sign to add or deactivate a
 // destination.
-func (d *Dialect) signingData(c echo.Context) error {
+func (d *dialect) signingData(c echo.Context) error {
 	who, err := d.fromPage(c)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func (d *Dialect) signingData(c echo.Context) error {
 // public, and whoever reads it off a page could sign for a wallet of their own
 // and be paid in the merchant's place. A contract is the merchant's on one chain:
 // the one at the same address on another may be somebody else's.
-func (d *Dialect) mayAdd(ctx context.Context, who caller, to asset.Destination) error {
+func (d *dialect) mayAdd(ctx context.Context, who caller, to asset.Destination) error {
 	if who.clientID == "" {
 		return nil
 	}
@@ -216,7 +216,7 @@ func (d *Dialect) mayAdd(ctx context.Context, who caller, to asset.Destination) 
 var errDeactivation = fault.New(fault.Invalid, "deactivation_failed", "Destination not found or validation failed")
 
 // activeTo finds the caller's active destination to a wallet, chain and token.
-func (d *Dialect) activeTo(ctx context.Context, who caller, to asset.Destination) (*merchant.Destination, error) {
+func (d *dialect) activeTo(ctx context.Context, who caller, to asset.Destination) (*merchant.Destination, error) {
 	active, err := d.Accounts.ActiveDestinations(ctx, who.Merchant)
 	if err != nil {
 		return nil, err
@@ -238,7 +238,7 @@ const maxSignature = 4 << 10
 
 // proved reads a body and checks that the wallet signed what the nonce was given
 // out for. It does not use the nonce up: who performs the action does.
-func (d *Dialect) proved(ctx context.Context, who caller, body []byte, action string) (proof, asset.Destination, error) {
+func (d *dialect) proved(ctx context.Context, who caller, body []byte, action string) (proof, asset.Destination, error) {
 	var in proofBody
 	if err := web.Decode(body, &in); err != nil {
 		return proof{}, asset.Destination{}, err
@@ -291,7 +291,7 @@ func parseSignature(text string) ([]byte, error) {
 }
 
 // spend uses a proof's nonce up.
-func (d *Dialect) spend(ctx context.Context, p proof) error {
+func (d *dialect) spend(ctx context.Context, p proof) error {
 	_, err := d.Accounts.UseNonce(ctx, merchant.NonceDestination, p.Nonce, time.Now().UTC())
 	if fault.Is(err, fault.NotFound) {
 		return errNonce
@@ -300,7 +300,7 @@ func (d *Dialect) spend(ctx context.Context, p proof) error {
 }
 
 // addSigned makes a destination of what a wallet signed.
-func (d *Dialect) addSigned(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) addSigned(c echo.Context, who caller, body []byte) (effect, error) {
 	ctx := c.Request().Context()
 	p, to, err := d.proved(ctx, who, body, actionAdd)
 	if err != nil {
@@ -324,7 +324,7 @@ func (d *Dialect) addSigned(c echo.Context, who caller, body []byte) (effect, er
 
 // removeSigned deactivates the destination of the path, which has to be the one
 // that the wallet signed for.
-func (d *Dialect) removeSigned(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) removeSigned(c echo.Context, who caller, body []byte) (effect, error) {
 	ctx := c.Request().Context()
 	found, err := d.ownNamed(ctx, who, "destinationId", param(c, "destinationId"))
 	if err != nil {

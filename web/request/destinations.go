@@ -20,7 +20,7 @@ import (
 
 // payeeDestinations adds the routes by which merchants say where they are paid:
 // with a signature of the wallet (v2), and with a session of it (v1).
-func (d *Dialect) payeeDestinations() {
+func (d *dialect) payeeDestinations() {
 	const v2, v1 = "/v2/payee-destination", "/v1/payee-destination"
 	d.route(http.MethodGet, v2+"/signing-data", d.signingData)
 	d.route(http.MethodPost, v2, d.once(d.fromPage, d.addSigned))
@@ -39,7 +39,7 @@ func (d *Dialect) payeeDestinations() {
 
 // fromPage is authenticate for what changes something: a page has to say where
 // it comes from.
-func (d *Dialect) fromPage(c echo.Context) (caller, error) { return d.identify(c, true) }
+func (d *dialect) fromPage(c echo.Context) (caller, error) { return d.identify(c, true) }
 
 // payeeWire is a payee destination.
 type payeeWire struct {
@@ -83,7 +83,7 @@ var errNoDestination = fault.New(fault.NotFound, "destination_not_found", "Desti
 // there the active one counts, then the newest; nil if there is none.
 //
 // Faults: Invalid if the text is none of these.
-func (d *Dialect) named(field, text string, among []merchant.Destination) (*merchant.Destination, error) {
+func (d *dialect) named(field, text string, among []merchant.Destination) (*merchant.Destination, error) {
 	if id, ok := payment.ParseID(text); ok {
 		i := slices.IndexFunc(among, func(x merchant.Destination) bool { return x.ID == string(id) })
 		if i < 0 {
@@ -98,7 +98,7 @@ func (d *Dialect) named(field, text string, among []merchant.Destination) (*merc
 	return newest(among, func(x merchant.Destination) bool { return x.To == to }), nil
 }
 
-func (d *Dialect) parseDestination(field, text string) (asset.Destination, error) {
+func (d *dialect) parseDestination(field, text string) (asset.Destination, error) {
 	if parts := strings.Split(text, ":"); len(parts) == 3 && !strings.Contains(text, "@") {
 		chain, ok := d.Checkout.Book().Network(parts[0])
 		wallet, err := asset.ParseAddress(parts[1])
@@ -123,7 +123,7 @@ func newest(among []merchant.Destination, fits func(merchant.Destination) bool) 
 	return found
 }
 
-func (d *Dialect) showDestination(c echo.Context) error {
+func (d *dialect) showDestination(c echo.Context) error {
 	who, err := d.authenticate(c)
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (d *Dialect) showDestination(c echo.Context) error {
 }
 
 // ownNamed finds one of the caller's destinations, active or not.
-func (d *Dialect) ownNamed(ctx context.Context, who caller, field, text string) (*merchant.Destination, error) {
+func (d *dialect) ownNamed(ctx context.Context, who caller, field, text string) (*merchant.Destination, error) {
 	all, err := d.Accounts.Destinations(ctx, who.Merchant)
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (d *Dialect) ownNamed(ctx context.Context, who caller, field, text string) 
 }
 
 // destinationOfWallet answers with a wallet's active destination, or null.
-func (d *Dialect) destinationOfWallet(c echo.Context) error {
+func (d *dialect) destinationOfWallet(c echo.Context) error {
 	who, err := d.authenticate(c)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (d *Dialect) destinationOfWallet(c echo.Context) error {
 	return d.activeOf(c, who, wallet)
 }
 
-func (d *Dialect) activeOf(c echo.Context, who caller, wallet asset.Address) error {
+func (d *dialect) activeOf(c echo.Context, who caller, wallet asset.Address) error {
 	active, err := d.Accounts.ActiveDestinations(c.Request().Context(), who.Merchant)
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func addressField(name, text string) (asset.Address, error) {
 }
 
 // chainQuery reads a supported chain's id in the query.
-func (d *Dialect) chainQuery(c echo.Context) (asset.ChainID, error) {
+func (d *dialect) chainQuery(c echo.Context) (asset.ChainID, error) {
 	n, err := strconv.ParseUint(c.QueryParam("chainId"), 10, 63)
 	if err != nil {
 		return 0, fault.Field("chainId", "invalid_chain", "chainId is required and must be a chain's number, like 8453.")
@@ -208,7 +208,7 @@ func (d *Dialect) chainQuery(c echo.Context) (asset.ChainID, error) {
 	return d.chainField(asset.ChainID(n))
 }
 
-func (d *Dialect) chainField(id asset.ChainID) (asset.ChainID, error) {
+func (d *dialect) chainField(id asset.ChainID) (asset.ChainID, error) {
 	if _, ok := d.Checkout.Book().Chain(id); !ok {
 		return 0, fault.Field("chainId", "unsupported_chain", "Chain "+strconv.FormatUint(uint64(id), 10)+" is not supported here.")
 	}
@@ -219,7 +219,7 @@ func (d *Dialect) chainField(id asset.ChainID) (asset.ChainID, error) {
 // (EIP-7702) does not make a contract of an account that has a key.
 //
 // Faults: Unavailable if the chain does not answer.
-func (d *Dialect) walletType(ctx context.Context, chain asset.ChainID, wallet asset.Address) (merchant.WalletType, error) {
+func (d *dialect) walletType(ctx context.Context, chain asset.ChainID, wallet asset.Address) (merchant.WalletType, error) {
 	codes, err := d.Codes(ctx, chain, []asset.Address{wallet})
 	if err != nil {
 		return "", fault.New(fault.Unavailable, "chain_unavailable", "The network could not be asked about this wallet. Please try again.").Because(err)
@@ -241,7 +241,7 @@ type destinationBody struct {
 }
 
 // target reads where payments shall go, for the wallet that signed in.
-func (d *Dialect) target(who caller, in destinationBody) (asset.Destination, error) {
+func (d *dialect) target(who caller, in destinationBody) (asset.Destination, error) {
 	to := asset.Destination{Wallet: who.wallet}
 	if in.WalletAddress != nil {
 		wallet, err := addressField("walletAddress", *in.WalletAddress)
@@ -262,7 +262,7 @@ func (d *Dialect) target(who caller, in destinationBody) (asset.Destination, err
 }
 
 // tokenOf completes a destination with a token that is supported on its chain.
-func (d *Dialect) tokenOf(to asset.Destination, text string, chain asset.ChainID) (asset.Destination, error) {
+func (d *dialect) tokenOf(to asset.Destination, text string, chain asset.ChainID) (asset.Destination, error) {
 	var err error
 	if to.Chain, err = d.chainField(chain); err != nil {
 		return to, err
@@ -277,7 +277,7 @@ func (d *Dialect) tokenOf(to asset.Destination, text string, chain asset.ChainID
 // addOwn makes a destination of the wallet that signed in. It replaces the active
 // one of the wallet on that chain; the same one stays, with the policy it is
 // given now.
-func (d *Dialect) addOwn(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) addOwn(c echo.Context, who caller, body []byte) (effect, error) {
 	made, setPolicy, err := d.ownTarget(c.Request().Context(), who, body)
 	if err != nil {
 		return nil, err
@@ -287,7 +287,7 @@ func (d *Dialect) addOwn(c echo.Context, who caller, body []byte) (effect, error
 
 // putDestination stores a destination, or gives the active one that is the same
 // already the policy, if there was a word about it.
-func (d *Dialect) putDestination(who caller, made merchant.Destination, setPolicy bool) effect {
+func (d *dialect) putDestination(who caller, made merchant.Destination, setPolicy bool) effect {
 	now := time.Now().UTC()
 	made.ID, made.Active, made.CreatedAt = payment.NewULID(now), true, now
 	return func(ctx context.Context) (reply, error) {
@@ -309,7 +309,7 @@ func (d *Dialect) putDestination(who caller, made merchant.Destination, setPolic
 }
 
 // policy reads a destination's own policy; nil leaves it to the merchant's.
-func (d *Dialect) policy(ctx context.Context, who caller, in nullable[accessBody]) (*payment.Access, error) {
+func (d *dialect) policy(ctx context.Context, who caller, in nullable[accessBody]) (*payment.Access, error) {
 	if in.value == nil {
 		return nil, nil
 	}
@@ -325,7 +325,7 @@ var errNoneActive = fault.New(fault.NotFound, "destination_not_found", "No activ
 
 // moveOwn gives the active destination of the wallet that signed in another token
 // or chain. It keeps its id, and client ids that are bound to it stay bound.
-func (d *Dialect) moveOwn(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) moveOwn(c echo.Context, who caller, body []byte) (effect, error) {
 	want, setPolicy, err := d.ownTarget(c.Request().Context(), who, body)
 	if err != nil {
 		return nil, err
@@ -354,7 +354,7 @@ func (d *Dialect) moveOwn(c echo.Context, who caller, body []byte) (effect, erro
 
 // ownTarget reads where the wallet that signed in wants to be paid. setPolicy
 // tells whether there was a word about the access policy.
-func (d *Dialect) ownTarget(ctx context.Context, who caller, body []byte) (want merchant.Destination, setPolicy bool, err error) {
+func (d *dialect) ownTarget(ctx context.Context, who caller, body []byte) (want merchant.Destination, setPolicy bool, err error) {
 	var in destinationBody
 	if err := web.Decode(body, &in); err != nil {
 		return want, false, err
@@ -372,7 +372,7 @@ func (d *Dialect) ownTarget(ctx context.Context, who caller, body []byte) (want 
 
 // ownDestinations answers with the active destination of the wallet that signed
 // in, or null.
-func (d *Dialect) ownDestinations(c echo.Context) error {
+func (d *dialect) ownDestinations(c echo.Context) error {
 	who, err := d.signedIn(c)
 	if err != nil {
 		return err
@@ -381,7 +381,7 @@ func (d *Dialect) ownDestinations(c echo.Context) error {
 }
 
 // lookupDestination finds one of the merchant's destinations by its id.
-func (d *Dialect) lookupDestination(c echo.Context) error {
+func (d *dialect) lookupDestination(c echo.Context) error {
 	who, err := d.signedIn(c)
 	if err != nil {
 		return err
@@ -399,7 +399,7 @@ func (d *Dialect) lookupDestination(c echo.Context) error {
 
 // lookupWallet finds the active destination that the merchant has for a wallet,
 // such as a recipient of its payouts; null if there is none.
-func (d *Dialect) lookupWallet(c echo.Context) error {
+func (d *dialect) lookupWallet(c echo.Context) error {
 	who, err := d.signedIn(c)
 	if err != nil {
 		return err
@@ -417,7 +417,7 @@ type deactivatedWire struct {
 }
 
 // deactivateOwn ends one of the merchant's destinations.
-func (d *Dialect) deactivateOwn(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) deactivateOwn(c echo.Context, who caller, body []byte) (effect, error) {
 	var in destinationBody
 	if err := web.Decode(body, &in); err != nil {
 		return nil, err
@@ -440,6 +440,6 @@ func (d *Dialect) deactivateOwn(c echo.Context, who caller, body []byte) (effect
 
 // cancelWalletChange finds nothing to cancel: a wallet is never changed in place
 // here, so no change can be pending.
-func (d *Dialect) cancelWalletChange(echo.Context, caller, []byte) (effect, error) {
+func (d *dialect) cancelWalletChange(echo.Context, caller, []byte) (effect, error) {
 	return nil, fault.New(fault.NotFound, "no_wallet_change", "No pending wallet change found")
 }

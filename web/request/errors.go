@@ -14,7 +14,7 @@ import (
 )
 
 // fault is the dialect's one table from faults to answers.
-func (d *Dialect) fault(c echo.Context, f *fault.Error) error {
+func (d *dialect) fault(c echo.Context, f *fault.Error) error {
 	status := web.StatusOf(f.Kind)
 	if f.Code == "method_not_allowed" {
 		status = http.StatusMethodNotAllowed
@@ -58,7 +58,7 @@ func over(p *payment.Payment) error {
 // money is on its way (423), be it still on a bridge or to be sent by a Safe or a smart
 // account, with the documented bodies; other faults pass. a is how far the caller was
 // let in.
-func (d *Dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission, err error) error {
+func (d *dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission, err error) error {
 	f := fault.From(err)
 	var status int
 	var message string

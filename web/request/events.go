@@ -34,7 +34,7 @@ type messagesWire struct {
 // events answers with the messages after a cursor, oldest first: the same that
 // webhooks carry, for those who would rather ask, or want to know what they
 // missed. A client id sees those of its own payments.
-func (d *Dialect) events(c echo.Context) error {
+func (d *dialect) events(c echo.Context) error {
 	who, err := d.keeper(c)
 	if err != nil {
 		return err

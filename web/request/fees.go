@@ -15,7 +15,7 @@ import (
 // fee is the fee of a creation: what its body asks for or, for a client id, what
 // its merchant set. "0" lets the body decide; where nothing is set, a client id
 // takes no fee, because it is public.
-func (d *Dialect) fee(who caller, in shared) (*checkout.DraftFee, error) {
+func (d *dialect) fee(who caller, in shared) (*checkout.DraftFee, error) {
 	asked, err := parseFee(in.FeePercentage, in.FeeAddress)
 	if err != nil || who.clientID == "" {
 		return asked, err
@@ -94,7 +94,7 @@ type destinationRef struct {
 // feePlan computes the vendor's fee snapshot from the terms, which never change.
 // It counts in US dollars, so it is nil unless all requests are in one dollar
 // stablecoin, and nil where there is no fee.
-func (d *Dialect) feePlan(p *payment.Payment) *feePlan {
+func (d *dialect) feePlan(p *payment.Payment) *feePlan {
 	first := p.Terms.Requests[0]
 	token, ok := d.Checkout.Book().Token(first.Asset)
 	if !ok || first.Fee == nil || !strings.HasPrefix(token.Symbol, "USD") {

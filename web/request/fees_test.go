@@ -20,7 +20,7 @@ func TestFeePlansAddUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Dialect{Config: Config{Checkout: checkout.New(checkout.Config{Book: book})}}
+	d := &dialect{config: config{Checkout: checkout.New(checkout.Config{Book: book})}}
 	ids := []asset.ID{"USDC-base", "USDT-base", "ETH-base"}
 	rapid.Check(t, func(t *rapid.T) {
 		share := money.BasisPoints(rapid.IntRange(0, 10_000).Draw(t, "basis points"))

@@ -138,16 +138,16 @@ func TestCalldataOfAnAccount(t *testing.T) {
 	}
 	as := "wallet=" + account + "&eoaWallet=" + eoa.String()
 	for name, c := range map[string]struct {
-		token, query     string
-		chain            asset.ChainID
-		balance, needed  string
-		stack            *useroptest.Stack
-		contract, second string
+		token, query    string
+		chain           asset.ChainID
+		balance, needed string
+		stack           *useroptest.Stack
+		contract        string
 	}{
-		"the payment's own": {single, "", asset.SandboxBase, "50000000", "10000000", w.Gas, w.Chain.USDC(), ""},
-		"named as its own":  {single, "&chain=BASE&token=USDC", asset.SandboxBase, "50000000", "10000000", w.Gas, w.Chain.USDC(), ""},
-		"several requests":  {several, "", asset.SandboxBase, "50000000", "", w.Gas, w.Chain.USDC(), ""},
-		"from elsewhere":    {single, "&chain=ARBITRUM&token=USDC", asset.SandboxArbitrum, "60000000", "", w.GasSecond, w.Second.USDC(), ""},
+		"the payment's own": {single, "", asset.SandboxBase, "50000000", "10000000", w.Gas, w.Chain.USDC()},
+		"named as its own":  {single, "&chain=BASE&token=USDC", asset.SandboxBase, "50000000", "10000000", w.Gas, w.Chain.USDC()},
+		"several requests":  {several, "", asset.SandboxBase, "50000000", "", w.Gas, w.Chain.USDC()},
+		"from elsewhere":    {single, "&chain=ARBITRUM&token=USDC", asset.SandboxArbitrum, "60000000", "", w.GasSecond, w.Second.USDC()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := w.For(t)

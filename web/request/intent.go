@@ -24,7 +24,7 @@ const asked = "payment"
 // intent takes the caller's word that a transaction was sent: a hint that makes
 // us look at once, never evidence. The same hash again is no news, and with an
 // Idempotency-Key the first answer comes back even when the payment is over.
-func (d *Dialect) intent(c echo.Context) error {
+func (d *dialect) intent(c echo.Context) error {
 	err := d.once(d.authenticate, d.intend)(c)
 	p, _ := c.Get(asked).(*payment.Payment)
 	if err == nil || p == nil {
@@ -39,7 +39,7 @@ func (d *Dialect) intent(c echo.Context) error {
 
 // intend checks an intent. Whether the wallet may pay, and what a chain shows, is
 // asked before the effect: providers and nodes take their time.
-func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) intend(c echo.Context, who caller, body []byte) (effect, error) {
 	var in intentBody
 	if err := web.Decode(body, &in); err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (d *Dialect) intend(c echo.Context, who caller, body []byte) (effect, error
 }
 
 // admit lets a wallet in, or returns why not as the fault.
-func (d *Dialect) admit(ctx context.Context, p *payment.Payment, wallet asset.Address) (checkout.Admission, error) {
+func (d *dialect) admit(ctx context.Context, p *payment.Payment, wallet asset.Address) (checkout.Admission, error) {
 	a, err := d.Checkout.Admit(ctx, p, wallet)
 	if err != nil {
 		return a, err
@@ -126,7 +126,7 @@ type sender struct {
 }
 
 // intended checks the body of an intent by itself, but for what it tells of a Safe.
-func (d *Dialect) intended(in intentBody) (by sender, err error) {
+func (d *dialect) intended(in intentBody) (by sender, err error) {
 	const one = "Exactly one of txHash and safeTxHash must be given."
 	safe := in.SafeTxHash != ""
 	switch {
@@ -187,7 +187,7 @@ func badExecution(field string) *fault.Error {
 // execution checks what an intent tells of its route: the words, and that they
 // are about the source that chain and token name. All of it may be left out, and
 // nothing is made of it: the chain shows what a transaction does.
-func (d *Dialect) execution(in intentBody, from source) error {
+func (d *dialect) execution(in intentBody, from source) error {
 	for _, word := range []struct {
 		field string
 		value *string
@@ -218,7 +218,7 @@ func (d *Dialect) execution(in intentBody, from source) error {
 }
 
 // names reports whether a text is a token's symbol, its currency id or its contract.
-func (d *Dialect) names(text string, from source) bool {
+func (d *dialect) names(text string, from source) bool {
 	t, ok := tokenOn(d.Checkout.Book(), from.chain, text)
 	if !ok {
 		t, ok = d.Checkout.Book().Token(asset.ID(text))
@@ -231,7 +231,7 @@ func (d *Dialect) names(text string, from source) bool {
 
 // fits reports why a transaction from a source cannot be one that pays the
 // payment, or not in the way it was told.
-func (d *Dialect) fits(p *payment.Payment, in intentBody, from source) error {
+func (d *dialect) fits(p *payment.Payment, in intentBody, from source) error {
 	due, _ := d.Checkout.Book().Token(p.Terms.Requests[0].Asset)
 	own := slices.ContainsFunc(p.Terms.Requests, func(r payment.Request) bool { return r.Asset == from.token.ID })
 	if !own && (d.Restamp == nil || len(p.Terms.Requests) > 1 || !dollar(from.token) || !dollar(due)) {

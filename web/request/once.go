@@ -42,7 +42,7 @@ type plan func(c echo.Context, who caller, body []byte) (effect, error)
 // Faults: Mismatch "idempotency_key_reused"; Conflict "idempotency_key_running"
 // while the first is under way on this node. Another node's request waits, and
 // gets the same answer.
-func (d *Dialect) once(auth func(echo.Context) (caller, error), p plan) echo.HandlerFunc {
+func (d *dialect) once(auth func(echo.Context) (caller, error), p plan) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		who, err := auth(c)
 		if err != nil {
@@ -79,7 +79,7 @@ func (d *Dialect) once(auth func(echo.Context) (caller, error), p plan) echo.Han
 
 const codeRunning = "idempotency_key_running"
 
-func (d *Dialect) perform(c echo.Context, who caller, body []byte, once *checkout.Once, p plan) (checkout.Answer, bool, error) {
+func (d *dialect) perform(c echo.Context, who caller, body []byte, once *checkout.Once, p plan) (checkout.Answer, bool, error) {
 	r := c.Request()
 	ctx := r.Context()
 	if once != nil {

@@ -118,7 +118,7 @@ type unauthorizedSearch struct {
 
 // payments lists the transfers that arrived for a caller, newest first: those of
 // its own payments for a client id, the merchant's for everybody else.
-func (d *Dialect) payments(c echo.Context) error {
+func (d *dialect) payments(c echo.Context) error {
 	who, err := d.authenticate(c)
 	if f := fault.From(err); err != nil && f.Kind == fault.Unauthorized {
 		text := http.StatusText(http.StatusUnauthorized)
@@ -160,7 +160,7 @@ func (d *Dialect) payments(c echo.Context) error {
 	return c.JSON(http.StatusOK, w)
 }
 
-func (d *Dialect) arrival(ctx context.Context, a checkout.Arrival) (arrivalWire, error) {
+func (d *dialect) arrival(ctx context.Context, a checkout.Arrival) (arrivalWire, error) {
 	x := a.Transfer
 	token, ok := d.Checkout.Book().Token(x.Asset)
 	if !ok {
@@ -189,7 +189,7 @@ func (d *Dialect) arrival(ctx context.Context, a checkout.Arrival) (arrivalWire,
 
 // cameFrom tells where money came from that a bridge brought, as far as it is
 // known: who sees the arrival alone knows the chain at most.
-func (d *Dialect) cameFrom(w *arrivalWire, x payment.Transfer, arrived asset.Token) {
+func (d *dialect) cameFrom(w *arrivalWire, x payment.Transfer, arrived asset.Token) {
 	from := x.Evidence.Source
 	if from.Route == "" {
 		return
@@ -227,7 +227,7 @@ func arrivedIn(of, arrived asset.Token, x payment.Transfer) *big.Int {
 
 // requestPaid tells whether the request a transfer was for is paid. Where the
 // payment is not, one of several requests may be.
-func (d *Dialect) requestPaid(ctx context.Context, a checkout.Arrival) (bool, error) {
+func (d *dialect) requestPaid(ctx context.Context, a checkout.Arrival) (bool, error) {
 	if a.State == payment.Paid {
 		return true, nil
 	}

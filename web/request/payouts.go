@@ -18,7 +18,7 @@ import (
 // payout makes a link over which the merchant, or whoever has it, pays a
 // recipient. A client id is public and makes none: its holder could ask anybody
 // to pay anyone in the merchant's name.
-func (d *Dialect) payout(c echo.Context) error {
+func (d *dialect) payout(c echo.Context) error {
 	return payoutField(d.make(c, func(ctx context.Context, who caller, body []byte) (checkout.Draft, error) {
 		if who.clientID != "" {
 			return checkout.Draft{}, fault.New(fault.Forbidden, "payouts_not_allowed", "Platform is not allowed to create payouts")
@@ -50,7 +50,7 @@ func payoutField(err error) error {
 }
 
 // payoutDraft turns the body of a payout into what the checkout needs.
-func (d *Dialect) payoutDraft(ctx context.Context, who caller, in payoutBody) (checkout.Draft, error) {
+func (d *dialect) payoutDraft(ctx context.Context, who caller, in payoutBody) (checkout.Draft, error) {
 	m, err := d.Directory.Merchant(ctx, who.Merchant)
 	if err != nil {
 		return checkout.Draft{}, err
@@ -80,7 +80,7 @@ func (d *Dialect) payoutDraft(ctx context.Context, who caller, in payoutBody) (c
 	return out, err
 }
 
-func (d *Dialect) payoutRequest(in payoutBody) (checkout.DraftRequest, error) {
+func (d *dialect) payoutRequest(in payoutBody) (checkout.DraftRequest, error) {
 	var out checkout.DraftRequest
 	switch {
 	case in.Network == nil:

@@ -107,7 +107,7 @@ func (w *requestStatus) byOp(a payment.Attempt) {
 var errAsset = fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more.")
 
 // shown words a payment for display, as single, batch or masked.
-func (d *Dialect) shown(p *payment.Payment, a checkout.Admission, ways *choice) (any, error) {
+func (d *dialect) shown(p *payment.Payment, a checkout.Admission, ways *choice) (any, error) {
 	if hidden(p, a) {
 		return maskedWire{PaymentType: typeOf(p), Status: statusOf(p), AccessDecision: decide(p, a)}, nil
 	}
@@ -136,7 +136,7 @@ func (d *Dialect) shown(p *payment.Payment, a checkout.Admission, ways *choice) 
 	}, nil
 }
 
-func (d *Dialect) batch(p *payment.Payment, common shownWire) (any, error) {
+func (d *dialect) batch(p *payment.Payment, common shownWire) (any, error) {
 	w := batchWire{shownWire: common}
 	for i, r := range p.Terms.Requests {
 		token, ok := d.Checkout.Book().Token(r.Asset)
@@ -184,7 +184,7 @@ func destinationOf(r payment.Request, token asset.Token, masked bool) *destinati
 }
 
 // found words a payment for its merchant, who may know everything of it.
-func (d *Dialect) found(p *payment.Payment, screened []checkout.Screening) foundWire {
+func (d *dialect) found(p *payment.Payment, screened []checkout.Screening) foundWire {
 	first := p.Terms.Requests[0]
 	token, listed := d.Checkout.Book().Token(first.Asset)
 	w := foundWire{
@@ -241,7 +241,7 @@ func executionKind(p *payment.Payment, due asset.ChainID) string {
 
 // blockReason says in the vendor's words why a payment could not be a part of a
 // payout to many; "" if it could.
-func (d *Dialect) blockReason(p *payment.Payment) string {
+func (d *dialect) blockReason(p *payment.Payment) string {
 	switch {
 	case p.Terms.Flow != payment.PayOut:
 		return "not_outgoing"

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
@@ -20,26 +19,6 @@ import (
 	"quittance/internal/rail"
 	"quittance/web"
 )
-
-// Stamped is a route's transaction with fresh deadlines, proven to pay the
-// payment it was asked for.
-type Stamped struct {
-	Chain     asset.ChainID
-	From      asset.Address
-	Call      rail.Call
-	Give      rail.Cost // what leaves the payer now
-	ExpiresAt time.Time // when it is stale
-	Deadline  time.Time // when the contracts refuse it, zero if they never do
-	Raw       []byte    // the step as JSON, for the next time
-}
-
-// Restamper has the step of a route stamped anew and proves what comes back. The step is
-// of the owner's smart account, unless that is zero.
-//
-// Faults: Invalid if the step makes no sense for the payment or the route is
-// gone; Forbidden "unsafe" if what comes back does something else; Unavailable
-// and Limited as the routing service is.
-type Restamper func(ctx context.Context, p *payment.Payment, owner asset.Address, step []byte) (Stamped, error)
 
 // maxStep is the largest body with a step: LI.FI's own are a few kilobytes.
 const maxStep = 64 << 10
@@ -85,7 +64,7 @@ type transactionWire struct {
 
 // restamp answers with a route's transaction with fresh deadlines. It changes
 // nothing and is never answered from memory: an old answer would be a stale one.
-func (d *Dialect) restamp(c echo.Context) error {
+func (d *dialect) restamp(c echo.Context) error {
 	who, err := d.authenticate(c)
 	if err != nil {
 		return err
@@ -134,34 +113,34 @@ func (d *Dialect) restamp(c echo.Context) error {
 // stamp has a step stamped anew for a wallet that may pay. A refused safety check
 // is told to the merchant as the step's, which anybody can make: an alarm of the
 // server's own is given once, and nobody may use it up.
-func (d *Dialect) stamp(ctx context.Context, p *payment.Payment, payer rail.Payer, on asset.ChainID, step []byte) (Stamped, error) {
+func (d *dialect) stamp(ctx context.Context, p *payment.Payment, payer rail.Payer, on asset.ChainID, step []byte) (web.Stamped, error) {
 	if err := d.Checkout.Payable(p); err != nil {
-		return Stamped{}, err
+		return web.Stamped{}, err
 	}
 	admitted, err := d.Checkout.Admit(ctx, p, payer.Person())
 	if err != nil {
-		return Stamped{}, err
+		return web.Stamped{}, err
 	}
 	if err := admitted.Refusal(); err != nil {
-		return Stamped{}, err
+		return web.Stamped{}, err
 	}
 	if d.Restamp == nil {
-		return Stamped{}, errRoutingOff
+		return web.Stamped{}, errRoutingOff
 	}
 	if err := d.Checkout.OwnAccount(on, payer); err != nil {
 		if f := fault.From(err); f.Field == "wallet" {
-			return Stamped{}, f.At("step.action.fromAddress")
+			return web.Stamped{}, f.At("step.action.fromAddress")
 		}
-		return Stamped{}, err
+		return web.Stamped{}, err
 	}
 	stamped, err := d.Restamp(ctx, p, payer.Owner, step)
 	if f := fault.From(err); f != nil {
 		if f.Code == checkout.CodeUnsafe {
 			if rerr := d.Checkout.Refused(ctx, p.ID, f.Field, "step", f.Public); rerr != nil {
-				return Stamped{}, fmt.Errorf("record a refused check: %w", rerr)
+				return web.Stamped{}, fmt.Errorf("record a refused check: %w", rerr)
 			}
 		}
-		return Stamped{}, err
+		return web.Stamped{}, err
 	}
 	return stamped, nil
 }

@@ -19,11 +19,8 @@ import (
 	"quittance/web"
 )
 
-// Name is the dialect's name in payments and events.
-const Name = "request"
-
-// Config is what the dialect is made of.
-type Config struct {
+// config is what the dialect is made of.
+type config struct {
 	Server    *web.Server
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
@@ -34,8 +31,8 @@ type Config struct {
 	Verifier  *siwe.Verifier
 	Limits    *web.Limiter
 	Webhooks  *webhook.Service
-	Restamp   Restamper // nil where there are no routes
-	BaseURL   string    // public origin, no trailing slash
+	Restamp   web.Restamper // nil where there are no routes
+	BaseURL   string        // public origin, no trailing slash
 	// OpenSignup makes a merchant of a wallet that signs in for the first time.
 	OpenSignup bool
 	// Codes reads the code of accounts, which tells contracts from accounts.
@@ -45,16 +42,16 @@ type Config struct {
 	PlaceholderChecksums bool
 }
 
-// Dialect is the handlers.
-type Dialect struct {
-	Config
+// dialect is the handlers.
+type dialect struct {
+	config
 	methods map[string][]string // of each path, for preflights
 	running web.Running         // requests with an idempotency key
 }
 
-// Mount adds the dialect's routes.
-func Mount(cfg Config) *Dialect {
-	d := &Dialect{Config: cfg, methods: map[string][]string{}}
+// mount adds the dialect's routes.
+func mount(cfg config) {
+	d := &dialect{config: cfg, methods: map[string][]string{}}
 	d.route(http.MethodPost, "/v2/secure-payments", d.create)
 	d.route(http.MethodPost, "/v2/secure-payments/payouts", d.payout)
 	d.route(http.MethodGet, "/v2/secure-payments", d.find)
@@ -70,18 +67,17 @@ func Mount(cfg Config) *Dialect {
 	d.webhookRoutes()
 	d.sessionRoutes()
 	d.preflights()
-	return d
 }
 
 // route adds one operation. Middleware goes on the route: a group that has some
 // answers 404 where the method is what is wrong.
-func (d *Dialect) route(method, path string, h echo.HandlerFunc) {
+func (d *dialect) route(method, path string, h echo.HandlerFunc) {
 	d.Server.Echo.Add(method, path, h, cors, d.Server.Faults(d.fault), d.Server.Bounded)
 	d.methods[path] = append(d.methods[path], method)
 }
 
 // preflights answers CORS preflights for every path that has a route.
-func (d *Dialect) preflights() {
+func (d *dialect) preflights() {
 	none := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
 	for path, methods := range d.methods {
 		d.Server.Echo.OPTIONS(path, none, preflight(methods))
@@ -89,7 +85,7 @@ func (d *Dialect) preflights() {
 }
 
 // create makes a payment and answers with the link to send the payer to.
-func (d *Dialect) create(c echo.Context) error {
+func (d *dialect) create(c echo.Context) error {
 	return d.make(c, func(ctx context.Context, who caller, body []byte) (checkout.Draft, error) {
 		var in createBody
 		if err := web.Decode(body, &in); err != nil {
@@ -100,7 +96,7 @@ func (d *Dialect) create(c echo.Context) error {
 }
 
 // make makes a payment of a body, once for each idempotency key.
-func (d *Dialect) make(c echo.Context, read func(ctx context.Context, who caller, body []byte) (checkout.Draft, error)) error {
+func (d *dialect) make(c echo.Context, read func(ctx context.Context, who caller, body []byte) (checkout.Draft, error)) error {
 	who, err := d.identify(c, true)
 	if err != nil {
 		return err
@@ -128,7 +124,7 @@ func (d *Dialect) make(c echo.Context, read func(ctx context.Context, who caller
 }
 
 // created words the answer to a creation.
-func (d *Dialect) created(p *payment.Payment) (checkout.Answer, error) {
+func (d *dialect) created(p *payment.Payment) (checkout.Answer, error) {
 	w := createdWire{Token: string(p.ID), SecurePaymentURL: d.payURL(p), FeePlan: d.feePlan(p)}
 	for _, r := range p.Terms.Requests {
 		w.RequestIDs = append(w.RequestIDs, r.ID)
@@ -140,7 +136,7 @@ func (d *Dialect) created(p *payment.Payment) (checkout.Answer, error) {
 	return checkout.Answer{Status: http.StatusCreated, Body: body}, nil
 }
 
-func (d *Dialect) payURL(p *payment.Payment) string { return d.BaseURL + "/?token=" + string(p.ID) }
+func (d *dialect) payURL(p *payment.Payment) string { return d.BaseURL + "/?token=" + string(p.ID) }
 
 func visible(s string) bool {
 	for i := range len(s) {
@@ -152,7 +148,7 @@ func visible(s string) bool {
 }
 
 // load finds the payment that a request is about.
-func (d *Dialect) load(c echo.Context) (*payment.Payment, error) {
+func (d *dialect) load(c echo.Context) (*payment.Payment, error) {
 	who, err := d.authenticate(c)
 	if err != nil {
 		return nil, err
@@ -162,7 +158,7 @@ func (d *Dialect) load(c echo.Context) (*payment.Payment, error) {
 
 // owned finds the caller's own payment; another merchant's is not found, nor one that
 // was made with another dialect.
-func (d *Dialect) owned(ctx context.Context, who caller, token string) (*payment.Payment, error) {
+func (d *dialect) owned(ctx context.Context, who caller, token string) (*payment.Payment, error) {
 	id, ok := payment.ParseID(token)
 	if !ok {
 		return nil, errNotFound
@@ -182,7 +178,7 @@ func isOwn(p *payment.Payment, who caller) bool {
 var errNotFound = fault.New(fault.NotFound, "not_found", "Secure payment not found")
 
 // find looks a payment up by one of its requests.
-func (d *Dialect) find(c echo.Context) error {
+func (d *dialect) find(c echo.Context) error {
 	who, err := d.authenticate(c)
 	if err != nil {
 		return err
@@ -211,7 +207,7 @@ func (d *Dialect) find(c echo.Context) error {
 
 // show answers with what a page displays, to a wallet as far as the payment's
 // policy lets it; no calldata.
-func (d *Dialect) show(c echo.Context) error {
+func (d *dialect) show(c echo.Context) error {
 	p, err := d.load(c)
 	if err != nil {
 		return err
@@ -258,7 +254,7 @@ func (d *Dialect) show(c echo.Context) error {
 
 // pay answers with the calldata for a wallet, from the payment's own chain or
 // from another source.
-func (d *Dialect) pay(c echo.Context) error {
+func (d *dialect) pay(c echo.Context) error {
 	p, err := d.load(c)
 	if err != nil {
 		return err

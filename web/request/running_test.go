@@ -58,7 +58,7 @@ func ask(h echo.HandlerFunc, key string) (*httptest.ResponseRecorder, error) {
 // While the first runs, a second with its key is told to come back, and does not
 // do the work of planning twice.
 func TestSecondWhileTheFirstRuns(t *testing.T) {
-	d := &Dialect{Config: Config{Ledger: &book{answers: map[checkout.IdempotencyKey]checkout.Answer{}}}}
+	d := &dialect{config: config{Ledger: &book{answers: map[checkout.IdempotencyKey]checkout.Answer{}}}}
 	planning, goOn := make(chan bool, 1), make(chan bool)
 	plans := 0
 	h := d.once(anybody, func(echo.Context, caller, []byte) (effect, error) {
@@ -89,7 +89,7 @@ func TestSecondWhileTheFirstRuns(t *testing.T) {
 // The request's context is the effect's while it runs, and no longer.
 func TestEffectsHaveOneContext(t *testing.T) {
 	b := &book{answers: map[checkout.IdempotencyKey]checkout.Answer{}}
-	d := &Dialect{Config: Config{Ledger: b}}
+	d := &dialect{config: config{Ledger: b}}
 	var request echo.Context
 	h := d.once(anybody, func(c echo.Context, _ caller, body []byte) (effect, error) {
 		if string(body) != "{}" {

@@ -18,7 +18,7 @@ import (
 
 // safePayer reads whether a look at a payment is a Safe's, and refuses what goes
 // with no Safe.
-func (d *Dialect) safePayer(c echo.Context, wallet string) (bool, error) {
+func (d *dialect) safePayer(c echo.Context, wallet string) (bool, error) {
 	if safe, err := web.IsSafe(c); !safe {
 		return false, err
 	}
@@ -52,7 +52,7 @@ func safeIntent(in intentBody, by sender, now time.Time) (checkout.SafeIntent, e
 // propose checks an intent that tells of a Safe transaction, and returns the
 // effect that records it. Without a payer it is the checkout that finds the Safe
 // and lets it in; what the payment is due in is told only after that.
-func (d *Dialect) propose(ctx context.Context, p *payment.Payment, in intentBody, by sender, told checkout.SafeIntent) (effect, error) {
+func (d *dialect) propose(ctx context.Context, p *payment.Payment, in intentBody, by sender, told checkout.SafeIntent) (effect, error) {
 	var admitted checkout.Admission
 	named := !told.Safe.IsZero()
 	if named {
@@ -107,7 +107,7 @@ func safeField(err error, in intentBody) error {
 
 // otherSafe says which Safe transaction stands in the way of another one, to who
 // may know it; other faults pass.
-func (d *Dialect) otherSafe(ctx context.Context, id payment.ID, a checkout.Admission, err error) error {
+func (d *dialect) otherSafe(ctx context.Context, id payment.ID, a checkout.Admission, err error) error {
 	f := fault.From(err)
 	if f.Code != checkout.CodeSafePending {
 		return err
@@ -153,7 +153,7 @@ func safeOf(p *payment.Payment, now time.Time) (payment.Attempt, bool) {
 
 // bySafe is the fault of a payment that a Safe is paying: until what it sends has
 // settled there is nothing to show for others to choose.
-func (d *Dialect) bySafe(p *payment.Payment) error {
+func (d *dialect) bySafe(p *payment.Payment) error {
 	err := d.Checkout.Payable(p)
 	if _, ok := safeOf(p, time.Now()); ok && fault.Is(err, fault.Conflict) {
 		return err
@@ -164,7 +164,7 @@ func (d *Dialect) bySafe(p *payment.Payment) error {
 // elsewhere says why a Safe or a smart account cannot sign where it would have to: on
 // the chain of a source, or on the payment's own. An account may have ways from other
 // chains instead.
-func (d *Dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, found checkout.Options) error {
+func (d *dialect) elsewhere(p *payment.Payment, payer rail.Payer, from *source, found checkout.Options) error {
 	if !payer.Safe && (payer.Owner.IsZero() || from == nil && len(found.Ways) > 0) {
 		return nil
 	}

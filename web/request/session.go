@@ -28,7 +28,7 @@ type Wallets interface {
 
 // sessionRoutes adds Sign-In with Ethereum (EIP-4361). They are for pages of this
 // server's own origin: a message names it, and a wallet warns of any other.
-func (d *Dialect) sessionRoutes() {
+func (d *dialect) sessionRoutes() {
 	d.route(http.MethodPost, "/v1/auth/nonce", d.newNonce)
 	d.route(http.MethodPost, "/v1/auth/verify", d.signIn)
 	d.route(http.MethodGet, "/v1/auth/session", d.showSession)
@@ -44,7 +44,7 @@ type nonceWire struct {
 }
 
 // newNonce gives out what a page needs to word a message.
-func (d *Dialect) newNonce(c echo.Context) error {
+func (d *dialect) newNonce(c echo.Context) error {
 	if err := d.mayStart(c); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (d *Dialect) newNonce(c echo.Context) error {
 
 // mayStart lets a caller without a session sign in: from our own pages or no
 // page at all, and not too often.
-func (d *Dialect) mayStart(c echo.Context) error {
+func (d *dialect) mayStart(c echo.Context) error {
 	if err := d.Server.FromOwnPage(c.Request()); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ type sessionWire struct {
 
 // signIn opens a session for whoever signed the message. It has no idempotency
 // key: a repeat of a message must be refused, and its nonce sees to that.
-func (d *Dialect) signIn(c echo.Context) error {
+func (d *dialect) signIn(c echo.Context) error {
 	if err := d.mayStart(c); err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func newSession(s merchant.Session) sessionWire {
 // each thing that may be wrong with a message (siwe.Message.Check), "nonce_unknown"
 // and "invalid_signature"; Forbidden "wallet_unknown" and "contract_unknown";
 // Unavailable.
-func (d *Dialect) prove(ctx context.Context, in signInBody) (merchant.Session, string, error) {
+func (d *dialect) prove(ctx context.Context, in signInBody) (merchant.Session, string, error) {
 	now := time.Now().UTC()
 	m, err := siwe.Parse(in.Message.value)
 	if err != nil {
@@ -162,7 +162,7 @@ func (d *Dialect) prove(ctx context.Context, in signInBody) (merchant.Session, s
 }
 
 // open makes the session, and the merchant where anybody may become one.
-func (d *Dialect) open(ctx context.Context, p merchant.Proof, now time.Time) (made merchant.Session, secret string, err error) {
+func (d *dialect) open(ctx context.Context, p merchant.Proof, now time.Time) (made merchant.Session, secret string, err error) {
 	for range 2 {
 		_, _, err = d.Ledger.Once(ctx, nil, now, func(ctx context.Context) (a checkout.Answer, err error) {
 			made, secret, err = merchant.SignIn(ctx, d.Accounts, p, d.OpenSignup, now)
@@ -187,7 +187,7 @@ func signatureBytes(text string) ([]byte, error) {
 }
 
 // expected is what messages must name.
-func (d *Dialect) expected() siwe.Expected {
+func (d *dialect) expected() siwe.Expected {
 	scheme, domain, _ := strings.Cut(d.BaseURL, "://")
 	if u, err := url.Parse(d.BaseURL); err == nil && ((scheme == "https" && u.Port() == "443") || (scheme == "http" && u.Port() == "80")) {
 		domain = strings.TrimSuffix(domain, ":"+u.Port()) // as browsers have it
@@ -199,7 +199,7 @@ func (d *Dialect) expected() siwe.Expected {
 }
 
 // showSession tells who is signed in.
-func (d *Dialect) showSession(c echo.Context) error {
+func (d *dialect) showSession(c echo.Context) error {
 	who, err := d.signedIn(c)
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ func (d *Dialect) showSession(c echo.Context) error {
 }
 
 // signOut ends the session on all nodes. Whoever has none is signed out already.
-func (d *Dialect) signOut(c echo.Context) error {
+func (d *dialect) signOut(c echo.Context) error {
 	if err := d.Server.FromOwnPage(c.Request()); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // draft turns a creation body into what the checkout needs.
-func (d *Dialect) draft(ctx context.Context, who caller, in createBody) (checkout.Draft, error) {
+func (d *dialect) draft(ctx context.Context, who caller, in createBody) (checkout.Draft, error) {
 	var none checkout.Draft
 	switch {
 	case len(in.Requests) == 0:
@@ -66,7 +66,7 @@ func (d *Dialect) draft(ctx context.Context, who caller, in createBody) (checkou
 }
 
 // common reads what creations of all kinds have.
-func (d *Dialect) common(who caller, m merchant.Merchant, in shared) (checkout.Draft, error) {
+func (d *dialect) common(who caller, m merchant.Merchant, in shared) (checkout.Draft, error) {
 	out := checkout.Draft{Merchant: who.Merchant, Dialect: Name, ClientID: who.clientID, Origin: who.origin, Window: m.Window}
 	var err error
 	if out.Reference, err = text("reference", in.Reference); err != nil {
@@ -107,7 +107,7 @@ func noTron(requests []requestBody) error {
 }
 
 // request finds payee, asset and amount of one item.
-func (d *Dialect) request(who caller, path string, in requestBody, own ownFunc) (checkout.DraftRequest, error) {
+func (d *dialect) request(who caller, path string, in requestBody, own ownFunc) (checkout.DraftRequest, error) {
 	var out checkout.DraftRequest
 	var err error
 	switch {
@@ -160,7 +160,7 @@ var placeholders = map[string]string{
 	"0x742d35Cc6634C0532925a3b844Bc454e4438f44e@1":        "4CA88C9C",
 }
 
-func (d *Dialect) destination(field, id string) (asset.Address, asset.Token, error) {
+func (d *dialect) destination(field, id string) (asset.Address, asset.Token, error) {
 	dest, err := asset.ParseDestination(id)
 	if wrong, ok := errors.AsType[*asset.ChecksumError](err); ok {
 		known := placeholders[fmt.Sprintf("%s@%d", dest.Wallet, dest.Chain)]
@@ -174,7 +174,7 @@ func (d *Dialect) destination(field, id string) (asset.Address, asset.Token, err
 	return dest.Wallet, token, err
 }
 
-func (d *Dialect) tokenAt(field string, chain asset.ChainID, a asset.Address) (asset.Token, error) {
+func (d *dialect) tokenAt(field string, chain asset.ChainID, a asset.Address) (asset.Token, error) {
 	book := d.Checkout.Book()
 	if _, ok := book.Chain(chain); !ok {
 		return asset.Token{}, fault.Field(field, "unsupported_chain", fmt.Sprintf("Chain %d is not supported here.", chain))
@@ -186,7 +186,7 @@ func (d *Dialect) tokenAt(field string, chain asset.ChainID, a asset.Address) (a
 	return token, nil
 }
 
-func (d *Dialect) legacy(path string, in requestBody) (asset.Address, asset.Token, error) {
+func (d *dialect) legacy(path string, in requestBody) (asset.Address, asset.Token, error) {
 	var zero asset.Address
 	switch {
 	case in.Payee == nil:
@@ -212,7 +212,7 @@ func (d *Dialect) legacy(path string, in requestBody) (asset.Address, asset.Toke
 type ownFunc func(field string) (asset.Address, asset.Token, error)
 
 // ownDestination looks the caller's destination up at the first call.
-func (d *Dialect) ownDestination(ctx context.Context, who caller) ownFunc {
+func (d *dialect) ownDestination(ctx context.Context, who caller) ownFunc {
 	resolve := sync.OnceValues(func() (merchant.Destination, error) { return d.Directory.Resolve(ctx, who.Credential) })
 	return func(field string) (asset.Address, asset.Token, error) {
 		found, err := resolve()

@@ -26,7 +26,7 @@ type source struct {
 // payer reads the query of a look at a payment: the wallet, who owns it, and the
 // source, nil if none is named. It is read by itself: whether a payment can be made
 // from there, only who may see the payment learns.
-func (d *Dialect) payer(c echo.Context) (rail.Payer, *source, error) {
+func (d *dialect) payer(c echo.Context) (rail.Payer, *source, error) {
 	text := c.QueryParam("wallet")
 	safe, err := d.safePayer(c, text)
 	if err != nil {
@@ -65,7 +65,7 @@ func badSource(field, code, why string) *fault.Error {
 }
 
 // source reads what a payer wants to pay with; nil if neither is given.
-func (d *Dialect) source(selector, symbol string) (*source, error) {
+func (d *dialect) source(selector, symbol string) (*source, error) {
 	switch {
 	case selector == "" && symbol == "":
 		return nil, nil
@@ -111,7 +111,7 @@ func dollar(t asset.Token) bool {
 //
 // Faults: Invalid if there is none; Unavailable "routing_off" or
 // "routing_unavailable" if there would be one, but not now.
-func (d *Dialect) way(ctx context.Context, p *payment.Payment, payer rail.Payer, from source) (rail.Option, error) {
+func (d *dialect) way(ctx context.Context, p *payment.Payment, payer rail.Payer, from source) (rail.Option, error) {
 	chooses := payer
 	if !payer.Owner.IsZero() { // what his account cannot pay, Prepare says
 		chooses = rail.Payer{Wallet: payer.Owner}
@@ -136,7 +136,7 @@ func (d *Dialect) way(ctx context.Context, p *payment.Payment, payer rail.Payer,
 }
 
 // closed says why there is no way from a source that there could be one from.
-func (d *Dialect) closed(ctx context.Context, p *payment.Payment, payer rail.Payer, from source) error {
+func (d *dialect) closed(ctx context.Context, p *payment.Payment, payer rail.Payer, from source) error {
 	due, _ := d.Checkout.Book().Token(p.Terms.Requests[0].Asset)
 	for _, m := range d.Checkout.MissingFor(ctx, p, payer) {
 		small := m.Code == "amount_too_small" && due.Chain == from.chain.ID // of no concern to an exchange
@@ -162,7 +162,7 @@ func (d *Dialect) closed(ctx context.Context, p *payment.Payment, payer rail.Pay
 // learn from here what it is due in.
 //
 // Faults: those of Payable, Admission.Refusal and way; Invalid without a wallet.
-func (d *Dialect) chosen(ctx context.Context, p *payment.Payment, payer rail.Payer, from *source) (string, error) {
+func (d *dialect) chosen(ctx context.Context, p *payment.Payment, payer rail.Payer, from *source) (string, error) {
 	if from == nil {
 		return "", nil
 	}
@@ -238,7 +238,7 @@ type unavailableRoute struct {
 //
 // Faults: those of Options; Invalid for a Safe or a smart account that cannot sign where
 // it is to.
-func (d *Dialect) choice(ctx context.Context, p *payment.Payment, payer rail.Payer, from *source) (*choice, error) {
+func (d *dialect) choice(ctx context.Context, p *payment.Payment, payer rail.Payer, from *source) (*choice, error) {
 	if payer.Wallet.IsZero() || d.Checkout.Payable(p) != nil {
 		return nil, nil
 	}
@@ -301,7 +301,7 @@ func (w *choice) add(chain string, o checkout.Way) {
 	w.PaymentOptions[chain][o.Token.Symbol] = out
 }
 
-func (d *Dialect) selector(id asset.ChainID) string {
+func (d *dialect) selector(id asset.ChainID) string {
 	chain, _ := d.Checkout.Book().Chain(id)
 	return chain.Selector
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // webhookRoutes adds what manages webhooks and reads the feed of messages.
-func (d *Dialect) webhookRoutes() {
+func (d *dialect) webhookRoutes() {
 	d.route(http.MethodPost, "/v1/webhook", d.once(d.keeper, d.createWebhook))
 	d.route(http.MethodGet, "/v1/webhook", d.listWebhooks)
 	d.route(http.MethodPost, "/v1/webhook/test", d.once(d.keeper, d.testWebhook))
@@ -37,7 +37,7 @@ func (d *Dialect) webhookRoutes() {
 // off a page could have the merchant's messages sent to himself, or no longer sent.
 //
 // Faults: as authenticate; Forbidden "api_key_required".
-func (d *Dialect) keeper(c echo.Context) (caller, error) {
+func (d *dialect) keeper(c echo.Context) (caller, error) {
 	who, err := d.authenticate(c)
 	if err == nil && who.clientID != "" && len(who.Origins) > 0 {
 		return caller{}, fault.New(fault.Forbidden, "api_key_required", "A browser's client id does not manage webhooks: send your API key as well.")
@@ -56,7 +56,7 @@ type scope struct {
 // or that of the client id named in the x-client-id header or in the body.
 //
 // Faults: Invalid on "clientId"; Forbidden for another one's.
-func (d *Dialect) scopeOf(c echo.Context, who caller, named string) (scope, error) {
+func (d *dialect) scopeOf(c echo.Context, who caller, named string) (scope, error) {
 	s := scope{merchant: who.Merchant, client: who.clientID, backend: who.clientID != ""}
 	if s.backend {
 		if named != "" && named != who.clientID {
@@ -84,7 +84,7 @@ func (d *Dialect) scopeOf(c echo.Context, who caller, named string) (scope, erro
 var errNoWebhook = fault.New(fault.NotFound, "webhook_not_found", "Webhook not found")
 
 // webhook finds the endpoint that the path names, within the scope.
-func (d *Dialect) webhook(c echo.Context, s scope) (merchant.Endpoint, error) {
+func (d *dialect) webhook(c echo.Context, s scope) (merchant.Endpoint, error) {
 	id, ok := payment.ParseID(c.Param("id"))
 	if !ok {
 		return merchant.Endpoint{}, errNoWebhook
@@ -97,7 +97,7 @@ func (d *Dialect) webhook(c echo.Context, s scope) (merchant.Endpoint, error) {
 }
 
 // mine finds caller, scope and endpoint of a request that names an endpoint.
-func (d *Dialect) mine(c echo.Context) (merchant.Endpoint, error) {
+func (d *dialect) mine(c echo.Context) (merchant.Endpoint, error) {
 	who, err := d.keeper(c)
 	if err != nil {
 		return merchant.Endpoint{}, err
@@ -153,7 +153,7 @@ func optionalTime(t time.Time) *string {
 	return optional(timestamp(t))
 }
 
-func (d *Dialect) createWebhook(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) createWebhook(c echo.Context, who caller, body []byte) (effect, error) {
 	var in webhookBody
 	if err := web.Decode(body, &in); err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func given(s *string) string {
 
 // listWebhooks lists the scope's endpoints; of a client id named beside an API
 // key also those that hear of everything.
-func (d *Dialect) listWebhooks(c echo.Context) error {
+func (d *dialect) listWebhooks(c echo.Context) error {
 	who, err := d.keeper(c)
 	if err != nil {
 		return err
@@ -207,7 +207,7 @@ func (s scope) hears(e merchant.Endpoint) bool {
 	return s.client == "" || e.ClientID == s.client || (e.ClientID == "" && !s.backend)
 }
 
-func (d *Dialect) toggleWebhook(c echo.Context) error {
+func (d *dialect) toggleWebhook(c echo.Context) error {
 	e, err := d.mine(c)
 	if err != nil {
 		return err
@@ -218,7 +218,7 @@ func (d *Dialect) toggleWebhook(c echo.Context) error {
 	return c.JSON(http.StatusOK, webhookOf(e, time.Now()))
 }
 
-func (d *Dialect) deleteWebhook(c echo.Context) error {
+func (d *dialect) deleteWebhook(c echo.Context) error {
 	e, err := d.mine(c)
 	if err != nil {
 		return err
@@ -297,7 +297,7 @@ func typeName(v any) string {
 }
 
 // testWebhook sends a complete sample of an event to the scope's active endpoints.
-func (d *Dialect) testWebhook(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) testWebhook(c echo.Context, who caller, body []byte) (effect, error) {
 	var in testBody
 	if err := web.Decode(body, &in); err != nil {
 		return nil, err
@@ -345,7 +345,7 @@ type rotatedWire struct {
 
 const defaultOverlap = 24 // hours
 
-func (d *Dialect) rotateWebhook(c echo.Context, who caller, body []byte) (effect, error) {
+func (d *dialect) rotateWebhook(c echo.Context, who caller, body []byte) (effect, error) {
 	hours := defaultOverlap
 	if body != nil {
 		var in rotateBody

@@ -20,7 +20,7 @@ const HeaderToken = "token"
 // that keeps presenting what is refused has to wait, whatever it presents next.
 //
 // Faults: Unauthorized "missing_token", "unknown_token"; Limited.
-func (d *Dialect) merchant(c echo.Context) (payment.MerchantID, error) {
+func (d *dialect) merchant(c echo.Context) (payment.MerchantID, error) {
 	if err := d.Limits.Guessing(c); err != nil {
 		return "", err
 	}
@@ -44,7 +44,7 @@ func (d *Dialect) merchant(c echo.Context) (payment.MerchantID, error) {
 }
 
 // account is what a merchant has set for links.
-func (d *Dialect) account(ctx context.Context, m payment.MerchantID) (account, error) {
+func (d *dialect) account(ctx context.Context, m payment.MerchantID) (account, error) {
 	set, err := d.Accounts.LinkSettings(ctx, m)
 	if err != nil {
 		return account{}, err
@@ -62,7 +62,7 @@ func (d *Dialect) account(ctx context.Context, m payment.MerchantID) (account, e
 
 // recipient finds the merchant that a recipient's token names, which may be the user_id too:
 // whoever shares with somebody need not have that one's secret.
-func (d *Dialect) recipient(ctx context.Context, token string) (payment.MerchantID, bool, error) {
+func (d *dialect) recipient(ctx context.Context, token string) (payment.MerchantID, bool, error) {
 	if isUserID(token) {
 		return d.users.find(ctx, d.Accounts, token, d.Now())
 	}

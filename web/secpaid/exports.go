@@ -7,9 +7,6 @@ import (
 	"quittance/internal/payment"
 )
 
-// Name is the dialect's name in payments and events.
-const Name = "secpaid"
-
 // Link is the address of a link's page below the public origin, by its payment's alias:
 // the id's digits. What is no id leads to a page that does not exist.
 func Link(alias string) string {

@@ -17,14 +17,14 @@ import (
 )
 
 // createLink makes a link for one recipient.
-func (d *Dialect) createLink(c echo.Context, r call) error { return d.create(c, r, parseOrder) }
+func (d *dialect) createLink(c echo.Context, r call) error { return d.create(c, r, parseOrder) }
 
 // createSplitLink makes a link whose money is shared out by a contract as it is paid.
-func (d *Dialect) createSplitLink(c echo.Context, r call) error {
+func (d *dialect) createSplitLink(c echo.Context, r call) error {
 	return d.create(c, r, parseSplitOrder)
 }
 
-func (d *Dialect) create(c echo.Context, r call, parse func(input, account, func(string) bool) (order, error)) error {
+func (d *dialect) create(c echo.Context, r call, parse func(input, account, func(string) bool) (order, error)) error {
 	ctx := c.Request().Context()
 	once, leave, err := d.once(c, r)
 	if err != nil {
@@ -73,12 +73,12 @@ func valueOf(a *checkout.Answer) checkout.Answer {
 
 // may reports whether the server itself may call a URL, by what it says: what its host's
 // name leads to is judged at each call.
-func (d *Dialect) may(url string) bool { return d.Guard.Check(url) == nil }
+func (d *dialect) may(url string) bool { return d.Guard.Check(url) == nil }
 
 // draft is the payment that a link is.
 //
 // Faults: those of divide and of wallets.
-func (d *Dialect) draft(ctx context.Context, a account, o order) (checkout.Draft, error) {
+func (d *dialect) draft(ctx context.Context, a account, o order) (checkout.Draft, error) {
 	draft := checkout.Draft{
 		Merchant: a.Merchant, Dialect: Name, Reference: strings.Join(strings.Fields(o.Note), " "), RedirectURL: o.Redirect,
 		Exact: true, Endless: true, PayerCancels: o.Cancellable, Secret: o.Key,
@@ -121,7 +121,7 @@ func named(draw func() int64, make func(alias string) error) (err error) {
 
 // told is the answer to a creation. It alone has recipients as they were sent, with their
 // tokens; it is kept sealed for repeats.
-func (d *Dialect) told(a account, o order, p *payment.Payment) ([]byte, error) {
+func (d *dialect) told(a account, o order, p *payment.Payment) ([]byte, error) {
 	l, err := linkOf(p)
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (d *Dialect) told(a account, o order, p *payment.Payment) ([]byte, error) {
 }
 
 // deleteLink takes a link away that nobody has paid, for good: its page is gone.
-func (d *Dialect) deleteLink(c echo.Context, r call) error {
+func (d *dialect) deleteLink(c echo.Context, r call) error {
 	return d.change(c, r, func(ctx context.Context) (any, error) {
 		id, err := parseDeletion(r.in)
 		if err != nil {
@@ -177,7 +177,7 @@ func settled(err error) error {
 // deleted.
 //
 // Fault: NotFound "unknown_link".
-func (d *Dialect) owned(ctx context.Context, m payment.MerchantID, id int64) (*payment.Payment, error) {
+func (d *dialect) owned(ctx context.Context, m payment.MerchantID, id int64) (*payment.Payment, error) {
 	p, err := d.Payments.PaymentByAlias(ctx, Name, strconv.FormatInt(id, 10))
 	if fault.Is(err, fault.NotFound) {
 		return nil, errLink
@@ -192,7 +192,7 @@ func (d *Dialect) owned(ctx context.Context, m payment.MerchantID, id int64) (*p
 }
 
 // confirm records that the merchant has seen a bank transfer for a link on the own account.
-func (d *Dialect) confirm(c echo.Context, r call) error {
+func (d *dialect) confirm(c echo.Context, r call) error {
 	return d.change(c, r, func(ctx context.Context) (any, error) {
 		id, err := parseDeletion(r.in)
 		if err != nil {

@@ -30,7 +30,7 @@ var (
 // called. This API's documentation has no such thing; clients that send none lose nothing.
 //
 // Faults: Invalid "invalid_idempotency_key"; Locked "idempotency_key_running".
-func (d *Dialect) once(c echo.Context, r call) (once *checkout.Once, leave func(), err error) {
+func (d *dialect) once(c echo.Context, r call) (once *checkout.Once, leave func(), err error) {
 	key, given, valid := web.IdempotencyKey(c.Request().Header.Values(web.HeaderIdempotencyKey), true)
 	if !valid {
 		return nil, func() {}, errKey
@@ -66,7 +66,7 @@ func (in input) hash() string {
 
 // change answers a request that changes something, with an Idempotency-Key once: what effect
 // does and its answer are one transaction, with the context that it is given.
-func (d *Dialect) change(c echo.Context, r call, effect func(ctx context.Context) (any, error)) error {
+func (d *dialect) change(c echo.Context, r call, effect func(ctx context.Context) (any, error)) error {
 	once, leave, err := d.once(c, r)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package secpaid
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -34,8 +33,8 @@ type Accounts interface {
 	Merchants(ctx context.Context) ([]merchant.Merchant, error)
 }
 
-// Config is what the dialect is made of.
-type Config struct {
+// config is what the dialect is made of.
+type config struct {
 	Server    *web.Server
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
@@ -45,17 +44,15 @@ type Config struct {
 	// Networks are the chains that links can be split on, the preferred one first: those
 	// with the official batch contract.
 	Networks []asset.ChainID
-	// Guard judges the URLs that the server itself calls; the strictest one if nil.
-	Guard   *webhook.Guard
-	Limits  *web.Limiter
-	BaseURL string // public origin, no trailing slash
-	Log     *slog.Logger
-	Now     func() time.Time
+	Guard    *webhook.Guard // judges the URLs that the server itself calls
+	Limits   *web.Limiter
+	BaseURL  string // public origin, no trailing slash
+	Now      func() time.Time
 }
 
-// Dialect is the handlers.
-type Dialect struct {
-	Config
+// dialect is the handlers.
+type dialect struct {
+	config
 	running    web.Running
 	users      users
 	operations map[string]bool // by their paths
@@ -64,21 +61,9 @@ type Dialect struct {
 // prefix is where the API is, as its documentation has it.
 const prefix = "/api/v2"
 
-// Mount adds the dialect's routes.
-func Mount(cfg Config) *Dialect {
-	if cfg.Limits == nil {
-		cfg.Limits = web.NewLimiter(web.Limits{}, nil)
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Guard == nil {
-		cfg.Guard = &webhook.Guard{}
-	}
-	d := &Dialect{Config: cfg, operations: map[string]bool{}}
+// mount adds the dialect's routes.
+func mount(cfg config) {
+	d := &dialect{config: cfg, operations: map[string]bool{}}
 	for name, h := range map[string]func(echo.Context, call) error{
 		"createLink": d.createLink, "createSplitLink": d.createSplitLink, "getMyUnusedLinks": d.unusedLinks, "getMyUsedLinks": d.usedLinks,
 		"deleteLink": d.deleteLink, "getPayInTransactions": d.transactions, "confirmBankTransfer": d.confirm,
@@ -90,11 +75,10 @@ func Mount(cfg Config) *Dialect {
 	d.Server.Echo.RouteNotFound(prefix, d.elsewhere, d.Server.Faults(d.fault))
 	d.Server.Echo.RouteNotFound(prefix+"/*", d.elsewhere, d.Server.Faults(d.fault))
 	d.Server.Below(prefix, d.fault)
-	return d
 }
 
 // elsewhere refuses what no route takes: the path is unknown, or the method is.
-func (d *Dialect) elsewhere(c echo.Context) error {
+func (d *dialect) elsewhere(c echo.Context) error {
 	if d.operations[c.Request().URL.Path] {
 		c.Response().Header().Set(echo.HeaderAllow, http.MethodPost)
 		return fault.New(fault.Invalid, codeMethod, "This method is not supported here")
@@ -112,7 +96,7 @@ type call struct {
 const maxBody = 64 << 10
 
 // serve finds out who calls, and reads the fields, in this order.
-func (d *Dialect) serve(h func(echo.Context, call) error) echo.HandlerFunc {
+func (d *dialect) serve(h func(echo.Context, call) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		m, err := d.merchant(c)
 		if err != nil {
@@ -140,7 +124,7 @@ func answer(c echo.Context, status int, body any) error {
 }
 
 // fault answers with an error.
-func (d *Dialect) fault(c echo.Context, f *fault.Error) error {
+func (d *dialect) fault(c echo.Context, f *fault.Error) error {
 	wait := f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Kind == fault.Locked
 	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {
 		h.Set(echo.HeaderRetryAfter, "1")

@@ -14,13 +14,13 @@ import (
 )
 
 // unusedLinks lists a merchant's links that are not paid, the newest first.
-func (d *Dialect) unusedLinks(c echo.Context, r call) error {
+func (d *dialect) unusedLinks(c echo.Context, r call) error {
 	q := checkout.Listing{States: in(payment.Open, payment.Seen, payment.Failed, payment.Expired, payment.Canceled)}
 	return list(d, c, r, q, func(l link) unusedWire { return l.unused(d.BaseURL) })
 }
 
 // usedLinks lists a merchant's links that were paid, the one that was paid last first.
-func (d *Dialect) usedLinks(c echo.Context, r call) error {
+func (d *dialect) usedLinks(c echo.Context, r call) error {
 	return list(d, c, r, checkout.Listing{States: in(payment.Paid), ByPaid: true}, link.used)
 }
 
@@ -31,7 +31,7 @@ func in(states ...payment.State) (out []checkout.StatePart) {
 	return out
 }
 
-func list[T any](d *Dialect, c echo.Context, r call, q checkout.Listing, word func(link) T) error {
+func list[T any](d *dialect, c echo.Context, r call, q checkout.Listing, word func(link) T) error {
 	asked, err := parseLinkQuery(r.in)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func list[T any](d *Dialect, c echo.Context, r call, q checkout.Listing, word fu
 }
 
 // afterPaid is the status of a link that was paid: what its log tells of refunds decides.
-func (d *Dialect) afterPaid(ctx context.Context, p *payment.Payment) (string, error) {
+func (d *dialect) afterPaid(ctx context.Context, p *payment.Payment) (string, error) {
 	log, err := d.Payments.Events(ctx, p.ID)
 	if err != nil {
 		return "", err
@@ -68,7 +68,7 @@ func (d *Dialect) afterPaid(ctx context.Context, p *payment.Payment) (string, er
 
 // transactions lists the money that came in for a merchant's links, and what went back of
 // it, the newest first. Of a split link the owner sees everybody's shares.
-func (d *Dialect) transactions(c echo.Context, r call) error {
+func (d *dialect) transactions(c echo.Context, r call) error {
 	now := d.Now()
 	asked, err := parseTransactionQuery(r.in, now)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // The first so many shares are recipients', the last may be the owner's.
 //
 // Fault: Invalid "no_wallet".
-func (d *Dialect) shared(ctx context.Context, shares []share, recipients int) ([]checkout.DraftRequest, error) {
+func (d *dialect) shared(ctx context.Context, shares []share, recipients int) ([]checkout.DraftRequest, error) {
 	wallets := make([]map[asset.ChainID]asset.Address, len(shares))
 	for i, s := range shares {
 		of, err := d.Directory.Destinations(ctx, s.Merchant)

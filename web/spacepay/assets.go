@@ -37,19 +37,19 @@ type pricedWire struct {
 }
 
 // alive answers that the API is there.
-func (d *Dialect) alive(c echo.Context) error {
+func (d *dialect) alive(c echo.Context) error {
 	return answer(c, http.StatusOK, struct {
 		Status string `json:"status"`
 	}{"ok"})
 }
 
 // public counts a call that needs no credential.
-func (d *Dialect) public(c echo.Context) error {
+func (d *dialect) public(c echo.Context) error {
 	return d.Limits.Take(c, d.Limits.Clients, "public", "")
 }
 
 // offered are the enabled assets' chains, in the order of the assets.
-func (d *Dialect) offered() []chainWire {
+func (d *dialect) offered() []chainWire {
 	var out []chainWire
 	for _, l := range d.enabled {
 		if w := l.chain(); !slices.Contains(out, w) {
@@ -59,7 +59,7 @@ func (d *Dialect) offered() []chainWire {
 	return out
 }
 
-func (d *Dialect) listChains(c echo.Context) error {
+func (d *dialect) listChains(c echo.Context) error {
 	if err := d.public(c); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (d *Dialect) listChains(c echo.Context) error {
 	return answer(c, http.StatusOK, chainsWire{cut(all, l), page(len(all), l)})
 }
 
-func (d *Dialect) showChain(c echo.Context) error {
+func (d *dialect) showChain(c echo.Context) error {
 	if err := d.public(c); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (d *Dialect) showChain(c echo.Context) error {
 	return errChain
 }
 
-func (d *Dialect) listTokens(c echo.Context) error {
+func (d *dialect) listTokens(c echo.Context) error {
 	if err := d.public(c); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func fits(q url.Values, name, value string) bool {
 	return q.Get(name) == "" || strings.EqualFold(q.Get(name), value)
 }
 
-func (d *Dialect) showToken(c echo.Context) error {
+func (d *dialect) showToken(c echo.Context) error {
 	if err := d.public(c); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func IsPaymentSecret(hash, secret string) bool {
 // address that keeps presenting what is refused has to wait, whatever it presents next.
 //
 // Faults: Unauthorized "invalid_api_key"; Limited.
-func (d *Dialect) merchant(c echo.Context) (payment.MerchantID, error) {
+func (d *dialect) merchant(c echo.Context) (payment.MerchantID, error) {
 	if err := d.Limits.Guessing(c); err != nil {
 		return "", err
 	}
@@ -75,7 +75,7 @@ func (d *Dialect) merchant(c echo.Context) (payment.MerchantID, error) {
 // merchant's is not found.
 //
 // Faults: those of merchant; NotFound "payment_not_found".
-func (d *Dialect) owned(c echo.Context) (*payment.Payment, error) {
+func (d *dialect) owned(c echo.Context) (*payment.Payment, error) {
 	m, err := d.merchant(c)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (d *Dialect) owned(c echo.Context) (*payment.Payment, error) {
 // another's.
 //
 // Faults: Unauthorized "invalid_payment_secret"; NotFound "payment_not_found"; Limited.
-func (d *Dialect) opened(c echo.Context) (*payment.Payment, error) {
+func (d *dialect) opened(c echo.Context) (*payment.Payment, error) {
 	if err := d.Limits.Guessing(c); err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (d *Dialect) opened(c echo.Context) (*payment.Payment, error) {
 // find loads a payment by its id on the wire, and assesses it.
 //
 // Fault: NotFound "payment_not_found".
-func (d *Dialect) find(c echo.Context, id string) (*payment.Payment, error) {
+func (d *dialect) find(c echo.Context, id string) (*payment.Payment, error) {
 	if !isID(id) {
 		return nil, errPayment
 	}
@@ -148,7 +148,7 @@ func open(next echo.HandlerFunc) echo.HandlerFunc {
 
 // preflights answers CORS preflights for what pages of other origins may call. A secret
 // key is not among the headers that they may send.
-func (d *Dialect) preflights() {
+func (d *dialect) preflights() {
 	for _, path := range d.shared {
 		allowed := strings.Join(d.methods[path], ", ")
 		d.Server.Echo.OPTIONS(path, func(c echo.Context) error {

@@ -9,7 +9,6 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/fault"
-	"quittance/internal/payment"
 	"quittance/web"
 )
 
@@ -21,7 +20,7 @@ type statusWire struct {
 }
 
 // look answers with all of a payment.
-func (d *Dialect) look(c echo.Context) error {
+func (d *dialect) look(c echo.Context) error {
 	p, err := d.opened(c)
 	if err != nil {
 		return err
@@ -30,7 +29,7 @@ func (d *Dialect) look(c echo.Context) error {
 }
 
 // status answers with where a payment stands, to those who ask again and again.
-func (d *Dialect) status(c echo.Context) error {
+func (d *dialect) status(c echo.Context) error {
 	p, err := d.opened(c)
 	if err != nil {
 		return err
@@ -39,7 +38,7 @@ func (d *Dialect) status(c echo.Context) error {
 }
 
 // active answers with the quotes that a payment can be paid by now.
-func (d *Dialect) active(c echo.Context) error {
+func (d *dialect) active(c echo.Context) error {
 	p, err := d.opened(c)
 	if err != nil {
 		return err
@@ -58,7 +57,7 @@ type quoteBody struct {
 
 // requote makes a quote for what is missing, of the asset that is asked for or of the
 // merchant's own. One that was made just now is given again.
-func (d *Dialect) requote(c echo.Context) error {
+func (d *dialect) requote(c echo.Context) error {
 	p, err := d.opened(c)
 	if err != nil {
 		return err
@@ -111,7 +110,7 @@ const native = "0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
 // address alone names the first chain's that has it, a chain alone its first asset.
 //
 // Faults: Invalid "unknown_token", "unknown_chain".
-func (d *Dialect) wanted(in quoteBody, otherwise asset.ID) (asset.ID, error) {
+func (d *dialect) wanted(in quoteBody, otherwise asset.ID) (asset.ID, error) {
 	if in.ContractAddress == nil && in.ChainID == nil {
 		return otherwise, nil
 	}
@@ -143,7 +142,7 @@ const refreshPatience = 2 * time.Second
 
 // refresh has the chains looked at, at once. Who names a transaction waits a moment for
 // what comes of it. What the chains show is what counts, and nothing that is said here.
-func (d *Dialect) refresh(c echo.Context) error {
+func (d *dialect) refresh(c echo.Context) error {
 	p, err := d.opened(c)
 	if err != nil {
 		return err
@@ -171,7 +170,7 @@ func (d *Dialect) refresh(c echo.Context) error {
 		at = l.Chain.ID
 	}
 	if before := statusOf(p); before == statusPending || before == statusProcessing {
-		changed, done := d.listen(p.ID)
+		changed, done := d.Subscribe(p.ID)
 		defer done()
 		asked := map[asset.ChainID]bool{}
 		for _, l := range d.enabled {
@@ -188,13 +187,6 @@ func (d *Dialect) refresh(c echo.Context) error {
 		}
 	}
 	return answer(c, http.StatusOK, statusWire{ID: p.Terms.Alias, Status: statusOf(p)})
-}
-
-func (d *Dialect) listen(id payment.ID) (<-chan struct{}, func()) {
-	if d.Subscribe == nil {
-		return nil, func() {}
-	}
-	return d.Subscribe(id)
 }
 
 func wait(c echo.Context, changed <-chan struct{}) {

@@ -116,6 +116,9 @@ func TestChainsAndTokens(t *testing.T) {
 			t.Errorf("%s: %d tokens", query, len(got.Data))
 		}
 	}
+	if p := read[page](t, s.Get("/v1/external/tokens?limit=2&offset=5").Body).Pagination; p.Total != 6 || p.Limit != 2 || p.Offset != 5 || p.TotalPages != 3 || p.CurrentPage != 3 {
+		t.Errorf("%+v", p)
+	}
 	for query, param := range map[string]string{"?limit=0": "limit", "?limit=1001": "limit", "?offset=-1": "offset", "?limit=x": "limit"} {
 		for _, path := range []string{"/v1/external/chains", "/v1/external/tokens"} {
 			refuses(t, s.Get(path+query), http.StatusBadRequest, "invalid_request_error", "invalid_"+param, param)

@@ -70,7 +70,7 @@ func answerTo(f *fault.Error) (status int, body errorWire) {
 }
 
 // fault answers with an error.
-func (d *Dialect) fault(c echo.Context, f *fault.Error) error {
+func (d *dialect) fault(c echo.Context, f *fault.Error) error {
 	status, body := answerTo(f)
 	wait := f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Kind == fault.Locked
 	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {

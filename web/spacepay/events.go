@@ -10,6 +10,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/webhook"
+	"quittance/web"
 )
 
 // The events that webhooks tell of.
@@ -72,7 +73,7 @@ type Names interface {
 type Encoder struct {
 	Book   *asset.Book
 	Names  Names
-	Chains Chains
+	Chains web.Chains
 }
 
 func (e Encoder) words() words { return words{book: e.Book, chains: e.Chains} }

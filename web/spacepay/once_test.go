@@ -46,7 +46,7 @@ func request(key, body string) echo.Context {
 // A key is remembered for a day; whoever sends it then begins anew, all under one name.
 func TestKeysAreKeptForADay(t *testing.T) {
 	now, kept := created, answers{}
-	d := &Dialect{Config: Config{Ledger: kept, Now: func() time.Time { return now }}}
+	d := &dialect{config: config{Ledger: kept, Now: func() time.Time { return now }}}
 	name := func(merchant string) checkout.IdempotencyKey {
 		t.Helper()
 		once, leave, err := d.once(request("k", `{}`), "M", []byte(`{}`))
@@ -77,7 +77,7 @@ func TestKeysAreKeptForADay(t *testing.T) {
 }
 
 func TestKeysAreHeld(t *testing.T) {
-	d := &Dialect{Config: Config{Ledger: answers{}, Now: time.Now}}
+	d := &dialect{config: config{Ledger: answers{}, Now: time.Now}}
 	first, leave, err := d.once(request("k", ""), "M", []byte(`{"a":1, "b":[2]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestKeysAreHeld(t *testing.T) {
 // A panic is an error of this API too, and says nothing of its cause.
 func TestPanicsHaveTheEnvelope(t *testing.T) {
 	s := web.New(web.Config{BaseURL: "https://pay.example.com"})
-	d := &Dialect{Config: Config{Server: s}, methods: map[string][]string{}}
+	d := &dialect{config: config{Server: s}, methods: map[string][]string{}}
 	d.backend(http.MethodGet, external+"/boom", func(echo.Context) error { panic("secret cause") })
 	s.Below(external, d.fault)
 	rec := httptest.NewRecorder()

@@ -38,7 +38,7 @@ var (
 // create makes a payment, with its address and its first quote, and answers with all of
 // it. The answer is the only place where the payment's secret is told. It is kept, sealed,
 // for repeats.
-func (d *Dialect) create(c echo.Context) error {
+func (d *dialect) create(c echo.Context) error {
 	m, err := d.merchant(c)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (d *Dialect) create(c echo.Context) error {
 }
 
 // created answers a creation.
-func (d *Dialect) created(c echo.Context, a *checkout.Answer, replayed bool, err error) error {
+func (d *dialect) created(c echo.Context, a *checkout.Answer, replayed bool, err error) error {
 	if fault.Is(err, fault.Mismatch) {
 		return errReused
 	}
@@ -106,7 +106,7 @@ func (d *Dialect) created(c echo.Context, a *checkout.Answer, replayed bool, err
 // payee finds where a merchant's payments go, and whose they are.
 //
 // Faults: Unavailable "deposits_off", "no_deposit_key".
-func (d *Dialect) payee(ctx context.Context, m payment.MerchantID) (merchant.Branch, merchant.Merchant, error) {
+func (d *dialect) payee(ctx context.Context, m payment.MerchantID) (merchant.Branch, merchant.Merchant, error) {
 	if len(d.enabled) == 0 || d.Branches == nil {
 		return merchant.Branch{}, merchant.Merchant{}, errOff
 	}
@@ -123,7 +123,7 @@ func (d *Dialect) payee(ctx context.Context, m payment.MerchantID) (merchant.Bra
 
 // first is the asset that a merchant's quotes are in unless somebody asks for another: the
 // merchant's own choice, or the native currency of the first chain.
-func (d *Dialect) first(b merchant.Branch) asset.ID {
+func (d *dialect) first(b merchant.Branch) asset.ID {
 	for _, l := range d.enabled {
 		if l.Token.ID == b.Asset {
 			return b.Asset
@@ -142,7 +142,7 @@ func (d *Dialect) first(b merchant.Branch) asset.ID {
 // are remembered for keysKept.
 //
 // Faults: Invalid "invalid_idempotency_key"; Locked "idempotency_key_running".
-func (d *Dialect) once(c echo.Context, m payment.MerchantID, body []byte) (once *checkout.Once, leave func(), err error) {
+func (d *dialect) once(c echo.Context, m payment.MerchantID, body []byte) (once *checkout.Once, leave func(), err error) {
 	key, err := idempotencyKey(c.Request().Header.Values(web.HeaderIdempotencyKey))
 	if err != nil || key == "" {
 		return nil, func() {}, err
@@ -158,7 +158,7 @@ func (d *Dialect) once(c echo.Context, m payment.MerchantID, body []byte) (once 
 }
 
 // show answers with a payment to its merchant.
-func (d *Dialect) show(c echo.Context) error {
+func (d *dialect) show(c echo.Context) error {
 	p, err := d.owned(c)
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (d *Dialect) show(c echo.Context) error {
 }
 
 // tell answers with all of a payment.
-func (d *Dialect) tell(c echo.Context, p *payment.Payment) error {
+func (d *dialect) tell(c echo.Context, p *payment.Payment) error {
 	who, err := d.Directory.Merchant(c.Request().Context(), p.Terms.Merchant)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (d *Dialect) tell(c echo.Context, p *payment.Payment) error {
 }
 
 // cancel calls a payment off for which nothing has come; again is a no-op.
-func (d *Dialect) cancel(c echo.Context) error {
+func (d *dialect) cancel(c echo.Context) error {
 	p, err := d.owned(c)
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ type listWire struct {
 
 // list answers with a merchant's payments as they are stored, which is what its filter
 // goes by: one whose time is up is listed as expired once that was noted, within seconds.
-func (d *Dialect) list(c echo.Context) error {
+func (d *dialect) list(c echo.Context) error {
 	m, err := d.merchant(c)
 	if err != nil {
 		return err

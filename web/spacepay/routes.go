@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,9 +20,6 @@ import (
 	"quittance/web"
 )
 
-// Name is the dialect's name in payments and events.
-const Name = "spacepay"
-
 // Life is how long a payment may be paid, unless its merchant's key says otherwise.
 const Life = time.Hour
 
@@ -38,8 +34,8 @@ type Branches interface {
 	Branch(ctx context.Context, m payment.MerchantID) (merchant.Branch, error)
 }
 
-// Config is what the dialect is made of.
-type Config struct {
+// config is what the dialect is made of.
+type config struct {
 	Server    *web.Server
 	Checkout  *checkout.Service
 	Directory *merchant.Directory
@@ -50,20 +46,19 @@ type Config struct {
 	// them: then no payment is made.
 	Assets []asset.ID
 	Prices checkout.Prices // nil where nobody knows any
-	Chains Chains
+	Chains web.Chains
 	Limits *web.Limiter
-	// Nudge asks the watcher of a chain to look at once. It must not block.
+	// Nudge asks the watcher of a chain to look at once. It does not block.
 	Nudge func(asset.ChainID)
-	// Subscribe wakes whoever waits for a payment's change; nil for nobody.
+	// Subscribe wakes whoever waits for a payment's change.
 	Subscribe func(payment.ID) (<-chan struct{}, func())
 	BaseURL   string // public origin, no trailing slash
-	Log       *slog.Logger
 	Now       func() time.Time
 }
 
-// Dialect is the handlers.
-type Dialect struct {
-	Config
+// dialect is the handlers.
+type dialect struct {
+	config
 	words
 	enabled []listed // in the order of Assets
 	running web.Running
@@ -78,21 +73,9 @@ const (
 	clientPath  = external + "/payment-secret-auth/payments/:paymentId"
 )
 
-// Mount adds the dialect's routes.
-func Mount(cfg Config) *Dialect {
-	if cfg.Limits == nil {
-		cfg.Limits = web.NewLimiter(web.Limits{}, nil)
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Nudge == nil {
-		cfg.Nudge = func(asset.ChainID) {}
-	}
-	d := &Dialect{Config: cfg, words: words{book: cfg.Checkout.Book(), chains: cfg.Chains}, methods: map[string][]string{}}
+// mount adds the dialect's routes.
+func mount(cfg config) {
+	d := &dialect{config: cfg, words: words{book: cfg.Checkout.Book(), chains: cfg.Chains}, methods: map[string][]string{}}
 	for _, id := range cfg.Assets {
 		if of, err := d.asset(id); err == nil {
 			d.enabled = append(d.enabled, of)
@@ -118,19 +101,18 @@ func Mount(cfg Config) *Dialect {
 	d.Server.Echo.RouteNotFound(external, d.elsewhere, d.Server.Faults(d.fault))
 	d.Server.Echo.RouteNotFound(external+"/*", d.elsewhere, d.Server.Faults(d.fault))
 	d.Server.Below(external, d.fault)
-	return d
 }
 
 // backend adds an operation that pages of other origins cannot call: a secret key has no
 // place in a browser.
-func (d *Dialect) backend(method, path string, h echo.HandlerFunc) {
+func (d *dialect) backend(method, path string, h echo.HandlerFunc) {
 	d.Server.Echo.Add(method, path, h, d.Server.Faults(d.fault), d.Server.Bounded)
 	d.methods[path] = append(d.methods[path], method)
 }
 
 // anywhere adds an operation that pages of all origins may call: it needs no credential,
 // or one that the browser does not send by itself.
-func (d *Dialect) anywhere(method, path string, h echo.HandlerFunc) {
+func (d *dialect) anywhere(method, path string, h echo.HandlerFunc) {
 	d.Server.Echo.Add(method, path, h, open, d.Server.Faults(d.fault), d.Server.Bounded)
 	d.methods[path] = append(d.methods[path], method)
 	if !slices.Contains(d.shared, path) {
@@ -139,7 +121,7 @@ func (d *Dialect) anywhere(method, path string, h echo.HandlerFunc) {
 }
 
 // elsewhere refuses what no route takes: the path is unknown, or the method is.
-func (d *Dialect) elsewhere(c echo.Context) error {
+func (d *dialect) elsewhere(c echo.Context) error {
 	asked := strings.Split(c.Request().URL.Path, "/")
 	for path, methods := range d.methods {
 		fits := slices.EqualFunc(strings.Split(path, "/"), asked, func(want, got string) bool {

@@ -10,21 +10,13 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/money"
 	"quittance/internal/payment"
+	"quittance/web"
 )
-
-// Chains tells how far the watcher of a chain is.
-type Chains interface {
-	// Head returns the newest block number the watcher knows; ok is false while it knows
-	// none.
-	Head(chain asset.ChainID) (number uint64, ok bool)
-	// Required returns how many confirmations make a block final.
-	Required(chain asset.ChainID) int
-}
 
 // words puts payments into this API's bodies.
 type words struct {
 	book   *asset.Book
-	chains Chains
+	chains web.Chains
 }
 
 var errAsset = fault.New(fault.Unavailable, "asset_unknown", "The asset of this payment is not supported here any more")
