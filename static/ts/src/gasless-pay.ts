@@ -3,7 +3,8 @@
 // wallet. It decides which, has it done and says what becomes of it. No DOM.
 import type { PayReply, Status } from './api.ts';
 import { type Hex, sameHex } from './data.ts';
-import { type Batch, askAbilities, cannotBatch, followBatch, sendCalls } from './gasless-batch.ts';
+import { askAbilities, cannotBatch } from './gasless-batch.ts';
+import { Batching, Moved } from './gasless-batching.ts';
 import { type Abilities, type News, readNews, unable } from './gasless-data.ts';
 import { Memory, type SentOp } from './gasless-memory.ts';
 import type { Ready } from './gasless-offer.ts';
@@ -15,7 +16,6 @@ import type { Gasless, GaslessHost, Operating } from './gasless-types.ts';
 import type { Drawing } from './gasless-view.ts';
 import * as say from './gasless-words.ts';
 import type { Model } from './model.ts';
-import { quantity } from './rpc.ts';
 import { display } from './units.ts';
 import type { Call, RegistryChain } from './verify.ts';
 import type { Words } from './words.ts';
@@ -24,16 +24,11 @@ import type { Words } from './words.ts';
 const slowWallet = 1_500;
 /** What was prepared for an operation is prepared anew after so long. */
 const stale = 60_000;
-/** A wallet that shows nothing by then may have lost the request. */
-const patience = 120_000;
 /** How long after an operation was sent the server may still not say so. */
 const settling = 15_000;
 /** How often an operation is handed in again that the bundler did not take. */
 const tries = 8;
 const ops: readonly Way[] = ['op_permit', 'op_approved', 'op_approval'];
-
-/** The wallet's account or chain is not the one the calls were made for, or the time is up. */
-class Moved extends Error {}
 
 export class GaslessPay implements Gasless {
   way: Way = 'plain';
@@ -51,6 +46,7 @@ export class GaslessPay implements Gasless {
   retrying = false;
   readonly memory: Memory;
   readonly revoking: Revoking;
+  readonly batching: Batching;
   /** What is known of operations, once its script is there. */
   private op: Operating | null = null;
   private fetching: Promise<Operating | null> | null = null;
@@ -65,7 +61,6 @@ export class GaslessPay implements Gasless {
   /** Where the wallet asks for a sponsor, "" if it need not. */
   private paymaster = '';
   private payable: boolean;
-  private following = false;
   private learning = false;
   private ended: News | null = null;
 
@@ -79,13 +74,14 @@ export class GaslessPay implements Gasless {
     const { f } = host;
     this.memory = new Memory(f.store);
     this.revoking = new Revoking(host, () => this.fetch());
+    this.batching = new Batching(host, this.memory, (stage) => this.step(stage));
     this.payable = f.payment.payable;
     // A page that was loaded while an operation is on its way says seen.
     if (f.payment.state !== 'open' && f.payment.state !== 'seen') this.memory.forget();
     const { op, batch } = this.memory;
     f.held ||= !!op || !!batch;
     if (f.status) this.onStatus(f.status);
-    if (batch) void this.waitFor(batch);
+    if (batch) void this.batching.waitFor(batch);
     if (op) void this.resend(op);
   }
 
@@ -371,94 +367,9 @@ export class GaslessPay implements Gasless {
     host.show();
   }
 
-  /** Has the wallet make all calls at once. */
-  private async batch(known: RegistryChain, from: Hex): Promise<void> {
-    const { host, able, way, memory } = this;
-    const { f, api, tools, now } = host;
-    const { calls, other, connection } = f;
-    const chain = connection.chain.id;
-    await connection.refresh();
-    const own = calls.filter((c) => c.kind === 'revoke').length;
-    const first = calls[own];
-    const pay = calls.at(-1);
-    if (!first || !pay || connection.account !== from || connection.chainId !== chain || now() >= f.payment.expiresAt) throw new Moved();
-    const requests = calls.map(({ to, data, value }) => Object.freeze({ to, data, value: quantity(value) }));
-    // All of it once more, in the same breath: what follows the first is in the proof of a route.
-    for (let i = 0; i < own; i++) this.again(requests[i] ?? {}, calls[i] ?? first);
-    if (other) other.again(requests[own] ?? {}, first);
-    else tools.verifyPlan(known, f.revealed(), requests.slice(own), chain);
-    f.store.asking = true;
-    api.event('payment_sent_to_wallet', from);
-    this.step('batch');
-    const free = way === 'batch_sponsored';
-    const attempt = sendCalls(connection.provider(), from, chain, requests, able, free ? this.paymaster : '');
-    const went = (id: string): Batch => (memory.batch = { id, wallet: from, chain, at: now(), to: pay.to, data: pay.data, free });
-    let abandoned = false;
-    const gaveUp = this.impatience(attempt).then(() => {
-      abandoned = true;
-      // The payer may confirm it after all: then it counts.
-      attempt.then(
-        (late) => void (late && this.waitFor(went(late))),
-        () => undefined,
-      );
-      return '';
-    });
-    const id = await Promise.race([attempt, gaveUp]);
-    f.store.asking = false;
-    f.notice = null;
-    f.busy = 'no';
-    if (abandoned) return host.prepare();
-    api.event('payment_approved_in_wallet', from);
-    f.calls = [];
-    // No other tab may pay while the wallet does.
-    if (id) await this.followBatch(went(id));
-    else host.tell(say.noId, host.prepare, 'I have looked');
-  }
-
-  private impatience(attempt: Promise<unknown>): Promise<void> {
-    let answered = false;
-    const stop = (): void => void (answered = true);
-    attempt.then(stop, stop);
-    return new Promise((resolve) => {
-      void this.host.sleep(patience).then(() => answered || this.host.tell(say.batchSilent, resolve, 'Start again'));
-    });
-  }
-
-  /** Follows a batch that nobody waits for in this tab; no other tab may pay meanwhile. */
-  private async waitFor(b: Batch): Promise<void> {
-    this.host.f.held = true;
-    const release = await this.host.tabs.hold();
-    await this.followBatch(b).finally(() => release?.());
-  }
-
-  private async followBatch(b: Batch): Promise<void> {
-    const { host, memory } = this;
-    const { f, prepare, tell } = host;
-    if (this.following) return;
-    this.following = f.held = true;
-    this.step('');
-    const news = await followBatch(b, {
-      read: (method, params) => f.connection.read(method, params), sleep: host.sleep, now: host.now,
-      stopped: () => memory.batch?.id !== b.id,
-      reachable: () => this.reaches(b),
-    });
-    this.following = false;
-    if (news === 'stopped') return;
-    memory.batch = null;
-    f.held = false;
-    if (news?.state === 'done' && news.tx) {
-      const home = b.chain === f.payment.chain.id;
-      return host.went({ kind: 'pay', asset: 0, hash: news.tx, wallet: b.wallet, to: b.to, data: b.data, at: host.now(), mined: true, chain: home ? 0 : b.chain });
-    }
-    if (!news) return tell(say.batchUnknown, prepare, 'I have looked');
-    host.api.telemetry('tx_failed', { detail: `batch ${news.state}` });
-    tell(news.state === 'part' ? say.batchPart : say.batchFailed, prepare);
-  }
-
-  /** The wallet that has taken the batch is there. */
-  reaches(b: Batch): boolean {
-    const { account } = this.host.f.connection;
-    return account !== null && sameHex(account, b.wallet);
+  private batch(known: RegistryChain, from: Hex): Promise<void> {
+    const paymaster = this.way === 'batch_sponsored' ? this.paymaster : '';
+    return this.batching.send(known, from, { able: this.able, paymaster, again: (request, call) => this.again(request, call) });
   }
 
   // What goes wrong.

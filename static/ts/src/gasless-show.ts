@@ -68,7 +68,7 @@ export function present(g: GaslessPay, m: Model): Model {
   if (m.account && m.state === 'open' && !f.safe) shown = choice(g, shown);
   const n = underWay(g, m);
   if (n) return { ...shown, progress: say.progress(n, n.own || !!g.memory.op, g.retrying), tx: { hash: n.tx, url: n.url } };
-  if (batched(g, m) && g.memory.batch) return { ...shown, progress: g.reaches(g.memory.batch) ? say.batchProgress : say.batchAway, tx: { hash: '', url: '' } };
+  if (batched(g, m) && g.memory.batch) return { ...shown, progress: g.batching.reaches(g.memory.batch) ? say.batchProgress : say.batchAway, tx: { hash: '', url: '' } };
   return shown;
 }
 
