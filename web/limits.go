@@ -118,16 +118,12 @@ func address(c echo.Context) string {
 	return a.String()
 }
 
-// LimitPage counts the calls of the hosted page that write or that ask chains.
-func (l *Limiter) LimitPage(match func(echo.Context) bool) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			if match(c) {
-				if err := l.Take(c, l.Page, "page", ""); err != nil {
-					return err
-				}
-			}
-			return next(c)
+// LimitPage counts calls of the hosted page.
+func (l *Limiter) LimitPage(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := l.Take(c, l.Page, "page", ""); err != nil {
+			return err
 		}
+		return next(c)
 	}
 }

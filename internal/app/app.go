@@ -310,7 +310,6 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 		public[c.ID] = c.PublicRPC
 	}
 	limiter := a.limiter(s)
-	a.Server.Echo.Use(limiter.LimitPage(costly))
 	spoken := []web.Dialect{request.Spoken(), spacepay.Spoken(), secpaid.Spoken()}
 	wiring := a.wiring(s, sessions, limiter)
 	for _, d := range spoken {

@@ -2,12 +2,8 @@ package app
 
 import (
 	"context"
-	"net/http"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"quittance/internal/config"
 	"quittance/internal/ratelimit"
@@ -31,20 +27,6 @@ func limits(c config.Limits) web.Limits {
 		Clients: rate(c.ClientIDs), Keys: rate(c.APIKeys), Sessions: rate(c.Sessions), Page: rate(c.Page), Refused: rate(c.Refused),
 		Links: rate(c.Links), Guesses: rate(c.Guesses),
 	}
-}
-
-// costly are the hosted page's calls that write, that ask chains or that draw pictures.
-func costly(c echo.Context) bool {
-	if !slices.ContainsFunc([]string{"/checkout/", "/payment/", "/link/"}, func(at string) bool { return strings.HasPrefix(c.Path(), at) }) {
-		return false
-	}
-	switch c.Path()[strings.LastIndexByte(c.Path(), '/'):] {
-	case "/paymaster", "/quote", "/cancel":
-		return false // counted where they are answered: by payment, and in words for people
-	case "/pay", "/options", "/gasless", "/qr":
-		return true
-	}
-	return c.Request().Method == http.MethodPost
 }
 
 // keepHouse forgets what has served its time: idempotent answers past the time

@@ -65,9 +65,10 @@ func (p *hosted) mountCalls(s *deposits, at string) {
 	call := append(stream, p.Server.Bounded)
 	e.GET(at+"/status", s.status, call...)
 	e.GET(at+"/events", s.events, stream...)
-	e.GET(at+"/pay", s.prepare, call...)
-	e.POST(at+"/intent", s.intent, call...)
-	e.POST(at+"/telemetry", s.telemetry, call...)
+	costly := p.costly(call)
+	e.GET(at+"/pay", s.prepare, costly...)
+	e.POST(at+"/intent", s.intent, costly...)
+	e.POST(at+"/telemetry", s.telemetry, costly...)
 }
 
 var (

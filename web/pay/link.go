@@ -20,7 +20,7 @@ import (
 // mountLinks adds what pages of links have beside those of deposits.
 func (p *hosted) mountLinks(s *deposits, at string, page []echo.MiddlewareFunc) {
 	e := p.Server.Echo
-	e.Match(see, "/payment/qr", s.picture, page...)
+	e.Match(see, "/payment/qr", s.picture, p.costly(page)...)
 	e.Match(see, at+"/return", s.away, page...)
 	question := append(page[:len(page):len(page)], p.Server.Leaving)
 	e.Match(see, at+"/cancel", s.ask, question...)

@@ -71,17 +71,18 @@ func Mount(cfg Config) {
 
 	stream := []echo.MiddlewareFunc{cfg.Server.Faults(envelope), cfg.Server.SameOrigin}
 	call := append(stream, cfg.Server.Bounded)
+	costly := p.costly(call)
 	api := e.Group("/checkout/:token")
-	api.GET("/options", p.options, call...)
-	api.GET("/pay", p.prepare, call...)
-	api.GET("/gasless", p.gasless, call...)
+	api.GET("/options", p.options, costly...)
+	api.GET("/pay", p.prepare, costly...)
+	api.GET("/gasless", p.gasless, costly...)
 	api.GET("/status", p.status, call...)
 	api.GET("/events", p.events, stream...)
-	api.POST("/access", p.access, call...)
-	api.POST("/intent", p.intent, call...)
-	api.POST("/event", p.userEvent, call...)
-	api.POST("/telemetry", p.telemetry, call...)
-	api.POST("/bundler", p.bundler, call...)
+	api.POST("/access", p.access, costly...)
+	api.POST("/intent", p.intent, costly...)
+	api.POST("/event", p.userEvent, costly...)
+	api.POST("/telemetry", p.telemetry, costly...)
+	api.POST("/bundler", p.bundler, costly...)
 	api.POST("/paymaster", p.paymaster, anyOrigin, cfg.Server.Faults(envelope), cfg.Server.Bounded)
 	api.OPTIONS("/paymaster", preflight, anyOrigin)
 	var named []*deposits
@@ -99,6 +100,12 @@ func Mount(cfg Config) {
 	if len(named) > 0 {
 		e.Match(see, "/payment", p.named(named), page...)
 	}
+}
+
+// costly is what calls go through that write, that ask chains or that draw pictures: they are
+// counted before all else. Calls that tell of the limit in words of their own count themselves.
+func (p *hosted) costly(through []echo.MiddlewareFunc) []echo.MiddlewareFunc {
+	return append([]echo.MiddlewareFunc{p.Limits.LimitPage}, through...)
 }
 
 // envelope words faults for the page's script, in the Request dialect's shape.
