@@ -47,9 +47,11 @@ export const SELECTOR_ETH = '0x%x';
 export const SELECTOR_APPROVE = '0x%x';
 
 // A token's id begins as its symbol does, if nothing else is said, and ends with its network.
-const native = (symbol: string, decimals: number, id = symbol): RegistryToken => ({ id, symbol, decimals, address: '0x0000000000000000000000000000000000000000', native: true, resetAllowance: false });
-const erc20 = (symbol: string, decimals: number, address: string, id = symbol, resetAllowance = false): RegistryToken => ({ id, symbol, decimals, address, native: false, resetAllowance });
-const chain = (network: string, name: string, erc20FeeProxy: string, ethFeeProxy: string, batchPayments: string, tokens: RegistryToken[], sandbox = false) =>
+// Scripts that import nothing but the constants go without the registry: told that these calls
+// have no effect, the bundler leaves it out.
+const native = /* @__NO_SIDE_EFFECTS__ */ (symbol: string, decimals: number, id = symbol): RegistryToken => ({ id, symbol, decimals, address: '0x0000000000000000000000000000000000000000', native: true, resetAllowance: false });
+const erc20 = /* @__NO_SIDE_EFFECTS__ */ (symbol: string, decimals: number, address: string, id = symbol, resetAllowance = false): RegistryToken => ({ id, symbol, decimals, address, native: false, resetAllowance });
+const chain = /* @__NO_SIDE_EFFECTS__ */ (network: string, name: string, erc20FeeProxy: string, ethFeeProxy: string, batchPayments: string, tokens: RegistryToken[], sandbox = false) =>
   ({ network, name, sandbox, erc20FeeProxy, ethFeeProxy, batchPayments, tokens: tokens.map((t) => ({ ...t, id: t.id + '-' + network })) });
 
 export const registry: Registry = {
