@@ -45,7 +45,6 @@ type PriceSetup struct {
 type FeedSetup struct {
 	Feeds     map[asset.ID]rate.Feed
 	Sequencer asset.Address // the rollup's uptime feed, zero for none
-	Grace     time.Duration // see rate.ChainlinkConfig; an hour if zero
 }
 
 // keepPrices is the usual time for which a price is given out again. Quotes are frozen for
@@ -207,7 +206,7 @@ func (f FeedSetup) source(id asset.ChainID, setup Setup, nodes map[asset.ChainID
 		return nil, fmt.Errorf("prices: chain %d has no Multicall3, through which feeds are read", id)
 	}
 	source, err := rate.NewChainlink(rate.ChainlinkConfig{
-		Chain: id, Node: nodes[id], Multicall: multicall.Address, Feeds: f.Feeds, Sequencer: f.Sequencer, Grace: f.Grace,
+		Chain: id, Node: nodes[id], Multicall: multicall.Address, Feeds: f.Feeds, Sequencer: f.Sequencer,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prices: chain %d: %w", id, err)

@@ -1,7 +1,6 @@
 package rate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,13 +30,16 @@ type ChainlinkConfig struct {
 	Feeds     map[asset.ID]Feed
 	// Sequencer is the rollup's uptime feed, zero on chains without a sequencer.
 	Sequencer asset.Address
-	// Grace is how long after a sequencer came back prices are not believed; an hour if
-	// zero (Chainlink's documentation of L2 sequencer uptime feeds).
-	Grace time.Duration
-	// MaxBlockAge is how old the newest block may be; five minutes if zero.
-	MaxBlockAge time.Duration
-	Now         func() time.Time // time.Now if nil
+	Now       func() time.Time // time.Now if nil
 }
+
+const (
+	// sequencerGrace is how long after a sequencer came back prices are not believed
+	// (Chainlink's documentation of L2 sequencer uptime feeds).
+	sequencerGrace = time.Hour
+	// maxBlockAge is how old the newest block may be.
+	maxBlockAge = 5 * time.Minute
+)
 
 // Chainlink reads feeds on one chain. It is safe for concurrent use.
 type Chainlink struct {
@@ -56,7 +58,6 @@ func NewChainlink(c ChainlinkConfig) (*Chainlink, error) {
 			return nil, fmt.Errorf("price feed of %s: an address and the age of an answer are needed", id)
 		}
 	}
-	c.Grace, c.MaxBlockAge = cmp.Or(c.Grace, time.Hour), cmp.Or(c.MaxBlockAge, 5*time.Minute)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -143,7 +144,7 @@ func (c *Chainlink) ask(ctx context.Context, b *multicall.Bundle, clock, sequenc
 	if !ok {
 		return nil, Malformed, errors.New("the newest block has no time")
 	}
-	if now.Sub(block) > c.config.MaxBlockAge {
+	if now.Sub(block) > maxBlockAge {
 		return nil, Behind, fmt.Errorf("the newest block of chain %d is of %s", c.config.Chain, block.Format(time.RFC3339))
 	}
 	if sequencer < 0 {
@@ -161,7 +162,7 @@ func (c *Chainlink) ask(ctx context.Context, b *multicall.Bundle, clock, sequenc
 		return nil, Down, fmt.Errorf("the sequencer's feed says %s", r.answer)
 	case !ok || r.startedAt.Sign() == 0:
 		return nil, Down, errors.New("the sequencer's feed has not begun")
-	case now.Sub(since) <= c.config.Grace:
+	case now.Sub(since) <= sequencerGrace:
 		return nil, Down, fmt.Errorf("the sequencer is back since %s", since.Format(time.RFC3339))
 	}
 	return answers, "", nil

@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 	"time"
@@ -37,19 +36,16 @@ type Config struct {
 	// Assets are those that amounts in fiat currencies can be paid in, in the order in which
 	// they are offered; others than the book's are passed over.
 	Assets []asset.ID
-	// Random is where salts and request ids come from; crypto/rand if nil.
-	Random io.Reader
 	Now    func() time.Time // time.Now if nil
 }
 
-// Rail is the direct rail. It is safe for concurrent use if Random is.
+// Rail is the direct rail. It is safe for concurrent use.
 type Rail struct {
 	book     *asset.Book
 	registry *official.Registry
 	codes    *official.Codes
 	nodes    map[asset.ChainID]chain.Batcher
 	assets   []asset.ID
-	random   io.Reader
 	now      func() time.Time
 	terms    terms
 }
@@ -63,11 +59,8 @@ var (
 
 // New returns the rail.
 func New(c Config) *Rail {
-	r := &Rail{book: c.Book, registry: c.Registry, codes: c.Codes, nodes: c.Nodes, assets: slices.Clone(c.Assets), random: c.Random, now: c.Now}
+	r := &Rail{book: c.Book, registry: c.Registry, codes: c.Codes, nodes: c.Nodes, assets: slices.Clone(c.Assets), now: c.Now}
 	r.terms.said = map[asset.ChainID]official.BatchTerms{}
-	if r.random == nil {
-		r.random = rand.Reader
-	}
 	if r.now == nil {
 		r.now = time.Now
 	}
@@ -89,12 +82,12 @@ func (r *Rail) Name(p *payment.Payment, q *payment.Request) error {
 		q.ID, err = official.NewRequestID(official.RequestContent{
 			Creator: string(p.Terms.Merchant), Payment: string(p.ID), Index: q.Index,
 			Payee: q.Payee, Asset: q.Asset, Amount: q.Due, CreatedAt: p.Terms.CreatedAt,
-		}, r.random)
+		}, rand.Reader)
 		if err != nil {
 			return err
 		}
 	}
-	if q.Salt, err = official.NewSalt(r.random); err != nil {
+	if q.Salt, err = official.NewSalt(rand.Reader); err != nil {
 		return err
 	}
 	ref := official.PaymentReference(q.ID, q.Salt, q.Payee.Lower())
