@@ -122,12 +122,35 @@ func (b *book) drawPage(on templ.Component, p *PayPage, name, title string, with
 		with(scene{doc})
 		return goquery.Render(w, doc.Selection)
 	})
-	b.stories = append(b.stories, Story{Name: name, Title: title, Status: http.StatusOK, Page: page, View: p})
+	b.add(Story{Name: name, Title: title, Status: http.StatusOK, Page: page, View: p})
+}
+
+// refused shows that a check of the page's own failed, adding its row where it has none.
+func (s scene) refused(check, detail string) {
+	s.state(StateUnsafe)
+	row := s.doc.Find("li[data-check=" + check + "]")
+	if row.Length() == 0 {
+		row = s.copy("check-item", "#safety-checks").SetAttr("data-check", check)
+		row.Find(".check-title").SetText(CheckTitle(check))
+	}
+	row.SetAttr("data-outcome", OutcomeRefused).Find(".detail").SetText(detail)
+	s.text("#unsafe-check", CheckTitle(check))
+	s.text("#safety-title", "Do not pay")
+	s.text("#safety-text", UnsafeText)
+	s.doc.Find("#safety").SetAttr("data-outcome", OutcomeRefused)
+	s.unfold("#safety-more")
 }
 
 // actStories are what the script makes of the open page, in the order a payer
 // meets them.
 func (b *book) actStories() {
+	b.walletStories()
+	b.stepStories()
+	b.followedStories()
+}
+
+// walletStories are wallets, and what they hold.
+func (b *book) walletStories() {
 	b.draw("act-wallets", "Wallets found", func(s scene) {
 		s.wallets("Sandbox wallet", "MetaMask", "A wallet whose maker could not decide on a short name")
 	})
@@ -165,6 +188,10 @@ func (b *book) actStories() {
 		s.funds("250.00 USDC", "about 0.000004 ETH", "You need about 0.000004 ETH more on Base (sandbox) for the network fee. Add some ETH to this account, then check again.")
 		s.doc.Find("#go").SetText("Pay 10.00 USDC")
 	})
+}
+
+// stepStories are what is signed, and what becomes of it.
+func (b *book) stepStories() {
 	b.draw("act-signing", "Waiting for the wallet to approve", func(s scene) {
 		s.connected()
 		s.step("approve", "signing", "Approve 10.00 USDC", "Confirm in your wallet")
@@ -191,19 +218,17 @@ func (b *book) actStories() {
 		s.button("Pay 10.00 USDC", false)
 	})
 	b.draw("act-unsafe", "The page's own check refused the calldata", func(s scene) {
-		s.state(StateUnsafe)
-		s.text("#unsafe-check", CheckTitle("page_calldata"))
-		s.text("#safety-title", "Do not pay")
-		s.text("#safety-text", UnsafeText)
-		s.doc.Find("#safety").SetAttr("data-outcome", OutcomeRefused)
-		s.doc.Find("#safety-more").SetAttr("open", "")
-		s.doc.Find("li[data-check=page_calldata]").SetAttr("data-outcome", OutcomeRefused).Find(".detail").SetText("The payee is not the one on this page.")
+		s.refused("page_calldata", "payee (expected 0x8626…1199, found 0xDeaD…beef)")
 	})
+}
+
+// followedStories are payments that the page has seen through.
+func (b *book) followedStories() {
 	b.draw("act-seen", "Followed live: 2 of 3 confirmations", func(s scene) {
 		s.state(StateSeen)
 		s.doc.Find("#confirmations").SetAttr("value", "2")
 		s.text("#confirmations-text", "2 of 3 confirmations")
-		s.show("#progress-tx")
+		s.doc.Find("#progress-tx").SetAttr("href", explorer+"tx/"+storyTx).RemoveAttr("hidden")
 	})
 	b.draw("act-paid", "Followed live: paid", func(s scene) {
 		s.state(StatePaid)

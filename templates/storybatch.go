@@ -144,10 +144,14 @@ func (b *book) accessStories() {
 			p.Data.Items[i].Payee, p.Data.Items[i].PayeeHash = storyShort, "0x"+strings.Repeat("5e", 32)
 		}
 	})
-	for state, status := range map[string]int{
-		StateOpen: http.StatusOK, StateSeen: http.StatusOK, StatePaid: http.StatusConflict, StateExpired: http.StatusForbidden, StateBlocked: http.StatusForbidden,
+	for _, l := range []struct {
+		state  string
+		status int
+	}{
+		{StateOpen, http.StatusOK}, {StateSeen, http.StatusOK}, {StatePaid, http.StatusConflict},
+		{StateExpired, http.StatusForbidden}, {StateBlocked, http.StatusForbidden},
 	} {
-		b.stories = append(b.stories, Story{Name: "locked-" + state, Title: "Hidden until a wallet is let in: " + state, Status: status, Page: Locked(b.locked(state))})
+		b.add(Story{Name: "locked-" + l.state, Title: "Hidden until a wallet is let in: " + l.state, Status: l.status, Page: Locked(b.locked(l.state))})
 	}
 	b.tell("blocked", "The payee did not pass a screening", http.StatusForbidden, func(p *PayPage) { p.State = StateBlocked })
 }

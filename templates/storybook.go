@@ -13,6 +13,7 @@ import (
 // Story is one canned page, for looking at and for tests. Stories load no
 // script: a state that only the script can bring about is drawn as it leaves it.
 type Story struct {
+	Part   string // what it is about, with others
 	Name   string // for the address: "open-partial"
 	Title  string // what there is to see
 	Status int    // the HTTP status such a page is sent with
@@ -36,28 +37,50 @@ const (
 func Stories(a Assets, now time.Time) []Story {
 	a.Script, a.Sandbox, a.Deposit = "", "", ""
 	b := book{assets: a, now: now}
-	b.openStories()
-	b.actStories()
-	b.waysStories()
-	b.safetyStories()
-	b.laterStories()
-	b.batchStories()
-	b.accessStories()
-	b.payoutStories()
-	b.safeStories()
-	b.gaslessStories()
-	b.barredStories()
-	b.depositStories()
-	b.linkStories()
-	b.plain("unknown", "A link that names no payment", http.StatusNotFound, UnknownPage(a, "01JZX7T6Q0"))
-	b.plain("error", "A failure of the server", http.StatusInternalServerError, ErrorPage(a, "01JZX7T6Q0"))
-	b.plain("limited", "Too many requests", http.StatusTooManyRequests, RateLimitedPage(a, "01JZX7T6Q0"))
-	b.plain("maintenance", "A planned pause", http.StatusServiceUnavailable, MaintenancePage(a, ""))
+	for _, p := range parts {
+		b.part = p.title
+		p.tell(&b)
+	}
 	return b.stories
+}
+
+// parts are the storybook's chapters. A page state is one entry in one of them: the
+// tests, the browser's and the index find it there.
+var parts = [...]struct {
+	title string
+	tell  func(*book)
+}{
+	{"To be paid", (*book).openStories},
+	{"With a wallet", (*book).actStories},
+	{"From other networks, with other tokens", (*book).waysStories},
+	{"Safety checks", (*book).safetyStories},
+	{"Under way, paid, over", (*book).laterStories},
+	{"Several payments at once", (*book).batchStories},
+	{"Not for everyone", (*book).accessStories},
+	{"Payouts", (*book).payoutStories},
+	{"From a Safe", (*book).safeStories},
+	{"Without gas", (*book).gaslessStories},
+	{"Wallets that may not pay, and batches", (*book).barredStories},
+	{"To an address of its own", (*book).depositStories},
+	{"Payment links", (*book).linkStories},
+	{"No payment to show", (*book).plainStories},
+}
+
+// partsOf are the stories part by part.
+func partsOf(all []Story) [][]Story {
+	var out [][]Story
+	for i, s := range all {
+		if i == 0 || s.Part != all[i-1].Part {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], s)
+	}
+	return out
 }
 
 // book collects stories.
 type book struct {
+	part    string // the title of the one being told
 	assets  Assets
 	now     time.Time
 	stories []Story
@@ -97,11 +120,24 @@ func (b *book) tell(name, title string, status int, change func(*PayPage)) {
 	p := b.open()
 	change(p)
 	p.Data.State, p.Data.Oddity, p.Data.Payable = p.State, p.Oddity, p.State == StateOpen
-	b.stories = append(b.stories, Story{Name: name, Title: title, Status: status, Page: Pay(p), View: p})
+	b.add(Story{Name: name, Title: title, Status: status, Page: Pay(p), View: p})
 }
 
 func (b *book) plain(name, title string, status int, p *PlainPage) {
-	b.stories = append(b.stories, Story{Name: name, Title: title, Status: status, Page: Plain(p)})
+	b.add(Story{Name: name, Title: title, Status: status, Page: Plain(p)})
+}
+
+func (b *book) add(s Story) {
+	s.Part = b.part
+	b.stories = append(b.stories, s)
+}
+
+// plainStories are pages without a payment.
+func (b *book) plainStories() {
+	b.plain("unknown", "A link that names no payment", http.StatusNotFound, UnknownPage(b.assets, "01JZX7T6Q0"))
+	b.plain("error", "A failure of the server", http.StatusInternalServerError, ErrorPage(b.assets, "01JZX7T6Q0"))
+	b.plain("limited", "Too many requests", http.StatusTooManyRequests, RateLimitedPage(b.assets, "01JZX7T6Q0"))
+	b.plain("maintenance", "A planned pause", http.StatusServiceUnavailable, MaintenancePage(b.assets, ""))
 }
 
 func (b *book) openStories() {

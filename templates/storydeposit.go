@@ -83,7 +83,7 @@ func (b *book) deposited(name, title string, status int, change func(*DepositPag
 		bare.QR, d.Status.Bank = "", &bare
 	}
 	p.Data = d
-	b.stories = append(b.stories, Story{Name: name, Title: title, Status: status, Page: Deposit(p), Deposit: p})
+	b.add(Story{Name: name, Title: title, Status: status, Page: Deposit(p), Deposit: p})
 }
 
 // came is a transfer of the chosen ETH.

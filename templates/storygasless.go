@@ -75,7 +75,8 @@ func (b *book) gaslessStories() {
 		p.Tx, p.TxURL, p.Payer, p.PaidGas, p.Confirmations = storyTx, explorer+"tx/"+storyTx, storyAccount, "0 ETH, paid by a sponsor", 3
 		p.SettledAt = At(b.now.Add(-2 * time.Minute))
 	})
-	b.gaslessActStories()
+	b.gasChoiceStories()
+	b.gasActStories()
 }
 
 // gasWay draws one way of the choice.
@@ -130,21 +131,28 @@ func (s scene) gasSteps(permit, op string) {
 	s.step("pay", op, "Pay 10.00 USDC without gas", "A signature, free of charge. Sends the money to the recipient.")
 }
 
-// gaslessActStories are what the script makes of a wallet that can pay without gas.
-func (b *book) gaslessActStories() {
-	draw := func(name, title string, with func(scene)) { b.drawOn(b.gasPage(), name, title, with) }
-	const (
-		then = "takes 10.00 USDC from your wallet and pays the recipient, in one step."
-		plan = "You sign twice: that your smart account may take the money, and the payment. It " + then
-		none = "none: paid by Alchemy"
-		free = "Pay 10.00 USDC without gas"
-	)
+// What the script says of it.
+const (
+	opThen = "takes 10.00 USDC from your wallet and pays the recipient, in one step."
+	opPlan = "You sign twice: that your smart account may take the money, and the payment. It " + opThen
+	opNone = "none: paid by Alchemy"
+	opFree = "Pay 10.00 USDC without gas"
+)
+
+// drawGas adds a story of the page that can also be paid without gas.
+func (b *book) drawGas(name, title string, with func(scene)) {
+	b.drawOn(b.gasPage(), name, title, with)
+}
+
+// gasChoiceStories are what a wallet that can pay without gas is offered.
+func (b *book) gasChoiceStories() {
+	draw := b.drawGas
 	draw("act-gasless", "Without gas, chosen because there is none", func(s scene) {
 		s.gasChoice(true)
-		s.gasPlan(plan)
-		s.funds("250.00 USDC", none, "")
+		s.gasPlan(opPlan)
+		s.funds("250.00 USDC", opNone, "")
 		s.gasSteps("active", "todo")
-		s.button(free, false)
+		s.button(opFree, false)
 	})
 	draw("act-gasless-beside", "Without gas, offered beside the plain way", func(s scene) {
 		s.gasChoice(false)
@@ -157,7 +165,7 @@ func (b *book) gaslessActStories() {
 		s.connected()
 		s.gasWay("op_approval", "Pay without gas", "after one approval", "USDT asks for an approval once, and that costs a network fee. What follows is free: it is paid by Alchemy.", true)
 		s.ownGas(false)
-		s.gasPlan("First you approve that your smart account may take the money. That is a transaction with a network fee. Then you sign once, free of charge, and it " + strings.ReplaceAll(then, "USDC", "USDT"))
+		s.gasPlan("First you approve that your smart account may take the money. That is a transaction with a network fee. Then you sign once, free of charge, and it " + strings.ReplaceAll(opThen, "USDC", "USDT"))
 		s.funds("250.00 USDT", "about 0.0000021 ETH", "")
 		s.step("allow", "active", "Approve 10.00 USDT for your smart account", "A transaction with a network fee, needed once. No money moves yet.")
 		s.step("pay", "todo", "Pay 10.00 USDT without gas", "A signature, free of charge. Sends the money to the recipient.")
@@ -165,19 +173,24 @@ func (b *book) gaslessActStories() {
 	})
 	draw("act-gasless-approved", "Without gas, approved before", func(s scene) {
 		s.gasChoice(true)
-		s.gasPlan("You sign once. Your smart account, which you have allowed to take the money, " + then)
+		s.gasPlan("You sign once. Your smart account, which you have allowed to take the money, " + opThen)
 		s.hide("#gasless-cap")
 		s.text("#gasless-may", "90.00 USDC, as you allowed before")
 		s.text("#gasless-revoke-title", "Your smart account may still take 90.00 USDC")
 		s.text("#gasless-revoke-text", mayText)
 		s.show("#gasless-revoke")
-		s.funds("250.00 USDC", none, "")
-		s.step("pay", "active", free, "A signature, free of charge. Sends the money to the recipient.")
-		s.button(free, false)
+		s.funds("250.00 USDC", opNone, "")
+		s.step("pay", "active", opFree, "A signature, free of charge. Sends the money to the recipient.")
+		s.button(opFree, false)
 	})
+}
+
+// gasActStories are what a payer changes of it, and what becomes of it.
+func (b *book) gasActStories() {
+	draw := b.drawGas
 	draw("act-gasless-cap", "Without gas: a larger cap, and a wrong one", func(s scene) {
 		s.gasChoice(true)
-		s.gasPlan(plan)
+		s.gasPlan(opPlan)
 		s.unfold("#gasless-cap", "#gasless-more")
 		s.doc.Find("#gasless-cap-exact").RemoveAttr("checked")
 		s.doc.Find("#gasless-cap-larger").SetAttr("checked", "")
@@ -185,22 +198,22 @@ func (b *book) gaslessActStories() {
 		s.doc.Find("#gasless-cap-amount").SetAttr("value", "9.00").SetAttr("aria-invalid", "true")
 		s.text("#gasless-cap-error", "It must be at least 10.00 USDC, or this payment cannot be made.")
 		s.gasSteps("active", "todo")
-		s.doc.Find("#go").SetText(free)
+		s.doc.Find("#go").SetText(opFree)
 	})
 	draw("act-gasless-batch", "A wallet that makes all calls at once, for which a sponsor pays", func(s scene) {
 		s.connected()
 		s.gasWay("batch_sponsored", "Pay without gas", "free", "One confirmation in your wallet for all steps. Alchemy pays the network fee.", true)
 		s.gasWay("batch", "All steps at once", "you pay about 0.000003 ETH", "One confirmation in your wallet for all steps.", false)
 		s.ownGas(false)
-		s.funds("250.00 USDC", none, "")
+		s.funds("250.00 USDC", opNone, "")
 		s.step("approve", "todo", "Approve 10.00 USDC", "Together with the others, in one confirmation.")
 		s.step("pay", "todo", "Pay 10.00 USDC", "Together with the others, in one confirmation.")
-		s.button(free, false)
+		s.button(opFree, false)
 	})
 	draw("act-gasless-signing", "Without gas: waiting for the second signature", func(s scene) {
 		s.gasChoice(true)
 		s.doc.Find("#gasless-ways input").SetAttr("disabled", "")
-		s.gasPlan(plan)
+		s.gasPlan(opPlan)
 		s.gasChecks()
 		s.unfold("#safety-more")
 		s.gasSteps("done", "signing")
@@ -215,15 +228,7 @@ func (b *book) gaslessActStories() {
 		s.doc.Find("#go").SetText("Pay 10.00 USDC")
 	})
 	draw("act-gasless-unsafe", "The operation does something else", func(s scene) {
-		s.state(StateUnsafe)
-		item := s.copy("check-item", "#safety-checks").SetAttr("data-check", "op_calls").SetAttr("data-outcome", OutcomeRefused)
-		item.Find(".check-title").SetText(CheckTitle("op_calls"))
-		item.Find(".detail").SetText("call 3 of 4 pays another account")
-		s.text("#unsafe-check", CheckTitle("op_calls"))
-		s.text("#safety-title", "Do not pay")
-		s.text("#safety-text", UnsafeText)
-		s.doc.Find("#safety").SetAttr("data-outcome", OutcomeRefused)
-		s.unfold("#safety-more")
+		s.refused("op_calls", "call 3 of 4 pays another account")
 	})
 	draw("act-gasless-paid", "Followed live: paid without gas, and more is allowed", func(s scene) {
 		s.state(StatePaid)

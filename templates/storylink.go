@@ -177,7 +177,7 @@ func (b *book) linkEndStories() {
 
 func (b *book) cancelStories() {
 	ask := func(name, title string, status int, trouble string) {
-		b.stories = append(b.stories, Story{Name: "link-cancel" + name, Title: title, Status: status, Page: LinkCancel(&CancelPage{
+		b.add(Story{Name: "link-cancel" + name, Title: title, Status: status, Page: LinkCancel(&CancelPage{
 			Assets: b.assets, Page: storyLink, Path: storyLinkPath, Sandbox: true, Merchant: "Copycat Creations", Amount: "49.99 EUR", Trouble: trouble,
 		})})
 	}

@@ -31,6 +31,14 @@ func (b *book) waiting() Safe {
 // safeStories are payments from a Safe, as the server shows them and as the
 // script does.
 func (b *book) safeStories() {
+	b.safeWaitStories()
+	b.safeEndStories()
+	b.safeActStories()
+	b.plain("safe-app", "The page as a Safe App, before a payment is opened", http.StatusOK, SafeAppPage(b.assets))
+}
+
+// safeWaitStories are transactions that wait for a Safe's owners, or for the network.
+func (b *book) safeWaitStories() {
 	under := func(name, title string, change func(*PayPage)) {
 		b.tell(name, title, http.StatusOK, func(p *PayPage) {
 			p.Data.Safe = b.safePage().Data.Safe
@@ -59,7 +67,10 @@ func (b *book) safeStories() {
 		p.Safe = Safe{Stage: SafeWaiting, Deadline: p.Safe.Deadline, Until: At(b.now.Add(24 * time.Hour))}
 	})
 	under("safe-executed", "A Safe has executed it", func(p *PayPage) { p.Safe.Stage, p.Safe.TxURL = SafeExecuted, explorer+"tx/"+storyTx })
+}
 
+// safeEndStories are what became of a Safe's transaction.
+func (b *book) safeEndStories() {
 	over := func(name, title, stage, url string) {
 		b.tell(name, title, http.StatusForbidden, func(p *PayPage) {
 			p.State, p.Safe = StateFailed, b.waiting()
@@ -90,8 +101,6 @@ func (b *book) safeStories() {
 		p.Tx, p.TxURL, p.Payer, p.PayerSafe, p.Confirmations = storyTx, explorer+"tx/"+storyTx, storySafe, true, 3
 		p.SettledAt = At(b.now.Add(-2 * time.Minute))
 	})
-	b.safeActStories()
-	b.plain("safe-app", "The page as a Safe App, before a payment is opened", http.StatusOK, SafeAppPage(b.assets))
 }
 
 // safeActStories are what the script makes of a Safe that is connected.
@@ -106,17 +115,17 @@ func (b *book) safeActStories() {
 		})
 	}
 	account := func(s scene, warnings ...string) {
-		s.text("#safe-account-title", "2 of 3 owners must sign")
-		s.text("#safe-account-text", "This wallet is a Safe. You propose the payment here, the owners sign it in their Safe app, and then one of them executes it.")
+		s.text("#safe-account-title", "You pay from a Safe: 2 of 3 owners must sign")
+		s.text("#safe-account-text", "All steps are proposed to it as one transaction. Nothing leaves the Safe before enough owners have signed and one of them has executed it.")
 		s.show("#safe-account")
 		for _, w := range warnings {
 			s.copy("safe-warning", "#safe-warnings").SetText(w)
 		}
 	}
 	proposal := func(s scene) {
-		s.funds("250.00 USDC", "paid by whoever executes it", "")
+		s.funds("250.00 USDC", "paid by the owner who executes it", "")
 		s.step("pay", "active", "Propose 10.00 USDC", "One transaction of the Safe: it approves exactly this amount and sends it to the recipient.")
-		s.button("Propose to the Safe", false)
+		s.button("Propose to your Safe", false)
 	}
 	draw("act-safe", "A Safe is connected", func(s scene) {
 		account(s)
@@ -132,14 +141,6 @@ func (b *book) safeActStories() {
 		s.button("Confirm in your Safe…", true)
 	})
 	draw("act-safe-unsafe", "What the Safe would sign is something else", func(s scene) {
-		s.state(StateUnsafe)
-		item := s.copy("check-item", "#safety-checks").SetAttr("data-check", "safe_calls").SetAttr("data-outcome", OutcomeRefused)
-		item.Find(".check-title").SetText(CheckTitle("safe_calls"))
-		item.Find(".detail").SetText("call 2 of 2 pays another account")
-		s.text("#unsafe-check", CheckTitle("safe_calls"))
-		s.text("#safety-title", "Do not pay")
-		s.text("#safety-text", UnsafeText)
-		s.doc.Find("#safety").SetAttr("data-outcome", OutcomeRefused)
-		s.unfold("#safety-more")
+		s.refused("safe_calls", "call 2 of 2 pays another account")
 	})
 }

@@ -136,34 +136,57 @@ func (s scene) fromArbitrum() {
 
 // waysStories are the choice of a way to pay, and what becomes of it.
 func (b *book) waysStories() {
-	draw := func(name, title string, with func(scene)) { b.drawOn(b.waysPage(), name, title, with) }
-	direct := func(s scene) {
-		s.checked()
-		s.funds("250.00 USDC", "about 0.000004 ETH", "")
-		s.step("approve", "active", "Approve 10.00 USDC", "Lets the official contract take exactly this amount. No money moves yet.")
-		s.step("pay", "todo", "Pay 10.00 USDC", "Sends the money to the recipient.")
-		s.button("Approve 10.00 USDC", false)
-	}
+	b.choiceStories()
+	b.chosenStories()
+	b.bridgingStories()
+	b.routeEndStories()
+	b.tell("open-others", "To be paid, from elsewhere too (its script has not run)", http.StatusOK, func(p *PayPage) {
+		w := b.waysPage()
+		p.Others, p.Data.Ways, p.Data.Route = w.Others, w.Data.Ways, w.Data.Route
+	})
+	b.tell("seen-bridging", "On a bridge, as the server says it", http.StatusOK, func(p *PayPage) {
+		p.State, p.Route = StateSeen, Route{Chain: "Arbitrum One", Expect: About(120), TxURL: explorer + "tx/" + storyTx}
+		p.Data.Ways = b.waysPage().Data.Ways
+	})
+}
+
+// drawWay adds a story of the page that offers other ways.
+func (b *book) drawWay(name, title string, with func(scene)) {
+	b.drawOn(b.waysPage(), name, title, with)
+}
+
+// direct is the payment's own way, ready to be signed.
+func (s scene) direct() {
+	s.checked()
+	s.funds("250.00 USDC", "about 0.000004 ETH", "")
+	s.step("approve", "active", "Approve 10.00 USDC", "Lets the official contract take exactly this amount. No money moves yet.")
+	s.step("pay", "todo", "Pay 10.00 USDC", "Sends the money to the recipient.")
+	s.button("Approve 10.00 USDC", false)
+}
+
+// choiceStories are what a wallet could pay with.
+func (b *book) choiceStories() {
+	draw := b.drawWay
 	draw("ways-looking", "Other ways are being looked up: the payment's own works", func(s scene) {
 		s.ways(paths[:1], 1, 0, sameChainWords)
 		s.text("#ways-count", "Looking for other ways…")
-		direct(s)
+		s.direct()
 	})
 	draw("ways-found", "Other ways found, folded", func(s scene) {
 		s.ways(paths, 6, 0, sameChainWords)
-		direct(s)
+		s.direct()
 	})
 	draw("ways-choice", "Six chains to choose from", func(s scene) {
 		s.ways(paths, 7, 0, sameChainWords)
 		s.unfold("#ways-more")
-		direct(s)
+		s.direct()
 	})
 	draw("ways-silent", "Some not enough, one chain silent", func(s scene) {
 		s.ways(append(paths[:3:3], drawnWay{"USDT", "Polygon", "up to 10.10 USDT", "a few minutes", "You have 3.00 USDT", ""},
 			drawnWay{"USDC", "Polygon", "up to 10.10 USDC", "a few minutes", "You have 0.00 USDC", ""}), 3, 0, sameChainWords)
 		s.waysNote("Ethereum does not answer at the moment, so what you have there is not listed.")
 		s.unfold("#ways-more", "#ways-less")
-		direct(s)
+		s.direct()
 	})
 	draw("ways-none", "Nothing affordable", func(s scene) {
 		s.ways([]drawnWay{
@@ -181,8 +204,13 @@ func (b *book) waysStories() {
 		s.text("#ways-count", "No other ways now")
 		s.waysNote("Paying from another network or with another token is not possible right now.")
 		s.unfold("#ways-more")
-		direct(s)
+		s.direct()
 	})
+}
+
+// chosenStories are another way than the payment's own, chosen.
+func (b *book) chosenStories() {
+	draw := b.drawWay
 	draw("ways-switch", "Another network is chosen", func(s scene) {
 		s.ways(paths, 7, 1, crossChainsWords)
 		s.text("#wrong-chain-text", "You have chosen to pay from Arbitrum One.")
@@ -218,9 +246,14 @@ func (b *book) waysStories() {
 	})
 	draw("ways-not-loaded", "The route's script could not be fetched", func(s scene) {
 		s.ways(paths, 7, 0, sameChainWords)
-		direct(s)
+		s.direct()
 		s.ended("This way to pay could not be loaded", "Nothing was paid. You can pay on the same chain as your recipient, or choose this way again to try once more.", "")
 	})
+}
+
+// bridgingStories are money on its way over a bridge.
+func (b *book) bridgingStories() {
+	draw := b.drawWay
 	draw("route-bridging", "On its way over a bridge", func(s scene) {
 		s.bridging("Your payment is on its way from Arbitrum One", "Bridging, about 2 minutes. This page updates by itself, and you can also close it. Do not pay again.",
 			"40 seconds so far, about 2 minutes in all", 40, 120)
@@ -232,10 +265,14 @@ func (b *book) waysStories() {
 	draw("route-refunding", "The bridge gives the money back", func(s scene) {
 		s.bridging("The bridge is giving your money back", "It could not deliver to Base (sandbox). This page says when your money is back in your wallet on Arbitrum One; you can also close it. Do not pay again before that.", "", 0, 0)
 	})
+}
+
+// routeEndStories are ways that have not paid.
+func (b *book) routeEndStories() {
 	ended := func(name, title, heading, text, link string) {
-		draw(name, title, func(s scene) {
+		b.drawWay(name, title, func(s scene) {
 			s.ways(paths, 7, 0, sameChainWords)
-			direct(s)
+			s.direct()
 			s.ended(heading, text, link)
 		})
 	}
@@ -245,22 +282,8 @@ func (b *book) waysStories() {
 		"It is in your own wallet on Base (sandbox), as USDC. The recipient has not been paid. You can pay from there now.", "See where it arrived")
 	ended("route-broken", "Its transaction failed", "The transaction did not go through",
 		"Arbitrum One refused it. Your 10.03 USDC never left your wallet; only a network fee is spent. You can pay again, in any way you like.", "See the transaction")
-	b.drawOn(b.waysPage(), "route-unsafe", "The page's own proof refused a route", func(s scene) {
-		s.state(StateUnsafe)
+	b.drawWay("route-unsafe", "The page's own proof refused a route", func(s scene) {
 		s.routeChecks()
-		s.text("#unsafe-check", CheckTitle("route_receiver"))
-		s.text("#safety-title", "Do not pay")
-		s.text("#safety-text", UnsafeText)
-		s.doc.Find("#safety").SetAttr("data-outcome", OutcomeRefused)
-		s.unfold("#safety-more")
-		s.doc.Find("li[data-check=route_receiver]").SetAttr("data-outcome", OutcomeRefused).Find(".detail").SetText("receiver (expected 0x1111…, found 0x2222…)")
-	})
-	b.tell("open-others", "To be paid, from elsewhere too (its script has not run)", http.StatusOK, func(p *PayPage) {
-		w := b.waysPage()
-		p.Others, p.Data.Ways, p.Data.Route = w.Others, w.Data.Ways, w.Data.Route
-	})
-	b.tell("seen-bridging", "On a bridge, as the server says it", http.StatusOK, func(p *PayPage) {
-		p.State, p.Route = StateSeen, Route{Chain: "Arbitrum One", Expect: About(120), TxURL: explorer + "tx/" + storyTx}
-		p.Data.Ways = b.waysPage().Data.Ways
+		s.refused("route_receiver", "receiver (expected 0x1111…, found 0x2222…)")
 	})
 }
