@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -177,7 +176,7 @@ func TestDocumentIsSound(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids := map[string]bool{}
-	for _, p := range slices.Concat(c.Pairs(apidoctest.Request), c.Pairs(apidoctest.SpacePay), c.Pairs(apidoctest.SecPaid)) {
+	for _, p := range c.Pairs("/") {
 		ids[p.Operation] = true
 	}
 	if len(ids) != len(c.Routes()) {

@@ -83,7 +83,7 @@ func (x *exchange) refusals(as string) {
 			who = as
 		}
 		has := func(status int) bool {
-			return slices.Contains(x.contract.Pairs(apidoctest.Request), apidoctest.Pair{Operation: operation, Status: status})
+			return slices.Contains(x.contract.Pairs(ownPaths...), apidoctest.Pair{Operation: operation, Status: status})
 		}
 		if !strings.HasPrefix(c.path, "/v1/auth/") {
 			x.send(http.StatusUnauthorized, c.method, c.path, c.body)

@@ -29,6 +29,14 @@ import (
 // go test ./web/request -run TestContract -examples ../apidoc/source/examples
 var examples = flag.String("examples", "", "write the first answer of each kind into this folder")
 
+// ownPaths are the paths of this dialect's operations, and signatureHeader is what
+// only its webhooks have.
+var ownPaths = []string{
+	"/v2/", "/v1/auth/", "/v1/client-ids", "/v1/client-ids/", "/v1/payee-destination", "/v1/payee-destination/", "/v1/webhook", "/v1/webhook/",
+}
+
+const signatureHeader = "X-Request-Network-Signature"
+
 // hurried marks a request whose time is up before it begins.
 const hurried = "X-Test-Time-Is-Up"
 
@@ -203,12 +211,12 @@ func TestContract(t *testing.T) {
 	x.credentials(as)
 	x.limits()
 	var missed []string
-	for _, p := range x.contract.Pairs(apidoctest.Request) {
+	for _, p := range x.contract.Pairs(ownPaths...) {
 		if !x.seen[p] {
 			missed = append(missed, fmt.Sprintf("%s %d", p.Operation, p.Status))
 		}
 	}
-	for _, name := range x.contract.Webhooks(apidoctest.Request) {
+	for _, name := range x.contract.Webhooks(signatureHeader) {
 		if !x.heard[name] {
 			missed = append(missed, "webhook "+name)
 		}

@@ -13,7 +13,6 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/webhook"
 	"quittance/internal/webhook/webhooktest"
-	"quittance/web/apidoc/apidoctest"
 	"quittance/web/request"
 	"quittance/web/webtest"
 )
@@ -158,7 +157,7 @@ func (x *exchange) words(receivers ...*webhooktest.Receiver) {
 			}
 			held[i] = len(got)
 		}
-		for _, name := range x.contract.Webhooks(apidoctest.Request) {
+		for _, name := range x.contract.Webhooks(signatureHeader) {
 			if name != never && !x.heard[name] {
 				return false
 			}

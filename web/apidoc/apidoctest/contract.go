@@ -114,29 +114,11 @@ func (c *Contract) Opens(id string) []string {
 	return nil
 }
 
-// The dialects that the document is about.
-const (
-	Request  = "request"
-	SpacePay = "spacepay"
-	SecPaid  = "secpaid"
-)
-
-// dialectOf is whose a path is.
-func dialectOf(path string) string {
-	if strings.HasPrefix(path, "/api/v2/") {
-		return SecPaid
-	}
-	if path == "/v1" || strings.HasPrefix(path, "/v1/external/") {
-		return SpacePay
-	}
-	return Request
-}
-
-// Pairs are all documented ones of a dialect.
-func (c *Contract) Pairs(dialect string) []Pair {
+// Pairs are all documented ones at some paths: "/v1" is that alone, "/v1/" all below it.
+func (c *Contract) Pairs(paths ...string) []Pair {
 	var out []Pair
 	for _, o := range c.operations {
-		if dialectOf(o.path) != dialect {
+		if !slices.ContainsFunc(paths, func(p string) bool { return o.path == p || strings.HasSuffix(p, "/") && strings.HasPrefix(o.path, p) }) {
 			continue
 		}
 		for status := range o.responses {
@@ -158,18 +140,11 @@ func (c *Contract) Example(p Pair) string {
 	return ""
 }
 
-// Webhooks are the documented events of a dialect. SpacePay's and SecPaid's have headers of
-// their own.
-func (c *Contract) Webhooks(dialect string) []string {
+// Webhooks are the documented events of the dialect that signs them in a header of its own.
+func (c *Contract) Webhooks(signature string) []string {
 	var out []string
 	for name, m := range c.webhooks {
-		whose := Request
-		for signed, by := range map[string]string{"X-SpacePay-Signature": SpacePay, "X-SecPaid-Signature": SecPaid} {
-			if _, theirs := m.headers[canonical(signed)]; theirs {
-				whose = by
-			}
-		}
-		if whose == dialect {
+		if _, signed := m.headers[canonical(signature)]; signed {
 			out = append(out, name)
 		}
 	}

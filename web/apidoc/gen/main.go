@@ -1,8 +1,8 @@
 // Command gen builds openapi.json, the API document that the server hands out,
-// from the files in source/. It knows the shape of OpenAPI documents and nothing
-// of what this one says: source/*.yaml are merged in the order of their names,
-// recorded answers become examples, and what every answer carries is written
-// into every response.
+// from the files in source/ and in the openapi/ of each dialect's package. It knows
+// the shape of OpenAPI documents and nothing of what this one says: all *.yaml are
+// merged in the order of their names, wherever they are; recorded answers become
+// examples, and what every answer carries is written into every response.
 package main
 
 import (
@@ -26,7 +26,11 @@ func main() {
 }
 
 func run() error {
-	doc, err := build(os.DirFS("source"))
+	tree, err := sources(".")
+	if err != nil {
+		return err
+	}
+	doc, err := build(tree)
 	if err != nil {
 		return err
 	}
@@ -35,14 +39,19 @@ func run() error {
 
 // build merges, completes and encodes what is in a tree of sources.
 func build(tree fs.FS) ([]byte, error) {
-	names, err := fs.Glob(tree, "*.yaml")
+	entries, err := fs.ReadDir(tree, ".") // in the order of names
 	if err != nil {
 		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if path.Ext(e.Name()) == ".yaml" {
+			names = append(names, e.Name())
+		}
 	}
 	if len(names) == 0 {
 		return nil, errors.New("no sources: run it beside source/")
 	}
-	slices.Sort(names)
 	var doc yaml.MapSlice
 	for _, name := range names {
 		text, err := fs.ReadFile(tree, name)

@@ -9,7 +9,11 @@ import (
 )
 
 func TestDocumentIsUpToDate(t *testing.T) {
-	want, err := build(os.DirFS("../source"))
+	tree, err := sources("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := build(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,5 +61,19 @@ func TestBuild(t *testing.T) {
 	}
 	if _, err := build(fstest.MapFS{}); err == nil {
 		t.Error("nothing at all: no error")
+	}
+}
+
+// A dialect's part is found beside the others; two files of one name are no order.
+func TestPartsOfDialects(t *testing.T) {
+	source := fstest.MapFS{"1.yaml": {Data: []byte("openapi: 3.1.0")}, "3.yaml": {Data: []byte("paths: {}")}}
+	theirs := fstest.MapFS{"2.yaml": {Data: []byte("info: {}")}}
+	out, err := build(beside{source, theirs})
+	if err != nil || string(out) != "{\n  \"openapi\": \"3.1.0\",\n  \"info\": {},\n  \"paths\": {}\n}\n" {
+		t.Errorf("%v\n%s", err, out)
+	}
+	theirs["3.yaml"] = theirs["2.yaml"]
+	if _, err := build(beside{source, theirs}); err == nil {
+		t.Error("two files of one name: no error")
 	}
 }
