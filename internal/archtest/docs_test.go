@@ -145,3 +145,28 @@ func TestEveryDirectPackageOfNPMHasAReason(t *testing.T) {
 		}
 	}
 }
+
+var (
+	firstCell = regexp.MustCompile(`(?m)^\| ([^|]+) \|`)
+	named     = regexp.MustCompile("`([^`]+)`")
+)
+
+// A reason for what is not there any more misleads whoever looks for what is.
+func TestReasonsAreOfWhatIsInstalled(t *testing.T) {
+	known := document(t, "go.mod")
+	for _, f := range tracked(t) {
+		if path.Base(f.path) == "package-lock.json" {
+			known += string(f.text)
+		}
+	}
+	for _, cell := range firstCell.FindAllStringSubmatch(document(t, "docs/dependencies.md"), -1) {
+		for _, m := range named.FindAllStringSubmatch(cell[1], -1) {
+			name := strings.TrimSuffix(m[1], "*") // `@scope/*` is all of it
+			isFolder := slices.ContainsFunc(tracked(t), func(f file) bool { return strings.HasPrefix(f.path, name+"/") })
+			isCommand := strings.HasPrefix(name, "make ")
+			if !isFolder && !isCommand && !strings.Contains(known, name) {
+				t.Errorf("docs/dependencies.md has a reason for %s, which nothing installs", m[1])
+			}
+		}
+	}
+}
