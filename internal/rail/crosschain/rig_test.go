@@ -2,6 +2,7 @@ package crosschain_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/big"
 	"slices"
@@ -206,6 +207,30 @@ func (w *world) mustPrice(t testing.TB, p *payment.Payment, from asset.ID) rail.
 // quotes counts the questions for routes.
 func (w *world) quotes() int {
 	return w.router.Asked("/v1/quote/contractCalls") + w.router.Asked("/v1/quote/toAmount")
+}
+
+// questions is how often routes were asked for, and chains for anything.
+func (w *world) questions() int {
+	n := w.quotes()
+	for _, node := range w.nodes {
+		node.mu.Lock()
+		n += node.batches
+		node.mu.Unlock()
+	}
+	return n
+}
+
+// silence has no chain answer until it speaks.
+func (w *world) silence() (speak func()) {
+	set := func(err error) {
+		for _, node := range w.nodes {
+			node.mu.Lock()
+			node.dead = err
+			node.mu.Unlock()
+		}
+	}
+	set(errors.New("connection refused"))
+	return func() { set(nil) }
 }
 
 func wantFault(t testing.TB, what string, err error, kind fault.Kind, code, field string) {
