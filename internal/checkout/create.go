@@ -137,20 +137,7 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 				return fmt.Errorf("store answer: %w", err)
 			}
 		}
-		if err := tx.InsertPayment(ctx, p); err != nil {
-			return fmt.Errorf("insert payment: %w", err)
-		}
-		if d.Secret != "" {
-			if err := tx.PutSecret(ctx, p.ID, d.Secret); err != nil {
-				return fmt.Errorf("keep the payment's secret: %w", err)
-			}
-		}
-		for _, q := range p.Quotes {
-			if err := tx.InsertQuote(ctx, p.ID, q); err != nil {
-				return fmt.Errorf("keep quote: %w", err)
-			}
-		}
-		return tx.AppendEvent(ctx, complete(payment.Event{Kind: payment.EventCreated, Request: -1}, p, p.Terms.CreatedAt))
+		return insert(ctx, tx, p, d.Secret)
 	})
 	if once != nil && fault.Is(err, fault.Conflict) {
 		// Another node stored the key between our look and our write.
@@ -165,6 +152,24 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 		return Answer{}, false, err
 	}
 	return a, replayed, nil
+}
+
+// insert stores a new payment with all that is kept beside it, and begins its log.
+func insert(ctx context.Context, tx Tx, p *payment.Payment, secret string) error {
+	if err := tx.InsertPayment(ctx, p); err != nil {
+		return fmt.Errorf("insert payment: %w", err)
+	}
+	if secret != "" {
+		if err := tx.PutSecret(ctx, p.ID, secret); err != nil {
+			return fmt.Errorf("keep the payment's secret: %w", err)
+		}
+	}
+	for _, q := range p.Quotes {
+		if err := tx.InsertQuote(ctx, p.ID, q); err != nil {
+			return fmt.Errorf("keep quote: %w", err)
+		}
+	}
+	return tx.AppendEvent(ctx, complete(payment.Event{Kind: payment.EventCreated, Request: -1}, p, p.Terms.CreatedAt))
 }
 
 // again is a payment for one run of its transaction: what a run writes into it, such as

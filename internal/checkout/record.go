@@ -31,60 +31,19 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 	storedState, storedOddity := p.Standing.State, p.Standing.Oddity
 	before := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
 
-	var news []payment.Transfer
-	for _, x := range f.transfers {
-		changed, err := tx.PutTransfer(ctx, p.ID, x)
-		if err != nil {
-			return false, fmt.Errorf("record transfer %s: %w", x.Key, err)
-		}
-		if changed {
-			news = append(news, x)
-		}
-	}
-	for _, x := range f.credited {
-		changed, err := tx.Credit(ctx, p.ID, x.Key, x.Credit, x.Quote)
-		if err != nil {
-			return false, fmt.Errorf("credit transfer %s: %w", x.Key, err)
-		}
-		if changed {
-			news = append(news, x)
-		}
-	}
-	moved := false
-	for _, x := range f.named {
-		named, err := tx.PutTransfer(ctx, p.ID, x)
-		if err != nil {
-			return false, fmt.Errorf("record the source of transfer %s: %w", x.Key, err)
-		}
-		p.Transfers = replaceTransfer(p.Transfers, x)
-		moved = moved || named
-	}
-	for _, a := range f.attempts {
-		changed, err := tx.PutAttempt(ctx, p.ID, a)
-		if err != nil {
-			return false, fmt.Errorf("record attempt %s: %w", a.Key, err)
-		}
-		if changed {
-			p.Attempts = replaceAttempt(p.Attempts, a)
-			moved = true
-		}
+	news, moved, err := f.keep(ctx, tx, p)
+	if err != nil {
+		return false, err
 	}
 	if f.cancel != "" {
 		p.Terms.CanceledAt, p.Terms.CanceledBy = now, f.cancel
 	}
 
-	events := append(f.events, learn(p, news, now)...)
+	events := append(f.events, tellOf(p, news, now)...)
 	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
 	events = append(events, counted(p, before, events)...)
 	if p.Standing.State != storedState {
-		if kind, ok := endKinds[p.Standing.State]; ok {
-			e := payment.Event{Kind: kind, Request: -1}
-			if kind == payment.EventFailed {
-				why, _ := p.Failure()
-				e.Detail = why.Reason
-			}
-			events = append(events, e)
-		}
+		events = append(events, ended(p)...)
 	}
 	if len(news) == 0 && !moved && f.cancel == "" && len(events) == 0 &&
 		p.Standing.State == storedState && p.Standing.Oddity == storedOddity {
@@ -101,11 +60,67 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 	return true, nil
 }
 
+// keep stores facts of a payment, and adds to it what is no transfer that came or counts
+// anew: those are news, which are told one by one. moved tells that anything else is new.
+func (f facts) keep(ctx context.Context, tx Tx, p *payment.Payment) (news []payment.Transfer, moved bool, err error) {
+	for _, x := range f.transfers {
+		changed, err := tx.PutTransfer(ctx, p.ID, x)
+		if err != nil {
+			return nil, false, fmt.Errorf("record transfer %s: %w", x.Key, err)
+		}
+		if changed {
+			news = append(news, x)
+		}
+	}
+	for _, x := range f.credited {
+		changed, err := tx.Credit(ctx, p.ID, x.Key, x.Credit, x.Quote)
+		if err != nil {
+			return nil, false, fmt.Errorf("credit transfer %s: %w", x.Key, err)
+		}
+		if changed {
+			news = append(news, x)
+		}
+	}
+	for _, x := range f.named {
+		named, err := tx.PutTransfer(ctx, p.ID, x)
+		if err != nil {
+			return nil, false, fmt.Errorf("record the source of transfer %s: %w", x.Key, err)
+		}
+		p.Transfers = replaceTransfer(p.Transfers, x)
+		moved = moved || named
+	}
+	for _, a := range f.attempts {
+		changed, err := tx.PutAttempt(ctx, p.ID, a)
+		if err != nil {
+			return nil, false, fmt.Errorf("record attempt %s: %w", a.Key, err)
+		}
+		if changed {
+			p.Attempts = replaceAttempt(p.Attempts, a)
+			moved = true
+		}
+	}
+	return news, moved, nil
+}
+
 // endKinds are the events of states that a payment enters as a whole.
 var endKinds = map[payment.State]payment.EventKind{
 	payment.Expired:  payment.EventExpired,
 	payment.Canceled: payment.EventCanceled,
 	payment.Failed:   payment.EventFailed,
+}
+
+// ended tells of a payment that has entered such a state.
+func ended(p *payment.Payment) []payment.Event {
+	kind, ok := endKinds[p.Standing.State]
+	if !ok {
+		return nil
+	}
+	e := payment.Event{Kind: kind, Request: -1}
+	if kind == payment.EventFailed {
+		why, _ := p.Failure()
+		e.Detail = why.Reason
+	}
+	return []payment.Event{e}
 }
 
 // complete fills in what all events tell. Those that say themselves how the payment stood
@@ -132,10 +147,10 @@ func standing(p *payment.Payment, is payment.State) map[string]string {
 	return fields
 }
 
-// learn adds new transfers to a payment in the order in which the money moved,
+// tellOf adds new transfers to a payment in the order in which the money moved,
 // and says what each of them means with the numbers of its own moment. Of final money that
 // nobody knows what it is worth it says nothing: that is told when it is known.
-func learn(p *payment.Payment, news []payment.Transfer, now time.Time) []payment.Event {
+func tellOf(p *payment.Payment, news []payment.Transfer, now time.Time) []payment.Event {
 	slices.SortFunc(news, func(a, b payment.Transfer) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key))
 	})
