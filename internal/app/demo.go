@@ -279,7 +279,7 @@ Quittance demo: the whole checkout in one process, on sandbox chains. No real mo
   Webhooks sent:  %s/sandbox/webhooks
   Page states:    %s/storybook
   Operator:       quittance --config %s sweep list
-  What goes wrong between chains is up to you: PUT %s (see docs/integrating.md)
+  What goes wrong between chains is up to you: PUT %s (see docs/sandbox.md)
 
   Create another payment:
 
@@ -423,7 +423,7 @@ type demoSafe struct {
 	Owners    []string `json:"owners"` // the payer first
 	Threshold int      `json:"threshold"`
 	// AppURL is the Safe app; with "?app=" and a payment's link it opens that. Programs
-	// ask below it: see docs/integrating.md.
+	// ask below it: see docs/sandbox.md.
 	AppURL string `json:"appUrl"`
 }
 
