@@ -8,12 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -45,9 +42,8 @@ type Part struct {
 
 // Group runs parts. The zero value is ready to use.
 type Group struct {
-	StopWithin time.Duration   // for all stages together, 0 for DefaultStopWithin
-	Force      <-chan struct{} // closed: do not wait any longer; nil for never
-	Log        *slog.Logger    // nil for none
+	StopWithin time.Duration // for all stages together, 0 for DefaultStopWithin
+	Log        *slog.Logger  // nil for none
 }
 
 // Run is Group.Run of the zero Group.
@@ -59,48 +55,14 @@ func Run(ctx context.Context, parts ...Part) error {
 // or after one of them failed, which stops the others.
 //
 // It returns the first failure in time; nil if there was none. A part that
-// panics fails. If parts are still running when the time to stop is over or
-// Force is closed, every context is cancelled and the error names them; their
-// goroutines are left behind, so the caller must end the process.
+// panics fails. If parts are still running when the time to stop is over, every
+// context is cancelled and the error names them; their goroutines are left behind,
+// so the caller must end the process.
 func (g *Group) Run(ctx context.Context, parts ...Part) error {
 	r := g.start(ctx, parts)
 	defer r.cancelAll()
 	r.waitForStop(ctx)
 	return r.stop(g)
-}
-
-// Signals returns a context that is cancelled by the first of the signals, and
-// a channel for Group.Force that the second one closes. release gives the
-// signals back and must be called.
-func Signals(parent context.Context, which ...os.Signal) (ctx context.Context, force <-chan struct{}, release func()) {
-	in := make(chan os.Signal, 2)
-	signal.Notify(in, which...)
-	ctx, forced, end := count(parent, in)
-	return ctx, forced, func() {
-		signal.Stop(in)
-		end()
-	}
-}
-
-func count(parent context.Context, in <-chan os.Signal) (ctx context.Context, force <-chan struct{}, end func()) {
-	ctx, cancel := context.WithCancel(parent)
-	forced, quit, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, act := range []func(){cancel, func() { close(forced) }} {
-			select {
-			case <-in:
-				act()
-			case <-quit:
-				return
-			}
-		}
-	}()
-	return ctx, forced, sync.OnceFunc(func() {
-		close(quit)
-		<-done
-		cancel()
-	})
 }
 
 // ended is how a part ended.
@@ -197,9 +159,7 @@ func (r *running) stop(g *Group) error {
 			case e := <-r.ends:
 				r.note(e)
 			case <-timer.C:
-				return r.abandon(fmt.Sprintf("after %s", within))
-			case <-g.Force:
-				return r.abandon("and were told not to be waited for")
+				return r.abandon(within)
 			}
 		}
 	}
@@ -215,14 +175,14 @@ func (r *running) running(s Stage) bool {
 	return false
 }
 
-func (r *running) abandon(why string) error {
+func (r *running) abandon(within time.Duration) error {
 	r.cancelAll()
 	var names []string
 	for i := range r.left {
 		names = append(names, r.parts[i].Name)
 	}
 	slices.Sort(names)
-	return errors.Join(r.first, fmt.Errorf("parts still running %s: %s", why, strings.Join(names, ", ")))
+	return errors.Join(r.first, fmt.Errorf("parts still running after %s: %s", within, strings.Join(names, ", ")))
 }
 
 func (r *running) cancelAll() {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,21 +193,6 @@ func TestStopIsBounded(t *testing.T) {
 	})
 }
 
-func TestForceEndsTheWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		free, force := make(chan struct{}), make(chan struct{})
-		defer close(free)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		time.AfterFunc(time.Second, func() { close(force) })
-		start := time.Now()
-		err := (&Group{Force: force}).Run(ctx, Part{Name: "stuck", Run: func(context.Context) error { <-free; return nil }})
-		if err == nil || !strings.HasSuffix(err.Error(), "not to be waited for: stuck") || time.Since(start) != time.Second {
-			t.Errorf("got %v after %s", err, time.Since(start))
-		}
-	})
-}
-
 func TestNoPartsWaitForTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -229,50 +212,4 @@ func TestValuesOfTheContextReachParts(t *testing.T) {
 	if err := Run(ctx, Part{Name: "one", Run: func(ctx context.Context) error { got = ctx.Value(key{}); return nil }}); err != nil || got != "value" {
 		t.Errorf("got %v, %v", got, err)
 	}
-}
-
-func TestFirstSignalStopsAndSecondForces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		in := make(chan os.Signal, 2)
-		ctx, force, end := count(t.Context(), in)
-		defer end()
-		synctest.Wait()
-		if ctx.Err() != nil {
-			t.Error("stopped without a signal")
-		}
-		in <- os.Interrupt
-		synctest.Wait()
-		select {
-		case <-force:
-			t.Error("forced by the first signal")
-		default:
-		}
-		if ctx.Err() == nil {
-			t.Error("the first signal did not stop")
-		}
-		in <- os.Interrupt
-		synctest.Wait()
-		select {
-		case <-force:
-		default:
-			t.Error("the second signal did not force")
-		}
-	})
-}
-
-func TestSignalsHearTheSystem(t *testing.T) {
-	ctx, force, release := Signals(t.Context(), syscall.SIGUSR1)
-	defer release()
-	limit := time.After(10 * time.Second)
-	for i, heard := range []<-chan struct{}{ctx.Done(), force} {
-		if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-heard:
-		case <-limit:
-			t.Fatalf("signal %d was not heard", i+1)
-		}
-	}
-	release() // twice is no harm
 }
