@@ -24,12 +24,17 @@ type clientWire struct {
 // clientidCommand makes, lists and revokes client ids. They are no secrets, so
 // the list shows them whole.
 func clientidCommand(o *options) *cobra.Command {
+	return group("clientid", "Make, list and revoke client ids", clientidCreate(o), clientidList(o), clientidRevoke(o))
+}
+
+func clientOf(x merchant.Credential) clientWire {
+	return clientWire{ID: x.ID, ClientID: x.Public, Label: x.Label, Origins: append([]string{}, x.Origins...), Status: string(x.Status()), CreatedAt: x.CreatedAt}
+}
+
+func clientidCreate(o *options) *cobra.Command {
 	var owner string
 	var draft app.ClientDraft
-	wire := func(x merchant.Credential) clientWire {
-		return clientWire{ID: x.ID, ClientID: x.Public, Label: x.Label, Origins: append([]string{}, x.Origins...), Status: string(x.Status()), CreatedAt: x.CreatedAt}
-	}
-	create := &cobra.Command{
+	c := &cobra.Command{
 		Use: "create", Short: "Make a client id", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.admin(c, func(a *app.Admin) error {
@@ -37,16 +42,22 @@ func clientidCommand(o *options) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return o.print(c.OutOrStdout(), wire(made), func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s\n", made.Public) })
+				return o.print(c.OutOrStdout(), clientOf(made), func(out io.Writer) { _, _ = fmt.Fprintf(out, "%s\n", made.Public) })
 			})
 		},
 	}
-	create.Flags().StringVar(&draft.Label, "label", "", "your own name for it")
-	create.Flags().StringSliceVar(&draft.Origins, "origin", nil, "a page that may use it, like https://shop.example.com (repeatable; none makes it a backend's)")
-	create.Flags().StringVar(&draft.Destination, "destination", "", "the destination its payments go to; a backend's needs one")
-	create.Flags().StringVar(&draft.FeePercentage, "fee", "", "percentage that goes to --fee-address on top of each payment, 0 to let each payment decide")
-	create.Flags().StringVar(&draft.FeeAddress, "fee-address", "", "who gets the fee")
-	list := &cobra.Command{
+	c.Flags().StringVar(&draft.Label, "label", "", "your own name for it")
+	c.Flags().StringSliceVar(&draft.Origins, "origin", nil, "a page that may use it, like https://shop.example.com (repeatable; none makes it a backend's)")
+	c.Flags().StringVar(&draft.Destination, "destination", "", "the destination its payments go to; a backend's needs one")
+	c.Flags().StringVar(&draft.FeePercentage, "fee", "", "percentage that goes to --fee-address on top of each payment, 0 to let each payment decide")
+	c.Flags().StringVar(&draft.FeeAddress, "fee-address", "", "who gets the fee")
+	merchantFlag(c, &owner)
+	return c
+}
+
+func clientidList(o *options) *cobra.Command {
+	var owner string
+	c := &cobra.Command{
 		Use: "list", Short: "List what a merchant has", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.admin(c, func(a *app.Admin) error {
@@ -58,7 +69,7 @@ func clientidCommand(o *options) *cobra.Command {
 					if x.Kind != merchant.ClientID {
 						continue
 					}
-					w := wire(x)
+					w := clientOf(x)
 					err := o.print(c.OutOrStdout(), w, func(out io.Writer) {
 						_, _ = fmt.Fprintf(out, "%s  %s  %-8s %v %s\n", w.ID, w.ClientID, w.Status, w.Origins, w.Label)
 					})
@@ -70,7 +81,13 @@ func clientidCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	revoke := &cobra.Command{
+	merchantFlag(c, &owner)
+	return c
+}
+
+func clientidRevoke(o *options) *cobra.Command {
+	var owner string
+	c := &cobra.Command{
 		Use: "revoke ID", Short: "Stop one from working, within seconds and for good", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.admin(c, func(a *app.Admin) error {
@@ -82,10 +99,8 @@ func clientidCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	for _, c := range []*cobra.Command{create, list, revoke} {
-		merchantFlag(c, &owner)
-	}
-	return group("clientid", "Make, list and revoke client ids", create, list, revoke)
+	merchantFlag(c, &owner)
+	return c
 }
 
 type destinationWire struct {

@@ -41,9 +41,13 @@ const shownAddresses = 3
 
 // depositsCommand says from which key a merchant's deposit addresses are derived.
 func depositsCommand(o *options) *cobra.Command {
+	return group("deposits", "Set and list the keys that deposit addresses are derived from", depositsKey(o), depositsList(o))
+}
+
+func depositsKey(o *options) *cobra.Command {
 	var owner, file string
 	var draft app.DepositKey
-	key := &cobra.Command{
+	c := &cobra.Command{
 		Use: "key", Args: cobra.NoArgs,
 		Short: "Set the extended public key (xpub) that deposit addresses are derived from; read from standard input",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -74,11 +78,16 @@ func depositsCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	key.Flags().StringVar(&file, "xpub-file", "", "file with the key, instead of standard input")
-	key.Flags().StringVar(&draft.Asset, "asset", "", `what the first quote of a payment is in, like "USDC-base" (default: the native currency of the first chain)`)
-	key.Flags().DurationVar(&draft.Life, "life", 0, "how long payments may be paid, like 60m (default: the dialect's)")
-	merchantFlag(key, &owner)
-	list := &cobra.Command{
+	c.Flags().StringVar(&file, "xpub-file", "", "file with the key, instead of standard input")
+	c.Flags().StringVar(&draft.Asset, "asset", "", `what the first quote of a payment is in, like "USDC-base" (default: the native currency of the first chain)`)
+	c.Flags().DurationVar(&draft.Life, "life", 0, "how long payments may be paid, like 60m (default: the dialect's)")
+	merchantFlag(c, &owner)
+	return c
+}
+
+func depositsList(o *options) *cobra.Command {
+	var owner string
+	c := &cobra.Command{
 		Use: "list", Short: "List the keys, without showing them", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.admin(c, func(a *app.Admin) error {
@@ -107,8 +116,8 @@ func depositsCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	list.Flags().StringVar(&owner, "merchant", "", "only this merchant's")
-	return group("deposits", "Set and list the keys that deposit addresses are derived from", key, list)
+	c.Flags().StringVar(&owner, "merchant", "", "only this merchant's")
+	return c
 }
 
 // maxXPub is far more than an extended key and the blanks around it.

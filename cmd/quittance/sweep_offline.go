@@ -277,13 +277,9 @@ func sweepSign(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			receiver := p.To
-			if to != "" {
-				if receiver, err = walletAddress(to); err != nil {
-					return fmt.Errorf("--to: %w", err)
-				}
-			} else if yes {
-				return errors.New("--yes asks nobody: say with --to where the money may go")
+			receiver, err := knownReceiver(p, to, yes)
+			if err != nil {
+				return err
 			}
 			if err := affordable(p, gas, yes); err != nil {
 				return err
@@ -323,6 +319,22 @@ func sweepSign(o *options) *cobra.Command {
 		_ = c.MarkFlagRequired(name)
 	}
 	return c
+}
+
+// knownReceiver is where a plan may send money: to the account that somebody named, or to the
+// plan's own, about which they are asked then.
+func knownReceiver(p sweep.Plan, to string, yes bool) (asset.Address, error) {
+	if to == "" && yes {
+		return asset.Address{}, errors.New("--yes asks nobody: say with --to where the money may go")
+	}
+	if to == "" {
+		return p.To, nil
+	}
+	receiver, err := walletAddress(to)
+	if err != nil {
+		return asset.Address{}, fmt.Errorf("--to: %w", err)
+	}
+	return receiver, nil
 }
 
 // affordable refuses a plan whose gas may cost more than most, in whole units of the chain's

@@ -22,18 +22,13 @@ type walletWire struct {
 
 // walletCommand manages the wallets whose sign-in acts for a merchant.
 func walletCommand(o *options) *cobra.Command {
+	return group("wallet", "Manage the wallets that sign in for a merchant", walletAdd(o), walletRemove(o), walletList(o))
+}
+
+func walletAdd(o *options) *cobra.Command {
 	var owner string
 	var contract uint64
-	show := func(c *cobra.Command, w merchant.Wallet) error {
-		return o.print(c.OutOrStdout(), walletWire{w.Address.String(), w.Merchant, w.Contract, w.CreatedAt}, func(out io.Writer) {
-			kind := "key"
-			if w.Contract != 0 {
-				kind = fmt.Sprintf("contract on chain %d", w.Contract)
-			}
-			_, _ = fmt.Fprintf(out, "%s  %s  %s\n", w.Address, w.Merchant, kind)
-		})
-	}
-	add := &cobra.Command{
+	c := &cobra.Command{
 		Use: "add ADDRESS", Short: "Let a wallet sign in for a merchant", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			wallet, err := walletAddress(args[0])
@@ -48,12 +43,18 @@ func walletCommand(o *options) *cobra.Command {
 				if err := a.Store.AddWallet(c.Context(), w); err != nil {
 					return err
 				}
-				return show(c, w)
+				return showWallet(o, c, w)
 			})
 		},
 	}
-	add.Flags().Uint64Var(&contract, "contract-on", 0, "number of the chain on which the wallet is a contract that signs by EIP-1271; without it the wallet signs with its own key")
-	remove := &cobra.Command{
+	c.Flags().Uint64Var(&contract, "contract-on", 0, "number of the chain on which the wallet is a contract that signs by EIP-1271; without it the wallet signs with its own key")
+	merchantFlag(c, &owner)
+	return c
+}
+
+func walletRemove(o *options) *cobra.Command {
+	var owner string
+	c := &cobra.Command{
 		Use: "remove ADDRESS", Short: "Take that back and end the wallet's sessions", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			wallet, err := walletAddress(args[0])
@@ -63,7 +64,13 @@ func walletCommand(o *options) *cobra.Command {
 			return o.admin(c, func(a *app.Admin) error { return a.Store.RemoveWallet(c.Context(), payment.MerchantID(owner), wallet) })
 		},
 	}
-	list := &cobra.Command{
+	merchantFlag(c, &owner)
+	return c
+}
+
+func walletList(o *options) *cobra.Command {
+	var owner string
+	c := &cobra.Command{
 		Use: "list", Short: "List the wallets that sign in for a merchant", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.admin(c, func(a *app.Admin) error {
@@ -72,7 +79,7 @@ func walletCommand(o *options) *cobra.Command {
 					return err
 				}
 				for _, w := range all {
-					if err := show(c, w); err != nil {
+					if err := showWallet(o, c, w); err != nil {
 						return err
 					}
 				}
@@ -80,10 +87,18 @@ func walletCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	for _, c := range []*cobra.Command{add, remove, list} {
-		merchantFlag(c, &owner)
-	}
-	return group("wallet", "Manage the wallets that sign in for a merchant", add, remove, list)
+	merchantFlag(c, &owner)
+	return c
+}
+
+func showWallet(o *options, c *cobra.Command, w merchant.Wallet) error {
+	return o.print(c.OutOrStdout(), walletWire{w.Address.String(), w.Merchant, w.Contract, w.CreatedAt}, func(out io.Writer) {
+		kind := "key"
+		if w.Contract != 0 {
+			kind = fmt.Sprintf("contract on chain %d", w.Contract)
+		}
+		_, _ = fmt.Fprintf(out, "%s  %s  %s\n", w.Address, w.Merchant, kind)
+	})
 }
 
 // walletAddress reads a wallet; nobody has the key of the zero address.
