@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 	"time"
 
 	"quittance/internal/asset"
@@ -19,8 +17,6 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/store"
 	"quittance/internal/webhook"
-	"quittance/web/secpaid"
-	"quittance/web/spacepay"
 )
 
 // Admin does operators' tasks on a configuration's database, beside a running
@@ -43,7 +39,7 @@ func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log, Tells: tells})
+	db, err := store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log, Tells: tells(dialects())})
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -250,35 +246,19 @@ func (a *Admin) AddEndpoint(ctx context.Context, m payment.MerchantID, url strin
 	return a.Webhooks.Register(ctx, m, url, "")
 }
 
-// Payment finds a payment by its token, by its id in the SpacePay dialect, or as a link: by
-// its number, its link_id or its address.
+// Payment finds a payment by its token, or by what a dialect names it: by its id in the
+// SpacePay dialect, or as a link by its number, its link_id or its address.
 //
 // Faults: NotFound; Invalid "invalid_token" for text that is none of these.
 func (a *Admin) Payment(ctx context.Context, name string) (*payment.Payment, error) {
 	if id, ok := payment.ParseID(name); ok {
 		return a.Checkout.Payment(ctx, id)
 	}
-	p, err := a.Checkout.PaymentByAlias(ctx, spacepay.Name, strings.ToLower(name))
-	if fault.Is(err, fault.NotFound) {
-		p, err = paymentOfLink(ctx, a.Checkout, name)
-	}
+	p, err := typed(ctx, a.Checkout, dialects(), name)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.Invalid, "invalid_token", "This is no payment's token or id.")
 	}
 	return p, err
-}
-
-// paymentOfLink finds a payment link by its number, its link_id or its address.
-//
-// Faults: NotFound.
-func paymentOfLink(ctx context.Context, s *checkout.Service, name string) (*payment.Payment, error) {
-	if u, err := url.Parse(name); err == nil && u.Query().Has("link_id") {
-		name = u.Query().Get("link_id")
-	}
-	if alias, ok := secpaid.Alias(name); ok {
-		name = alias
-	}
-	return s.PaymentByAlias(ctx, secpaid.Name, name)
 }
 
 // GivenBack is a refund as an operator tells of it.

@@ -124,7 +124,7 @@ func (h *history) start() *node {
 	n := &node{}
 	box, err := seal.New(bytes.Repeat([]byte{7}, 32))
 	h.must(err)
-	n.db, err = store.Open(context.Background(), store.Config{DSN: h.dsn, Seal: box, Tells: tells})
+	n.db, err = store.Open(context.Background(), store.Config{DSN: h.dsn, Seal: box, Tells: tells(dialects())})
 	h.must(err)
 	n.rest = n.db.Close
 	n.cut = &cutting{Store: n.db}
@@ -132,7 +132,7 @@ func (h *history) start() *node {
 		Book: h.book, Nodes: map[asset.ChainID]chain.Batcher{historyChain: h.sim}, Assets: []asset.ID{historyETH, historyUSDC}, Keys: given{}, Now: h.now,
 	})
 	h.must(err)
-	d := &deposits{watched: newWatched(n.db), watchers: map[asset.ChainID]*deposit.Watcher{}, rail: direct}
+	d := &deposits{watched: newWatched(n.db), watchers: map[asset.ChainID]*deposit.Watcher{}, Rail: direct}
 	token, _ := h.book.Token(historyUSDC)
 	d.watchers[historyChain], err = deposit.New(deposit.Config{
 		Chain: historyChain, Node: h.sim, Multicall: asset.Address{19: 0xca}, Tokens: []asset.Address{token.Address},
@@ -141,7 +141,7 @@ func (h *history) start() *node {
 	h.must(err)
 	n.sink = &sink{
 		checkout: checkout.New(checkout.Config{Store: n.cut, Book: h.book, Rails: []rail.Rail{direct}, Prices: h, Now: h.now}),
-		deposits: d, node: h.sim, book: h.book, log: slog.New(slog.DiscardHandler),
+		sources:  []source{d}, node: h.sim, log: slog.New(slog.DiscardHandler),
 	}
 	return n
 }
@@ -432,7 +432,7 @@ func (h *history) end() {
 	h.sim.Mine(nil, nil) // a server that was restarted reads who is watched with the next block
 	for h.scan(0, 3) {
 	}
-	for range 2 * h.nodes[0].sink.deposits.watchers[historyChain].RoundLength() {
+	for range 2 * oneWith[*deposits](h.nodes[0].sink.sources).watchers[historyChain].RoundLength() {
 		h.sim.Mine(nil, nil)
 		h.scan(0, 1)
 	}

@@ -19,7 +19,6 @@ import (
 	"quittance/internal/money"
 	"quittance/internal/official"
 	"quittance/internal/payment"
-	"quittance/internal/rail/evmref"
 	"quittance/internal/rate"
 )
 
@@ -69,8 +68,7 @@ func newBusy(t testing.TB, open int) *busy {
 	})
 	node := b.app.nodes[asset.SandboxBase]
 	b.sink = &sink{
-		checkout: b.app.Checkout, deposits: b.app.deposits, node: node, book: book, registry: registry, log: slog.New(slog.DiscardHandler),
-		rail: evmref.New(evmref.Config{Book: book, Registry: registry, Nodes: map[asset.ChainID]chain.Batcher{asset.SandboxBase: node}}),
+		checkout: b.app.Checkout, sources: allWith[source](b.app.rails), node: node, registry: registry, log: slog.New(slog.DiscardHandler),
 	}
 	b.fill(open)
 	b.read() // the index is read, and what was there
@@ -137,7 +135,7 @@ func (b *busy) read() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	f := b.app.deposits.filter(asset.SandboxBase, chain.Filter{})
+	f := oneWith[*deposits](b.app.rails).Filter(asset.SandboxBase)
 	logs, err := chain.Ask(ctx, node, chain.LogsCall(f, head.Number, head.Number), chain.Result.Logs)
 	if err != nil {
 		b.t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"quittance/internal/asset"
-	"quittance/internal/payment"
 	"quittance/internal/rate"
 )
 
@@ -103,22 +102,5 @@ func TestPricesByCurrency(t *testing.T) {
 	}
 	if got := p.Prices(t.Context(), asset.USD, all); len(got) != 2 {
 		t.Errorf("dollars without a euro: %v", got)
-	}
-}
-
-// Each dialect's merchants are told of what its encoder tells of, and of no other kind.
-func TestDialectsTell(t *testing.T) {
-	for _, c := range []struct {
-		dialect string
-		kind    payment.EventKind
-		want    bool
-	}{
-		{"spacepay", payment.EventCreated, true}, {"spacepay", payment.EventSeen, true}, {"spacepay", payment.EventAnnounced, false},
-		{"secpaid", payment.EventPaid, true}, {"secpaid", payment.EventCanceled, true}, {"secpaid", payment.EventCreated, false}, {"secpaid", payment.EventLate, false},
-		{"request", payment.EventCreated, payment.EventCreated.Announced()}, {"request", payment.EventPaid, true}, {"", payment.EventPaid, true},
-	} {
-		if got := tells(c.dialect, c.kind); got != c.want {
-			t.Errorf("%s of %s: %t", c.dialect, c.kind, got)
-		}
 	}
 }

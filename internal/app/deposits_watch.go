@@ -4,18 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
 	"quittance/internal/asset"
-	"quittance/internal/chain"
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/hdkey"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
-	"quittance/internal/rail"
 	"quittance/internal/rail/deposit"
 	"quittance/internal/store"
 )
@@ -120,31 +117,6 @@ func (w *watched) refresh(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// reads finds what a sweep's blocks brought to deposit addresses.
-func (s *sink) reads(ctx context.Context, sw chain.Sweep, out *checkout.Sweep) error {
-	if s.deposits == nil {
-		return nil
-	}
-	if err := s.deposits.watched.refresh(ctx); err != nil {
-		return err
-	}
-	found, err := s.deposits.watchers[sw.Chain].Read(ctx, sw)
-	if err != nil {
-		return fmt.Errorf("watch deposit addresses: %w", err)
-	}
-	out.Sightings = append(out.Sightings, s.deposits.payments(found.Sightings)...)
-	out.Balances = balances(found.Balances)
-	return nil
-}
-
-// payments leaves out the native currency that funders sent: it pays for the gas of a
-// sweep, and no payer's debt. Balances keep it, as they must.
-func (d *deposits) payments(xs []rail.Sighting) []rail.Sighting {
-	return slices.DeleteFunc(xs, func(x rail.Sighting) bool {
-		return x.Token.IsZero() && slices.ContainsFunc(d.funders, func(f asset.Address) bool { return f.String() == x.Evidence.Payer })
-	})
 }
 
 const (

@@ -35,24 +35,25 @@ func (d *doctor) deposits(ctx context.Context, s Setup) {
 		defer client.Close()
 		nodes[c.ID] = client
 	}
-	var parts deposits
-	source, priced, err := parts.sources(s.Deposits.Prices, s, nodes)
-	defer parts.close()
+	prices, err := s.Deposits.Prices.sources(s, nodes)
 	var assets []asset.ID
 	if err == nil {
-		assets, err = s.Deposits.enabled(s.Book, priced)
+		assets, err = s.Deposits.enabled(s.Book, prices.of)
 	}
 	if !d.check("deposits", err, fmt.Sprintf("paid with %v", assets)) {
 		return
+	}
+	if prices.api != nil {
+		defer prices.api.Close()
 	}
 	for _, c := range s.Chains {
 		d.feeds(ctx, s, c, nodes[c.ID])
 		d.watches(ctx, s, c, nodes[c.ID])
 	}
-	if s.Deposits.Prices.API != nil {
-		d.priceAPI(ctx, s, parts.api, assets)
+	if prices.api != nil {
+		d.priceAPI(ctx, s, prices.api, assets)
 	}
-	d.euro(ctx, source, priced)
+	d.euro(ctx, prices)
 	d.euroTokens(s, assets)
 }
 
@@ -60,14 +61,14 @@ func (d *doctor) deposits(ctx context.Context, s Setup) {
 const byBankOnly = "payment links are not quoted, and can be paid by bank only"
 
 // euro asks for the price of a euro, from all sources together.
-func (d *doctor) euro(ctx context.Context, source rate.Source, priced []asset.ID) {
-	if !slices.Contains(priced, asset.EUR) {
+func (d *doctor) euro(ctx context.Context, prices priceSources) {
+	if !slices.Contains(prices.of, asset.EUR) {
 		d.check("price of the euro", nil, "none is configured: "+byBankOnly)
 		return
 	}
-	a := rate.Euro{Dollars: source}.Prices(ctx, []asset.ID{asset.EUR})[asset.EUR]
+	a := rate.Euro{Dollars: prices}.Prices(ctx, []asset.ID{asset.EUR})[asset.EUR]
 	if a.Err == nil {
-		a = source.Prices(ctx, []asset.ID{asset.EUR})[asset.EUR]
+		a = prices.Prices(ctx, []asset.ID{asset.EUR})[asset.EUR]
 	}
 	if a.Err != nil {
 		a.Err = fmt.Errorf("%s while this lasts: %w", byBankOnly, a.Err)

@@ -73,7 +73,7 @@ func newCutCase(t *testing.T, book *asset.Book, now time.Time) *cutCase {
 	c, ctx := &cutCase{t: t, book: book}, t.Context()
 	box, err := seal.New(bytes.Repeat([]byte{7}, 32))
 	c.must(err)
-	c.db, err = store.Open(ctx, store.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "cut.db"), Seal: box, Tells: tells})
+	c.db, err = store.Open(ctx, store.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "cut.db"), Seal: box, Tells: tells(dialects())})
 	c.must(err)
 	t.Cleanup(func() { c.must(c.db.Close()) })
 	c.must(c.db.Migrate(ctx))

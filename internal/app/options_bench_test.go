@@ -72,20 +72,23 @@ func newOptionsRig(tb testing.TB, first, step time.Duration) *optionsRig {
 	registry := official.Default()
 	codes := official.NewCodes(registry, ids, CodeReader(batchers), log)
 	direct := evmref.New(evmref.Config{Book: book, Registry: registry, Codes: codes, Nodes: batchers})
-	routes := &RoutingSetup{Service: lifi.Config{Transport: lifitest.Transport{Router: g.router}}}
-	r, err := routes.build(crosschain.Config{Book: book, Registry: registry, Codes: codes, Nodes: batchers, Log: log})
+	routed, err := newRouting(ground{
+		Setup: Setup{Book: book, Registry: registry, Routing: &RoutingSetup{Service: lifi.Config{Transport: lifitest.Transport{Router: g.router}}}, Log: log},
+		nodes: batchers, codes: codes,
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(r.client.Close)
-	r.rail.SetPins(r.client.CheckPins(tb.Context()))
+	r := routed.(*routing)
+	tb.Cleanup(r.Close)
+	r.SetPins(r.client.CheckPins(tb.Context()))
 	now := time.Now().UTC()
 	g.payment = &payment.Payment{ID: payment.ID(payment.NewULID(now)), Terms: payment.Terms{
 		CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 		Requests: []payment.Request{{ID: "01", Asset: "USDC-base", Due: big.NewInt(100_000_000), Payee: asset.Address{0x22, 19: 0x22}, Reference: "0x0123456789abcdef"}},
 	}}
-	g.service = checkout.New(checkout.Config{Store: g, Book: book, Rails: []rail.Rail{direct, r.rail}, Wallets: holdings.New(batchers, registry), Log: log})
-	g.learn(tb, r.rail)
+	g.service = checkout.New(checkout.Config{Store: g, Book: book, Rails: []rail.Rail{direct, r}, Wallets: holdings.New(batchers, registry), Log: log})
+	g.learn(tb, r.Rail)
 	return g
 }
 

@@ -8,11 +8,15 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/chain"
 	"quittance/internal/config"
 	"quittance/internal/lifecycle"
 	"quittance/internal/lifi"
 	"quittance/internal/money"
+	"quittance/internal/payment"
+	"quittance/internal/rail"
 	"quittance/internal/rail/crosschain"
+	"quittance/web"
 )
 
 // RoutingSetup is how routes from other chains and tokens are offered.
@@ -20,13 +24,6 @@ type RoutingSetup struct {
 	// Service is whom routes are asked of; its Table is what they are held against.
 	Service lifi.Config
 	MaxCost money.BasisPoints // what a route may cost at most; the rail's default if zero
-}
-
-// routing is the service and the rail over it.
-type routing struct {
-	client *lifi.Client
-	rail   *crosschain.Rail
-	pins   pinWatch
 }
 
 // realRouting is the configured service over the configured chains, as far as
@@ -52,9 +49,18 @@ func realRouting(c config.Routing, book *asset.Book) (*RoutingSetup, error) {
 	}}, nil
 }
 
-// build makes the client and the rail of the setup; nil if there is no routing.
-// cfg holds what the rail gets from elsewhere.
-func (s *RoutingSetup) build(cfg crosschain.Config) (*routing, error) {
+// routing is the rail over other chains and tokens, what follows its transfers, and the
+// service that both ask.
+type routing struct {
+	*crosschain.Rail
+	*crosschain.Tracker
+	client *lifi.Client
+	pins   pinWatch
+}
+
+// newRouting makes the rail; nil if there is no routing.
+func newRouting(g ground) (rail.Rail, error) {
+	s := g.Routing
 	if s == nil {
 		return nil, nil
 	}
@@ -62,18 +68,43 @@ func (s *RoutingSetup) build(cfg crosschain.Config) (*routing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("routing: %w", err)
 	}
-	cfg.Client, cfg.Bridges, cfg.MaxCost = client, s.Service.Bridges, s.MaxCost
-	r := crosschain.New(cfg)
-	return &routing{client: client, rail: r, pins: pinWatch{check: client.CheckPins, tell: r.SetPins, log: cfg.Log}}, nil
+	finality := map[asset.ChainID]chain.Finality{}
+	for _, c := range g.Chains {
+		finality[c.ID] = c.finality()
+	}
+	r := crosschain.New(crosschain.Config{
+		Book: g.Book, Registry: g.Registry, Codes: g.codes, Nodes: g.nodes, SameSafe: g.safes.sameSafe(),
+		Client: client, Bridges: s.Service.Bridges, MaxCost: s.MaxCost, Log: g.Log,
+	})
+	return &routing{
+		Rail: r, client: client, pins: pinWatch{check: client.CheckPins, tell: r.SetPins, log: g.Log},
+		Tracker: crosschain.NewTracker(crosschain.TrackerConfig{Book: g.Book, Client: client, Nodes: g.nodes, Finality: finality, Safes: g.Safe.table()}),
+	}, nil
 }
 
-// parts is what runs in the background. None of it can fail: payments that need
-// no route go on without the service.
-func (r *routing) parts() []lifecycle.Part {
-	if r == nil {
-		return nil
+// Run keeps what is known of the service fresh until ctx ends. It cannot fail: payments that
+// need no route go on without the service.
+func (r *routing) Run(ctx context.Context) error {
+	return lifecycle.Run(ctx, lifecycle.Part{Name: "routes", Run: r.Rail.Run}, lifecycle.Part{Name: "pins", Run: r.pins.run})
+}
+
+// Close ends questions to the service.
+func (r *routing) Close() {
+	r.Rail.Close()
+	r.client.Close()
+}
+
+// Restamped implements restamper.
+func (r *routing) Restamped(ctx context.Context, p *payment.Payment, owner asset.Address, step []byte) (web.Stamped, error) {
+	got, err := r.RestampFor(ctx, p, owner, step)
+	if err != nil {
+		return web.Stamped{}, err
 	}
-	return []lifecycle.Part{{Name: "routes", Run: r.rail.Run}, {Name: "routing pins", Run: r.pins.run}}
+	tx := got.Step.Transaction
+	return web.Stamped{
+		Chain: tx.Chain, From: tx.From, Give: got.Give, ExpiresAt: got.ExpiresAt, Deadline: got.Deadline, Raw: got.Step.Raw,
+		Call: rail.Call{Kind: rail.Pay, To: tx.To, Data: tx.Data, Value: tx.Value, Gas: got.Step.Gas},
+	}, nil
 }
 
 // pinWatch compares the routing service's contracts with the pinned ones again

@@ -14,6 +14,8 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/money"
 	"quittance/internal/payment"
+	"quittance/web"
+	"quittance/web/secpaid"
 )
 
 // playedTransfer is a bank transfer that somebody is to have made to the demo's merchant.
@@ -89,7 +91,7 @@ func printedText(s string) bool {
 //
 // Faults: NotFound.
 func linkNamed(ctx context.Context, a *App, name string) (*payment.Payment, error) {
-	p, err := paymentOfLink(ctx, a.Checkout, strings.TrimSpace(name))
+	p, err := typed(ctx, a.Checkout, []web.Dialect{secpaid.Spoken()}, strings.TrimSpace(name))
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.NotFound, "link_not_found", "There is no such payment link.").At("link_id")
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,31 +15,13 @@ import (
 	"quittance/internal/safe"
 )
 
-// decoder is a rail that reads evidence off a chain's logs.
-type decoder interface {
-	Filter(asset.ChainID) chain.Filter
-	Decode(asset.ChainID, chain.Log) (rail.Sighting, error)
-}
-
-// bridges reads evidence of transfers over bridges off a chain's logs.
-type bridges interface {
-	Filter(asset.ChainID) chain.Filter
-	Recovery(asset.ChainID, chain.Log) (rail.Recovery, error)
-	Executor(asset.ChainID, asset.Address) bool
-	Brought(id asset.ChainID, logs []chain.Log, index uint) string
-}
-
 // sink carries what a scanner finds into the checkout.
 type sink struct {
 	checkout *checkout.Service
-	rail     decoder
-	bridges  bridges // nil if no bridges are known
+	sources  []source
 	registry *official.Registry
 	safes    *safe.Table // nil if Safes are not known
-	deposits *deposits   // nil if no deposit addresses are watched
-	promised *promised   // nil if they are
 	node     chain.Batcher
-	book     *asset.Book
 	log      *slog.Logger
 
 	failed struct { // only the scanner's goroutine touches it
@@ -58,37 +41,81 @@ func (s *sink) Cursor(ctx context.Context, id asset.ChainID) (chain.Cursor, erro
 	return chain.Cursor{Blocks: chainBlocks(c.Blocks), Final: c.Final}, nil
 }
 
-// Apply implements chain.Sink. Logs that are no payment events are other
-// people's business and are passed over.
+// Apply implements chain.Sink. Logs that are evidence of nothing are other people's
+// business and are passed over.
 func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
-	if err := s.promised.check(ctx); err != nil {
-		return err
-	}
 	out := checkout.Sweep{Chain: sw.Chain, From: sw.From, To: block(sw.To), Final: sw.Final}
-	for _, l := range sw.Logs {
-		if s.deposits.transfer(l) {
-			continue // of any of everybody's: the watcher picks ours
-		}
-		if s.bridges != nil {
-			if r, err := s.bridges.Recovery(sw.Chain, l); err == nil {
-				out.Recoveries = append(out.Recoveries, r)
-				continue
-			}
-		}
-		x, err := s.rail.Decode(sw.Chain, l)
-		if err != nil {
-			s.log.DebugContext(ctx, "log passed over", "chain", sw.Chain, "tx", l.Tx, "err", err)
-			continue
-		}
-		out.Sightings = append(out.Sightings, x)
-	}
+	s.read(ctx, sw, &out)
 	if err := s.payers(ctx, sw.From, out.Sightings); err != nil {
 		return err
 	}
-	if err := s.reads(ctx, sw, &out); err != nil {
-		return err
+	for _, x := range allWith[blockReader](s.sources) {
+		if err := x.Read(ctx, sw, &out); err != nil {
+			return err
+		}
 	}
 	return s.checkout.RecordSweep(ctx, out)
+}
+
+// read adds what single logs are evidence of. Each is shown to the sources that ask for it.
+func (s *sink) read(ctx context.Context, sw chain.Sweep, out *checkout.Sweep) {
+	wanted := make([]chain.Filter, len(s.sources))
+	for i, x := range s.sources {
+		wanted[i] = x.Filter(sw.Chain)
+	}
+	for _, l := range sw.Logs {
+		for i, x := range s.sources {
+			if !covers(wanted[i], l) {
+				continue
+			}
+			if err := decode(x, l, out); err != nil {
+				s.log.DebugContext(ctx, "log passed over", "chain", sw.Chain, "tx", l.Tx, "err", err)
+			}
+		}
+	}
+}
+
+// decode adds what a source makes of a log.
+func decode(x source, l chain.Log, out *checkout.Sweep) error {
+	var wrong []error
+	if over, ok := x.(bridge); ok {
+		r, err := over.Recovery(out.Chain, l)
+		if err == nil {
+			out.Recoveries = append(out.Recoveries, r)
+		}
+		wrong = append(wrong, err)
+	}
+	if reader, ok := x.(logReader); ok {
+		seen, err := reader.Decode(out.Chain, l)
+		if err == nil {
+			out.Sightings = append(out.Sightings, seen)
+		}
+		wrong = append(wrong, err)
+	}
+	return errors.Join(wrong...)
+}
+
+// covers reports whether a filter asks for a log.
+func covers(f chain.Filter, l chain.Log) bool {
+	return slices.Contains(f.Addresses, l.Address) && (len(f.Topics0) == 0 || len(l.Topics) > 0 && slices.Contains(f.Topics0, l.Topics[0]))
+}
+
+// filter asks for all that is evidence of any source. What is none's, a contract's event of
+// another's kind, comes with it.
+func filter(sources []source, id asset.ChainID) (all chain.Filter) {
+	everything := false
+	for _, x := range sources {
+		f := x.Filter(id)
+		if len(f.Addresses) == 0 {
+			continue
+		}
+		everything = everything || len(f.Topics0) == 0
+		all.Addresses, all.Topics0 = append(all.Addresses, f.Addresses...), append(all.Topics0, f.Topics0...)
+	}
+	if everything {
+		all.Topics0 = nil
+	}
+	return all
 }
 
 // receiptsAtOnce bounds the receipts of one round trip: whoever sends a
@@ -112,7 +139,7 @@ func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) erro
 	}
 	txs, at := byTransaction(xs, mine)
 	for some := range slices.Chunk(txs, receiptsAtOnce) {
-		receipts, bySafes, err := s.read(ctx, some, xs, at)
+		receipts, bySafes, err := s.receipts(ctx, some, xs, at)
 		if err != nil {
 			if ctx.Err() != nil || s.again(from) {
 				return fmt.Errorf("read receipts: %w", err)
@@ -127,9 +154,9 @@ func (s *sink) payers(ctx context.Context, from uint64, xs []rail.Sighting) erro
 	return nil
 }
 
-// read asks for the receipts of some transactions, and for the transactions that
+// receipts asks for the receipts of some transactions, and for the transactions that
 // are Safes'. What a node does not have, or answers with nonsense, is missing.
-func (s *sink) read(ctx context.Context, some []string, xs []rail.Sighting, at map[string][]int) ([]*chain.Receipt, map[string]*chain.Transaction, error) {
+func (s *sink) receipts(ctx context.Context, some []string, xs []rail.Sighting, at map[string][]int) ([]*chain.Receipt, map[string]*chain.Transaction, error) {
 	calls := make([]chain.Call, len(some))
 	for i, tx := range some {
 		calls[i] = chain.ReceiptCall(tx)
@@ -158,10 +185,14 @@ func (s *sink) again(from uint64) bool {
 	return s.failed.times < patience
 }
 
-// byTransaction groups some of the sightings: one transaction may hold many.
+// byTransaction groups some of the sightings, but for those whose rail says who paid: one
+// transaction may hold many.
 func byTransaction(xs []rail.Sighting, some []int) (txs []string, at map[string][]int) {
 	at = map[string][]int{}
 	for _, i := range some {
+		if xs[i].Evidence.Payer != "" {
+			continue
+		}
 		tx := xs[i].Evidence.Tx
 		if at[tx] == nil {
 			txs = append(txs, tx)
@@ -175,6 +206,7 @@ func byTransaction(xs []rail.Sighting, some []int) (txs []string, at map[string]
 // have. Where a bridge's contract did, it is which transfer brought the money: the
 // payer signed on another chain.
 func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt, bySafe *chain.Transaction) {
+	bridges := allWith[bridge](s.sources)
 	for _, i := range some {
 		x := &xs[i]
 		if r.Block.Hash != x.Evidence.BlockHash {
@@ -184,13 +216,15 @@ func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt, bySafe *ch
 		if x.Token.IsZero() && s.bySafe(*x, bySafe, r) {
 			who = r.To
 		}
-		switch {
-		case who.IsZero():
-		case s.bridges != nil && s.bridges.Executor(x.Chain, who):
-			x.Evidence.Source.Route = s.bridges.Brought(x.Chain, r.Logs, x.Evidence.LogIndex)
-		default:
-			x.Evidence.Payer = who.String()
+		if who.IsZero() {
+			continue
 		}
+		over := slices.IndexFunc(bridges, func(b bridge) bool { return b.Executor(x.Chain, who) })
+		if over < 0 {
+			x.Evidence.Payer = who.String()
+			continue
+		}
+		x.Evidence.Source.Route = bridges[over].Brought(x.Chain, r.Logs, x.Evidence.LogIndex)
 	}
 }
 
@@ -225,39 +259,4 @@ func chainBlocks(bs []checkout.Block) []chain.Block {
 		out[i] = chain.Block{Number: b.Number, Hash: b.Hash, Time: b.Time}
 	}
 	return out
-}
-
-// heads tells pages how far each chain's scanner is.
-type heads struct {
-	scanners map[asset.ChainID]*chain.Scanner
-	required map[asset.ChainID]int
-}
-
-func (h heads) Head(id asset.ChainID) (uint64, bool) {
-	s, ok := h.scanners[id]
-	if !ok {
-		return 0, false
-	}
-	b := s.Head()
-	return b.Number, b.Hash != ""
-}
-
-// final is the height up to which a chain is final and was searched, 0 if it was
-// not looked at yet.
-func (h heads) final(id asset.ChainID) uint64 {
-	if s, ok := h.scanners[id]; ok {
-		return s.FinalHeight()
-	}
-	return 0
-}
-
-func (h heads) Required(id asset.ChainID) int { return h.required[id] }
-
-func (h heads) caughtUp() bool {
-	for _, s := range h.scanners {
-		if !s.CaughtUp() {
-			return false
-		}
-	}
-	return true
 }

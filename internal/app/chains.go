@@ -1,0 +1,212 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"quittance/internal/asset"
+	"quittance/internal/chain"
+	"quittance/internal/checkout"
+	"quittance/internal/holdings"
+	"quittance/internal/official"
+	"quittance/internal/rail"
+	"quittance/internal/siwe"
+)
+
+// ChainSetup is one chain and how it is read.
+type ChainSetup struct {
+	ID            asset.ChainID
+	Endpoints     []chain.Endpoint
+	PublicRPC     []string
+	Confirmations int
+	FinalizedTag  bool // the network's own finality instead of Confirmations
+	Agree         int
+	StartBlock    uint64
+	MaxRange      uint64
+	Interval      time.Duration
+}
+
+// finality is the rule by which blocks are there for good. Where the network's
+// own finality is asked for, a number of confirmations must not be enough: it is
+// shown to payers and decides nothing.
+func (c ChainSetup) finality() chain.Finality {
+	if c.FinalizedTag {
+		return chain.Finality{Tag: true}
+	}
+	return chain.Finality{Confirmations: uint64(c.Confirmations)}
+}
+
+// chains builds what reads chains, the rails over them, and the checkout.
+func (a *App) chains(s Setup, rails func(ground) ([]rail.Rail, error)) (err error) {
+	batchers := map[asset.ChainID]chain.Batcher{}
+	var ids []asset.ChainID
+	for _, c := range s.Chains {
+		client, err := chain.NewClient(chain.Config{Chain: c.ID, Endpoints: c.Endpoints, Log: s.Log})
+		if err != nil {
+			return fmt.Errorf("chain %d: %w", c.ID, err)
+		}
+		a.nodes[c.ID], batchers[c.ID], ids = client, client, append(ids, c.ID)
+	}
+	a.reader = CodeReader(batchers)
+	a.codes = official.NewCodes(s.Registry, ids, a.reader, s.Log)
+	a.verifier = siwe.NewVerifier(batchers)
+	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
+	if a.safes, err = s.Safe.build(s.Chains, batchers, a.heads.final); err != nil {
+		return err
+	}
+	if a.gasless, err = s.Gasless.build(s.Chains, batchers, s.Registry, a.heads.final, s.Log); err != nil {
+		return err
+	}
+	if a.pricing, err = s.Deposits.pricing(s, batchers); err != nil {
+		return err
+	}
+	a.rails, err = rails(ground{Setup: s, nodes: batchers, codes: a.codes, store: a.Store, pricing: a.pricing, safes: a.safes})
+	if err != nil {
+		return err
+	}
+	var kept checkout.Store = a.Store
+	for _, r := range allWith[supplier](a.rails) {
+		kept = r.Supply(kept)
+	}
+	a.Checkout = checkout.New(checkout.Config{
+		Store: kept, Book: s.Book, Rails: a.rails, Prices: a.pricing.prices, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry),
+		Tracker: oneWith[checkout.Tracker](a.rails), Safes: a.safes.port(), Gasless: a.gasless.port(),
+		Window: s.Window, Grace: s.Grace, Settle: s.settle(), Nudge: a.nudge, Log: s.Log,
+	})
+	return a.scan(s)
+}
+
+// scan builds the watchers of the chains, which read what the rails ask for.
+func (a *App) scan(s Setup) error {
+	sources := allWith[source](a.rails)
+	if s.Deposits == nil {
+		sources = append(sources, &promised{store: a.Store})
+	}
+	for _, c := range s.Chains {
+		sc, err := chain.NewScanner(chain.ScannerConfig{
+			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(sources, c.ID) },
+			Sink:     &sink{checkout: a.Checkout, sources: sources, node: a.nodes[c.ID], registry: s.Registry, safes: s.Safe.table(), log: s.Log},
+			Finality: c.finality(), Agree: c.Agree, StartBlock: c.StartBlock, MaxRange: maxRange(sources, c.MaxRange), Interval: c.Interval, Log: s.Log,
+		})
+		if err != nil {
+			return fmt.Errorf("chain %d: %w", c.ID, err)
+		}
+		a.heads.scanners[c.ID], a.heads.required[c.ID] = sc, c.Confirmations
+		a.scanners = append(a.scanners, sc)
+	}
+	return nil
+}
+
+// settle is how long what is in a block may take to become known: some looks at the
+// chain that is looked at least often.
+func (s Setup) settle() time.Duration {
+	const looks = 5
+	var slowest time.Duration
+	for _, c := range s.Chains {
+		slowest = max(slowest, cmp.Or(c.Interval, chain.DefaultInterval))
+	}
+	return looks * slowest
+}
+
+// nudge has a chain looked at at once.
+func (a *App) nudge(id asset.ChainID) {
+	if sc, ok := a.heads.scanners[id]; ok {
+		sc.Nudge()
+	}
+}
+
+// CodeReader reads deployed code in one round trip.
+func CodeReader(nodes map[asset.ChainID]chain.Batcher) official.CodeReader {
+	return func(ctx context.Context, id asset.ChainID, addresses []asset.Address) ([][]byte, error) {
+		node, ok := nodes[id]
+		if !ok {
+			return nil, fmt.Errorf("chain %d is not configured", id)
+		}
+		calls := make([]chain.Call, len(addresses))
+		for i, at := range addresses {
+			calls[i] = chain.CodeCall(at, chain.Latest)
+		}
+		results, err := node.Batch(ctx, calls)
+		if err != nil {
+			return nil, err
+		}
+		codes := make([][]byte, len(results))
+		for i, r := range results {
+			if codes[i], err = r.Bytes(); err != nil {
+				return nil, fmt.Errorf("code of %s: %w", addresses[i], err)
+			}
+		}
+		return codes, nil
+	}
+}
+
+// maxRange bounds the blocks of a sweep as configured, and as what reads them needs; 0 for
+// the scanner's own bound.
+func maxRange(sources []source, configured uint64) uint64 {
+	for _, r := range allWith[blockReader](sources) {
+		if most := r.MaxRange(); most != 0 && (configured == 0 || most < configured) {
+			configured = most
+		}
+	}
+	return configured
+}
+
+// CaughtUp reports whether payments can be made and would be noticed: every
+// chain has been read up to its head, and the code of the contracts that take
+// payments has been looked at. Whether it is the right code, pages say.
+func (a *App) CaughtUp() bool {
+	for id := range a.nodes {
+		for _, kind := range []official.Kind{official.ERC20FeeProxy, official.EthereumFeeProxy} {
+			if a.codes.Check(id, kind).Outcome == rail.Waiting {
+				return false
+			}
+		}
+	}
+	return a.heads.caughtUp()
+}
+
+// PaysGas reports whether payers' gas is paid for on a chain right now.
+func (a *App) PaysGas(id asset.ChainID) bool {
+	if a.gasless == nil {
+		return false
+	}
+	_, offered := a.gasless.Offer(id)
+	return offered
+}
+
+// heads tells pages how far each chain's scanner is.
+type heads struct {
+	scanners map[asset.ChainID]*chain.Scanner
+	required map[asset.ChainID]int
+}
+
+func (h heads) Head(id asset.ChainID) (uint64, bool) {
+	s, ok := h.scanners[id]
+	if !ok {
+		return 0, false
+	}
+	b := s.Head()
+	return b.Number, b.Hash != ""
+}
+
+// final is the height up to which a chain is final and was searched, 0 if it was
+// not looked at yet.
+func (h heads) final(id asset.ChainID) uint64 {
+	if s, ok := h.scanners[id]; ok {
+		return s.FinalHeight()
+	}
+	return 0
+}
+
+func (h heads) Required(id asset.ChainID) int { return h.required[id] }
+
+func (h heads) caughtUp() bool {
+	for _, s := range h.scanners {
+		if !s.CaughtUp() {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/asset"
+	"quittance/static"
+	"quittance/templates"
+	"quittance/web"
+	"quittance/web/apidoc"
+	"quittance/web/pay"
+)
+
+// routes builds the server and mounts all that it answers.
+func (a *App) routes(s Setup, sessions *web.Sessions) error {
+	assets, err := static.Load()
+	if err != nil {
+		return err
+	}
+	hashing, err := walletHashing(s.Keys)
+	if err != nil {
+		return err
+	}
+	a.Server = web.New(web.Config{BaseURL: s.BaseURL, FrameAncestors: s.FrameAncestors, TrustedProxies: s.Proxies, Log: s.Log})
+	a.Server.Static(assets)
+	urls := assetURLs(assets, s.SandboxScript)
+	limiter := a.limiter(s)
+	w := a.wiring(s, sessions, limiter)
+	for _, d := range a.dialects {
+		d.Mount(w)
+	}
+	apidoc.Mount(apidoc.Config{Server: a.Server, BaseURL: s.BaseURL, Assets: urls, CSS: assets.URL("docs.css")})
+	if s.Mount != nil {
+		s.Mount(a, urls)
+	}
+	see := []string{http.MethodGet, http.MethodHead}
+	a.Server.Echo.Match(see, "/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	a.Server.Echo.Match(see, "/readyz", a.ready, a.Server.Bounded)
+	public := map[asset.ChainID][]string{}
+	for _, c := range s.Chains {
+		public[c.ID] = c.PublicRPC
+	}
+	pay.Mount(pay.Config{
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls, HashKey: hashing,
+		Subscribe: a.Store.Subscribe, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Log: s.Log,
+		Dialects: a.dialects, Now: time.Now,
+	})
+	return nil
+}
+
+// assetURLs are the addresses of the page's files; sandbox adds the sandbox wallet's.
+func assetURLs(assets *static.Assets, sandbox bool) templates.Assets {
+	urls := templates.Assets{
+		CSS: assets.URL("pay.css"), Icon: assets.URL("favicon.svg"), Script: assets.URL("pay.js"),
+		Lock: assets.URL("lock.js"), Ways: assets.URL("ways.js"), Route: assets.URL("route.js"), Safe: assets.URL("safe.js"),
+		Gasless: assets.URL("gasless.js"), KitLight: assets.URL("kit-light.js"), KitSafe: assets.URL("kit-safe.js"),
+		Deposit: assets.URL("deposit.js"), DepositCSS: assets.URL("deposit.css"),
+	}
+	if sandbox {
+		urls.Sandbox = assets.URL("sandbox-wallet.js")
+	}
+	return urls
+}
+
+// wiring is what the server has for its dialects.
+func (a *App) wiring(s Setup, sessions *web.Sessions, limiter *web.Limiter) web.Wiring {
+	w := web.Wiring{
+		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Webhooks: a.Webhooks, Store: a.Store, Sessions: sessions, Limits: limiter,
+		Guard: a.Guard, Verifier: a.verifier, Book: s.Book, Chains: a.heads, Codes: a.reader, Nudge: a.nudge, Subscribe: a.Store.Subscribe,
+		Priced: a.pricing.assets, Prices: a.pricing.prices, Sharing: a.pricing.sharing(s),
+		BaseURL: s.BaseURL, OpenSignup: s.OpenSignup, PlaceholderChecksums: s.Placeholders, Now: time.Now,
+	}
+	if r := oneWith[restamper](a.rails); r != nil {
+		w.Restamp = r.Restamped
+	}
+	return w
+}
+
+// ready answers whether there is any use in sending payers here.
+func (a *App) ready(c echo.Context) error {
+	if err := a.Store.Ping(c.Request().Context()); err != nil {
+		return c.String(http.StatusServiceUnavailable, "the database does not answer\n")
+	}
+	if !a.CaughtUp() {
+		return c.String(http.StatusServiceUnavailable, "a chain is still being read\n")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}
