@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -50,7 +51,7 @@ func classify(err error) problem {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return classifyPostgres(e)
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || errors.Is(err, sql.ErrConnDone) || pgconn.SafeToRetry(err) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) {
 		return unavailable
 	}
 	return other
@@ -92,8 +93,13 @@ func classifyPostgres(e *pgconn.PgError) problem {
 	return other
 }
 
-// retryable reports whether the same transaction may succeed if it runs again.
+// retryable reports whether the same transaction may succeed if it runs again. It may on
+// another connection: those of callers that gave up come back to the pool broken, and when
+// many wait for one, sql.DB can hand one of them nothing else as often as it tries.
 func retryable(err error) bool {
+	if errors.Is(err, driver.ErrBadConn) {
+		return true
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && classifyPostgres(e) == contended
 }
