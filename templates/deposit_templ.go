@@ -549,9 +549,9 @@ func depositDetails(p *DepositPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var21 string
-			templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(p.ExpiresAt.Clock)
+			templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(p.ExpiresAt.Seen(p.Status.Now))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `deposit.templ`, Line: 92, Col: 123}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `deposit.templ`, Line: 92, Col: 136}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var21))
 			if templ_7745c5c3_Err != nil {
@@ -931,7 +931,7 @@ func depositChoose(p *DepositPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if p.Status.Methods.Split {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 87, "<button id=\"choose-go\" data-testid=\"choose-go\" type=\"submit\" class=\"button\">Go on with this</button><p class=\"quiet\">You then get the exact amount and pay it with your wallet. Nothing is paid before you confirm it there.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 87, "<button id=\"choose-go\" data-testid=\"choose-go\" type=\"submit\" class=\"button\">Continue</button><p class=\"quiet\">You then get the exact amount and pay it with your wallet. Nothing is paid before you confirm it there.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1365,7 +1365,7 @@ func depositQuote(p *DepositPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 130, "</p><button id=\"amount-copy\" data-testid=\"amount-copy\" type=\"button\" class=\"button button-second scripted\">Copy the amount</button></div><div class=\"send-part\"><h3 class=\"label\">On the network</h3><p id=\"send-network\" data-testid=\"send-network\" class=\"send-network\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 130, "</p><button id=\"amount-copy\" data-testid=\"amount-copy\" type=\"button\" class=\"button button-second scripted\">Copy amount</button></div><div class=\"send-part\"><h3 class=\"label\">On the network</h3><p id=\"send-network\" data-testid=\"send-network\" class=\"send-network\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1456,7 +1456,7 @@ func depositQuote(p *DepositPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 140, "</code></p><button id=\"address-copy\" data-testid=\"address-copy\" type=\"button\" class=\"button button-second scripted\">Copy the address</button></div><div class=\"scan\"><div id=\"qr\" data-testid=\"qr\" class=\"qr\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 140, "</code></p><button id=\"address-copy\" data-testid=\"address-copy\" type=\"button\" class=\"button button-second scripted\">Copy address</button></div><div class=\"scan\"><div id=\"qr\" data-testid=\"qr\" class=\"qr\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

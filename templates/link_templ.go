@@ -539,7 +539,7 @@ func linkQuestion(p *CancelPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "\"><button id=\"cancel-yes\" data-testid=\"cancel-yes\" type=\"submit\" class=\"button button-stop\">Yes, cancel the payment</button></form>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "\"><button id=\"cancel-yes\" data-testid=\"cancel-yes\" type=\"submit\" class=\"button\">Yes, cancel the payment</button></form>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -18,7 +18,7 @@ func TestLinkWords(t *testing.T) {
 		{"link-choose", "#bank-choose", "Bank transfer From your bank account, in euros. Arrives in one to two banking days."},
 		{"link-choose", "#choose-title", "Choose what to pay with"},
 		{"link-crypto", "#choose-go", "Show amount and address"},
-		{"link-split", "#choose-go", "Go on with this"},
+		{"link-split", "#choose-go", "Continue"},
 		{"link-nothing", "#choose-form", "Nothing can be paid with at the moment. Please look again in a few minutes."},
 		{"link-send", "#send-worth", "49.99 EUR at 3464.86438796 EUR for 1 ETH"},
 		{"link-bank", "#choose-title", "Pay with something else"},

@@ -123,7 +123,7 @@ func (s Safe) queue() string {
 	if s.Nonce == "" {
 		return ""
 	}
-	number := "Nonce " + s.Nonce
+	number := "Number " + s.Nonce + " (nonce)"
 	switch s.Ahead {
 	case "":
 		return number

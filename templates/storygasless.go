@@ -100,7 +100,7 @@ func (s scene) gasChoice(free bool) {
 
 // ownGas is the plain way.
 func (s scene) ownGas(chosen bool) {
-	s.gasWay("plain", "With your wallet’s own coins", "you pay about 0.000004 ETH", "2 confirmations in your wallet.", chosen)
+	s.gasWay("plain", "With your wallet's own coins", "you pay about 0.000004 ETH", "2 confirmations in your wallet.", chosen)
 }
 
 // gasPlan draws what an operation means.
@@ -223,7 +223,7 @@ func (b *book) gasActStories() {
 	draw("act-gasless-down", "Without gas is not to be had just now", func(s scene) {
 		s.connected()
 		s.show("#gasless")
-		s.text("#gasless-why", "Paying without gas does not work at the moment. You can pay with your wallet’s own coins.")
+		s.text("#gasless-why", "Paying without gas does not work at the moment. You can pay with your wallet's own coins.")
 		s.funds("250.00 USDC", "about 0.000004 ETH", "You need about 0.000004 ETH more on Base (sandbox) for the network fee. Add some ETH to this account, then check again.")
 		s.doc.Find("#go").SetText("Pay 10.00 USDC")
 	})

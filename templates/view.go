@@ -184,6 +184,16 @@ func At(t time.Time) Moment {
 	}
 }
 
+// Seen is the moment as who reads the page at now needs it: without its day where that is
+// today's.
+func (m Moment) Seen(now string) string {
+	const day = len("2006-01-02")
+	if len(now) >= day && len(m.Machine) >= day && now[:day] == m.Machine[:day] {
+		return m.Clock
+	}
+	return m.Text
+}
+
 // About is a time for people who wait: "about 2 minutes".
 func About(seconds int) string {
 	if seconds < 50 {

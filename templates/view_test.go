@@ -46,3 +46,16 @@ func TestAtSpeaksUTC(t *testing.T) {
 		t.Errorf("the zero time is %+v", got)
 	}
 }
+
+func TestMomentsHaveTheirDayWhereItIsNotToday(t *testing.T) {
+	m := templates.At(time.Date(2026, 2, 28, 22, 30, 0, 0, time.UTC))
+	for now, want := range map[string]string{
+		"2026-02-28T22:15:00Z": "22:30 UTC",
+		"2026-02-27T23:59:59Z": "28 February 2026 at 22:30 UTC",
+		"":                     "28 February 2026 at 22:30 UTC",
+	} {
+		if got := m.Seen(now); got != want {
+			t.Errorf("at %q it is %q, want %q", now, got, want)
+		}
+	}
+}

@@ -130,7 +130,7 @@ func TestPayingFromASafe(t *testing.T) {
 	}
 	d := page(t, w.Get("/?token="+token).Want(http.StatusOK))
 	for id, want := range map[string]string{
-		"progress-title": "Waiting for signatures", "safe-signed-text": "1 of 2 signatures", "safe-queue": "Nonce 0, the next one",
+		"progress-title": "Waiting for signatures", "safe-signed-text": "1 of 2 signatures", "safe-queue": "Number 0 (nonce), the next one",
 		"safe-address": s.Address.String()[:6] + "…" + s.Address.String()[38:],
 	} {
 		if got := text(d, id); got != want {

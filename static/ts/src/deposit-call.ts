@@ -37,6 +37,6 @@ export function verifyDepositCall(q: Quote, transaction: unknown): Call {
   same('page_calldata', 'value', value, readValue(t['value']));
   return Object.freeze({
     kind: 'pay', asset: 0, to: q.native ? q.address : q.token, data, value,
-    targetName: q.native ? 'this payment’s own address' : `${q.symbol} token`, signature: q.native ? '' : signature(transfer), args: [],
+    targetName: q.native ? 'this payment\'s own address' : `${q.symbol} token`, signature: q.native ? '' : signature(transfer), args: [],
   });
 }

@@ -65,7 +65,7 @@ export const moment = (ms: number): string => `${day(ms)} at ${new Date(ms).toIS
 
 /** The checks' names for the payer, as the server words them. */
 export const depositChecks: Readonly<Record<string, string>> = {
-  address_matches: 'The address belongs to the recipient’s key',
+  address_matches: 'The address belongs to the recipient\'s key',
   calldata_matches: 'Payment instructions match this page',
   simulation_matches: 'Test run moves exactly this amount',
   page_address: 'Your wallet pays the address on this page',

@@ -8,11 +8,11 @@ const warn = (title: string, text: string): Words => ({ kind: 'warn', title, tex
 const error = (title: string, text: string): Words => ({ kind: 'error', title, text });
 
 // What went wrong. Each is followed by the plain way.
-const otherwise = ' Nothing was paid. You can pay with your wallet’s own coins, or try again.';
+const otherwise = ' Nothing was paid. You can pay with your wallet\'s own coins, or try again.';
 
 export const moved = info('Your wallet changed', 'The account or the network in your wallet is another one now. Nothing was paid. Check it and go on.');
 export const loadFailed = warn('Paying without gas could not be loaded', `Check your connection.${otherwise}`);
-export const noTyped = warn('Your wallet cannot sign this', 'It cannot give the kind of signature that paying without gas needs. Nothing was paid. Pay with your wallet’s own coins, or choose another wallet.');
+export const noTyped = warn('Your wallet cannot sign this', 'It cannot give the kind of signature that paying without gas needs. Nothing was paid. Pay with your wallet\'s own coins, or choose another wallet.');
 export const silent = warn('Your wallet has not answered yet', 'Open your wallet and look for a waiting request. If there really is none, start again. What you sign later is not used then.');
 
 const byReason: Readonly<Record<string, Words>> = {
@@ -26,7 +26,7 @@ const byReason: Readonly<Record<string, Words>> = {
   op_refused: warn('The payment would not go through', `A test run of it failed.${otherwise}`),
   op_nonce: warn('Your smart account did something else meanwhile', 'Nothing was paid. Try again: everything is prepared anew.'),
   op_deployed: warn('Your smart account was made meanwhile', 'Nothing was paid. Try again: everything is prepared anew.'),
-  account_changed: warn('Your smart account has changed', 'It has another owner or runs other code by now, so it is not used here. Nothing was paid. Pay with your wallet’s own coins.'),
+  account_changed: warn('Your smart account has changed', 'It has another owner or runs other code by now, so it is not used here. Nothing was paid. Pay with your wallet\'s own coins.'),
   owner_has_code: warn('Your wallet is a smart account itself', 'It pays its network fees in its own way. Nothing was paid.'),
 };
 

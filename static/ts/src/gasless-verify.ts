@@ -37,7 +37,7 @@ const most = { call: 3_000_000n, account: 1_000_000n, deploy: 3_000_000n, bundle
 const passed: Readonly<Record<OpCheck, string>> = {
   op_sender: 'The operation is of the smart account that belongs to your wallet.',
   op_factory: 'The account is made by its official contract, or is there already.',
-  op_nonce: 'It is the account’s next operation, and can be carried out once.',
+  op_nonce: 'It is the account\'s next operation, and can be carried out once.',
   op_calls: 'It makes the calls of this payment and nothing else.',
   op_permit: 'The account may take no more of your money than you agreed to.',
   op_value: 'It sends no native currency.',
@@ -61,7 +61,7 @@ export function checkOp(o: UserOp, want: Expected): Check[] {
   if (!sameHex(o.sender, account.address)) refuse('op_sender', `The sender differs: expected ${account.address}, got ${o.sender}.`);
 
   const made = o.factory !== undefined && o.factory !== '0x';
-  if (made && !sameHex(o.factory, account.factory)) refuse('op_factory', `${o.factory} is not the account’s official factory.`);
+  if (made && !sameHex(o.factory, account.factory)) refuse('op_factory', `${o.factory} is not the account's official factory.`);
   else if (made && !sameHex(o.factoryData ?? '', account.factoryData)) refuse('op_factory', 'The factory would be told something else.');
   else if (!made && (o.factoryData ?? '0x') !== '0x') refuse('op_factory', 'There is data for no factory.');
   else if (made === want.deployed) refuse('op_factory', made ? 'The account is there already and cannot be made again.' : 'The account is not there yet and has to be made.');
@@ -79,7 +79,7 @@ export function checkOp(o: UserOp, want: Expected): Check[] {
   } else if (!sameHex(sponsor, grant.paymaster)) {
     refuse('op_paymaster', `The paymaster differs: expected ${grant.paymaster}, got ${sponsor}.`);
   } else if (!sameHex(o.paymasterData ?? '0x', grant.paymasterData)) {
-    refuse('op_paymaster', 'The paymaster’s data differ.');
+    refuse('op_paymaster', 'The paymaster\'s data differ.');
   }
 
   return opChecks.map((name): Check => {

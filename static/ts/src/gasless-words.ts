@@ -32,11 +32,11 @@ export function wayWords(way: Way, sponsor: string, gas: string, symbol: string,
     case 'batch':
       return { name: 'All steps at once', cost: fee, text: 'One confirmation in your wallet for all steps.' };
     case 'plain':
-      return { name: 'With your wallet’s own coins', cost: fee, text: calls > 1 ? `${calls} confirmations in your wallet.` : 'One confirmation in your wallet.' };
+      return { name: 'With your wallet\'s own coins', cost: fee, text: calls > 1 ? `${calls} confirmations in your wallet.` : 'One confirmation in your wallet.' };
   }
 }
 
-export const notNow = 'Paying without gas does not work at the moment. You can pay with your wallet’s own coins.';
+export const notNow = 'Paying without gas does not work at the moment. You can pay with your wallet\'s own coins.';
 
 export const beneath = 'Your wallet asks you to confirm. Nothing is paid before that, and no network fee comes on top.';
 export const gasPaid = (sponsor: string): string => `none: paid by ${sponsor || 'a sponsor'}`;
@@ -88,7 +88,7 @@ export const revoked = 'Taken back. Your smart account may take nothing any more
 export const revokeFailed = 'That did not go through. Look into your wallet, then try again.';
 export const revokeDeclined = 'You declined in your wallet. Nothing has changed.';
 
-const otherwise = ' Nothing was paid. You can pay with your wallet’s own coins, or try again.';
+const otherwise = ' Nothing was paid. You can pay with your wallet\'s own coins, or try again.';
 
 export const lost = warn('The payment without gas was not sent', `It did not reach the service that carries it.${otherwise}`);
 
@@ -120,7 +120,7 @@ export function progress(n: News | null, own: boolean, retrying: boolean): { rea
   };
 }
 
-const again = ' You can pay now: without gas again, or with your wallet’s own.';
+const again = ' You can pay now: without gas again, or with your wallet\'s own.';
 
 /** What is said of an operation while the payment can be made. */
 export function ending(n: News): { readonly title: string; readonly text: string } {

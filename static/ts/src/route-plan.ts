@@ -53,8 +53,8 @@ function split(v: Agreed, transactions: unknown): { approvals: Tx[]; tx: Tx; res
   const at = all.findIndex((t) => t.to === v.from.diamond);
   const tx = all[at];
   const rest = transactions.slice(at + 1) as readonly unknown[];
-  if (!tx) throw new Refusal('route_target', 'target', `LI.FI’s contract ${v.from.diamond}`, all.at(-1)?.to ?? '');
-  if (v.crosses ? rest.length > 0 : rest.length === 0) throw new Refusal('route_target', 'number of transactions after LI.FI’s', v.crosses ? 'none' : 'the payment', String(rest.length));
+  if (!tx) throw new Refusal('route_target', 'target', `LI.FI's contract ${v.from.diamond}`, all.at(-1)?.to ?? '');
+  if (v.crosses ? rest.length > 0 : rest.length === 0) throw new Refusal('route_target', 'number of transactions after LI.FI\'s', v.crosses ? 'none' : 'the payment', String(rest.length));
   return { approvals: all.slice(0, at), tx, rest };
 }
 
@@ -108,7 +108,7 @@ function routed(v: Agreed, tx: Tx, call: RouteCall, proof: Proof): Call {
       ['bridge', across ? 'Across' : 'Stargate'],
       ['into the bridge', `at least ${money(bridge.minAmount, proof.bridged)}`],
       ['to chain', `${v.to.name} (${v.to.id})`],
-      ['received there by', `LI.FI’s contract ${checksum(across ? v.to.receiverAcross : v.to.receiverStargate)}`],
+      ['received there by', `LI.FI's contract ${checksum(across ? v.to.receiverAcross : v.to.receiverStargate)}`],
     );
     if (proof.nativeFee) args.push(['fee of the bridge', `${proof.nativeFee} (${display(proof.nativeFee, v.from.native.decimals)} ${v.from.native.symbol})`]);
     if (across) args.push(['delivered until', stamp(Number(across.fillDeadline) * 1_000)]);
@@ -126,7 +126,7 @@ function routed(v: Agreed, tx: Tx, call: RouteCall, proof: Proof): Call {
     // Proven to be the one encoding of what was read.
     data: tx.data,
     value: proof.nativeFee,
-    targetName: 'LI.FI’s contract LiFiDiamond',
+    targetName: 'LI.FI\'s contract LiFiDiamond',
     signature: call.signature,
     args: Object.freeze(args),
   });

@@ -142,7 +142,7 @@ export function verify(v: Agreed, approvals: readonly Tx[], tx: Tx): { call: Rou
 function verifyValue(v: Agreed, { stargate }: RouteCall, tx: Tx): bigint {
   const fee = stargate?.fee.nativeFee ?? 0n;
   refuseIf(v, fee > v.from.maxNativeFee, 'route_value', 'fee of the bridge', `at most ${v.from.maxNativeFee} wei`, fee);
-  same(v, 'route_value', 'fee in LayerZero’s token', 0n, stargate?.fee.lzTokenFee ?? 0n);
+  same(v, 'route_value', 'fee in LayerZero\'s token', 0n, stargate?.fee.lzTokenFee ?? 0n);
   same(v, 'route_value', 'value', fee, readValue(tx.value));
   return fee;
 }
@@ -208,7 +208,7 @@ function legs(v: Agreed, call: RouteCall, takes: bigint): { out: RouteToken; res
 function feeLeg(v: Agreed, leg: SwapData, have: bigint): bigint {
   same(v, 'route_source', 'asset a fee leg leaves', v.source.address, leg.receivingAssetId);
   const fee = reading(v, 'route_source', () => readFee(leg.callData));
-  same(v, 'route_source', 'contract of the fee leg’s function', fee.collected ? v.from.feeCollector : v.from.feeForwarder, leg.callTo);
+  same(v, 'route_source', 'contract of the fee leg\'s function', fee.collected ? v.from.feeCollector : v.from.feeForwarder, leg.callTo);
   same(v, 'route_source', 'asset of the fee', v.source.address, fee.token);
   for (const { recipient, amount } of fee.shares) {
     const nobody = recipient === zero || recipient === v.from.diamond; // lost, or anyone's
@@ -241,7 +241,7 @@ function verifyBridge(v: Agreed, { swapping, across, stargate }: RouteCall, b: B
   refuseIf(v, b.receiver === zero, 'route_bridge', 'receiver', 'somebody', b.receiver); // LI.FI's contract would refuse it
   if (across) wordIs(v, 'route_bridge', 'asset that Across takes', bridged.address, across.sendingAssetId);
   if (stargate) {
-    same(v, 'route_bridge', 'Stargate’s command', '0x', stargate.sendParams.oftCmd); // a bus carries no call
+    same(v, 'route_bridge', 'Stargate\'s command', '0x', stargate.sendParams.oftCmd); // a bus carries no call
     const wrong = optionsProblem(stargate.sendParams.extraOptions.slice(2));
     refuseIf(v, wrong !== '', 'route_bridge', 'options of the bridge', 'gas for the call', wrong);
   }
@@ -310,7 +310,7 @@ function acrossTimes(v: Agreed, a: AcrossData): void {
   if (a.exclusivityParameter === 0n) return;
   refuseIf(v, BigInt(a.exclusiveRelayer) === 0n, 'route_deadline', 'relayer it is reserved for', 'somebody', a.exclusiveRelayer);
   const exclusive = Number(a.exclusivityParameter) * 1_000 + (a.exclusivityParameter > maxExclusivityPeriod ? 0 : v.now);
-  refuseIf(v, exclusive > v.now + maxExclusivity, 'route_deadline', 'end of a relayer’s reservation', 'in minutes', stamp(exclusive));
+  refuseIf(v, exclusive > v.now + maxExclusivity, 'route_deadline', 'end of a relayer\'s reservation', 'in minutes', stamp(exclusive));
 }
 
 export const stamp = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z');

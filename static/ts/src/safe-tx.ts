@@ -117,10 +117,10 @@ export function findTx(keccak: Keccak, chain: number, safe: string, hash: string
 
 const passed: Readonly<Record<SafeCheck, string>> = {
   safe_hash: 'The hash is that of this transaction.',
-  safe_target: 'The transaction goes to the contract it must, or to Safe’s own for batches.',
+  safe_target: 'The transaction goes to the contract it must, or to Safe\'s own for batches.',
   safe_operation: 'No other code acts as the Safe.',
   safe_calls: 'It makes the calls of this payment and nothing else.',
-  safe_value: 'It sends no native currency but the payment’s own.',
+  safe_value: 'It sends no native currency but the payment\'s own.',
   safe_refund: 'Nobody is paid for executing it.',
   safe_gas: 'Its limit for gas lets it be executed.',
   safe_nonce: 'The Safe can still execute it.',
@@ -154,7 +154,7 @@ export function checkTx(keccak: Keccak, p: Proposal, calls: readonly Item[], bat
   } else if (first) {
     if (tx.operation !== 1) refuse('safe_operation', `Operation ${tx.operation} is none.`);
     if (!batches.some((a) => sameHex(a, tx.to))) {
-      refuse('safe_target', `${tx.to} is not Safe’s contract for batches of calls.`);
+      refuse('safe_target', `${tx.to} is not Safe's contract for batches of calls.`);
       refuse('safe_operation', `Code of ${tx.to} would act as the Safe.`);
     }
     if (tx.value !== 0n) refuse('safe_value', `A batch bears no value of its own: got ${tx.value} wei.`);

@@ -107,7 +107,7 @@ export const unsigned = (s: Standing): string => (s.signed !== null && !enough(s
 
 export function queue(nonce: number | null, ahead: number | null): string {
   if (nonce === null) return '';
-  const number = `Nonce ${nonce}`;
+  const number = `Number ${nonce} (nonce)`;
   if (ahead === null) return number;
   return ahead === 0 ? `${number}, the next one` : `${number}, ${ahead} ${ahead === 1 ? 'comes' : 'come'} before it`;
 }

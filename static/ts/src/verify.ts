@@ -147,10 +147,10 @@ export function verifyPage(registry: Registry, p: Payment, shown: Shown): Regist
     const all = total(p, i);
     if (amount < 1n || all > maxUint256) throw new Refusal('page_calldata', 'amount', 'a possible amount', String(all));
     // The batch contract's own limit is two percent, and nothing else may ask for such a fee.
-    if (asset.contractFee * 50n > (p.batch ? amount : 0n)) throw new Refusal('page_calldata', 'batch contract’s fee', '2 % at most', String(asset.contractFee));
+    if (asset.contractFee * 50n > (p.batch ? amount : 0n)) throw new Refusal('page_calldata', 'batch contract\'s fee', '2 % at most', String(asset.contractFee));
     const place = shown.totals[i];
     displayed('amount', money(p, amount, i), place?.amount);
-    displayed('batch contract’s fee', asset.contractFee > 0n ? money(p, asset.contractFee, i) : '', place?.contractFee);
+    displayed('batch contract\'s fee', asset.contractFee > 0n ? money(p, asset.contractFee, i) : '', place?.contractFee);
     displayed('total', money(p, all, i), place?.total);
   });
   return known;

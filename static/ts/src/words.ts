@@ -121,7 +121,7 @@ export const otherTab = /* @__PURE__ */ info('You are paying in another tab', 'G
 
 export const reorged = /* @__PURE__ */ warn(
   'The network took a payment back',
-  'This happens rarely and is nobody’s fault. It is usually included again within minutes. Wait, and look into your wallet before you pay again.',
+  'This happens rarely and is nobody\'s fault. It is usually included again within minutes. Wait, and look into your wallet before you pay again.',
 );
 
 export const amountChanged = /* @__PURE__ */ warn('The amount has changed', 'Part of it has arrived meanwhile. Reload this page to see what is left to pay.');

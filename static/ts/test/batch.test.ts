@@ -229,12 +229,12 @@ test('the batch contract’s own fee', () => {
   const most = (n: bigint) => ({ ...charged(batchOf(3, ['USDC-base']), n) });
   const dear = most(60_001n);
   verifyPage(registry, most(60_000n), shownFor(most(60_000n)));
-  assert.equal(refused(() => verifyPage(registry, dear, shownFor(dear))), 'page_calldata batch contract’s fee');
+  assert.equal(refused(() => verifyPage(registry, dear, shownFor(dear))), 'page_calldata batch contract\'s fee');
   const single = charged(usdc(), 1n);
-  assert.equal(refused(() => verifyPage(registry, single, shownFor(single))), 'page_calldata batch contract’s fee');
+  assert.equal(refused(() => verifyPage(registry, single, shownFor(single))), 'page_calldata batch contract\'s fee');
   // It is shown on a line of its own.
   const unsaid: Shown = { ...shownFor(p), totals: shownFor(p).totals.map((t) => ({ ...t, contractFee: '' })) };
-  assert.equal(refused(() => verifyPage(registry, p, unsaid)), 'page_calldata displayed batch contract’s fee');
+  assert.equal(refused(() => verifyPage(registry, p, unsaid)), 'page_calldata displayed batch contract\'s fee');
 });
 
 test('a batch page that displays something else than its data', () => {
@@ -250,7 +250,7 @@ test('a batch page that displays something else than its data', () => {
     ['displayed reference', item(5, { reference: '' })],
     ['displayed amount', total(1, { amount: '1.00 USDT' })],
     ['displayed total', total(2, { total: '' })],
-    ['displayed batch contract’s fee', total(0, { contractFee: '1.00 USDC' })],
+    ['displayed batch contract\'s fee', total(0, { contractFee: '1.00 USDC' })],
     ['displayed payee', { ...honest, items: honest.items.slice(0, -1) }],
   ];
   for (const [field, shown] of cases) assert.equal(refused(() => verifyPage(registry, p, shown)), `page_calldata ${field}`);

@@ -229,7 +229,7 @@ test('refusals of the server: by its check, by its state', async () => {
   const unsafe = new PayWorld();
   unsafe.pay = () => new ApiError(403, 'unsafe', 'address_matches', 'no');
   await unsafe.ready();
-  assert.equal(unsafe.flow.f.unsafe, 'The address belongs to the recipient’s key');
+  assert.equal(unsafe.flow.f.unsafe, 'The address belongs to the recipient\'s key');
 
   const over = new PayWorld();
   over.pay = () => new ApiError(409, 'quote_expired', '', 'over');

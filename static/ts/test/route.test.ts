@@ -53,7 +53,7 @@ test('decoded calls say what is in them', () => {
   assert.equal(approve?.signature, 'approve(address,uint256)');
   assert.deepEqual(approve?.args[0], ['spender', '0x1231DEB6f5749EF6cE6943a275A1D3E7486F4EaE']);
   assert.match(approve?.args[1]?.[1] ?? '', /^\d+ \(100\.9\d+ USDT\)$/);
-  assert.equal(pay?.targetName, 'LI.FI’s contract LiFiDiamond');
+  assert.equal(pay?.targetName, 'LI.FI\'s contract LiFiDiamond');
   assert.match(pay?.signature ?? '', /^swapAndStartBridgeTokensViaAcrossV4\(\(bytes32,string,string,/);
   const said = new Map(pay?.args);
   assert.match(said.get('into the bridge') ?? '', /^at least \d+ \(100\.6\d+ USDC\)$/);

@@ -32,7 +32,7 @@ test('in its app the Safe is there by itself, and everything is proposed as one 
   assert.match(w.model.progress?.text ?? '', /2 of 3 owners must sign/);
   assert.deepEqual(w.safeModel?.waiting?.owners, owners.map((address, i) => ({ address, signed: i === 0 })));
   assert.equal(w.safeModel?.waiting?.signatures, '1 of 2 signatures');
-  assert.equal(w.safeModel?.waiting?.queue, 'Nonce 7');
+  assert.equal(w.safeModel?.waiting?.queue, 'Number 7 (nonce)');
   assert.equal(w.model.checks.filter((c) => c.name.startsWith('safe_') && c.outcome === 'passed').length, 8);
   assert.deepEqual(w.events.map((e) => e.split(' ')[0]), ['wallet_connected', 'payment_sent_to_wallet', 'payment_approved_in_wallet']);
   assert.equal(w.wallet.asked.length, 0);
