@@ -235,7 +235,7 @@ func iconLock() templ.Component {
 			templ_7745c5c3_Var8 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<svg class=\"icon icon-big icon-quiet\" viewBox=\"0 0 48 48\" width=\"56\" height=\"56\" aria-hidden=\"true\" focusable=\"false\"><path d=\"M11 22h26v20H11z\"></path><path d=\"M16 22v-6a8 8 0 0 1 16 0v6M24 30v5\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<svg class=\"icon icon-big icon-quiet\" viewBox=\"7 0 48 48\" width=\"56\" height=\"56\" aria-hidden=\"true\" focusable=\"false\"><path d=\"M11 22h26v20H11z\"></path><path d=\"M16 22v-6a8 8 0 0 1 16 0v6M24 30v5\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

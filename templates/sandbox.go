@@ -2,6 +2,8 @@
 
 package templates
 
+import "strconv"
+
 // SentWebhook is one delivery as the demo shows it.
 type SentWebhook struct {
 	Event  string
@@ -10,6 +12,18 @@ type SentWebhook struct {
 	Status int    // the receiver's HTTP status, 0 if there was none yet
 	Error  string // why it did not arrive, "" if it did
 	Body   string // the JSON, indented
+}
+
+// outcome is what became of it: "delivered, answered 204".
+func (d SentWebhook) outcome() string {
+	out := d.State
+	if d.Status != 0 {
+		out += ", answered " + strconv.Itoa(d.Status)
+	}
+	if d.Error != "" {
+		out += ": " + d.Error
+	}
+	return out
 }
 
 // SandboxRecord is what the demo's explorer shows of a transaction or an address.

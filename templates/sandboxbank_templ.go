@@ -204,7 +204,7 @@ func SandboxBank(a Assets, v SandboxBankView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "</select><div class=\"owner-app-tx-controls\"><button data-testid=\"bank-send\" class=\"button\" type=\"submit\">Transfer, and import the statement</button> <button data-testid=\"bank-statement\" class=\"button button-second\" type=\"submit\" formaction=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "</select><div class=\"owner-app-tx-controls\"><button data-testid=\"bank-send\" class=\"button\" type=\"submit\">Transfer and import</button> <button data-testid=\"bank-statement\" class=\"button button-second\" type=\"submit\" formaction=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -217,7 +217,7 @@ func SandboxBank(a Assets, v SandboxBankView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "\" formmethod=\"get\">Only write the statement</button></div></form></section><section class=\"card\" aria-labelledby=\"bank-import-title\"><h2 id=\"bank-import-title\">Import a statement</h2><form data-testid=\"bank-import\" action=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "\" formmethod=\"get\">Statement only</button></div></form></section><section class=\"card\" aria-labelledby=\"bank-import-title\"><h2 id=\"bank-import-title\">Import a statement</h2><form data-testid=\"bank-import\" action=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
