@@ -80,7 +80,7 @@ func (s *Service) announceOp(ctx context.Context, id payment.ID, owner asset.Add
 		}
 		first, g.Sent = true, true
 		a = payment.Attempt{
-			Key: key, Kind: "user_op", Chain: chain, Handle: hash, Payer: g.Account.String(), Stage: payment.Announced, Until: g.Until, At: now, Op: g.Op,
+			Key: key, Kind: payment.KindUserOp, Chain: chain, Handle: hash, Payer: g.Account.String(), Stage: payment.Announced, Until: g.Until, At: now, Op: g.Op,
 		}
 		if err := tx.PutGrant(ctx, *g); err != nil {
 			return err

@@ -114,7 +114,7 @@ func (s *Service) goOn(ctx context.Context, tx Tx, p *payment.Payment, a payment
 // could not be read, is looked at again: now it is there for good, and what was
 // executed in another contract's call can be read.
 func (s *Service) handOver(ctx context.Context, tx Tx, p *payment.Payment, a payment.Attempt, by string, now time.Time, f *facts) error {
-	b := payment.Attempt{Key: bridgeKey(a.Chain, by), Kind: "tx", Chain: a.Chain, Handle: by, Payer: a.Payer, Stage: payment.Announced, At: now}
+	b := payment.Attempt{Key: bridgeKey(a.Chain, by), Kind: payment.KindTx, Chain: a.Chain, Handle: by, Payer: a.Payer, Stage: payment.Announced, At: now}
 	again := func(b payment.Attempt) bool { return a.Stage == payment.Executed && lost(b) } // for good, so once
 	if _, known := announced(p, &b, again); known {
 		return nil

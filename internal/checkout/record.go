@@ -273,7 +273,7 @@ func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
 	for _, a := range p.Attempts {
 		for _, x := range xs {
 			switch {
-			case a.Stage == payment.Announced && a.Kind == "tx" && a.Handle == x.Evidence.Tx && a.Chain == x.Evidence.Chain:
+			case a.Stage == payment.Announced && a.Kind == payment.KindTx && a.Handle == x.Evidence.Tx && a.Chain == x.Evidence.Chain:
 				a.Stage = payment.Executed
 			case brought(a, x) && (a.Stage != payment.Executed || p.TakenBack(a.Route.ID)):
 				a = arrive(a, x)

@@ -357,7 +357,7 @@ func (k *knownSafe) attempt(p *payment.Payment, in SafeIntent, key string, now t
 		x.Signed = texts(among(k.signers, k.account.Owners))
 	}
 	a := payment.Attempt{
-		Key: key, Kind: "safe_tx", Chain: in.Chain, Handle: in.Hash, Stage: payment.Announced, At: now, Until: p.Terms.ExpiresAt, Safe: x,
+		Key: key, Kind: payment.KindSafeTx, Chain: in.Chain, Handle: in.Hash, Stage: payment.Announced, At: now, Until: p.Terms.ExpiresAt, Safe: x,
 	}
 	if !x.Deadline.IsZero() {
 		a.Until = x.Deadline

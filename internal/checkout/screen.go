@@ -201,7 +201,7 @@ func (s *Service) keep(ctx context.Context, p *payment.Payment, asked []Screenin
 	for _, i := range news {
 		if x := asked[i]; x.Role == PayeeRole && x.Verdict == Rejected {
 			failed = append(failed, payment.Attempt{
-				Key: "screening:" + x.Wallet.Lower(), Kind: "screening", Handle: x.Wallet.String(), Stage: payment.Abandoned,
+				Key: "screening:" + x.Wallet.Lower(), Kind: payment.KindScreening, Handle: x.Wallet.String(), Stage: payment.Abandoned,
 				Decides: true, Reason: ComplianceFailed, At: now,
 			})
 		}

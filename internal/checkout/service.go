@@ -304,7 +304,7 @@ func (s *Service) announce(ctx context.Context, id payment.ID, chain asset.Chain
 	}
 	now := s.now().UTC()
 	a := payment.Attempt{
-		Key: "tx:" + hash, Rail: "", Kind: "tx", Chain: chain, Handle: hash, Stage: payment.Announced, At: now,
+		Key: "tx:" + hash, Kind: payment.KindTx, Chain: chain, Handle: hash, Stage: payment.Announced, At: now,
 	}
 	if !payer.Wallet.IsZero() {
 		a.Payer = payer.Wallet.String()
@@ -359,7 +359,7 @@ func (s *Service) overBridge(ctx context.Context, tx Tx, p *payment.Payment, a *
 	if s.tracker == nil {
 		return nil
 	}
-	a.Kind, a.Route = "bridge", &payment.Route{To: s.home(p), Progress: payment.Sent}
+	a.Kind, a.Route = payment.KindBridge, &payment.Route{To: s.home(p), Progress: payment.Sent}
 	if err := tx.Follow(ctx, Follow{Kind: TrackKind, Payment: p.ID, Key: a.Key, Chain: a.Chain, At: now}); err != nil {
 		return fmt.Errorf("follow a transfer over a bridge: %w", err)
 	}

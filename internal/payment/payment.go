@@ -247,6 +247,15 @@ type Source struct {
 	Amount *big.Int // base units of Asset; nil likewise
 }
 
+// The kinds of attempts. They are stored.
+const (
+	KindTx        = "tx"        // a transaction on the payment's chain
+	KindSafeTx    = "safe_tx"   // a transaction of a Safe: Attempt.Safe says more
+	KindUserOp    = "user_op"   // a user operation of a smart account: Attempt.Op says more
+	KindBridge    = "bridge"    // a transaction on another chain, followed over a bridge: Attempt.Route says more
+	KindScreening = "screening" // nothing that may pay: a payee whom a screening provider refuses
+)
+
 // AttemptStage says how an attempt stands.
 type AttemptStage string
 
@@ -263,7 +272,7 @@ const (
 type Attempt struct {
 	Key     string // rail and handle: a second report of the same is a no-op
 	Rail    string
-	Kind    string // "tx", "safe_tx", "user_op", "bridge", "screening"
+	Kind    string // KindTx and its like
 	Chain   asset.ChainID
 	Handle  string // the hash or id
 	Payer   string

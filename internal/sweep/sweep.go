@@ -164,23 +164,33 @@ func (p *planner) cost(gas uint64) *big.Int {
 	return c.Add(c, p.terms.Reserve)
 }
 
-// address plans what leaves one address.
-func (p *planner) address(h Holding) error {
-	skip := func(id asset.ID, amount *big.Int, why string) {
-		p.plan.Skipped = append(p.plan.Skipped, Skipped{Address: h.Address, Asset: id, Amount: amount, Why: why})
-	}
-	var tokens []TokenHolding
+// skip leaves an amount where it is.
+func (p *planner) skip(h Holding, id asset.ID, amount *big.Int, why string) {
+	p.plan.Skipped = append(p.plan.Skipped, Skipped{Address: h.Address, Asset: id, Amount: amount, Why: why})
+}
+
+// tokensOf are the tokens of an address that are asked for.
+func (p *planner) tokensOf(h Holding) (tokens []TokenHolding, err error) {
 	for _, x := range h.Tokens {
 		if x.Token.Native || x.Token.Chain != p.terms.Chain.ID {
-			return fmt.Errorf("planning a sweep: %s is no token of chain %d", x.Token.ID, p.terms.Chain.ID)
+			return nil, fmt.Errorf("planning a sweep: %s is no token of chain %d", x.Token.ID, p.terms.Chain.ID)
 		}
 		switch {
 		case x.Units.Sign() <= 0:
 		case p.terms.small(x.Token.ID, x.Units):
-			skip(x.Token.ID, x.Units, "small")
+			p.skip(h, x.Token.ID, x.Units, "small")
 		default:
 			tokens = append(tokens, x)
 		}
+	}
+	return tokens, nil
+}
+
+// address plans what leaves one address.
+func (p *planner) address(h Holding) error {
+	tokens, err := p.tokensOf(h)
+	if err != nil {
+		return err
 	}
 	needed := new(big.Int).Mul(p.cost(p.terms.TokenGas), big.NewInt(int64(len(tokens))))
 	left := new(big.Int).Sub(h.Native, needed)
@@ -188,7 +198,7 @@ func (p *planner) address(h Holding) error {
 		// What there is pays for some of them.
 		affordable := int(new(big.Int).Quo(h.Native, p.cost(p.terms.TokenGas)).Int64())
 		for _, x := range tokens[affordable:] {
-			skip(x.Token.ID, x.Units, "no_gas")
+			p.skip(h, x.Token.ID, x.Units, "no_gas")
 		}
 		tokens = tokens[:affordable]
 		left.Sub(h.Native, new(big.Int).Mul(p.cost(p.terms.TokenGas), big.NewInt(int64(affordable))))
@@ -210,23 +220,28 @@ func (p *planner) address(h Holding) error {
 		}))
 		nonce++
 	}
+	p.rest(h, path, nonce, left)
+	return nil
+}
+
+// rest plans what leaves an address of its native currency after all else.
+func (p *planner) rest(h Holding, path string, nonce uint64, left *big.Int) {
 	if left.Sign() == 0 {
-		return nil
+		return
 	}
 	worth := new(big.Int).Sub(left, p.cost(p.terms.NativeGas))
 	if worth.Sign() <= 0 {
-		skip(p.terms.Chain.Native.ID, left, "dust")
-		return nil
+		p.skip(h, p.terms.Chain.Native.ID, left, "dust")
+		return
 	}
 	if p.terms.small(p.terms.Chain.Native.ID, worth) {
-		skip(p.terms.Chain.Native.ID, left, "small")
-		return nil
+		p.skip(h, p.terms.Chain.Native.ID, left, "small")
+		return
 	}
 	p.native = append(p.native, p.transfer(Transfer{
 		Kind: Native, From: h.Address, Path: path, Nonce: nonce, To: p.terms.To, Value: worth, Gas: p.terms.NativeGas,
 		Asset: p.terms.Chain.Native.ID, Amount: worth, Recipient: p.terms.To,
 	}))
-	return nil
 }
 
 func (p *planner) transfer(t Transfer) Transfer {

@@ -118,19 +118,28 @@ func (t *Tracker) Prove(ctx context.Context, p *payment.Payment, a payment.Attem
 			return proof, nil
 		}
 	}
-	header, err := chain.Ask(ctx, node, chain.HeaderCall(chain.AtBlock(receipt.Block.Number)), chain.Result.Header)
+	sent, err := minedAt(ctx, node, receipt)
 	if err != nil {
 		return rail.Proof{}, err
 	}
-	if header == nil || header.Hash != receipt.Block.Hash {
-		return rail.Proof{}, errMoved
-	}
-	proof.Route.Progress, proof.Route.SentAt = payment.Bridging, header.Time
-	proof.Payer, proof.Until = tx.From.String(), until(call, header.Time)
+	proof.Route.Progress, proof.Route.SentAt = payment.Bridging, sent
+	proof.Payer, proof.Until = tx.From.String(), until(call, sent)
 	if made != nil {
 		proof.Payer = made.account.String()
 	}
 	return proof, nil
+}
+
+// minedAt is the time of a receipt's block. errMoved if another one has taken its place.
+func minedAt(ctx context.Context, node chain.Batcher, receipt *chain.Receipt) (time.Time, error) {
+	header, err := chain.Ask(ctx, node, chain.HeaderCall(chain.AtBlock(receipt.Block.Number)), chain.Result.Header)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if header == nil || header.Hash != receipt.Block.Hash {
+		return time.Time{}, errMoved
+	}
+	return header.Time, nil
 }
 
 func unknown(a payment.Attempt) rail.Proof {

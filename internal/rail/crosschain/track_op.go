@@ -41,7 +41,7 @@ func operations(p *payment.Payment, a payment.Attempt, tx *chain.Transaction, re
 		}
 		all = append(all, o)
 		if slices.ContainsFunc(p.Attempts, func(k payment.Attempt) bool {
-			return k.Kind == "user_op" && k.Op != nil && k.Chain == a.Chain && k.Handle == o.hash.String()
+			return k.Kind == payment.KindUserOp && k.Op != nil && k.Chain == a.Chain && k.Handle == o.hash.String()
 		}) {
 			named = append(named, o)
 		}

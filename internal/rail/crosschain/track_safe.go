@@ -46,7 +46,7 @@ func (t *Tracker) execution(p *payment.Payment, a payment.Attempt, tx *chain.Tra
 		return nil
 	}
 	for _, known := range p.Attempts {
-		if known.Kind != "safe_tx" || known.Chain != a.Chain || known.Safe == nil || known.Safe.ExecutedBy != a.Handle || known.Safe.Tx == nil {
+		if known.Kind != payment.KindSafeTx || known.Chain != a.Chain || known.Safe == nil || known.Safe.ExecutedBy != a.Handle || known.Safe.Tx == nil {
 			continue
 		}
 		if e := t.known(known); e != nil && e.saidIn(receipt) {
