@@ -308,21 +308,19 @@ func oneNetwork(rs []DraftRequest) error {
 		if r.Fee != nil {
 			sum.Add(sum, r.Fee.Share.Of(r.Amount))
 		}
-		if sum.Cmp(maxUint256) > 0 {
+		if sum.BitLen() > 256 {
 			return fault.Field(fmt.Sprintf("requests[%d].amount", i), "amount_too_large", "The amounts and fees together do not fit a 256-bit number.")
 		}
 	}
 	return nil
 }
 
-var maxUint256 = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
-
 func request(i int, r DraftRequest, now time.Time) (payment.Request, error) {
 	field := func(name string) string { return fmt.Sprintf("requests[%d].%s", i, name) }
 	if r.Amount == nil || r.Amount.Sign() <= 0 {
 		return payment.Request{}, fault.Field(field("amount"), "invalid_amount", "amount must be greater than zero.")
 	}
-	if r.Fiat != "" && r.Amount.Cmp(maxUint256) > 0 {
+	if r.Fiat != "" && r.Amount.BitLen() > 256 {
 		return payment.Request{}, fault.Field(field("amount"), "amount_too_large", "amount does not fit a 256-bit number.")
 	}
 	if r.Fiat != "" {
@@ -348,7 +346,7 @@ func request(i int, r DraftRequest, now time.Time) (payment.Request, error) {
 	if r.Fee != nil {
 		made.Fee = &payment.Fee{Share: r.Fee.Share.String(), Amount: r.Fee.Share.Of(r.Amount), Payee: r.Fee.Payee}
 	}
-	if new(big.Int).Add(made.Due, made.FeeAmount()).Cmp(maxUint256) > 0 {
+	if new(big.Int).Add(made.Due, made.FeeAmount()).BitLen() > 256 {
 		return payment.Request{}, fault.Field(field("amount"), "amount_too_large", "amount and fee together do not fit a 256-bit number.")
 	}
 	return made, nil

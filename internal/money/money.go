@@ -18,8 +18,6 @@ var (
 // maxDigits bounds the text before any arithmetic: 2^256-1 has 78 digits.
 const maxDigits = 120
 
-var maxUint256 = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
-
 // Parse reads a plain decimal ("10", "10.50"; no sign, exponent, grouping or
 // blanks, and no dot without digits on both sides) as base units of an asset
 // with the given number of decimals. Trailing zeros past that number are
@@ -43,7 +41,7 @@ func Parse(text string, decimals uint8) (*big.Int, error) {
 	if !ok {
 		return nil, ErrSyntax
 	}
-	if v.Cmp(maxUint256) > 0 {
+	if v.BitLen() > 256 {
 		return nil, ErrTooLarge
 	}
 	return v, nil
