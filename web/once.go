@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
 )
@@ -18,6 +20,18 @@ const HeaderIdempotencyKey = "Idempotency-Key"
 type Ledger interface {
 	Once(ctx context.Context, once *checkout.Once, now time.Time, effect func(context.Context) (checkout.Answer, error)) (a checkout.Answer, replayed bool, err error)
 	Answer(ctx context.Context, key checkout.IdempotencyKey) (*checkout.Answer, error)
+}
+
+// Answer sends an answer that a Ledger has: as it was made, and with Idempotent-Replayed if
+// that was for an earlier request.
+func Answer(c echo.Context, a checkout.Answer, replayed bool) error {
+	if replayed {
+		c.Response().Header().Set("Idempotent-Replayed", "true")
+	}
+	if len(a.Body) == 0 {
+		return c.NoContent(a.Status)
+	}
+	return JSON(c, a.Status, a.Body)
 }
 
 // Running is the idempotency keys whose request is under way on this node. Its zero value

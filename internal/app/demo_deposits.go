@@ -4,7 +4,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/rate"
 	"quittance/internal/sandbox"
+	"quittance/web"
 	"quittance/web/spacepay"
 )
 
@@ -99,7 +99,7 @@ func demoDeposit(ctx context.Context, a *App, kept *kept, baseURL string) (strin
 	d := checkout.Draft{
 		Merchant: kept.MerchantID, Dialect: spacepay.Name, Requests: []checkout.DraftRequest{{Fiat: asset.USD, Amount: money.Cents(2500)}},
 		Reference: "ORDER-1004", RedirectURL: baseURL + webhooksPath, Metadata: `{"cartId":"abc123","promo":"SUMMER24"}`,
-		Alias: demoUUID(), SecretHash: hash, Exact: true, Window: spacepay.Life,
+		Alias: web.NewUUID(), SecretHash: hash, Exact: true, Window: spacepay.Life,
 	}
 	branch, err := demoBranch()
 	if err != nil {
@@ -137,14 +137,6 @@ func demoBranch() (string, error) {
 		return "", err
 	}
 	return branch.ID()
-}
-
-// demoUUID is a random UUID (RFC 9562, version 4).
-func demoUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: the runtime aborts instead
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // demoKey is the key material of the demo's deposit addresses. Nobody's money is there.

@@ -67,13 +67,7 @@ func (d *dialect) once(auth func(echo.Context) (caller, error), p plan) echo.Han
 		if err != nil {
 			return err
 		}
-		if replayed {
-			c.Response().Header().Set("Idempotent-Replayed", "true")
-		}
-		if len(a.Body) == 0 {
-			return c.NoContent(a.Status)
-		}
-		return web.JSON(c, a.Status, a.Body)
+		return web.Answer(c, a, replayed)
 	}
 }
 

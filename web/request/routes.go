@@ -117,10 +117,7 @@ func (d *dialect) make(c echo.Context, read func(ctx context.Context, who caller
 	if err != nil {
 		return err
 	}
-	if replayed {
-		c.Response().Header().Set("Idempotent-Replayed", "true")
-	}
-	return web.JSON(c, a.Status, a.Body)
+	return web.Answer(c, a, replayed)
 }
 
 // created words the answer to a creation.

@@ -11,6 +11,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
+	"quittance/web"
 )
 
 // HeaderToken is the header of requests that says who calls.
@@ -63,7 +64,7 @@ func (d *dialect) account(ctx context.Context, m payment.MerchantID) (account, e
 // recipient finds the merchant that a recipient's token names, which may be the user_id too:
 // whoever shares with somebody need not have that one's secret.
 func (d *dialect) recipient(ctx context.Context, token string) (payment.MerchantID, bool, error) {
-	if isUserID(token) {
+	if web.IsUUID(token) {
 		return d.users.find(ctx, d.Accounts, token, d.Now())
 	}
 	who, err := d.Directory.Authenticate(ctx, merchant.SecPaidToken, token)

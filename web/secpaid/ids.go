@@ -2,14 +2,13 @@ package secpaid
 
 import (
 	"crypto/rand"
-	"crypto/sha1" // RFC 9562 names UUIDs of version 5 by it: no secret hangs on it
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"strconv"
 	"strings"
 
 	"quittance/internal/payment"
+	"quittance/web"
 )
 
 // Links' ids are whole numbers, as documented, that JSON parsers of all languages keep
@@ -59,29 +58,6 @@ func parseLink(text string) (int64, bool) {
 // space is the namespace of merchants' ids in this API: a UUID that was drawn for it.
 var space = [16]byte{0x3e, 0x91, 0x5c, 0x07, 0xd2, 0x4a, 0x4b, 0x86, 0xb1, 0x63, 0x7f, 0x20, 0xc8, 0x55, 0x9d, 0xe4}
 
-// userID names a merchant: a UUID of version 5 (RFC 9562) of the own id, which never changes
-// and does not tell it.
-func userID(m payment.MerchantID) string {
-	h := sha1.New()
-	h.Write(space[:])
-	h.Write([]byte(m))
-	b := [16]byte(h.Sum(nil)[:16])
-	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
-	t := hex.EncodeToString(b[:])
-	return t[:8] + "-" + t[8:12] + "-" + t[12:16] + "-" + t[16:20] + "-" + t[20:]
-}
-
-// isUserID reports whether a text has the form of a user_id. No token has it.
-func isUserID(text string) bool {
-	if len(text) != 36 {
-		return false
-	}
-	for i := range len(text) {
-		c := text[i]
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (c == '-') || !dash && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
+// userID names a merchant: a UUID that follows from the own id, never changes and does not
+// tell it. No token has its form.
+func userID(m payment.MerchantID) string { return web.NamedUUID(space, string(m)) }

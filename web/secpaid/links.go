@@ -33,7 +33,7 @@ func (d *dialect) create(c echo.Context, r call, parse func(input, account, func
 	defer leave()
 	if once != nil {
 		if first, err := d.Checkout.Replay(ctx, *once); err != nil || first != nil {
-			return done(c, valueOf(first), true, err)
+			return done(c, first, true, err)
 		}
 	}
 	a, err := d.account(ctx, r.merchant)
@@ -61,14 +61,7 @@ func (d *dialect) create(c echo.Context, r call, parse func(input, account, func
 	if f := fault.From(err); err != nil && f.Code == errNoWay.Code {
 		err = errNoWay.Because(err)
 	}
-	return done(c, made, replayed, err)
-}
-
-func valueOf(a *checkout.Answer) checkout.Answer {
-	if a == nil {
-		return checkout.Answer{}
-	}
-	return *a
+	return done(c, &made, replayed, err)
 }
 
 // may reports whether the server itself may call a URL, by what it says: what its host's

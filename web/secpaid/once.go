@@ -80,19 +80,16 @@ func (d *dialect) change(c echo.Context, r call, effect func(ctx context.Context
 		b, err := encode(body)
 		return checkout.Answer{Status: http.StatusOK, Body: b}, err
 	})
-	return done(c, a, replayed, err)
+	return done(c, &a, replayed, err)
 }
 
-// done sends an answer that was given before, or now.
-func done(c echo.Context, a checkout.Answer, replayed bool, err error) error {
+// done sends an answer that was given before, or now; a is looked at if there is no err.
+func done(c echo.Context, a *checkout.Answer, replayed bool, err error) error {
 	if fault.Is(err, fault.Mismatch) {
 		return errReused
 	}
 	if err != nil {
 		return err
 	}
-	if replayed {
-		c.Response().Header().Set("Idempotent-Replayed", "true")
-	}
-	return web.JSON(c, a.Status, a.Body)
+	return web.Answer(c, *a, replayed)
 }

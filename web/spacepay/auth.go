@@ -117,7 +117,7 @@ func (d *dialect) opened(c echo.Context) (*payment.Payment, error) {
 //
 // Fault: NotFound "payment_not_found".
 func (d *dialect) find(c echo.Context, id string) (*payment.Payment, error) {
-	if !isID(id) {
+	if !web.IsUUID(id) {
 		return nil, errPayment
 	}
 	p, err := d.Payments.PaymentByAlias(c.Request().Context(), Name, id)

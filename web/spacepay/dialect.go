@@ -25,6 +25,6 @@ func Spoken() web.Dialect {
 			})
 		},
 		Pages: &web.Pages{Link: Link, Param: "paymentId", Return: Return},
-		Typed: func(text string) (string, bool) { alias := strings.ToLower(text); return alias, isID(alias) },
+		Typed: func(text string) (string, bool) { alias := strings.ToLower(text); return alias, web.IsUUID(alias) },
 	}
 }

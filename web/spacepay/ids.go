@@ -1,42 +1,11 @@
 package spacepay
 
 import (
-	"crypto/rand"
-	"crypto/sha1" // RFC 9562 names UUIDs of version 5 by it: no secret hangs on it
-	"encoding/hex"
 	"strconv"
 
 	"quittance/internal/asset"
+	"quittance/web"
 )
-
-// newID makes a UUID of version 4 (RFC 9562), as all of this API's ids are.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: the runtime aborts instead
-	return uuid(b, 4)
-}
-
-func uuid(b [16]byte, version byte) string {
-	b[6] = b[6]&0x0f | version<<4
-	b[8] = b[8]&0x3f | 0x80
-	text := hex.EncodeToString(b[:])
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
-}
-
-// isID reports whether a text is a UUID as this API writes them.
-func isID(text string) bool {
-	if len(text) != 36 {
-		return false
-	}
-	for i := range len(text) {
-		c := text[i]
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (c == '-') || !dash && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
 
 // published are the ids of tokens that the vendor has published.
 var published = map[asset.ChainID]map[string]string{
@@ -55,8 +24,8 @@ var published = map[asset.ChainID]map[string]string{
 // space is the namespace of our own names: a UUID that was drawn for it.
 var space = [16]byte{0x5d, 0x0e, 0x9c, 0x3a, 0x7b, 0x21, 0x4f, 0x6d, 0x9a, 0x58, 0x31, 0xc4, 0xe6, 0x0f, 0x82, 0xb7}
 
-// tokenID names a token: by the vendor's published id where there is one, else by a UUID
-// of version 5 of its chain and address, which never changes.
+// tokenID names a token: by the vendor's published id where there is one, else by one
+// that follows from its chain and address and never changes.
 func tokenID(t asset.Token) string {
 	address := t.Address.Lower()
 	if id, ok := published[t.Chain][address]; ok {
@@ -65,13 +34,8 @@ func tokenID(t asset.Token) string {
 	return named("eip155:"+strconv.FormatUint(uint64(t.Chain), 10), address)
 }
 
-// named is the UUID of version 5 of a thing of ours that has another kind of id.
-func named(kind, id string) string {
-	h := sha1.New()
-	h.Write(space[:])
-	h.Write([]byte(kind + "/" + id))
-	return uuid([16]byte(h.Sum(nil)[:16]), 5)
-}
+// named is the id in this API of a thing of ours that has another kind of id.
+func named(kind, id string) string { return web.NamedUUID(space, kind+"/"+id) }
 
 // coingecko are that service's names, by the symbols of what they are the price of.
 var coingecko = map[string]string{

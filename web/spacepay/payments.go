@@ -55,7 +55,7 @@ func (d *dialect) create(c echo.Context) error {
 	defer leave()
 	if once != nil {
 		if first, err := d.Checkout.Replay(ctx, *once); err != nil || first != nil {
-			return d.created(c, first, true, err)
+			return done(c, first, true, err)
 		}
 	}
 	o, err := parseOrder(body)
@@ -69,7 +69,7 @@ func (d *dialect) create(c echo.Context) error {
 	secret, hash := NewPaymentSecret()
 	draft := checkout.Draft{
 		Merchant: m, Dialect: Name, Requests: []checkout.DraftRequest{{Fiat: asset.USD, Amount: money.Cents(o.Cents)}},
-		Reference: o.OrderID, RedirectURL: o.RedirectURL, Metadata: o.CustomMetadata, Alias: newID(), SecretHash: hash,
+		Reference: o.OrderID, RedirectURL: o.RedirectURL, Metadata: o.CustomMetadata, Alias: web.NewUUID(), SecretHash: hash,
 		Quote: d.first(branch), Exact: true, Window: Life,
 	}
 	if branch.Life > 0 {
@@ -86,21 +86,18 @@ func (d *dialect) create(c echo.Context) error {
 	if fault.Is(err, fault.NotFound) {
 		err = errBranch.Because(err) // it was taken away in between
 	}
-	return d.created(c, &a, replayed, err)
+	return done(c, &a, replayed, err)
 }
 
-// created answers a creation.
-func (d *dialect) created(c echo.Context, a *checkout.Answer, replayed bool, err error) error {
+// done answers a creation; a is looked at if there is no err.
+func done(c echo.Context, a *checkout.Answer, replayed bool, err error) error {
 	if fault.Is(err, fault.Mismatch) {
 		return errReused
 	}
 	if err != nil {
 		return err
 	}
-	if replayed {
-		c.Response().Header().Set("Idempotent-Replayed", "true")
-	}
-	return web.JSON(c, a.Status, a.Body)
+	return web.Answer(c, *a, replayed)
 }
 
 // payee finds where a merchant's payments go, and whose they are.

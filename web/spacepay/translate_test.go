@@ -14,6 +14,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/money"
 	"quittance/internal/payment"
+	"quittance/web"
 )
 
 // created is when the documentation's payment was made.
@@ -126,7 +127,7 @@ func TestTheDocumentedAnswer(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", same, compact.Bytes())
 	}
 	for _, id := range []string{told.MerchantID, told.DepositAddress.ID, told.Quotes[0].ID} {
-		if !isID(id) || id[14] != '5' {
+		if !web.IsUUID(id) || id[14] != '5' {
 			t.Errorf("%q is no id", id)
 		}
 	}
