@@ -17,7 +17,7 @@ import (
 const (
 	// retries bounds how often a transaction runs that the database keeps
 	// refusing for reasons of concurrency.
-	retries = 6
+	retries = 10
 	// migrationLock is the advisory lock that migrating nodes take, an arbitrary
 	// number of our own.
 	migrationLock = 7_305_871_120_418
