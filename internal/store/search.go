@@ -176,9 +176,33 @@ func reach(n int) int {
 // keysOf selects key and time of the newest transfers of a search.
 func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 	var x statement
-	conditions := []string{`t.stage = 'final'`}
-	and := func(condition string) { conditions = append(conditions, condition) }
 	who, few := x.put(q.Merchant), q.Tx != "" || named != nil
+	conditions := x.conditions(q, named)
+	bound := ` LIMIT ` + strconv.Itoa(limit)
+	newest := func(side []string) string {
+		of := `t.merchant = `
+		if few || slices.ContainsFunc(side, func(c string) bool { return strings.HasPrefix(c, throughAccount) }) {
+			of = elsewhere
+		}
+		return `SELECT t.key, t.at FROM transfers t WHERE ` + of + who + ` AND ` + strings.Join(slices.Concat(conditions, side), ` AND `) + inOrder + bound
+	}
+	sides := x.sides(q)
+	if len(sides) == 1 {
+		x.text = newest(nil)
+		return x
+	}
+	var parts []string
+	for i, side := range sides {
+		parts = append(parts, `SELECT * FROM (`+newest(side)+`) s`+strconv.Itoa(i))
+	}
+	x.text = `SELECT t.key, t.at FROM (` + strings.Join(parts, ` UNION ALL `) + `) t` + inOrder + bound
+	return x
+}
+
+// conditions are what each transfer of a search fulfils.
+func (x *statement) conditions(q checkout.Search, named *checkout.Owner) []string {
+	all := []string{`t.stage = 'final'`}
+	and := func(condition string) { all = append(all, condition) }
 	if q.ClientID != "" {
 		and(`t.client_id = ` + x.put(q.ClientID))
 	}
@@ -216,15 +240,12 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 	if !q.To.IsZero() {
 		and(`t.at <= ` + x.put(micros(q.To)))
 	}
-	bound := ` LIMIT ` + strconv.Itoa(limit)
-	newest := func(side []string) string {
-		of := `t.merchant = `
-		if few || slices.ContainsFunc(side, func(c string) bool { return strings.HasPrefix(c, throughAccount) }) {
-			of = elsewhere
-		}
-		return `SELECT t.key, t.at FROM transfers t WHERE ` + of + who + ` AND ` + strings.Join(slices.Concat(conditions, side), ` AND `) + inOrder + bound
-	}
-	// Either of some things: each by its own index, and nothing twice.
+	return all
+}
+
+// sides are sets of further conditions of which a transfer fulfils just one: each is found
+// by its own index, and nothing twice.
+func (x *statement) sides(q checkout.Search) [][]string {
 	sides := [][]string{nil}
 	either := func(among ...[]string) {
 		var split [][]string
@@ -244,16 +265,7 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 		given := x.put(string(q.Asset))
 		either([]string{`t.asset = ` + given, `t.source_asset = ''`}, []string{`t.source_asset = ` + given, `t.route <> ''`})
 	}
-	if len(sides) == 1 {
-		x.text = newest(nil)
-		return x
-	}
-	var parts []string
-	for i, side := range sides {
-		parts = append(parts, `SELECT * FROM (`+newest(side)+`) s`+strconv.Itoa(i))
-	}
-	x.text = `SELECT t.key, t.at FROM (` + strings.Join(parts, ` UNION ALL `) + `) t` + inOrder + bound
-	return x
+	return sides
 }
 
 func scanArrival(r rows) (checkout.Arrival, error) {
