@@ -118,7 +118,7 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 			}
 			if first != nil {
 				a, replayed = *first, true
-				return sameRequest(first.RequestHash, once.RequestHash)
+				return once.Accepts(*first)
 			}
 		}
 		p := again(drawn)
@@ -183,10 +183,12 @@ func again(drawn *payment.Payment) *payment.Payment {
 	return &p
 }
 
-// sameRequest compares request hashes; they are no secrets, but constant time
-// costs nothing.
-func sameRequest(first, now string) error {
-	if subtle.ConstantTimeCompare([]byte(first), []byte(now)) == 1 {
+// Accepts tells whether a stored answer is the answer to this request. The hashes are no
+// secrets, but constant time costs nothing.
+//
+// Faults: Mismatch "idempotency_key_reused" if the key came with another one.
+func (o Once) Accepts(first Answer) error {
+	if subtle.ConstantTimeCompare([]byte(first.RequestHash), []byte(o.RequestHash)) == 1 {
 		return nil
 	}
 	return fault.New(fault.Mismatch, "idempotency_key_reused", "This Idempotency-Key was used with a different request.")
@@ -201,7 +203,7 @@ func (s *Service) Replay(ctx context.Context, once Once) (*Answer, error) {
 	if err != nil || first == nil {
 		return nil, err
 	}
-	return first, sameRequest(first.RequestHash, once.RequestHash)
+	return first, once.Accepts(*first)
 }
 
 // draw checks a draft and makes the payment of it. addressed tells that it is to have a

@@ -1,7 +1,3 @@
-// Package checkout is the use cases: create a payment, offer routes, prepare
-// what the payer signs, take what the payer reports, record what chains show,
-// expire. It decides nothing that payment.Assess can compute, knows no HTTP and
-// no SQL, and is the only writer of payments.
 package checkout
 
 import (

@@ -106,7 +106,7 @@ const (
 	lifiProcessor  = "0x8189AFcC5B73Dc90600FeE92e5267Aff1D192884"
 )
 
-// Pinned returns the table of the real chains.
+// Pinned returns the table of the real chains. It is long because it is data.
 func Pinned() *Table {
 	networks := []Network{
 		{
