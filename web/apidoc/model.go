@@ -38,6 +38,8 @@ type scheme struct {
 	Name        string `json:"name"`
 	Scheme      string `json:"scheme"`
 	Description string `json:"description"`
+	Title       string `json:"x-title"`    // what people call it
+	Variable    string `json:"x-variable"` // that has it in examples for shells, API_KEY if there is none
 }
 
 // pathItem is a path's operations, in order, and what they share.

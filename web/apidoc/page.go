@@ -2,6 +2,7 @@ package apidoc
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,18 +19,7 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 	p := &templates.APIDocPage{
 		Assets: cfg.Assets, CSS: cfg.CSS, Title: s.Info.Title, Version: s.Info.Version, Summary: s.Info.Summary, BaseURL: cfg.BaseURL,
 	}
-	p.Hooks = templates.APIDocGroup{ID: "webhooks", Title: "Webhooks"}
-	for _, part := range sections(s.Info.Description) {
-		switch part.title {
-		case "":
-			p.Intro = blocks(part.text)
-			continue
-		case p.Hooks.Title: // beside what it is about
-			p.Hooks.Text = blocks(part.text)
-			continue
-		}
-		p.Guide = append(p.Guide, templates.APIDocSection{ID: anchor(part.title), Title: part.title, Text: blocks(part.text)})
-	}
+	s.guide(p)
 	schemes := map[string]templates.APIDocScheme{}
 	for _, name := range s.Components.SecuritySchemes.names {
 		w := s.scheme(name)
@@ -59,10 +49,31 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 		}
 		p.Groups = append(p.Groups, g)
 	}
+	return p, s.webhooks(p)
+}
+
+// guide lays out the introduction, and what comes before the operations.
+func (s *spec) guide(p *templates.APIDocPage) {
+	p.Hooks = templates.APIDocGroup{ID: "webhooks", Title: "Webhooks"}
+	for _, part := range sections(s.Info.Description) {
+		switch part.title {
+		case "":
+			p.Intro = blocks(part.text)
+			continue
+		case p.Hooks.Title: // beside what it is about
+			p.Hooks.Text = blocks(part.text)
+			continue
+		}
+		p.Guide = append(p.Guide, templates.APIDocSection{ID: anchor(part.title), Title: part.title, Text: blocks(part.text)})
+	}
+}
+
+// webhooks lays out the events. Headers that are those of the first one are told of once.
+func (s *spec) webhooks(p *templates.APIDocPage) error {
 	for _, name := range s.Webhooks.names {
 		w, err := s.webhook(name, s.Webhooks.of[name])
 		if err != nil {
-			return nil, fmt.Errorf("webhook %s: %w", name, err)
+			return fmt.Errorf("webhook %s: %w", name, err)
 		}
 		headers := unplaced(answered(w.Parameters))
 		if p.Signed == nil {
@@ -73,7 +84,7 @@ func (s *spec) page(cfg Config) (*templates.APIDocPage, error) {
 		}
 		p.Hooks.Operations = append(p.Hooks.Operations, w)
 	}
-	return p, nil
+	return nil
 }
 
 var notWord = regexp.MustCompile(`[^a-z0-9]+`)
@@ -82,20 +93,13 @@ func anchor(title string) string {
 	return strings.Trim(notWord.ReplaceAllString(strings.ToLower(title), "-"), "-")
 }
 
-var schemeTitles = map[string]string{"apiKey": "API key", "clientId": "Client id", "session": "Wallet session, as a cookie", "bearer": "Wallet session, as a token",
-	"spacePaySecretKey": "SpacePay secret key", "spacePayPaymentSecret": "SpacePay payment secret", "secPaidToken": "SecPaid token"}
-
 func (s *spec) scheme(name string) templates.APIDocScheme {
 	x := s.Components.SecuritySchemes.of[name]
 	where := x.In + " " + x.Name
 	if x.Type == "http" {
 		where = "header Authorization: " + http.CanonicalHeaderKey(x.Scheme) + " …"
 	}
-	title := schemeTitles[name]
-	if title == "" {
-		title = name
-	}
-	return templates.APIDocScheme{ID: "auth-" + anchor(name), Title: title, Where: where, Text: blocks(x.Description)}
+	return templates.APIDocScheme{ID: "auth-" + anchor(name), Title: cmp.Or(x.Title, name), Where: where, Text: blocks(x.Description)}
 }
 
 // everywhere are the headers that every shared response has: they are told once.
@@ -293,17 +297,14 @@ func (s *spec) curl(base, method, path string, params []*parameter, op operation
 }
 
 func curlCredential(x scheme) string {
+	secret := "$" + cmp.Or(x.Variable, "API_KEY")
 	switch {
 	case x.Type == "http":
-		return `-H "authorization: Bearer $SESSION"`
+		return `-H "authorization: Bearer ` + secret + `"`
 	case x.In == "cookie":
-		return `-b "` + x.Name + `=$SESSION"`
-	case x.Name == "x-client-id":
-		return `-H "x-client-id: $CLIENT_ID"`
-	case x.Name == "x-spacepay-payment-secret":
-		return `-H "x-spacepay-payment-secret: $PAYMENT_SECRET"`
+		return `-b "` + x.Name + "=" + secret + `"`
 	}
-	return `-H "` + x.Name + `: $API_KEY"`
+	return `-H "` + x.Name + ": " + secret + `"`
 }
 
 func (s *spec) sample(p *parameter) string {
