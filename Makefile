@@ -13,7 +13,7 @@ BENCH ?= .
 norace := '-gcflags=modernc.org/sqlite/lib=-race=false' '-gcflags=modernc.org/libc/...=-race=false'
 
 .PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
-	test-go test-official test-alto check-ts test-ts test-e2e build bench load demo clean
+	test-go test-official test-alto check-ts test-ts test-e2e mutants walk build bench load demo clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,12 @@ test-ts: ## unit tests of the page's script
 
 test-e2e: ## journeys in Chromium (ARGS='specs/x.spec.ts' for one)
 	@npm --prefix e2e test --silent -- $(ARGS)
+
+mutants: setup ## break some forty features one by one, and see that a test notices each (minutes; not part of test)
+	@go test ./internal/archtest -run TestMutantsAreNoticed -mutants -v -timeout 60m | grep -v '^=== '
+
+walk: ## what a new rail and a new dialect cost, counted and carried out: docs/walks.md (minutes when cold; not part of test)
+	@go test ./internal/archtest -run TestWalks -walk -v -timeout 30m | grep -v '^=== '
 
 build: ## the production binary, without the sandbox: bin/quittance
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -tags nosandbox -o bin/quittance ./cmd/quittance

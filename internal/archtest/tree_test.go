@@ -45,7 +45,10 @@ var tree = sync.OnceValues(func() ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := filepath.Join("..", "..")
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return nil, err
+	}
 	var files []file
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
 		full := filepath.Join(root, filepath.FromSlash(name))
@@ -58,7 +61,7 @@ var tree = sync.OnceValues(func() ([]file, error) {
 		}
 		files = append(files, file{name, text})
 	}
-	return files, nil
+	return layOver(root, files)
 })
 
 func tracked(t *testing.T) []file {
