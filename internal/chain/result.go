@@ -21,6 +21,10 @@ type Result struct {
 
 // Batcher asks many questions in one round trip. *Client is one.
 type Batcher interface {
+	// Batch returns a result for each call, in order. What a node refuses of one call is
+	// in its result.
+	//
+	// Faults: Unavailable "chain_unavailable" if nobody answered.
 	Batch(ctx context.Context, calls []Call) ([]Result, error)
 }
 

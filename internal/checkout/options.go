@@ -19,7 +19,8 @@ import (
 // Wallets reads what wallets hold.
 type Wallets interface {
 	// Holdings asks a chain once, in one round trip, for a wallet's native currency
-	// and, in the questions' order, for its balances and allowances.
+	// and, in the questions' order, for its balances and allowances. Any error says that
+	// the chain is silent: its ways are left out.
 	Holdings(ctx context.Context, wallet asset.Address, chain asset.ChainID, questions []HoldingQuestion) (Holdings, error)
 }
 

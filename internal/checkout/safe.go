@@ -9,7 +9,8 @@ import (
 	"quittance/internal/rail"
 )
 
-// Safes knows Safe multisig accounts and what becomes of their transactions.
+// Safes knows Safe multisig accounts and what becomes of their transactions. Where no
+// faults are named, an error says nothing of a transaction: whoever gets one asks again later.
 type Safes interface {
 	// Account reads what is at an address of a chain.
 	//

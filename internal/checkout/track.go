@@ -15,10 +15,11 @@ import (
 // arguments are Follow.Args.
 const TrackKind = "route.track"
 
-// Tracker follows transfers over bridges.
+// Tracker follows transfers over bridges. An error says nothing of a transfer: whoever gets
+// one asks again later.
 type Tracker interface {
 	// Prove looks for an announced transfer's transaction on its chain and reads
-	// what it does.
+	// what it does. What is there and is not this payment's is an answer, and no error.
 	Prove(ctx context.Context, p *payment.Payment, a payment.Attempt) (rail.Proof, error)
 	// News asks how far a proven transfer is. It is news and no evidence.
 	News(ctx context.Context, a payment.Attempt) (rail.News, error)

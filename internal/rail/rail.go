@@ -47,8 +47,8 @@ type Rail interface {
 	ID() ID
 
 	// Offer returns how the payer can pay over this rail, or none if it does
-	// not fit. It is called on every page load: no side effects, and no calls to
-	// a chain.
+	// not fit: that is no fault, and an error is one of ours. It is called on every
+	// page load: no side effects, and no calls to a chain.
 	Offer(ctx context.Context, p *payment.Payment, payer Payer) ([]Option, error)
 
 	// Prepare commits to one option and returns what the payer must do. Called

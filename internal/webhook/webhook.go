@@ -38,6 +38,8 @@ type Target struct {
 type Encoder interface {
 	// Tells reports whether the merchant is told of this kind of event.
 	Tells(k payment.EventKind) bool
+	// Encode returns what is told of an event, none if nothing is. An error is one of
+	// ours: the relay is tried again.
 	Encode(ctx context.Context, e payment.Event, p *payment.Payment) ([]Message, error)
 	// Disabled words that the server switched an endpoint off: when and why is in
 	// DisabledAt and DisabledWhy. A message without Event is none: nobody is told.
@@ -167,8 +169,11 @@ type Store interface {
 	// named, or makes it. One that was switched off for failing is on again. Endpoints
 	// leaves these out; their secrets are those of the merchant's link settings.
 	DialectEndpoint(ctx context.Context, m payment.MerchantID, dialect, url string) (merchant.Endpoint, error)
+	// InsertEndpoint registers one. Fault: Conflict "webhook_exists" if the URL has one.
 	InsertEndpoint(ctx context.Context, e merchant.Endpoint) error
+	// SetEndpointActive switches one of a merchant's on or off. Fault: NotFound.
 	SetEndpointActive(ctx context.Context, m payment.MerchantID, id string, active bool) error
+	// DeleteEndpoint forgets one of a merchant's; deliveries to it stay listed. Fault: NotFound.
 	DeleteEndpoint(ctx context.Context, m payment.MerchantID, id string) error
 	// RotateSecret puts a secret in the place of old, which signs beside it until
 	// the given time, or no longer if that is zero. Fault: Conflict if the secret
