@@ -67,21 +67,27 @@ func (p *hosted) view(ctx context.Context, pm *payment.Payment, part *share, ann
 		return v, nil
 	}
 	if pm.Standing.State == payment.Open {
-		if len(own) > 0 {
-			v.Data.Option = own[0].ID
-		}
-		if part != nil {
-			v.Data.Option = part.option
-		}
-		if v.Others = p.others(options); part == nil && len(owed) == 1 && (len(v.Others) > 0 || len(p.Checkout.Missing(ctx, pm)) > 0) {
-			v.Data.Ways, v.Data.Route = p.Assets.Ways, p.Assets.Route
-		}
-		v.Safety = templates.NewSafety(checks(p.Checkout.Guard(ctx, pm)))
-		if v.Safety.Outcome == templates.OutcomeRefused {
-			v.State, v.Data.State, v.Data.Payable = templates.StateUnsafe, templates.StateUnsafe, false
-		}
+		p.payable(ctx, v, pm, part, options)
 	}
 	return v, nil
+}
+
+// payable fills in how a payment can be paid, and whether that is safe.
+func (p *hosted) payable(ctx context.Context, v *templates.PayPage, pm *payment.Payment, part *share, options []rail.Option) {
+	if own := direct(options); len(own) > 0 {
+		v.Data.Option = own[0].ID
+	}
+	if part != nil {
+		v.Data.Option = part.option
+	}
+	one := part == nil && len(pm.Terms.Requests) == 1
+	if v.Others = p.others(options); one && (len(v.Others) > 0 || len(p.Checkout.Missing(ctx, pm)) > 0) {
+		v.Data.Ways, v.Data.Route = p.Assets.Ways, p.Assets.Route
+	}
+	v.Safety = templates.NewSafety(checks(p.Checkout.Guard(ctx, pm)))
+	if v.Safety.Outcome == templates.OutcomeRefused {
+		v.State, v.Data.State, v.Data.Payable = templates.StateUnsafe, templates.StateUnsafe, false
+	}
 }
 
 // stateOf is the state a page shows: a payment that failed because its payee was

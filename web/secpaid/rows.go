@@ -95,9 +95,6 @@ func (d *dialect) transactions(c echo.Context, r call) error {
 	return answer(c, http.StatusOK, countedWire[transactionWire]{Data: out, envelope: said(saidListed, now), TotalRecords: total})
 }
 
-// railBank is the rail that records bank transfers.
-const railBank = "sepa"
-
 // row words money that came, or went back.
 func row(x checkout.Income) (transactionWire, error) {
 	l, err := linkOf(x.Payment)
@@ -105,18 +102,20 @@ func row(x checkout.Income) (transactionWire, error) {
 		return transactionWire{}, err
 	}
 	if t := x.Transfer; t != nil {
-		method, status := methodCrypto, "Success"
-		if t.Rail == railBank {
-			method = methodBank
-		}
+		status := "Success"
 		if t.Stage != payment.Final {
 			status = "Pending"
 		}
-		return l.transaction(l.whose(t.Request), money.WholeCents(t.Credit).Int64(), method, status, x.At), nil
+		return l.transaction(l.whose(t.Request), money.WholeCents(t.Credit).Int64(), methodOf(t.Asset), status, x.At), nil
 	}
-	method := methodCrypto
-	if x.Refund.Fields[payment.FieldAsset] == string(asset.EUR) {
-		method = methodBank
-	}
+	method := methodOf(asset.ID(x.Refund.Fields[payment.FieldAsset]))
 	return l.refund(l.whose(x.Refund.Request), money.WholeCents(x.Payment.Back(*x.Refund)).Int64(), method, x.At), nil
+}
+
+// methodOf is how money moved, by what it was: banks move euros, and chains tokens.
+func methodOf(moved asset.ID) string {
+	if moved == asset.EUR {
+		return methodBank
+	}
+	return methodCrypto
 }
