@@ -129,21 +129,7 @@ func New(t testing.TB) *World { return NewWith(t, Options{}) }
 func NewWith(t testing.TB, o Options) *World {
 	t.Helper()
 	w := &World{t: t, Chain: o.Chain}
-	if w.Chain == nil {
-		options := []chaintest.Option{chaintest.WithID(900008453)}
-		if len(o.Code) > 0 {
-			proxy, _ := official.Default().Contract(900008453, official.ERC20FeeProxy)
-			options = append(options, chaintest.WithCode(proxy.Address.String(), o.Code, nil))
-		}
-		w.Chain = chaintest.New(t, slices.Concat(options, o.contracts(t, asset.SandboxBase), o.Deposits.feeds(t))...)
-	}
-	w.Chain.Mine(1)
-	if o.Routing || o.Deposits.two() {
-		if w.Second = o.Second; w.Second == nil {
-			w.Second = chaintest.New(t, slices.Concat(o.contracts(t, asset.SandboxArbitrum), o.Deposits.feeds(t), []chaintest.Option{chaintest.WithID(uint64(asset.SandboxArbitrum))})...)
-		}
-		w.Second.Mine(1)
-	}
+	w.startChains(o)
 	if o.Routing {
 		if w.Router = o.Router; w.Router == nil {
 			w.Router = lifitest.New(lifitest.Options{Table: lifi.Sandbox()})
@@ -258,26 +244,6 @@ func (w *World) setup(o Options) app.Setup {
 		s.Routing = &app.RoutingSetup{Service: lifi.Config{Table: lifi.Sandbox(), Transport: lifitest.Transport{Router: w.Router}}}
 	}
 	return s
-}
-
-func pins(t testing.TB, chains []asset.Chain, running []*chaintest.Chain) official.Pins {
-	t.Helper()
-	nodes, ids := map[asset.ChainID]chain.Batcher{}, []asset.ChainID{}
-	for i, c := range running {
-		id := chains[i].ID
-		client, err := chain.NewClient(chain.Config{Chain: id, Endpoints: []chain.Endpoint{{URL: c.URL()}}, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatalf("client: %v", err)
-		}
-		defer client.Close()
-		nodes[id], ids = client, append(ids, id)
-	}
-	read := app.CodeReader(nodes)
-	p, err := official.ReadPins(t.Context(), official.Default(), ids, read, read)
-	if err != nil {
-		t.Fatalf("read pins: %v", err)
-	}
-	return p
 }
 
 func (w *World) seed() {
