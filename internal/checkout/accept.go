@@ -21,22 +21,37 @@ type owning interface {
 	Owners(ctx context.Context, rail string, handles []string) (map[string]Owner, error)
 }
 
-// owned gives each sighting to the payment that owns its handle.
-func owned(ctx context.Context, by owning, all []rail.Sighting) (map[payment.ID][]claim, error) {
+// ownersOf says for each sighting whose request its handle names, nil for nobody's.
+func ownersOf(ctx context.Context, by owning, all []rail.Sighting) ([]*Owner, error) {
 	handles := map[rail.ID][]string{}
 	for _, x := range all {
 		handles[x.Rail] = append(handles[x.Rail], x.Handle)
 	}
-	mine := map[payment.ID][]claim{}
+	of := make([]*Owner, len(all))
 	for id, hs := range handles {
 		owners, err := by.Owners(ctx, string(id), hs)
 		if err != nil {
 			return nil, fmt.Errorf("look up owners: %w", err)
 		}
-		for _, x := range all {
+		for i, x := range all {
 			if owner, ok := owners[x.Handle]; ok && x.Rail == id {
-				mine[owner.Payment] = append(mine[owner.Payment], claim{x, owner.Request})
+				of[i] = &owner
 			}
+		}
+	}
+	return of, nil
+}
+
+// owned gives each sighting to the payment that owns its handle.
+func owned(ctx context.Context, by owning, all []rail.Sighting) (map[payment.ID][]claim, error) {
+	owners, err := ownersOf(ctx, by, all)
+	if err != nil {
+		return nil, err
+	}
+	mine := map[payment.ID][]claim{}
+	for i, owner := range owners {
+		if owner != nil {
+			mine[owner.Payment] = append(mine[owner.Payment], claim{all[i], owner.Request})
 		}
 	}
 	return mine, nil

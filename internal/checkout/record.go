@@ -426,23 +426,15 @@ func (s *Service) expire(ctx context.Context, ids []payment.ID, now time.Time) (
 }
 
 // Mine returns the indexes of the sightings whose handle names a request here.
-func (s *Service) Mine(ctx context.Context, xs []rail.Sighting) ([]int, error) {
-	handles := map[rail.ID][]string{}
-	for _, x := range xs {
-		handles[x.Rail] = append(handles[x.Rail], x.Handle)
+func (s *Service) Mine(ctx context.Context, xs []rail.Sighting) (mine []int, err error) {
+	owners, err := ownersOf(ctx, s.store, xs)
+	if err != nil {
+		return nil, err
 	}
-	var mine []int
-	for id, hs := range handles {
-		owners, err := s.store.Owners(ctx, string(id), hs)
-		if err != nil {
-			return nil, fmt.Errorf("look up owners: %w", err)
-		}
-		for i, x := range xs {
-			if _, ok := owners[x.Handle]; ok && x.Rail == id {
-				mine = append(mine, i)
-			}
+	for i, owner := range owners {
+		if owner != nil {
+			mine = append(mine, i)
 		}
 	}
-	slices.Sort(mine)
 	return mine, nil
 }

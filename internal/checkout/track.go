@@ -63,9 +63,9 @@ func (s *Service) Track(ctx context.Context, args string) (again time.Time, err 
 		return time.Time{}, err
 	}
 	now := s.now().UTC()
-	a := attemptOf(p, key)
+	a := attemptBy(p, key)
 	switch {
-	case a == nil || !followed(p, *a, now):
+	case a == nil || a.Route == nil || !followed(p, *a, now):
 		return time.Time{}, nil
 	case s.tracker == nil: // until routes are switched on again
 		return now.Add(time.Hour), nil
@@ -126,15 +126,6 @@ func (s *Service) news(ctx context.Context, a payment.Attempt) (rail.News, error
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	return s.tracker.News(ctx, a)
-}
-
-func attemptOf(p *payment.Payment, key string) *payment.Attempt {
-	for i := range p.Attempts {
-		if p.Attempts[i].Key == key && p.Attempts[i].Route != nil {
-			return &p.Attempts[i]
-		}
-	}
-	return nil
 }
 
 // followed reports whether there is still something to see of a transfer.
