@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"bytes"
+	"go/ast"
 	"path"
 	"regexp"
 	"slices"
@@ -9,8 +10,13 @@ import (
 	"testing"
 )
 
-// maxLines is what a reader can hold; 500 is the aim.
-const maxLines = 600
+// What a reader can hold: lines of a file, of one with tests, which are read one by one, and
+// of a function.
+const (
+	maxLines     = 500
+	maxTestLines = 600
+	maxFuncLines = 60
+)
 
 var sourceExts = []string{".go", ".ts", ".mjs", ".templ", ".css", ".sql", ".sol", ".sh"}
 
@@ -23,9 +29,47 @@ func TestFilesAreShort(t *testing.T) {
 			strings.Contains(f.path, "testdata/") || coversAny(notWritten, f.path) {
 			continue
 		}
-		if n := bytes.Count(f.text, []byte("\n")); n > maxLines {
-			t.Errorf("%s has %d lines, more than %d", f.path, n, maxLines)
+		most := maxLines
+		if forTests(f.path) {
+			most = maxTestLines
 		}
+		if n := bytes.Count(f.text, []byte("\n")); n > most {
+			t.Errorf("%s has %d lines, more than %d", f.path, n, most)
+		}
+	}
+}
+
+// forTests reports whether a file is of tests: by its name, or by where it is.
+func forTests(name string) bool {
+	return strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".test.ts") || strings.HasSuffix(name, ".spec.ts") || support(path.Dir(name))
+}
+
+// A function may be longer for a reason that its comment gives: "It is long because ...".
+func TestFunctionsAreShort(t *testing.T) {
+	reasons := 0
+	for _, f := range goFiles(t) {
+		if f.test || f.generated {
+			continue
+		}
+		for _, d := range f.ast.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Body == nil {
+				continue
+			}
+			lines := bytes.Count(f.text[fn.Pos()-f.ast.FileStart:fn.End()-f.ast.FileStart], []byte("\n")) + 1
+			excused := strings.Contains(strings.ToLower(strings.Join(strings.Fields(fn.Doc.Text()), " ")), "long because")
+			switch {
+			case lines > maxFuncLines && !excused:
+				t.Errorf("%s: %s has %d lines, more than %d, and no reason for it", f.path, fn.Name.Name, lines, maxFuncLines)
+			case lines <= maxFuncLines && excused:
+				t.Errorf("%s: %s gives a reason for being long, and is not", f.path, fn.Name.Name)
+			case excused:
+				reasons++
+			}
+		}
+	}
+	if reasons == 0 {
+		t.Error("no function is long for a reason: this test reads them wrongly, or can do without reasons")
 	}
 }
 

@@ -120,7 +120,8 @@ func samplePayment(token asset.Token, now time.Time) (*payment.Payment, payment.
 }
 
 // foreign are events of the vendor's that nothing here causes: payouts to bank
-// accounts, subscriptions, orchestrators. Their members are those of its examples.
+// accounts, subscriptions, orchestrators. Their members are those of its examples. It is
+// long because each of them is spelled out.
 func foreign(event string, p *payment.Payment, token asset.Token, now time.Time) ([]webhook.Message, error) {
 	r, at := p.Terms.Requests[0], timestamp(now)
 	type object = map[string]any

@@ -165,7 +165,8 @@ func firstAddress(d []byte) int {
 	return bytes.Index(d, append(make([]byte, 12), c.Bridge.SendingAsset[:]...)) + 12
 }
 
-// sourceLies are those about the chain that the money leaves: a table, a row each.
+// sourceLies are those about the chain that the money leaves. It is long because it is a
+// table, a row each.
 func sourceLies() []Lie {
 	legs := func(name string, about Trait, lie func(*lifi.Call)) Lie {
 		return Lie{Name: name, About: about, Refuses: []string{lifi.CheckSource}, Call: lie}
