@@ -23,12 +23,12 @@ func TestServerSpeaksIt(t *testing.T) {
 	if shown := w.Get("/v3/payments/"+token, key).Want(http.StatusOK).JSON(); shown["token"] != token || shown["state"] != "open" {
 		t.Errorf("got %v", shown)
 	}
+	w.Get("/" + token).Want(http.StatusOK)
 	w.PayOnChain(w.Chain.Wallet, token, 10_000_000)
 	w.Chain.Mine(webtest.Confirmations)
 	if got := hook.Wait(t, 1); string(got[0].Body) != `{"token":"`+token+`","state":"paid"}` {
 		t.Errorf("heard %s", got[0].Body)
 	}
-	w.Get("/" + token).Want(http.StatusOK)
 	if contract, err := apidoctest.Load(); err != nil || contract.Find(http.MethodGet, "/v3/payments/"+token) != "getCourierPayment" {
 		t.Errorf("not in the API document: %v", err)
 	}
