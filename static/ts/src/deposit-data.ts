@@ -206,8 +206,9 @@ export function readDepositStatus(value: unknown): DepositStatus | null {
 export function readDeposit(source: Record<string, unknown>): DepositPage {
   const r = new Reader(source);
   return {
-    page: r.text('page', /^\/payment(\/[A-Za-z0-9-]{1,64}|\?link_id=[A-Za-z0-9%=_-]{1,64})$/),
-    path: r.text('path', /^\/(payment|link)\/[A-Za-z0-9-]{1,64}$/),
+    // Below this origin and nowhere else, with one parameter at the most: where pages are is their dialect's business.
+    page: r.text('page', /^(\/[A-Za-z0-9-]{1,64}){1,3}(\?[a-zA-Z_]{1,32}=[A-Za-z0-9%=_-]{1,64})?$/),
+    path: r.text('path', /^(\/[A-Za-z0-9-]{1,64}){1,3}$/),
     method: r.text('method', /^(bank)?$/),
     sandbox: r.flag('sandbox'),
     merchant: text(source['merchant']),

@@ -103,7 +103,12 @@ test('a page of a link is read: its own address, its endpoints below another', (
   };
   const p = readDeposit(wire);
   assert.deepEqual([p.page, p.path, p.method, p.currency, p.status.cancellable, p.status.split, p.status.bank?.['iban']], [wire.page, wire.path, 'bank', 'EUR', true, false, 'DE89370400440532013000']);
-  for (const bad of [{ page: '//evil.example/payment' }, { page: '/payment?link_id=MTIz&next=x' }, { path: '/link/../admin' }, { path: '/other/1' }, { method: 'cash' }]) {
+  assert.deepEqual([readDeposit({ ...wire, page: '/pay?id=7', path: '/bill/v2/7' }).page, readDeposit({ ...wire, path: '/bill/v2/7' }).path], ['/pay?id=7', '/bill/v2/7']);
+  for (const bad of [
+    ...['//evil.example/payment', 'https://evil.example/payment', 'javascript:alert(1)', '/\\evil.example', '/payment?link_id=MTIz&next=x', '/payment#x', '/payment?link_id=//evil', ''].map((page) => ({ page })),
+    ...['//evil.example', '/link/../admin', '/link//1', '/link/1/', '/link/1?x=1', '/link/%2e%2e', '/', 'link/1'].map((path) => ({ path })),
+    { method: 'cash' },
+  ]) {
     assert.throws(() => readDeposit({ ...wire, ...bad }), new RegExp(`bad ${Object.keys(bad)[0]}`));
   }
   // What came by a bank has neither chain nor transaction.
