@@ -332,7 +332,12 @@ export class SafePay implements Safe, SafePayer {
   private model(m: Model): SafeModel {
     const { news } = this;
     const over = news && (m.state === 'open' || m.state === 'failed') ? say.ending(news, m.state === 'open') : null;
-    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, tooLate: this.late && m.state === 'expired', refused: this.rejected, paid: m.state === 'paid' && !!news?.address && sameHex(news.address, m.payer) };
+    return { account: this.account(m), waiting: this.waiting(m), ended: over && { ...over, url: news?.url ?? '' }, tooLate: this.late && m.state === 'expired', refused: this.rejected, paid: m.state === 'paid' && this.knows(m.payer) };
+  }
+
+  /** Whether an account is the Safe that this page works with: the money may be seen before what became of the Safe's transaction. */
+  private knows(account: string): boolean {
+    return [this.news?.address, this.info?.address].some((a) => !!a && sameHex(a, account));
   }
 
   private account(m: Model): SafeModel['account'] {

@@ -74,6 +74,14 @@ test('the receipt says that the Safe has paid', async () => {
   assert.deepEqual([w.model.payer, w.safeModel?.paid], [account, true]);
 });
 
+test('the receipt says so as well when the money was seen before what became of the transaction', async () => {
+  const w = await inApp().opened();
+  await w.go();
+  w.news('waiting');
+  w.say({ state: 'paid', payable: false, payer: account, safe: null });
+  assert.deepEqual([w.model.payer, w.safeModel?.paid], [account, true]);
+});
+
 test('how it ends, and that it can be paid again', async () => {
   for (const [stage, title] of [['failed', 'The Safe\'s transaction failed'], ['replaced', 'The Safe used another transaction instead'], ['late', 'The Safe\'s transaction came too late'], ['foreign', 'The Safe\'s transaction does not pay this']] as const) {
     const w = await inApp().opened();
