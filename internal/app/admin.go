@@ -23,7 +23,7 @@ import (
 // server or without one.
 type Admin struct {
 	Store    *store.Store
-	Checkout *checkout.Service // reads and cancels; it offers no routes
+	Checkout *checkout.Service // reads, books and cancels; it knows no chain
 	Webhooks *webhook.Service
 	book     *asset.Book
 	setup    Setup
@@ -46,8 +46,16 @@ func OpenAdmin(ctx context.Context, cfg *config.Config) (*Admin, error) {
 	if err := db.Migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), db.Close())
 	}
-	guard := &webhook.Guard{AllowLoopback: s.AllowLoopback}
-	return &Admin{Store: db, Checkout: checkout.New(checkout.Config{Store: db, Book: s.Book, Log: s.Log}), Webhooks: webhook.New(webhook.Config{Store: db, Guard: guard, Log: s.Log}), book: s.Book, setup: s}, nil
+	// Without chains and services there are the rails that need neither: bookings are of them.
+	offline, err := rails(ground{Setup: Setup{Book: s.Book, Registry: s.Registry}})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Admin{
+		Store: db, book: s.Book, setup: s,
+		Checkout: checkout.New(checkout.Config{Store: db, Book: s.Book, Rails: offline, Log: s.Log}),
+		Webhooks: webhook.New(webhook.Config{Store: db, Guard: &webhook.Guard{AllowLoopback: s.AllowLoopback}, Log: s.Log}),
+	}, nil
 }
 
 // Close releases the database.
