@@ -41,7 +41,7 @@ type gasChain struct {
 	paymaster *userop.Paymaster
 	alchemy   *userop.Alchemy // nil with other providers
 	sponsor   userop.Sponsor
-	strides   *stride
+	strides   *chain.Stride
 	usual     asset.Address // a contract that payments call, for trying the sponsor out
 	log       *slog.Logger
 

@@ -10,7 +10,6 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
-	"quittance/internal/fault"
 	"quittance/internal/official"
 	"quittance/internal/userop"
 )
@@ -25,8 +24,8 @@ type opLook struct {
 	head chain.Block
 	next *big.Int // the account's next nonce at the head, under the operation's key
 	// found is what the EntryPoint says of all of the account's operations.
-	found []userop.Outcome
-	left  int // how many more stretches of blocks may be asked for
+	found  []userop.Outcome
+	blocks *chain.Search
 }
 
 // Look implements checkout.Gasless. Blocks count as final once the chain's scanner
@@ -42,7 +41,7 @@ func (g *gasless) Look(ctx context.Context, id asset.ChainID, account asset.Addr
 	if err != nil || !known || nonce == nil {
 		return checkout.GaslessSight{}, fmt.Errorf("look for operation %q on chain %d: there is nobody to ask, or nothing to ask for", hash, id)
 	}
-	l := &opLook{c: c, account: account, hash: h, nonce: nonce, left: maxStretches}
+	l := &opLook{c: c, account: account, hash: h, nonce: nonce, blocks: c.strides.Search(maxStretches)}
 	if err := l.see(ctx); err != nil {
 		return checkout.GaslessSight{}, err
 	}
@@ -105,7 +104,7 @@ func (l *opLook) time(ctx context.Context, number uint64) (time.Time, error) {
 // the last blocks could not be read is no reason to forget the others.
 func (l *opLook) search(ctx context.Context, sight *checkout.GaslessSight, final uint64) (bool, error) {
 	for sight.Next <= final {
-		if l.left <= 0 {
+		if l.blocks.Spent() {
 			return false, nil
 		}
 		to, err := l.stretch(ctx, sight.Next, final)
@@ -130,32 +129,18 @@ func (l *opLook) search(ctx context.Context, sight *checkout.GaslessSight, final
 // stretch searches as many blocks as the node answers for, from one on, and returns
 // the last.
 func (l *opLook) stretch(ctx context.Context, from, last uint64) (uint64, error) {
-	r := l.c.strides
-	for {
-		if l.left--; l.left < 0 {
-			return 0, errStretches
-		}
-		width := r.get()
-		to := min(last, from+width-1)
+	return l.blocks.Stretch(ctx, from, last, func(from, to uint64) error {
 		logs, err := chain.Ask(ctx, l.c.node, userop.AccountLogsCall(l.account, from, to), chain.Result.Logs)
-		if err == nil {
-			r.went(to - from + 1)
-			for _, o := range userop.Outcomes(logs) {
-				if o.Sender == l.account && o.Block.Number >= from && o.Block.Number <= to {
-					l.found = append(l.found, o)
-				}
+		if err != nil {
+			return err
+		}
+		for _, o := range userop.Outcomes(logs) {
+			if o.Sender == l.account && o.Block.Number >= from && o.Block.Number <= to {
+				l.found = append(l.found, o)
 			}
-			return to, nil
 		}
-		_, refused := chain.AsRPC(err)
-		if to == from || !refused && !fault.Is(err, fault.Unavailable) {
-			return 0, err
-		}
-		r.shrink(to - from + 1)
-		if !refused || ctx.Err() != nil {
-			return 0, err
-		}
-	}
+		return nil
+	})
 }
 
 // judge says what the events mean: the operation's own decides, else one of the same
@@ -210,16 +195,16 @@ func (l *opLook) deciding() (own, other *userop.Outcome) {
 // it executed already.
 func (l *opLook) back(ctx context.Context, from uint64) error {
 	for range maxBack {
-		if from == 0 || l.left <= 0 {
+		if from == 0 || l.blocks.Spent() {
 			return nil
 		}
 		if own, _ := l.deciding(); own != nil {
 			return nil
 		}
-		first := from - min(from, l.c.strides.get())
+		first := from - min(from, l.blocks.Width())
 		for next := first; next < from; {
 			to, err := l.stretch(ctx, next, from-1)
-			if errors.Is(err, errStretches) {
+			if errors.Is(err, chain.ErrSpent) {
 				return nil
 			}
 			if err != nil {

@@ -79,7 +79,7 @@ func (s *GaslessSetup) build(chains []ChainSetup, nodes map[asset.ChainID]chain.
 		if err != nil {
 			return nil, fmt.Errorf("gasless on chain %d: %w", c.ID, err)
 		}
-		made.strides, made.log, made.trouble = newStride(c.MaxRange), log, make(chan struct{}, 1)
+		made.strides, made.log, made.trouble = chain.NewStride(c.MaxRange), log, make(chan struct{}, 1)
 		if proxy, ok := registry.Contract(c.ID, official.ERC20FeeProxy); ok {
 			made.usual = proxy.Address
 		}

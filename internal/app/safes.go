@@ -29,7 +29,7 @@ type safes struct {
 	// been searched for payments: what a Safe's event says of a payment, its money
 	// must have had the chance to say before.
 	final   func(asset.ChainID) uint64
-	strides map[asset.ChainID]*stride
+	strides map[asset.ChainID]*chain.Stride
 }
 
 var _ checkout.Safes = (*safes)(nil)

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
-	"quittance/internal/fault"
 	"quittance/internal/official"
 	"quittance/internal/safe"
 )
@@ -27,7 +25,7 @@ type look struct {
 	head    chain.Block
 	account *safe.Account // of the only one; nil if there are several or it could not be read
 	found   []safe.Execution
-	left    int // how many more stretches of blocks may be asked for
+	blocks  *chain.Search
 }
 
 const (
@@ -78,7 +76,7 @@ func (s *safes) look(id asset.ChainID, among []asset.Address, hash string) (*loo
 	if !known || len(among) == 0 {
 		return nil, fmt.Errorf("look for a Safe transaction of %d accounts on chain %d: there is nobody to ask", len(among), id)
 	}
-	return &look{safes: s, id: id, node: node, among: among, hash: h, left: maxStretches}, nil
+	return &look{safes: s, id: id, node: node, among: among, hash: h, blocks: s.strides[id].Search(maxStretches)}, nil
 }
 
 // see reads the head, and the account as it stands there.
@@ -125,7 +123,7 @@ func (l *look) calm(ctx context.Context, sight checkout.SafeSight, final uint64)
 // those of the blocks above them. That the latter could not be read is no reason
 // to forget the former.
 func (l *look) search(ctx context.Context, sight *checkout.SafeSight, final uint64) error {
-	for sight.Next <= final && l.left > 0 {
+	for sight.Next <= final && !l.blocks.Spent() {
 		block, found, err := l.stretch(ctx, sight.Next, final)
 		if err != nil {
 			if len(l.found) > 0 || !sight.Time.IsZero() {
@@ -153,32 +151,13 @@ func (l *look) search(ctx context.Context, sight *checkout.SafeSight, final uint
 	return nil
 }
 
-// errStretches is a search that asks too much at once.
-var errStretches = errors.New("too many blocks to be searched at once")
-
 // stretch searches as many blocks as the node answers for, from one on.
-func (l *look) stretch(ctx context.Context, from, last uint64) (chain.Block, []safe.Execution, error) {
-	r := l.safes.strides[l.id]
-	for {
-		if l.left--; l.left < 0 {
-			return chain.Block{}, nil, errStretches
-		}
-		width := r.get()
-		to := min(last, from+width-1)
-		block, found, err := safe.Search(ctx, l.node, from, to, l.among...)
-		if err == nil {
-			r.went(to - from + 1)
-			return block, found, nil
-		}
-		_, refused := chain.AsRPC(err)
-		if to == from || !refused && !fault.Is(err, fault.Unavailable) {
-			return chain.Block{}, nil, err
-		}
-		r.shrink(to - from + 1)
-		if !refused || ctx.Err() != nil {
-			return chain.Block{}, nil, err
-		}
-	}
+func (l *look) stretch(ctx context.Context, from, last uint64) (block chain.Block, found []safe.Execution, err error) {
+	_, err = l.blocks.Stretch(ctx, from, last, func(from, to uint64) error {
+		block, found, err = safe.Search(ctx, l.node, from, to, l.among...)
+		return err
+	})
+	return block, found, err
 }
 
 // judge says what the events mean.
@@ -227,11 +206,11 @@ func (l *look) back(ctx context.Context, from uint64, view safe.View) (safe.Outl
 		if from == 0 || verdict.Fate != safe.Untold {
 			break
 		}
-		first := from - min(from, l.safes.strides[l.id].get())
+		first := from - min(from, l.blocks.Width())
 		var earlier []safe.Execution
 		for next := first; next < from; {
 			block, found, err := l.stretch(ctx, next, from-1)
-			if errors.Is(err, errStretches) {
+			if errors.Is(err, chain.ErrSpent) {
 				return verdict, nil
 			}
 			if err != nil {
@@ -350,47 +329,4 @@ func (s *safes) Outcome(ctx context.Context, id asset.ChainID, among []asset.Add
 		return nil, err
 	}
 	return &out, nil
-}
-
-// stride is how many blocks one question for events spans on a chain: fewer once
-// its nodes refuse, and slowly more again. It is safe for concurrent use.
-type stride struct {
-	mu         sync.Mutex
-	max, width uint64
-	good       int
-}
-
-// defaultStride is the scanner's own.
-const defaultStride = 2000
-
-func newStride(limit uint64) *stride {
-	if limit == 0 {
-		limit = defaultStride
-	}
-	return &stride{max: limit, width: limit}
-}
-
-func (r *stride) get() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.width
-}
-
-// shrink halves what was refused, unless another question did already.
-func (r *stride) shrink(refused uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.width, r.good = max(1, min(r.width, refused/2)), 0
-}
-
-// went counts questions of the whole width that were answered.
-func (r *stride) went(width uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.width == r.max || width < r.width {
-		return
-	}
-	if r.good++; r.good >= 4 {
-		r.width, r.good = min(2*r.width, r.max), 0
-	}
 }

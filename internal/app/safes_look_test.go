@@ -197,14 +197,14 @@ func TestLookSearchesInPieces(t *testing.T) {
 	if s.Tx != sent || looks < 3 {
 		t.Errorf("after %d looks: %+v", looks, s)
 	}
-	if width := w.strides[w.id].get(); width > 4 {
+	if width := w.strides[w.id].Width(); width > 4 {
 		t.Errorf("%d blocks are asked for of a node that answers for 3", width)
 	}
 	w.count.limit = 0
 	for range 3 {
 		w.look(official.Hash{1}, nil, from)
 	}
-	if width := w.strides[w.id].get(); width != 8 {
+	if width := w.strides[w.id].Width(); width != 8 {
 		t.Errorf("%d blocks are asked for of a node that answers for all", width)
 	}
 }

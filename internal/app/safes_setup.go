@@ -55,9 +55,9 @@ func (s *SafeSetup) build(chains []ChainSetup, nodes map[asset.ChainID]chain.Bat
 	if s == nil {
 		return nil, nil
 	}
-	out := &safes{table: s.Table, nodes: nodes, final: final, strides: map[asset.ChainID]*stride{}}
+	out := &safes{table: s.Table, nodes: nodes, final: final, strides: map[asset.ChainID]*chain.Stride{}}
 	for _, c := range chains {
-		out.strides[c.ID] = newStride(c.MaxRange)
+		out.strides[c.ID] = chain.NewStride(c.MaxRange)
 	}
 	if s.Service != nil {
 		var err error

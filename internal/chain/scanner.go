@@ -97,7 +97,7 @@ type Scanner struct {
 	agree    int
 	start    uint64
 	margin   uint64
-	maxRange uint64
+	stride   *Stride // blocks asked for at once
 	interval time.Duration
 	log      *slog.Logger
 	nudge    chan struct{}
@@ -107,8 +107,6 @@ type Scanner struct {
 	blocks    []Block // checkpoints, oldest first: the last one is the cursor
 	final     uint64  // agreed and processed
 	candidate uint64  // height the other endpoints are asked to agree to next
-	span      uint64  // blocks asked for at once, at present
-	good      int     // ranges in a row that were not too large
 	moved     int     // sweeps in a row that a reorganisation spoiled
 	avoid     map[int]time.Time
 	suspects  map[string]int // hashes of blocks with evidence that are not on the chain, and for how many looks
@@ -134,7 +132,7 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		client: cfg.Client, chain: chain, sink: cfg.Sink, filter: cfg.Filter,
 		finality: cfg.Finality, agree: cmp.Or(cfg.Agree, 1),
 		start: cfg.StartBlock, margin: cfg.StartMargin,
-		maxRange: cmp.Or(cfg.MaxRange, 2000), span: cmp.Or(cfg.MaxRange, 2000),
+		stride:   NewStride(cfg.MaxRange),
 		interval: cmp.Or(cfg.Interval, DefaultInterval),
 		log:      cmp.Or(cfg.Log, slog.Default()).With("chain", uint64(chain)),
 		nudge:    make(chan struct{}, 1),

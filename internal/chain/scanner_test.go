@@ -238,7 +238,7 @@ func TestRangesThatAreTooLarge(t *testing.T) {
 			}
 			r.idle()
 			r.wantAll()
-			if got := r.scan.span; got != 64 {
+			if got := r.scan.stride.Width(); got != 64 {
 				t.Errorf("asks for %d blocks at once after the limit went away, want 64", got)
 			}
 		})

@@ -56,7 +56,7 @@ func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 	}
 	s.final = final
 	s.advance(end.Block)
-	s.grow(to - from + 1)
+	s.stride.grow(to - from + 1)
 	return done, nil
 }
 
@@ -67,7 +67,7 @@ func (s *Scanner) rangeEnd(from uint64, v view) uint64 {
 	if len(s.blocks) == 0 {
 		return from
 	}
-	to := min(from+s.span-1, v.head.Number)
+	to := min(from+s.stride.Width()-1, v.head.Number)
 	if v.final >= from && v.final < to {
 		to = v.final
 	}
@@ -117,25 +117,13 @@ func (s *Scanner) shrink(v view, from, to uint64, err error) (outcome, error) {
 	refusal, refused := AsRPC(err)
 	large := errors.Is(err, errTooLong) || refused && refusal.tooMuch()
 	if to > from && (large || refused && !refusal.limited() || errors.Is(err, context.DeadlineExceeded)) {
-		s.span, s.good = (to-from+1)/2, 0
+		s.stride.shrink(to - from + 1)
 		if large {
 			return done, nil
 		}
 	}
 	s.blame(v.endpoint)
 	return done, fmt.Errorf("reading blocks %d to %d: %w", from, to, err)
-}
-
-// growAfter is how many ranges must fit before a larger one is tried.
-const growAfter = 4
-
-func (s *Scanner) grow(width uint64) {
-	if s.span >= s.maxRange || width < s.span {
-		return
-	}
-	if s.good++; s.good >= growAfter {
-		s.span, s.good = min(2*s.span, s.maxRange), 0
-	}
 }
 
 // The lies a list of logs can tell.
