@@ -14,6 +14,7 @@ import (
 	"quittance/internal/job"
 	"quittance/internal/lifecycle"
 	"quittance/internal/merchant"
+	"quittance/internal/multisig"
 	"quittance/internal/official"
 	"quittance/internal/rail"
 	"quittance/internal/screening"
@@ -68,7 +69,7 @@ type App struct {
 	nodes     map[asset.ChainID]*chain.Client
 	pricing   pricing
 	screening *screening.Service // nil if nobody is asked about wallets
-	safes     *safes             // nil without Safes
+	safes     *multisig.Safes    // nil without Safes
 	gasless   *gasless           // nil if nobody pays for payers' gas
 	worker    *job.Worker
 	log       *slog.Logger
@@ -155,7 +156,9 @@ func (a *App) Close() error {
 	for _, r := range allWith[closer](a.rails) {
 		r.Close()
 	}
-	a.safes.close()
+	if a.safes != nil {
+		a.safes.Close()
+	}
 	a.gasless.close()
 	a.pricing.close()
 	if a.Store == nil {

@@ -72,7 +72,7 @@ func (a *App) chains(s Setup, rails func(ground) ([]rail.Rail, error)) (err erro
 	}
 	a.Checkout = checkout.New(checkout.Config{
 		Store: kept, Book: s.Book, Rails: a.rails, Prices: a.pricing.prices, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry),
-		Tracker: oneWith[checkout.Tracker](a.rails), Safes: a.safes.port(), Gasless: a.gasless.port(),
+		Tracker: oneWith[checkout.Tracker](a.rails), Safes: a.safePort(), Gasless: a.gasless.port(),
 		Window: s.Window, Grace: s.Grace, Settle: s.settle(), Nudge: a.nudge, Log: s.Log,
 	})
 	return a.scan(s)

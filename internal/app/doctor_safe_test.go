@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -82,8 +81,7 @@ func TestDoctorOfSafes(t *testing.T) {
 		}
 		setUp(t, load())
 		service := safetest.NewService()
-		server := httptest.NewServer(service)
-		t.Cleanup(server.Close)
+		url := service.Serve(t)
 		examine := func(change func(*config.Config)) []string {
 			cfg := load()
 			change(cfg)
@@ -100,7 +98,7 @@ func TestDoctorOfSafes(t *testing.T) {
 		}
 		asked := func(cfg *config.Config) {
 			cfg.Safe.Service.Enabled, cfg.Safe.Service.APIKey = true, "HIDDENKEY"
-			cfg.Safe.Service.BaseURLs = map[string]string{"base": server.URL + "/api"}
+			cfg.Safe.Service.BaseURLs = map[string]string{"base": url + "/api"}
 			cfg.Safe.FrameAncestors = []string{"https://app.safe.global"}
 		}
 		if got := examine(asked); len(got) != 3 || got[1] != "base Safe service: it answers" || got[2] != "framing: https://app.safe.global" {

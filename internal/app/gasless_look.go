@@ -14,6 +14,16 @@ import (
 	"quittance/internal/userop"
 )
 
+const (
+	// lookPatience is how long a look may take, all of its round trips together.
+	lookPatience = 25 * time.Second
+	// maxStretches bounds the questions for events of one look.
+	maxStretches = 40
+	// maxBack is how many stretches before the first block are searched for the
+	// operation's own event: whoever announces one may have had it executed already.
+	maxBack = 4
+)
+
 // opLook is one search for the outcome of an operation.
 type opLook struct {
 	c       *gasChain

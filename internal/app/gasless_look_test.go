@@ -161,8 +161,7 @@ func TestGaslessLookWithoutEvents(t *testing.T) {
 func TestGaslessLookInStretches(t *testing.T) {
 	s := useroptest.New(t)
 	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
-	node := &counting{Batcher: s.Node, limit: 8}
-	w.one.node = node
+	s.Chain.MaxRange(8)
 	d := w.draw("payer", w.USDC())
 	op := w.sponsor(d)
 	from := s.Head()
@@ -175,10 +174,10 @@ func TestGaslessLookInStretches(t *testing.T) {
 	if got := w.sight(d, hash, from); got.Fate != checkout.OpSucceeded || !got.Final {
 		t.Errorf("%+v", got)
 	}
-	if node.logs < 6 {
-		t.Errorf("%d questions for events", node.logs)
+	if asked := s.Calls("eth_getLogs"); asked < 6 {
+		t.Errorf("%d questions for events", asked)
 	}
-	node.limit = 1
+	s.Chain.MaxRange(1)
 	s.Chain.Mine(60)
 	w.upTo.Store(s.Head())
 	other := "0x" + strings.Repeat("ab", 32)

@@ -6,6 +6,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
+	"quittance/internal/multisig"
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
@@ -22,7 +23,7 @@ type ground struct {
 	codes   *official.Codes
 	store   *store.Store
 	pricing pricing
-	safes   *safes // nil if Safes may not pay
+	safes   *multisig.Safes // nil if Safes may not pay
 }
 
 // rails are the ways in which money moves, in the order in which payers are offered them: a

@@ -73,7 +73,7 @@ func newRouting(g ground) (rail.Rail, error) {
 		finality[c.ID] = c.finality()
 	}
 	r := crosschain.New(crosschain.Config{
-		Book: g.Book, Registry: g.Registry, Codes: g.codes, Nodes: g.nodes, SameSafe: g.safes.sameSafe(),
+		Book: g.Book, Registry: g.Registry, Codes: g.codes, Nodes: g.nodes, SameSafe: sameSafe(g.safes),
 		Client: client, Bridges: s.Service.Bridges, MaxCost: s.MaxCost, Log: g.Log,
 	})
 	return &routing{

@@ -1,13 +1,16 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
+	"quittance/internal/checkout"
 	"quittance/internal/config"
+	"quittance/internal/multisig"
 	"quittance/internal/safe"
 )
 
@@ -50,22 +53,25 @@ func framers(c *config.Config) []string {
 	return slices.Compact(all)
 }
 
-// build makes the port of the setup; nil if Safes are not taken.
-func (s *SafeSetup) build(chains []ChainSetup, nodes map[asset.ChainID]chain.Batcher, final func(asset.ChainID) uint64) (*safes, error) {
+// build makes what answers about Safes; nil if Safes are not taken.
+func (s *SafeSetup) build(chains []ChainSetup, nodes map[asset.ChainID]chain.Batcher, final func(asset.ChainID) uint64) (*multisig.Safes, error) {
 	if s == nil {
 		return nil, nil
 	}
-	out := &safes{table: s.Table, nodes: nodes, final: final, strides: map[asset.ChainID]*chain.Stride{}}
+	safes, err := multisig.New(multisig.Config{Table: s.Table, Service: s.Service, Nodes: nodes, Final: final, Ranges: ranges(chains)})
+	if err != nil {
+		return nil, fmt.Errorf("safe: %w", err)
+	}
+	return safes, nil
+}
+
+// ranges are how many blocks one question for logs may span, by chain.
+func ranges(chains []ChainSetup) map[asset.ChainID]uint64 {
+	out := map[asset.ChainID]uint64{}
 	for _, c := range chains {
-		out.strides[c.ID] = chain.NewStride(c.MaxRange)
+		out[c.ID] = c.MaxRange
 	}
-	if s.Service != nil {
-		var err error
-		if out.service, err = safe.NewService(*s.Service); err != nil {
-			return nil, fmt.Errorf("safe: %w", err)
-		}
-	}
-	return out, nil
+	return out
 }
 
 // table is the contracts that are known, nil if Safes are not taken.
@@ -74,4 +80,20 @@ func (s *SafeSetup) table() *safe.Table {
 		return nil
 	}
 	return s.Table
+}
+
+// safePort is the checkout's port to Safes: truly nil where there are none.
+func (a *App) safePort() checkout.Safes {
+	if a.safes == nil {
+		return nil
+	}
+	return a.safes
+}
+
+// sameSafe is how a rail asks whether one Safe is on two chains; nil without Safes.
+func sameSafe(s *multisig.Safes) func(ctx context.Context, from, to asset.ChainID, wallet asset.Address) error {
+	if s == nil {
+		return nil
+	}
+	return s.Same
 }

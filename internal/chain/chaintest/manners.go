@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
@@ -30,7 +31,10 @@ func (c *Chain) FailMethod(method string, code int, message string) {
 // Lie makes one method answer what f makes of the honest answer, until Behave.
 func (c *Chain) Lie(method string, f Answer) { c.manners.set(func(m *manners) { m.lies[method] = f }) }
 
-// Behave ends Stall, Fail, FailMethod and Lie.
+// MaxRange makes the endpoint refuse questions for the logs of more blocks, until Behave; 0 answers for any.
+func (c *Chain) MaxRange(blocks uint64) { c.manners.set(func(m *manners) { m.maxRange = blocks }) }
+
+// Behave ends Stall, Fail, FailMethod, Lie and MaxRange.
 func (c *Chain) Behave() { c.manners.behave() }
 
 // Calls returns how often a method was called at the endpoint, each call of a batch counted.
@@ -56,6 +60,7 @@ type manners struct {
 	status   int
 	errors   map[string]*rpcError
 	lies     map[string]Answer
+	maxRange uint64 // 0 for any
 	calls    map[string]int
 	requests int
 }
@@ -115,7 +120,7 @@ func (m *manners) behave() {
 			close(m.stalled)
 			m.stalled = nil
 		}
-		m.status = 0
+		m.status, m.maxRange = 0, 0
 		clear(m.errors)
 		clear(m.lies)
 	})
@@ -170,6 +175,9 @@ func (m *manners) answer(ctx context.Context, call rpcCall) rpcAnswer {
 	m.mu.Lock()
 	m.calls[call.Method]++
 	fault, lie := m.errors[call.Method], m.lies[call.Method]
+	if m.maxRange > 0 && width(call) > m.maxRange {
+		fault = &rpcError{Code: -32005, Message: "block range is too wide"}
+	}
 	m.mu.Unlock()
 	out := rpcAnswer{Version: "2.0", ID: call.ID, Error: fault}
 	if fault != nil {
@@ -193,6 +201,15 @@ func (m *manners) answer(ctx context.Context, call rpcCall) rpcAnswer {
 		out.Result = json.RawMessage("null") // omitempty would drop it, and a result must be there
 	}
 	return out
+}
+
+// width is of how many blocks a call asks for the logs, 0 if it asks for none by their numbers.
+func width(call rpcCall) uint64 {
+	var q struct{ FromBlock, ToBlock hexutil.Uint64 }
+	if call.Method != "eth_getLogs" || len(call.Params) == 0 || json.Unmarshal(call.Params[0], &q) != nil {
+		return 0
+	}
+	return uint64(q.ToBlock-q.FromBlock) + 1
 }
 
 func wireError(err error) *rpcError {

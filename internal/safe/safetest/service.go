@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"quittance/internal/asset"
@@ -55,6 +57,14 @@ type Service struct {
 
 // NewService returns a service that knows nothing.
 func NewService() *Service { return &Service{entries: map[string]Entry{}} }
+
+// Serve answers on this machine until the test ends, and returns where.
+func (s *Service) Serve(t testing.TB) (url string) {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return server.URL
+}
 
 // Put has the service know a transaction, and returns its hash.
 func (s *Service) Put(e Entry) (official.Hash, error) {

@@ -1,12 +1,10 @@
-package app
+package multisig
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"math/big"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,45 +24,30 @@ import (
 // vault is a chain with a Safe, and what the adapter says of it.
 type vault struct {
 	*chaintest.Chain
-	*safes
-	t     *testing.T
-	id    asset.ChainID
-	safe  *safetest.Safe
-	upTo  atomic.Uint64 // blocks that are final and were searched for payments
-	count *counting
+	*Safes
+	t    *testing.T
+	id   asset.ChainID
+	safe *safetest.Safe
+	upTo atomic.Uint64 // blocks that are final and were searched for payments
+	node *tapped
 }
 
-// counting counts the questions for logs, and may refuse ranges.
-type counting struct {
+// tapped is a node whose answers a test may change.
+type tapped struct {
 	chain.Batcher
-	logs   int
-	limit  uint64 // the widest range that is answered, 0 for any
 	change func(calls []chain.Call, rs []chain.Result)
 }
 
-func (c *counting) Batch(ctx context.Context, calls []chain.Call) ([]chain.Result, error) {
-	rs, err := c.Batcher.Batch(ctx, calls)
-	for i, call := range calls {
-		if err != nil || call.Method != "eth_getLogs" {
-			continue
-		}
-		c.logs++
-		text, _ := json.Marshal(call.Params[0])
-		var q struct{ FromBlock, ToBlock string }
-		var from, to uint64
-		if json.Unmarshal(text, &q) == nil {
-			_, _ = fmt.Sscanf(q.FromBlock, "0x%x", &from)
-			_, _ = fmt.Sscanf(q.ToBlock, "0x%x", &to)
-		}
-		if c.limit > 0 && to-from+1 > c.limit {
-			rs[i] = chain.Result{Err: &chain.RPCError{Code: -32005, Message: "block range is too wide"}}
-		}
-	}
-	if err == nil && c.change != nil {
-		c.change(calls, rs)
+func (n *tapped) Batch(ctx context.Context, calls []chain.Call) ([]chain.Result, error) {
+	rs, err := n.Batcher.Batch(ctx, calls)
+	if err == nil && n.change != nil {
+		n.change(calls, rs)
 	}
 	return rs, err
 }
+
+// asked is how many questions for logs the chain has had.
+func (w *vault) asked() int { return w.Calls("eth_getLogs") }
 
 func newVault(t *testing.T, v safe.Version) *vault {
 	t.Helper()
@@ -75,9 +58,11 @@ func newVault(t *testing.T, v safe.Version) *vault {
 		t.Fatal(err)
 	}
 	t.Cleanup(node.Close)
-	w := &vault{Chain: c, t: t, id: id, count: &counting{Batcher: node}}
-	setup := &SafeSetup{Table: safe.At(id)}
-	w.safes, err = setup.build([]ChainSetup{{ID: id, MaxRange: 8}}, map[asset.ChainID]chain.Batcher{id: w.count}, func(asset.ChainID) uint64 { return w.upTo.Load() })
+	w := &vault{Chain: c, t: t, id: id, node: &tapped{Batcher: node}}
+	w.Safes, err = New(Config{
+		Table: safe.At(id), Nodes: map[asset.ChainID]chain.Batcher{id: w.node}, Final: func(asset.ChainID) uint64 { return w.upTo.Load() },
+		Ranges: map[asset.ChainID]uint64{id: 8},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +132,7 @@ func TestAccounts(t *testing.T) {
 		if m, err := w.Account(t.Context(), asset.SandboxArbitrum, w.safe.Address); fieldOf(err) != "wallet safe_unsupported" {
 			t.Errorf("on another chain: %+v, %v", m, err)
 		}
-		w.count.change = func(_ []chain.Call, rs []chain.Result) { rs[0].Raw = json.RawMessage(`"0x"`) }
+		w.node.change = func(_ []chain.Call, rs []chain.Result) { rs[0].Raw = json.RawMessage(`"0x"`) }
 		if m, err := w.Account(t.Context(), w.id, w.safe.Address); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("nonsense: %+v, %v", m, err)
 		}
@@ -161,7 +146,7 @@ func TestAccounts(t *testing.T) {
 // A transaction is what its hash says; what must not be is refused by its name.
 func TestReadProvesTransactions(t *testing.T) {
 	eachVersion(t, func(t *testing.T, w *vault) {
-		account, err := w.table.Read(t.Context(), w.count, w.id, w.safe.Address)
+		account, err := w.table.Read(t.Context(), w.node, w.id, w.safe.Address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,10 +236,8 @@ func TestAskTheService(t *testing.T) {
 		t.Errorf("without a service: %+v, %v", news, err)
 	}
 	played := safetest.NewService()
-	server := httptest.NewServer(played)
-	t.Cleanup(server.Close)
 	var err error
-	if w.service, err = safe.NewService(safe.ServiceConfig{BaseURLs: map[asset.ChainID]string{w.id: server.URL + "/api"}}); err != nil {
+	if w.service, err = safe.NewService(safe.ServiceConfig{BaseURLs: map[asset.ChainID]string{w.id: played.Serve(t) + "/api"}}); err != nil {
 		t.Fatal(err)
 	}
 	if news, err := w.Ask(t.Context(), w.id, hash.String()); news != nil || err != nil {
@@ -297,7 +280,7 @@ func TestAskTheService(t *testing.T) {
 			t.Errorf("%s: %+v", name, news)
 		}
 	}
-	w.close()
+	w.Close()
 }
 
 // A chain is asked whether it knows a transaction, in a block or waiting.
@@ -332,17 +315,17 @@ func TestSameSafe(t *testing.T) {
 	t.Cleanup(node.Close)
 	w.table, w.nodes[twin] = safe.At(w.id, twin), node
 	here := safetest.Deploy(t, w.Chain, safetest.Options{Version: safe.V150, Salt: 99})
-	if err := w.same(t.Context(), w.id, twin, here.Address); fieldOf(err) != "wallet safe_not_there" || !fault.Is(err, fault.Invalid) {
+	if err := w.Same(t.Context(), w.id, twin, here.Address); fieldOf(err) != "wallet safe_not_there" || !fault.Is(err, fault.Invalid) {
 		t.Errorf("not there: %v", err)
 	}
-	if err := w.same(t.Context(), twin, w.id, here.Address); fieldOf(err) != "wallet no_contract" {
+	if err := w.Same(t.Context(), twin, w.id, here.Address); fieldOf(err) != "wallet no_contract" {
 		t.Errorf("not here: %v", err)
 	}
 	there := safetest.Deploy(t, c, safetest.Options{Version: safe.V150, Salt: 99})
 	if there.Address != here.Address {
 		t.Fatalf("%s and %s", here.Address, there.Address)
 	}
-	if err := w.same(t.Context(), w.id, twin, here.Address); err != nil {
+	if err := w.Same(t.Context(), w.id, twin, here.Address); err != nil {
 		t.Errorf("the same: %v", err)
 	}
 	data, err := safetest.Interface(t, safe.V150, "Safe").Pack("changeThreshold", big.NewInt(3))
@@ -351,11 +334,11 @@ func TestSameSafe(t *testing.T) {
 	}
 	there.Execute(safe.Tx{To: there.Address, Data: data})
 	c.Mine(1)
-	if err := w.same(t.Context(), w.id, twin, here.Address); fieldOf(err) != "wallet safe_not_there" {
+	if err := w.Same(t.Context(), w.id, twin, here.Address); fieldOf(err) != "wallet safe_not_there" {
 		t.Errorf("other owners: %v", err)
 	}
 	c.Fail(503)
-	if err := w.same(t.Context(), w.id, twin, here.Address); !fault.Is(err, fault.Unavailable) {
+	if err := w.Same(t.Context(), w.id, twin, here.Address); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("down: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package multisig
 
 import (
 	"context"
@@ -67,7 +67,7 @@ func TestLookFindsAnExecution(t *testing.T) {
 // block is the time of the newest block.
 func (w *vault) block() uint64 {
 	w.t.Helper()
-	h, err := chain.Ask(w.t.Context(), w.count, chain.HeaderCall(chain.Latest), chain.Result.Header)
+	h, err := chain.Ask(w.t.Context(), w.node, chain.HeaderCall(chain.Latest), chain.Result.Header)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestLookDoesNotMixBlocks(t *testing.T) {
 	w.safe.Execute(w.safe.Reject(0))
 	w.mine(1)
 	var old json.RawMessage
-	w.count.change = func(calls []chain.Call, rs []chain.Result) {
+	w.node.change = func(calls []chain.Call, rs []chain.Result) {
 		if calls[0].Method == "eth_getBlockByNumber" && calls[0].Params[0] == chain.Latest {
 			if old == nil {
 				old = rs[0].Raw
@@ -143,7 +143,7 @@ func TestLookDoesNotMixBlocks(t *testing.T) {
 	if s := w.look(w.safe.Hash(tx), &tx.Nonce, from); s.Fate != checkout.SafeWaiting || s.Ahead != nil {
 		t.Errorf("%+v, ahead %+v", s, s.Ahead)
 	}
-	w.count.change = nil
+	w.node.change = nil
 	w.mine(1)
 	if s := w.look(w.safe.Hash(tx), &tx.Nonce, from); s.Fate != checkout.SafeExecuted {
 		t.Errorf("%+v", s)
@@ -156,11 +156,11 @@ func TestLookDoesNotSearchBackWithoutEnd(t *testing.T) {
 	w.safe.Execute(w.safe.Reject(0))
 	w.mine(8*maxBack + 2)
 	tx := w.pays(0)
-	before := w.count.logs
+	before := w.asked()
 	if s := w.look(w.safe.Hash(tx), &tx.Nonce, w.Head()); s.Fate != checkout.SafeWaiting || s.More {
 		t.Errorf("%+v", s)
 	}
-	if asked := w.count.logs - before; asked != 1+maxBack {
+	if asked := w.asked() - before; asked != 1+maxBack {
 		t.Errorf("%d questions", asked)
 	}
 }
@@ -173,10 +173,10 @@ func TestLookSearchesInPieces(t *testing.T) {
 	tx, from := w.pays(0), uint64(1)
 	hash := w.safe.Hash(tx)
 	w.mine(8 * (maxStretches + 3))
-	if s := w.look(hash, &tx.Nonce, from); s.Next != w.Head()+1 || s.More || w.count.logs != 0 || s.Time.Unix() != int64(w.block()) {
-		t.Errorf("%d questions: %+v", w.count.logs, s)
+	if s := w.look(hash, &tx.Nonce, from); s.Next != w.Head()+1 || s.More || w.asked() != 0 || s.Time.Unix() != int64(w.block()) {
+		t.Errorf("%d questions: %+v", w.asked(), s)
 	}
-	w.count.limit = 3
+	w.MaxRange(3)
 	sent := w.safe.Execute(tx)
 	w.mine(1)
 	looks := 0
@@ -186,11 +186,11 @@ func TestLookSearchesInPieces(t *testing.T) {
 			t.Fatalf("no end: %+v", s)
 		}
 		next := s.Next
-		before := w.count.logs
+		before := w.asked()
 		if s = w.look(hash, nil, next); s.Fate == checkout.SafeWaiting && (!s.More || s.Next <= next) {
 			t.Fatalf("from %d: %+v", next, s)
 		}
-		if asked := w.count.logs - before; asked > maxStretches {
+		if asked := w.asked() - before; asked > maxStretches {
 			t.Errorf("%d questions at once", asked)
 		}
 	}
@@ -200,7 +200,7 @@ func TestLookSearchesInPieces(t *testing.T) {
 	if width := w.strides[w.id].Width(); width > 4 {
 		t.Errorf("%d blocks are asked for of a node that answers for 3", width)
 	}
-	w.count.limit = 0
+	w.MaxRange(0)
 	for range 3 {
 		w.look(official.Hash{1}, nil, from)
 	}
@@ -292,14 +292,14 @@ func TestLookBelievesNoLies(t *testing.T) {
 		"a receipt of a failure":      edit("eth_getTransactionReceipt", `"status":"0x1"`, `"status":"0x0"`),
 		"another block":               edit("eth_getBlockByNumber", mined.BlockHash.Hex(), other),
 	} {
-		w.count.change = change
+		w.node.change = change
 		for _, nonce := range []*uint64{nil, &tx.Nonce} {
 			if s, err := w.Look(t.Context(), w.id, []asset.Address{w.safe.Address}, hash.String(), nonce, from); err == nil {
 				t.Errorf("%s: %+v", name, s)
 			}
 		}
 	}
-	w.count.change = nil
+	w.node.change = nil
 	if s := w.look(hash, &tx.Nonce, from); s.Fate != checkout.SafeExecuted {
 		t.Errorf("honest: %+v", s)
 	}
@@ -335,7 +335,7 @@ func TestLookAtWhatIsNoSafeAnyMore(t *testing.T) {
 	tx, from := w.safe.Reject(0), w.Head()+1
 	sent := w.safe.Execute(tx)
 	w.mine(1)
-	w.count.change = func(calls []chain.Call, rs []chain.Result) {
+	w.node.change = func(calls []chain.Call, rs []chain.Result) {
 		for i, c := range calls {
 			if c.Method == "eth_getStorageAt" {
 				rs[i].Raw = json.RawMessage(`"0x` + strings.Repeat("0", 63) + `1"`)

@@ -1,4 +1,4 @@
-package app
+package multisig
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // look is one search for the outcome of a Safe transaction.
 type look struct {
-	safes *safes
+	safes *Safes
 	id    asset.ChainID
 	node  chain.Batcher
 	among []asset.Address
@@ -42,7 +42,7 @@ const (
 //
 // While the Safe's nonce is not past the transaction's, nothing can have
 // happened, and no block is searched at all.
-func (s *safes) Look(ctx context.Context, id asset.ChainID, among []asset.Address, hash string, nonce *uint64, from uint64) (checkout.SafeSight, error) {
+func (s *Safes) Look(ctx context.Context, id asset.ChainID, among []asset.Address, hash string, nonce *uint64, from uint64) (checkout.SafeSight, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
 	l, err := s.look(id, among, hash)
@@ -67,7 +67,7 @@ func (s *safes) Look(ctx context.Context, id asset.ChainID, among []asset.Addres
 	return l.judge(ctx, sight, from, final)
 }
 
-func (s *safes) look(id asset.ChainID, among []asset.Address, hash string) (*look, error) {
+func (s *Safes) look(id asset.ChainID, among []asset.Address, hash string) (*look, error) {
 	h, err := official.ParseHash(hash)
 	if err != nil {
 		return nil, fmt.Errorf("look for a Safe transaction: %w", err)
@@ -297,7 +297,7 @@ func (l *look) proves(ctx context.Context, e safe.Execution) (bool, error) {
 }
 
 // Outcome implements checkout.Safes.
-func (s *safes) Outcome(ctx context.Context, id asset.ChainID, among []asset.Address, hash, tx string) (*checkout.SafeOutcome, error) {
+func (s *Safes) Outcome(ctx context.Context, id asset.ChainID, among []asset.Address, hash, tx string) (*checkout.SafeOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	l, err := s.look(id, among, hash)

@@ -1,4 +1,8 @@
-package app
+// Package multisig answers the checkout's questions about Safes from chains and a
+// Transaction Service, because what counts as an answer is neither the checkout's
+// affair, which sees no chain, nor package safe's, which knows no payment's life. It
+// implements checkout.Safes, and keeps nothing but how many blocks nodes answer for.
+package multisig
 
 import (
 	"context"
@@ -18,41 +22,52 @@ import (
 	"quittance/internal/safe"
 )
 
-// safes is what chains and a Transaction Service tell of Safes. What a chain
+// Safes is what chains and a Transaction Service tell of Safes. What a chain
 // shows in final blocks is evidence, all else is news; an answer that makes no
-// sense is an error, and never an outcome.
-type safes struct {
+// sense is an error, and never an outcome. It is safe for concurrent use.
+type Safes struct {
 	table   *safe.Table
 	service *safe.Service // nil if nobody is asked
 	nodes   map[asset.ChainID]chain.Batcher
-	// final is the height up to which a chain's blocks are there for good and have
-	// been searched for payments: what a Safe's event says of a payment, its money
-	// must have had the chance to say before.
 	final   func(asset.ChainID) uint64
 	strides map[asset.ChainID]*chain.Stride
 }
 
-var _ checkout.Safes = (*safes)(nil)
+var _ checkout.Safes = (*Safes)(nil)
 
-// port is the port, nil without Safes.
-func (s *safes) port() checkout.Safes {
-	if s == nil {
-		return nil
-	}
-	return s
+// Config is whom Safes asks.
+type Config struct {
+	Table   *safe.Table         // the official contracts
+	Service *safe.ServiceConfig // nil asks no Transaction Service
+	Nodes   map[asset.ChainID]chain.Batcher
+	// Final is the height up to which a chain's blocks are there for good and have
+	// been searched for payments: what a Safe's event says of a payment, its money
+	// must have had the chance to say before.
+	Final func(asset.ChainID) uint64
+	// Ranges is how many blocks one question for a chain's events may span; those that
+	// it does not name, or at zero, have chain.NewStride's default.
+	Ranges map[asset.ChainID]uint64
 }
 
-// sameSafe is same as a rail takes it, nil without Safes.
-func (s *safes) sameSafe() func(ctx context.Context, from, to asset.ChainID, wallet asset.Address) error {
-	if s == nil {
-		return nil
+// New makes Safes that answer for the chains of the nodes. It asks nobody; nodes must
+// not change afterwards. Its errors are those of safe.NewService.
+func New(cfg Config) (*Safes, error) {
+	s := &Safes{table: cfg.Table, nodes: cfg.Nodes, final: cfg.Final, strides: map[asset.ChainID]*chain.Stride{}}
+	for id := range cfg.Nodes {
+		s.strides[id] = chain.NewStride(cfg.Ranges[id])
 	}
-	return s.same
+	if cfg.Service != nil {
+		var err error
+		if s.service, err = safe.NewService(*cfg.Service); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
-// close drops idle connections.
-func (s *safes) close() {
-	if s != nil && s.service != nil {
+// Close drops idle connections.
+func (s *Safes) Close() {
+	if s.service != nil {
 		s.service.Close()
 	}
 }
@@ -66,7 +81,7 @@ const (
 )
 
 // Account implements checkout.Safes.
-func (s *safes) Account(ctx context.Context, id asset.ChainID, address asset.Address) (*rail.Multisig, error) {
+func (s *Safes) Account(ctx context.Context, id asset.ChainID, address asset.Address) (*rail.Multisig, error) {
 	node, known := s.nodes[id]
 	if !known || len(s.table.Contracts(id, safe.Singleton)) == 0 {
 		return nil, fault.Field("wallet", "safe_unsupported", "Safe accounts cannot pay on this network.")
@@ -102,12 +117,12 @@ func accountFault(err error) error {
 	return fault.New(fault.Unavailable, "chain_unavailable", "The network does not answer right now. Please try again in a moment.").Because(err)
 }
 
-// same is nil if an address is a Safe with the same owners, and as many of them
+// Same is nil if an address is a Safe with the same owners, and as many of them
 // needed, on two chains: then whoever has it on one has it on the other.
 //
 // Faults: those of Account for the first chain; Invalid on the field "wallet",
 // "safe_not_there" if it is no such Safe on the second; Unavailable.
-func (s *safes) same(ctx context.Context, from, to asset.ChainID, wallet asset.Address) error {
+func (s *Safes) Same(ctx context.Context, from, to asset.ChainID, wallet asset.Address) error {
 	var there *rail.Multisig
 	var thereErr error
 	var asking sync.WaitGroup
@@ -130,7 +145,7 @@ func inOrder(as []asset.Address) []asset.Address {
 }
 
 // Sent implements checkout.Safes.
-func (s *safes) Sent(ctx context.Context, id asset.ChainID, tx string) (bool, error) {
+func (s *Safes) Sent(ctx context.Context, id asset.ChainID, tx string) (bool, error) {
 	node, known := s.nodes[id]
 	if !known {
 		return false, fmt.Errorf("look for a transaction on chain %d: there is nobody to ask", id)
@@ -145,7 +160,7 @@ func (s *safes) Sent(ctx context.Context, id asset.ChainID, tx string) (bool, er
 }
 
 // Read implements checkout.Safes.
-func (s *safes) Read(id asset.ChainID, account asset.Address, hash string, text []byte) (checkout.SafeTx, error) {
+func (s *Safes) Read(id asset.ChainID, account asset.Address, hash string, text []byte) (checkout.SafeTx, error) {
 	wrong := func(code, why string) error { return fault.Field("safeTx", code, why) }
 	h, err := official.ParseHash(hash)
 	if err != nil {
@@ -187,7 +202,7 @@ const (
 
 // Signers implements checkout.Safes. Signatures may also come one after the
 // other in one text, as a Safe takes them.
-func (s *safes) Signers(hash string, signatures [][]byte) []asset.Address {
+func (s *Safes) Signers(hash string, signatures [][]byte) []asset.Address {
 	h, err := official.ParseHash(hash)
 	if err != nil {
 		return nil
@@ -208,7 +223,7 @@ func (s *safes) Signers(hash string, signatures [][]byte) []asset.Address {
 }
 
 // Ask implements checkout.Safes.
-func (s *safes) Ask(ctx context.Context, id asset.ChainID, hash string) (*checkout.SafeNews, error) {
+func (s *Safes) Ask(ctx context.Context, id asset.ChainID, hash string) (*checkout.SafeNews, error) {
 	if s.service == nil || !s.service.Knows(id) {
 		return nil, nil
 	}
