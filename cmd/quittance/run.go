@@ -14,6 +14,7 @@ import (
 
 	"quittance/internal/app"
 	"quittance/internal/config"
+	"quittance/internal/gasless"
 )
 
 func demoCommand(o *options) *cobra.Command {
@@ -35,7 +36,7 @@ func demoCommand(o *options) *cobra.Command {
 	c.Flags().StringVar(&d.Listen, "listen", "127.0.0.1:8402", "address to answer on; port 0 picks a free one")
 	c.Flags().StringVar(&d.DataDir, "data", "", "directory to keep chains and payments in, if the demo is stopped in order (default: nothing is kept)")
 	c.Flags().StringVar(&d.WebhookURL, "webhook-url", "", "also send the demo merchant's webhooks here; this machine is allowed")
-	c.Flags().StringVar(&d.Account, "account", app.SmartAccounts[0], "kind of smart account that pays without gas: "+strings.Join(app.SmartAccounts, " or "))
+	c.Flags().StringVar(&d.Account, "account", gasless.Accounts[0], "kind of smart account that pays without gas: "+strings.Join(gasless.Accounts, " or "))
 	c.Flags().DurationVar(&d.DepositLife, "deposit-life", 0, "how long payments in dollars may be paid, like 60m (default: the dialect's)")
 	c.Flags().BoolVar(&verbose, "verbose", false, "log what happens")
 	return c

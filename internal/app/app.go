@@ -11,6 +11,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
+	"quittance/internal/gasless"
 	"quittance/internal/job"
 	"quittance/internal/lifecycle"
 	"quittance/internal/merchant"
@@ -70,7 +71,7 @@ type App struct {
 	pricing   pricing
 	screening *screening.Service // nil if nobody is asked about wallets
 	safes     *multisig.Safes    // nil without Safes
-	gasless   *gasless           // nil if nobody pays for payers' gas
+	gasless   *gasless.Service   // nil if nobody pays for payers' gas
 	worker    *job.Worker
 	log       *slog.Logger
 	scanners  []*chain.Scanner
@@ -135,7 +136,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 			parts = append(parts, lifecycle.Part{Name: "rail " + string(r.ID()), Run: w.Run})
 		}
 	}
-	parts = append(parts, a.gasless.parts()...)
+	parts = append(parts, a.gasParts()...)
 	for _, sc := range a.scanners {
 		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
 	}
@@ -159,7 +160,9 @@ func (a *App) Close() error {
 	if a.safes != nil {
 		a.safes.Close()
 	}
-	a.gasless.close()
+	if a.gasless != nil {
+		a.gasless.Close()
+	}
 	a.pricing.close()
 	if a.Store == nil {
 		return nil

@@ -72,7 +72,7 @@ func (a *App) chains(s Setup, rails func(ground) ([]rail.Rail, error)) (err erro
 	}
 	a.Checkout = checkout.New(checkout.Config{
 		Store: kept, Book: s.Book, Rails: a.rails, Prices: a.pricing.prices, Screener: a.screener(), Wallets: holdings.New(batchers, s.Registry),
-		Tracker: oneWith[checkout.Tracker](a.rails), Safes: a.safePort(), Gasless: a.gasless.port(),
+		Tracker: oneWith[checkout.Tracker](a.rails), Safes: a.safePort(), Gasless: a.gasPort(),
 		Window: s.Window, Grace: s.Grace, Settle: s.settle(), Nudge: a.nudge, Log: s.Log,
 	})
 	return a.scan(s)
@@ -124,21 +124,7 @@ func CodeReader(nodes map[asset.ChainID]chain.Batcher) official.CodeReader {
 		if !ok {
 			return nil, fmt.Errorf("chain %d is not configured", id)
 		}
-		calls := make([]chain.Call, len(addresses))
-		for i, at := range addresses {
-			calls[i] = chain.CodeCall(at, chain.Latest)
-		}
-		results, err := node.Batch(ctx, calls)
-		if err != nil {
-			return nil, err
-		}
-		codes := make([][]byte, len(results))
-		for i, r := range results {
-			if codes[i], err = r.Bytes(); err != nil {
-				return nil, fmt.Errorf("code of %s: %w", addresses[i], err)
-			}
-		}
-		return codes, nil
+		return chain.Codes(ctx, node, addresses...)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"time"
 
+	"quittance/internal/gasless"
 	"quittance/internal/sandbox"
 )
 
@@ -22,7 +23,7 @@ type DemoConfig struct {
 	Listen     string // host:port, port 0 picks a free one
 	DataDir    string // "" keeps nothing
 	WebhookURL string // "" for none besides the demo's own receiver
-	Account    string // the kind of smart account, one of SmartAccounts; the first if empty
+	Account    string // the kind of smart account, one of gasless.Accounts; the first if empty
 	// DepositLife is how long payments in dollars may be paid, 0 for the dialect's default.
 	DepositLife time.Duration
 	JSON        bool // print one line of JSON when ready, and nothing else
@@ -35,7 +36,7 @@ const demoConfirmations = 3
 
 // Demo runs the whole product in one process until ctx ends.
 func Demo(ctx context.Context, cfg DemoConfig) (err error) {
-	cfg.Account = cmp.Or(cfg.Account, SmartAccounts[0])
+	cfg.Account = cmp.Or(cfg.Account, gasless.Accounts[0])
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)

@@ -8,6 +8,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
+	"quittance/internal/gasless"
 	"quittance/internal/sandbox"
 	"quittance/internal/userop"
 )
@@ -22,16 +23,16 @@ const (
 // demoGasless has gas paid for on both chains: for LightAccounts as Alchemy does, for
 // Safe accounts as any paymaster with any bundler. What it costs is nobody's.
 func demoGasless(kind string, chains *sandbox.Chains, gateways *sandbox.Gateways) (*GaslessSetup, error) {
-	provider := map[string]string{userop.KindLight: ProviderAlchemy, userop.KindSafe: ProviderERC7677}[kind]
+	provider := map[string]string{userop.KindLight: gasless.ProviderAlchemy, userop.KindSafe: gasless.ProviderERC7677}[kind]
 	if provider == "" {
-		return nil, fmt.Errorf("the demo's smart accounts are one of %v", SmartAccounts)
+		return nil, fmt.Errorf("the demo's smart accounts are one of %v", gasless.Accounts)
 	}
-	s := &GaslessSetup{Chains: map[asset.ChainID]GaslessChain{}}
+	s := &GaslessSetup{Chains: map[asset.ChainID]gasless.Chain{}}
 	var ids []asset.ChainID
 	for _, c := range chains.All() {
 		id := asset.ChainID(c.ChainID)
 		ids = append(ids, id)
-		s.Chains[id] = GaslessChain{
+		s.Chains[id] = gasless.Chain{
 			Provider: provider, Name: "the sandbox", Kind: kind, BundlerURL: gateways.URL(c.Network), Pricing: userop.PricingPimlico,
 			Policy: sandbox.SponsorPolicy, Context: `{"policyId":"` + sandbox.SponsorPolicy + `"}`,
 			MaxFeePerGas: big.NewInt(100e9), MaxCost: coin(1),

@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"quittance/internal/app"
+	"quittance/internal/gasless"
 )
 
 // The demo pays for the gas of a payer who has none, from the first page on, and its
 // bundler does as it is told.
 func TestTheDemoPaysForGas(t *testing.T) {
-	for _, kind := range app.SmartAccounts {
+	for _, kind := range gasless.Accounts {
 		t.Run(kind, func(t *testing.T) {
 			d := startDemoOf(t, "", kind)
 			if d.Saver.Kind != kind || d.Saver.Address == "" || d.Saver.Account == "" || d.Saver.Account == d.Saver.Address || !strings.HasPrefix(d.Saver.PrivateKey, "0x") {
@@ -44,7 +45,7 @@ func TestTheDemoPaysForGas(t *testing.T) {
 		})
 	}
 	err := app.Demo(t.Context(), app.DemoConfig{Listen: "127.0.0.1:0", Account: "simple", JSON: true, Out: io.Discard, Log: slog.New(slog.DiscardHandler)})
-	if err == nil || !strings.Contains(err.Error(), app.SmartAccounts[0]) {
+	if err == nil || !strings.Contains(err.Error(), gasless.Accounts[0]) {
 		t.Errorf("another kind: %v", err)
 	}
 }

@@ -3,11 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/fault"
+	"quittance/internal/gasless"
 )
 
 // gasless checks that gas can be paid for where it should be: the bundler, the
@@ -32,20 +32,14 @@ func (d *doctor) gasOn(ctx context.Context, s Setup, c ChainSetup, info asset.Ch
 		return
 	}
 	defer client.Close()
-	only := &GaslessSetup{Table: s.Gasless.Table, Chains: map[asset.ChainID]GaslessChain{c.ID: s.Gasless.Chains[c.ID]}}
+	only := &GaslessSetup{Table: s.Gasless.Table, Chains: map[asset.ChainID]gasless.Chain{c.ID: s.Gasless.Chains[c.ID]}}
 	built, err := only.build([]ChainSetup{c}, map[asset.ChainID]chain.Batcher{c.ID: client}, s.Registry, nil, s.Log)
 	if !d.check(name+"services", err, "configured for "+only.Chains[c.ID].Provider) {
 		return
 	}
-	defer built.close()
-	one := built.chains[c.ID]
-	ctx, cancel := context.WithTimeout(ctx, gasCheckPatience)
-	defer cancel()
-	d.check(name+"bundler", cause(one.bundler.Check(ctx)), "it serves EntryPoint 0.7 on this chain")
-	d.check(name+"contracts", one.contracts(ctx), "what accounts of the kind "+one.kind.Name()+" need is there")
-	paymaster, err := one.stub(ctx)
-	if d.check(name+"sponsor", cause(err), fmt.Sprintf("it answers for the paymaster %s", paymaster)) {
-		d.check(name+"paymaster", cause(one.name(ctx, paymaster)), "it is there and has money for an operation")
+	defer built.Close()
+	for f := range built.Examine(ctx, c.ID) {
+		d.check(name+f.What, cause(f.Err), f.Detail)
 	}
 }
 

@@ -6,10 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
+	"quittance/internal/chain/chaintest"
 	"quittance/internal/config"
+	"quittance/internal/gasless"
 	"quittance/internal/official"
 	"quittance/internal/userop"
 	"quittance/internal/userop/gateway"
@@ -48,7 +51,7 @@ func TestGaslessSetup(t *testing.T) {
 	}
 	matic, base := s.Gasless.Chains[asset.Matic], s.Gasless.Chains[asset.Base]
 	wei := func(text string) *big.Int { n, _ := new(big.Int).SetString(text, 10); return n }
-	if matic.Provider != ProviderPimlico || matic.Name != "Pimlico" || matic.Kind != userop.KindSafe || matic.Pricing != userop.PricingPimlico || matic.Policy != "sp_1" ||
+	if matic.Provider != gasless.ProviderPimlico || matic.Name != "Pimlico" || matic.Kind != userop.KindSafe || matic.Pricing != userop.PricingPimlico || matic.Policy != "sp_1" ||
 		matic.MaxFeePerGas.Cmp(wei("1500000000000")) != 0 || matic.MaxCost.Cmp(wei("1000000000000000000")) != 0 || matic.Budget.Grants != 5 ||
 		matic.Budget.Payment.Cmp(wei("3000000000000000000")) != 0 || matic.Budget.ChainDay.Cmp(wei("100000000000000000000")) != 0 {
 		t.Errorf("matic: %+v", matic)
@@ -68,9 +71,10 @@ func TestGaslessSetup(t *testing.T) {
 
 // The doctor says what of paying without gas does not work, and shows no address.
 func TestDoctorOfGas(t *testing.T) {
+	const sandbox = asset.ChainID(chaintest.DefaultID)
 	s := useroptest.New(t)
 	chains, tokens := asset.Sandbox()
-	chains[0].ID = gasSandbox
+	chains[0].ID = sandbox
 	tokens = slices.DeleteFunc(tokens, func(x asset.Token) bool { return true })
 	book, err := asset.NewBook(chains[:1], tokens)
 	if err != nil {
@@ -78,24 +82,26 @@ func TestDoctorOfGas(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		how   gateway.Behaviour
-		setup func(*GaslessChain)
+		setup func(*gasless.Chain)
 		wrong []string
 	}{
 		"all is well":               {gateway.Behaviour{}, nil, nil},
 		"nobody answers":            {gateway.Behaviour{Status: 500}, nil, []string{"bundler", "sponsor"}},
 		"the sponsor says no":       {gateway.Behaviour{Refuse: map[string]gateway.Refusal{userop.MethodStub: {Code: -32000, Message: "no such policy"}}}, nil, []string{"sponsor"}},
-		"a paymaster without money": {gateway.Behaviour{}, func(c *GaslessChain) { c.MaxCost = new(big.Int).Lsh(big.NewInt(1), 100) }, []string{"paymaster"}},
-		"no policy":                 {gateway.Behaviour{}, func(c *GaslessChain) { c.Provider, c.Policy = ProviderAlchemy, "" }, []string{"services"}},
+		"a paymaster without money": {gateway.Behaviour{}, func(c *gasless.Chain) { c.MaxCost = new(big.Int).Lsh(big.NewInt(1), 100) }, []string{"paymaster"}},
+		"no policy":                 {gateway.Behaviour{}, func(c *gasless.Chain) { c.Provider, c.Policy = gasless.ProviderAlchemy, "" }, []string{"services"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Gateway.Behave(c.how)
 			defer s.Gateway.Behave(gateway.Behaviour{})
-			setup := gasSetup(s, ProviderERC7677, userop.KindLight)
-			one := setup.Chains[gasSandbox]
+			one := gasless.Chain{
+				Provider: gasless.ProviderERC7677, Kind: userop.KindLight, BundlerURL: s.URL, Context: `{"policyId":"` + gateway.Policy + `"}`,
+				Pricing: userop.PricingPimlico, MaxFeePerGas: big.NewInt(1e11), MaxCost: big.NewInt(1e17), Timeout: 5 * time.Second,
+			}
 			if c.setup != nil {
 				c.setup(&one)
-				setup.Chains[gasSandbox] = one
 			}
+			setup := &GaslessSetup{Table: userop.At(sandbox), Chains: map[asset.ChainID]gasless.Chain{sandbox: one}}
 			var wrong []string
 			d := &doctor{report: func(f Finding) {
 				if strings.Contains(f.Detail, s.URL) {
@@ -107,7 +113,7 @@ func TestDoctorOfGas(t *testing.T) {
 			}}
 			d.gasless(t.Context(), Setup{
 				Book: book, Registry: official.Default(), Gasless: setup, Log: slog.New(slog.DiscardHandler),
-				Chains: []ChainSetup{{ID: gasSandbox, Endpoints: []chain.Endpoint{{URL: s.Chain.URL()}}}, {ID: 77}},
+				Chains: []ChainSetup{{ID: sandbox, Endpoints: []chain.Endpoint{{URL: s.Chain.URL()}}}, {ID: 77}},
 			})
 			if !slices.Equal(wrong, c.wrong) || d.failed != (len(c.wrong) > 0) {
 				t.Errorf("wrong is %v, want %v", wrong, c.wrong)

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"quittance/internal/app"
 	"quittance/internal/checkout"
+	"quittance/internal/gasless"
 	"quittance/internal/payment"
 	"quittance/internal/userop"
 	"quittance/internal/userop/gateway"
@@ -43,7 +43,7 @@ func TestGasBudgets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: app.ProviderAlchemy, MaxCost: opCost, Budget: c.budget}})
+			w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: gasless.ProviderAlchemy, MaxCost: opCost, Budget: c.budget}})
 			w.Gas.Gateway.Behave(frugal)
 			s := w.Saver("payer", w.CreatePayment("5"), usdcWay, w.Gas.USDC(), 20_000_000)
 			_, first := s.Due()
@@ -81,7 +81,7 @@ func TestGasBudgets(t *testing.T) {
 func TestGasBudgetIsSettled(t *testing.T) {
 	t.Parallel()
 	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{
-		Provider: app.ProviderAlchemy, MaxCost: opCost, Budget: checkout.GaslessBudget{WalletDay: new(big.Int).Sub(costs(2), big.NewInt(1))},
+		Provider: gasless.ProviderAlchemy, MaxCost: opCost, Budget: checkout.GaslessBudget{WalletDay: new(big.Int).Sub(costs(2), big.NewInt(1))},
 	}})
 	w.Gas.Gateway.Behave(frugal)
 	s := w.Saver("payer", w.CreatePayment("5"), usdcWay, w.Gas.USDC(), 20_000_000)
@@ -108,7 +108,7 @@ func TestGasBudgetIsSettled(t *testing.T) {
 func TestGasBudgetOfTwoServers(t *testing.T) {
 	t.Parallel()
 	const fits = 3
-	gas := &webtest.Gasless{Provider: app.ProviderAlchemy, MaxCost: opCost, Budget: checkout.GaslessBudget{ChainDay: costs(fits)}}
+	gas := &webtest.Gasless{Provider: gasless.ProviderAlchemy, MaxCost: opCost, Budget: checkout.GaslessBudget{ChainDay: costs(fits)}}
 	o := webtest.Options{Database: "sqlite:" + filepath.Join(t.TempDir(), "shared.db"), Gasless: gas}
 	one := webtest.NewWith(t, o)
 	one.Gas.Gateway.Behave(frugal)

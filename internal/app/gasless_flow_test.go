@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"quittance/internal/app"
+	"quittance/internal/gasless"
 	"quittance/internal/payment"
 	"quittance/internal/userop"
 	"quittance/web/webtest"
@@ -77,7 +77,7 @@ func settle(w *webtest.World, token string) *payment.Payment {
 // A payer without native coins pays twice by permit, sponsored: once as Account Kit
 // asks and once as permissionless does, whoever the sponsor is.
 func TestGaslessWithPermit(t *testing.T) {
-	for kind, provider := range map[string]string{userop.KindLight: app.ProviderAlchemy, userop.KindSafe: app.ProviderERC7677} {
+	for kind, provider := range map[string]string{userop.KindLight: gasless.ProviderAlchemy, userop.KindSafe: gasless.ProviderERC7677} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Kind: kind, Provider: provider}})
@@ -115,7 +115,7 @@ func TestGaslessWithPermit(t *testing.T) {
 // A token without permits needs an approval first; then the payer pays with it, and
 // what is left of it is good for the next payment.
 func TestGaslessApprovedBefore(t *testing.T) {
-	for kind, provider := range map[string]string{userop.KindLight: app.ProviderERC7677, userop.KindSafe: app.ProviderAlchemy} {
+	for kind, provider := range map[string]string{userop.KindLight: gasless.ProviderERC7677, userop.KindSafe: gasless.ProviderAlchemy} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Kind: kind, Provider: provider}})

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"quittance/internal/app"
 	"quittance/internal/asset"
+	"quittance/internal/gasless"
 	"quittance/internal/rail"
 	"quittance/internal/userop"
 	"quittance/web/webtest"
@@ -99,7 +99,7 @@ func (r *robbery) refused(what string, by *webtest.Saver, o userop.Op, check str
 // Operations that are not this payment's are refused, each by its own check, whatever
 // is asked about them; nobody is asked to pay and nothing is spent.
 func TestHostileOperations(t *testing.T) {
-	for _, kind := range app.SmartAccounts {
+	for _, kind := range gasless.Accounts {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			r := newRobbery(t, kind)

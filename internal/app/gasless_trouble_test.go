@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"quittance/internal/app"
+	"quittance/internal/gasless"
 	"quittance/internal/payment"
 	"quittance/internal/userop"
 	"quittance/internal/userop/gateway"
@@ -124,7 +124,7 @@ func TestBundlerSlow(t *testing.T) {
 func TestBundlerLies(t *testing.T) {
 	for _, lie := range gateway.Lies() {
 		t.Run(lie.Name, func(t *testing.T) {
-			w, s := attend(t, webtest.Gasless{Provider: app.ProviderAlchemy})
+			w, s := attend(t, webtest.Gasless{Provider: gasless.ProviderAlchemy})
 			_, op := s.Due()
 			w.Gas.Gateway.Behave(gateway.Behaviour{Lie: lie.Tell})
 			op, refused := s.Manager(op)
@@ -189,7 +189,7 @@ func usePermit(t *testing.T, w *webtest.World, s *webtest.Saver, op userop.Op) {
 // A sponsor that says no costs nothing: nothing is announced, no budget is used, and
 // the direct way is there.
 func TestSponsorRefuses(t *testing.T) {
-	w, s := attend(t, webtest.Gasless{Provider: app.ProviderAlchemy, MaxCost: opCost, Budget: budgetOfOne})
+	w, s := attend(t, webtest.Gasless{Provider: gasless.ProviderAlchemy, MaxCost: opCost, Budget: budgetOfOne})
 	w.Gas.Gateway.Behave(gateway.Behaviour{Refuse: map[string]gateway.Refusal{userop.MethodAlchemy: {Code: -32000, Message: "the policy has no money HIDDEN"}}})
 	for range 3 {
 		_, op := s.Due()

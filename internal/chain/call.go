@@ -1,7 +1,9 @@
 package chain
 
 import (
+	"context"
 	"encoding/hex"
+	"fmt"
 
 	"quittance/internal/asset"
 )
@@ -45,6 +47,28 @@ func BalanceCall(a asset.Address, at At) Call {
 // no code is an empty slice.
 func CodeCall(a asset.Address, at At) Call {
 	return Call{Method: "eth_getCode", Params: []any{a.Lower(), at}}
+}
+
+// Codes reads the code deployed at addresses at a chain's head, in their order, in one
+// round trip; no code is an empty slice.
+//
+// Errors: what the node's Batch returns, and a node's refusal of one question.
+func Codes(ctx context.Context, node Batcher, at ...asset.Address) ([][]byte, error) {
+	calls := make([]Call, len(at))
+	for i, a := range at {
+		calls[i] = CodeCall(a, Latest)
+	}
+	results, err := node.Batch(ctx, calls)
+	if err != nil {
+		return nil, err
+	}
+	codes := make([][]byte, len(results))
+	for i, r := range results {
+		if codes[i], err = r.Bytes(); err != nil {
+			return nil, fmt.Errorf("code of %s: %w", at[i], err)
+		}
+	}
+	return codes, nil
 }
 
 // ContractCall executes m and asks for what it returns. Decode with

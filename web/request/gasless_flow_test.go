@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"quittance/internal/app"
 	"quittance/internal/asset"
+	"quittance/internal/gasless"
 	"quittance/internal/payment"
 	"quittance/internal/userop"
 	"quittance/internal/userop/gateway"
@@ -44,7 +44,7 @@ func hand(t testing.TB, s *webtest.Saver, op userop.Op) string {
 func TestAccountPays(t *testing.T) {
 	for _, kind := range []string{userop.KindLight, userop.KindSafe} {
 		t.Run(kind, func(t *testing.T) {
-			w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: app.ProviderAlchemy, Kind: kind}})
+			w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: gasless.ProviderAlchemy, Kind: kind}})
 			hooks := receiver(t, w)
 			token := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"10"}],"feePercentage":"1","feeAddress":%q}`, payee, otherPayee))
 			at, r := route+"/"+token, w.Load(token).Terms.Requests[0]
@@ -113,7 +113,7 @@ func TestAccountPays(t *testing.T) {
 // An operation that comes to nothing fails its attempt and not the payment: the
 // merchant is told why, and the payer pays in another way.
 func TestOperationsThatComeToNothing(t *testing.T) {
-	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: app.ProviderAlchemy}})
+	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: gasless.ProviderAlchemy}})
 	for _, c := range []struct {
 		reason, words string
 		// comes has an operation come to nothing, and tells whether the chain has a
@@ -200,7 +200,7 @@ func TestOperationsThatComeToNothing(t *testing.T) {
 // From another chain it is the same: the account signs there, and whoever is told of the
 // money here is told of both. A payment that fails on arrival gives it to the wallet.
 func TestAccountPaysFromAnotherChain(t *testing.T) {
-	w := webtest.NewWith(t, webtest.Options{Routing: true, Gasless: &webtest.Gasless{Provider: app.ProviderAlchemy}})
+	w := webtest.NewWith(t, webtest.Options{Routing: true, Gasless: &webtest.Gasless{Provider: gasless.ProviderAlchemy}})
 	hooks := receiver(t, w)
 	for _, fails := range []bool{true, false} {
 		token := w.CreatePayment("10")
@@ -259,7 +259,7 @@ func TestAccountPaysFromAnotherChain(t *testing.T) {
 // Another page may have the account pay, with a bundler of its own: what its intent says
 // of the wallet behind the account is believed where it is true, and only there.
 func TestAccountOfAnotherPage(t *testing.T) {
-	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: app.ProviderAlchemy}})
+	w := webtest.NewWith(t, webtest.Options{Gasless: &webtest.Gasless{Provider: gasless.ProviderAlchemy}})
 	hooks := receiver(t, w)
 	stranger := otherPayee
 	for i, c := range []struct {

@@ -12,6 +12,7 @@ import (
 	"quittance/internal/app"
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
+	"quittance/internal/gasless"
 	"quittance/internal/rail"
 	"quittance/internal/siwe"
 	"quittance/internal/userop"
@@ -23,7 +24,7 @@ import (
 // real contracts. The zero value is ERC-7677 for the chain's preferred accounts, with
 // budgets that no test uses up.
 type Gasless struct {
-	Provider string // app.ProviderAlchemy and its like
+	Provider string // gasless.ProviderAlchemy and its like
 	Kind     string // userop.KindLight, userop.KindSafe
 	Policy   string // of the sponsor; what it knows if empty
 	MaxCost  *big.Int
@@ -66,18 +67,18 @@ func (w *World) gasless(o Options) *app.GaslessSetup {
 	if g == nil {
 		return nil
 	}
-	setup := &app.GaslessSetup{Table: userop.At(asset.SandboxBase, asset.SandboxArbitrum), Chains: map[asset.ChainID]app.GaslessChain{}}
+	setup := &app.GaslessSetup{Table: userop.At(asset.SandboxBase, asset.SandboxArbitrum), Chains: map[asset.ChainID]gasless.Chain{}}
 	for id, s := range map[asset.ChainID]*useroptest.Stack{asset.SandboxBase: w.Gas, asset.SandboxArbitrum: w.GasSecond} {
 		if s == nil {
 			continue
 		}
-		c := app.GaslessChain{
+		c := gasless.Chain{
 			Provider: g.Provider, Name: "Test sponsor", Kind: g.Kind, BundlerURL: s.URL, Policy: g.Policy, Pricing: userop.PricingPimlico,
 			MaxFeePerGas: big.NewInt(1e11), MaxCost: g.MaxCost, Timeout: g.Timeout,
 			Budget: checkout.GaslessBudget{Payment: ample(g.Budget.Payment), Grants: g.Budget.Grants, WalletDay: ample(g.Budget.WalletDay), ChainDay: ample(g.Budget.ChainDay)},
 		}
 		if c.Provider == "" {
-			c.Provider = app.ProviderERC7677
+			c.Provider = gasless.ProviderERC7677
 		}
 		if c.MaxCost == nil {
 			c.MaxCost = big.NewInt(1e16)

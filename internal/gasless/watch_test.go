@@ -1,4 +1,4 @@
-package app
+package gasless
 
 import (
 	"bytes"
@@ -38,21 +38,21 @@ func (l *safeLog) String() string {
 
 // Services that fail are an alarm and nothing is offered; once they are back, it is.
 // A question that failed has them checked at once.
-func TestGaslessWatch(t *testing.T) {
+func TestWatch(t *testing.T) {
 	t.Parallel()
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	var log safeLog
 	w.one.log = slog.New(slog.NewTextHandler(&log, nil))
 	w.one.well.Store(false)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = w.watch(ctx) }()
+	go func() { defer close(done); _ = w.Run(ctx) }()
 	defer func() { stop(); <-done }()
 	await := func(what string, want bool) {
 		t.Helper()
 		for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			if _, offered := w.Offer(gasSandbox); offered == want {
+			if _, offered := w.Offer(sandbox); offered == want {
 				return
 			}
 			if time.Now().After(deadline) {
@@ -80,44 +80,42 @@ func TestGaslessWatch(t *testing.T) {
 	}
 }
 
-// Of a configuration that cannot work nothing is started.
-func TestGaslessBuildRefuses(t *testing.T) {
-	good := GaslessChain{Provider: ProviderPimlico, BundlerURL: "https://bundler.example/HIDDEN", MaxFeePerGas: big.NewInt(1), MaxCost: big.NewInt(1)}
-	build := func(c GaslessChain, on asset.ChainID) error {
-		s := &GaslessSetup{Table: userop.At(gasSandbox), Chains: map[asset.ChainID]GaslessChain{on: c}}
-		g, err := s.build([]ChainSetup{{ID: gasSandbox}}, map[asset.ChainID]chain.Batcher{}, official.Default(), nil, slog.New(slog.DiscardHandler))
+// Of a configuration that cannot work nothing is made.
+func TestNewRefuses(t *testing.T) {
+	good := Chain{Provider: ProviderPimlico, BundlerURL: "https://bundler.example/HIDDEN", MaxFeePerGas: big.NewInt(1), MaxCost: big.NewInt(1)}
+	build := func(c Chain, on asset.ChainID) error {
+		g, err := New(Config{
+			Table: userop.At(sandbox), Chains: map[asset.ChainID]Chain{on: c}, Nodes: map[asset.ChainID]chain.Batcher{sandbox: nil},
+			Registry: official.Default(), Log: slog.New(slog.DiscardHandler),
+		})
 		if err == nil {
-			g.close()
+			g.Close()
 		}
 		return err
 	}
-	if err := build(good, gasSandbox); err != nil {
+	if err := build(good, sandbox); err != nil {
 		t.Fatal(err)
 	}
-	for what, change := range map[string]func(*GaslessChain){
-		"another provider":   func(c *GaslessChain) { c.Provider = "x" },
-		"another kind":       func(c *GaslessChain) { c.Kind = "x" },
-		"no policy":          func(c *GaslessChain) { c.Provider = ProviderAlchemy },
-		"a policy in quotes": func(c *GaslessChain) { c.Policy = `x","y":"` },
-		"no address":         func(c *GaslessChain) { c.BundlerURL = "" },
-		"plain http":         func(c *GaslessChain) { c.BundlerURL = "http://bundler.example/HIDDEN" },
-		"no context":         func(c *GaslessChain) { c.Provider, c.Context = ProviderERC7677, "[1]" },
+	for what, change := range map[string]func(*Chain){
+		"another provider":   func(c *Chain) { c.Provider = "x" },
+		"another kind":       func(c *Chain) { c.Kind = "x" },
+		"no policy":          func(c *Chain) { c.Provider = ProviderAlchemy },
+		"a policy in quotes": func(c *Chain) { c.Policy = `x","y":"` },
+		"no address":         func(c *Chain) { c.BundlerURL = "" },
+		"plain http":         func(c *Chain) { c.BundlerURL = "http://bundler.example/HIDDEN" },
+		"no context":         func(c *Chain) { c.Provider, c.Context = ProviderERC7677, "[1]" },
 	} {
 		c := good
 		change(&c)
-		if err := build(c, gasSandbox); err == nil || strings.Contains(err.Error(), "HIDDEN") {
+		if err := build(c, sandbox); err == nil || strings.Contains(err.Error(), "HIDDEN") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	if err := build(good, 77); err == nil {
 		t.Error("a chain that there is not")
 	}
-	policy, err := GaslessChain{Provider: ProviderPimlico, Policy: "sp_x"}.context()
+	policy, err := Chain{Provider: ProviderPimlico, Policy: "sp_x"}.context()
 	if err != nil || policy != `{"sponsorshipPolicyId":"sp_x"}` {
 		t.Errorf("Pimlico is told %s, %v", policy, err)
-	}
-	var none *GaslessSetup
-	if g, err := none.build(nil, nil, nil, nil, nil); err != nil || g.port() != nil || g.parts() != nil {
-		t.Errorf("without a setup: %v", err)
 	}
 }

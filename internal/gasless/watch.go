@@ -1,9 +1,10 @@
-package app
+package gasless
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/big"
 	"sync"
 	"time"
@@ -11,56 +12,47 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/fault"
-	"quittance/internal/lifecycle"
 	"quittance/internal/rail"
 	"quittance/internal/userop"
 )
 
 const (
-	// gasEvery is how often bundlers and sponsors are checked that work.
-	gasEvery = time.Hour
+	// checkEvery is how often bundlers and sponsors are checked that work.
+	checkEvery = time.Hour
 	// Those that do not are checked again after these pauses, each twice the one before.
-	gasRetryMin, gasRetryMax = 5 * time.Second, 10 * time.Minute
-	// gasCheckPatience is how long one check may take.
-	gasCheckPatience = 30 * time.Second
+	retryMin, retryMax = 5 * time.Second, 10 * time.Minute
+	// checkPatience is how long one check may take.
+	checkPatience = 30 * time.Second
 )
 
-// parts is what runs in the background. None of it can fail: the direct way goes on
-// without the services.
-func (g *gasless) parts() []lifecycle.Part {
-	if g == nil || len(g.chains) == 0 {
-		return nil
-	}
-	return []lifecycle.Part{{Name: "gas sponsors", Run: g.watch}}
-}
-
-// watch checks the services of all chains until ctx ends, and returns nil then.
-func (g *gasless) watch(ctx context.Context) error {
+// Run checks the services of all chains until ctx ends, and returns nil then.
+func (g *Service) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	for _, c := range g.chains {
 		watching.Go(func() { c.watch(ctx) })
 	}
+	<-ctx.Done()
 	watching.Wait()
 	return nil
 }
 
 // recheck has the services checked soon.
-func (c *gasChain) recheck() {
+func (c *sponsoredChain) recheck() {
 	select {
 	case c.trouble <- struct{}{}:
 	default: // they will be
 	}
 }
 
-func (c *gasChain) watch(ctx context.Context) {
-	retry, before := gasRetryMin, errors.New("never checked")
+func (c *sponsoredChain) watch(ctx context.Context) {
+	retry, before := retryMin, errors.New("never checked")
 	for {
 		err := c.check(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		c.well.Store(err == nil)
-		wait := gasEvery
+		wait := checkEvery
 		switch {
 		case err != nil && misconfigured(err):
 			c.log.ErrorContext(ctx, "ALARM: gas cannot be paid for as it is configured; payments without gas are not offered", "chain", c.id, "err", err)
@@ -70,9 +62,9 @@ func (c *gasChain) watch(ctx context.Context) {
 			c.log.InfoContext(ctx, "gas is paid for", "chain", c.id, "sponsor", c.offer.Sponsor, "account", c.offer.Kind)
 		}
 		if before = err; err != nil {
-			wait, retry = retry, min(2*retry, gasRetryMax)
+			wait, retry = retry, min(2*retry, retryMax)
 		} else {
-			retry = gasRetryMin
+			retry = retryMin
 		}
 		if !c.rest(ctx, wait, err == nil) {
 			return
@@ -83,7 +75,7 @@ func (c *gasChain) watch(ctx context.Context) {
 // rest waits until the services are to be checked again, and reports false if ctx
 // ended. Trouble cuts the wait short where they worked, down to the shortest pause:
 // questions fail in crowds.
-func (c *gasChain) rest(ctx context.Context, wait time.Duration, worked bool) bool {
+func (c *sponsoredChain) rest(ctx context.Context, wait time.Duration, worked bool) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	trouble := c.trouble
@@ -100,13 +92,13 @@ func (c *gasChain) rest(ctx context.Context, wait time.Duration, worked bool) bo
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(min(wait, gasSettle)):
+	case <-time.After(min(wait, settleAfter)):
 		return true
 	}
 }
 
-// gasSettle is how long after a trouble the services are checked.
-const gasSettle = time.Second
+// settleAfter is how long after a trouble the services are checked.
+const settleAfter = time.Second
 
 // misconfigured reports whether a check found what does not go away by itself.
 func misconfigured(err error) bool {
@@ -116,31 +108,57 @@ func misconfigured(err error) bool {
 // probed is the wallet for whose account the sponsor is tried out: nobody's.
 var probed = asset.Address{0x0b, 0x5e, 0x55, 19: 0x01}
 
-// check asks everybody whom a payment without gas needs: the bundler, the chain for
-// the contracts, and the sponsor for a stub.
-func (c *gasChain) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, gasCheckPatience)
-	defer cancel()
-	if err := c.bundler.Check(ctx); err != nil {
-		return fmt.Errorf("bundler: %w", err)
+// Finding is one thing that payments without gas need on a chain.
+type Finding struct {
+	What   string // "bundler", "contracts", "sponsor", "paymaster"
+	Err    error  // why it does not work, nil if it does
+	Detail string // what was found, if it works; for operators
+}
+
+// Examine asks everybody whom a payment without gas needs: the bundler, the chain for
+// the contracts, and the sponsor for a stub with a paymaster that has money. Each is
+// asked when its finding is drawn, and no longer than until ctx ends. Of a chain where
+// nobody pays for gas there is nothing to find.
+func (g *Service) Examine(ctx context.Context, id asset.ChainID) iter.Seq[Finding] {
+	c, known := g.chains[id]
+	if !known {
+		return func(func(Finding) bool) {}
 	}
-	if err := c.contracts(ctx); err != nil {
-		return fmt.Errorf("contracts: %w", err)
+	return c.examine(ctx)
+}
+
+func (c *sponsoredChain) examine(ctx context.Context) iter.Seq[Finding] {
+	return func(yield func(Finding) bool) {
+		ctx, cancel := context.WithTimeout(ctx, checkPatience)
+		defer cancel()
+		if !yield(Finding{"bundler", c.bundler.Check(ctx), "it serves EntryPoint 0.7 on this chain"}) {
+			return
+		}
+		if !yield(Finding{"contracts", c.contracts(ctx), "what accounts of the kind " + c.kind.Name() + " need is there"}) {
+			return
+		}
+		paymaster, err := c.stub(ctx)
+		if !yield(Finding{"sponsor", err, fmt.Sprintf("it answers for the paymaster %s", paymaster)}) || err != nil {
+			return
+		}
+		yield(Finding{"paymaster", c.name(ctx, paymaster), "it is there and has money for an operation"})
 	}
-	paymaster, err := c.stub(ctx)
-	if err != nil {
-		return fmt.Errorf("sponsor: %w", err)
-	}
-	if err := c.name(ctx, paymaster); err != nil {
-		return fmt.Errorf("paymaster: %w", err)
+}
+
+// check is nil if all that payments without gas need works.
+func (c *sponsoredChain) check(ctx context.Context) error {
+	for f := range c.examine(ctx) {
+		if f.Err != nil {
+			return fmt.Errorf("%s: %w", f.What, f.Err)
+		}
 	}
 	return nil
 }
 
 // contracts looks for the code of what smart accounts need.
-func (c *gasChain) contracts(ctx context.Context) error {
+func (c *sponsoredChain) contracts(ctx context.Context) error {
 	needs := append([]asset.Address{userop.EntryPoint}, c.kind.Account(c.id, probed).Needs...)
-	codes, err := CodeReader(map[asset.ChainID]chain.Batcher{c.id: c.node})(ctx, c.id, needs)
+	codes, err := chain.Codes(ctx, c.node, needs...)
 	if err != nil {
 		return err
 	}
@@ -154,7 +172,7 @@ func (c *gasChain) contracts(ctx context.Context) error {
 
 // stub asks the sponsor about a first operation of nobody's account, and returns the
 // paymaster that it names.
-func (c *gasChain) stub(ctx context.Context) (asset.Address, error) {
+func (c *sponsoredChain) stub(ctx context.Context) (asset.Address, error) {
 	account := c.kind.Account(c.id, probed)
 	data, err := c.kind.Encode([]rail.Call{{To: c.usual, Data: []byte{0, 0, 0, 0}, Value: new(big.Int)}})
 	if err != nil {

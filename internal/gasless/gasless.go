@@ -1,4 +1,9 @@
-package app
+// Package gasless answers the checkout's questions about payments without gas from
+// chains, bundlers and sponsors, because whose word counts for what is neither the
+// checkout's affair, which reads no operation, nor package userop's, which knows no
+// payment's life. It implements checkout.Gasless, says nothing it was only told, and
+// keeps nothing but how its services do.
+package gasless
 
 import (
 	"context"
@@ -19,19 +24,17 @@ import (
 	"quittance/internal/userop"
 )
 
-// gasless is what chains, bundlers and sponsors tell of paying without gas. Only
+// Service is what chains, bundlers and sponsors tell of paying without gas. Only
 // what a chain shows in final blocks is evidence; what a service says is passed on
-// or held against what was expected, and never decides anything by itself.
-type gasless struct {
-	chains map[asset.ChainID]*gasChain
-	// final is the height up to which a chain's blocks are there for good and have
-	// been searched for payments: see safes.final.
-	final func(asset.ChainID) uint64
-	log   *slog.Logger
+// or held against what was expected, and never decides anything by itself. It is safe
+// for concurrent use. It offers nothing before Run has checked the services.
+type Service struct {
+	chains map[asset.ChainID]*sponsoredChain
+	final  func(asset.ChainID) uint64
 }
 
-// gasChain is one chain on which gas is paid for.
-type gasChain struct {
+// sponsoredChain is one chain on which gas is paid for.
+type sponsoredChain struct {
 	id        asset.ChainID
 	node      chain.Batcher
 	kind      userop.Kind
@@ -52,27 +55,16 @@ type gasChain struct {
 	named map[asset.Address]bool // paymasters that the sponsor has named
 }
 
-var _ checkout.Gasless = (*gasless)(nil)
+var _ checkout.Gasless = (*Service)(nil)
 
-// port is the port, nil if nobody pays for gas.
-func (g *gasless) port() checkout.Gasless {
-	if g == nil {
-		return nil
-	}
-	return g
-}
-
-// close drops idle connections.
-func (g *gasless) close() {
-	if g == nil {
-		return
-	}
+// Close drops idle connections.
+func (g *Service) Close() {
 	for _, c := range g.chains {
 		c.close()
 	}
 }
 
-func (c *gasChain) close() {
+func (c *sponsoredChain) close() {
 	c.bundler.Close()
 	c.paymaster.Close()
 	if c.alchemy != nil {
@@ -82,12 +74,12 @@ func (c *gasChain) close() {
 
 // How long a question may take, all of its round trips together: a payer waits.
 const (
-	gasReadPatience = 8 * time.Second
-	gasAskPatience  = 20 * time.Second
+	readPatience = 8 * time.Second
+	askPatience  = 20 * time.Second
 )
 
 // Offer implements checkout.Gasless.
-func (g *gasless) Offer(id asset.ChainID) (checkout.GaslessOffer, bool) {
+func (g *Service) Offer(id asset.ChainID) (checkout.GaslessOffer, bool) {
 	c, known := g.chains[id]
 	if !known || !c.available() {
 		return checkout.GaslessOffer{}, false
@@ -95,12 +87,12 @@ func (g *gasless) Offer(id asset.ChainID) (checkout.GaslessOffer, bool) {
 	return c.offer, true
 }
 
-func (c *gasChain) available() bool {
+func (c *sponsoredChain) available() bool {
 	return c.well.Load() && c.bundler.Available() && c.paymaster.Available() && (c.alchemy == nil || c.alchemy.Available())
 }
 
 // Account implements checkout.Gasless.
-func (g *gasless) Account(id asset.ChainID, owner asset.Address) (asset.Address, bool) {
+func (g *Service) Account(id asset.ChainID, owner asset.Address) (asset.Address, bool) {
 	c, known := g.chains[id]
 	if !known {
 		return asset.Address{}, false
@@ -109,27 +101,27 @@ func (g *gasless) Account(id asset.ChainID, owner asset.Address) (asset.Address,
 }
 
 // Revoke implements checkout.Gasless.
-func (g *gasless) Revoke(token, account asset.Address) rail.Call {
+func (g *Service) Revoke(token, account asset.Address) rail.Call {
 	data, err := official.Approval{Spender: account, Amount: new(big.Int)}.Encode()
 	if err != nil {
-		panic(fmt.Sprintf("app: an approval of nothing: %v", err)) // there is no such amount
+		panic(fmt.Sprintf("gasless: an approval of nothing: %v", err)) // there is no such amount
 	}
 	return rail.Call{Kind: rail.Revoke, To: token, Data: data, Value: new(big.Int)}
 }
 
-// errGasless is a chain on which nobody pays for gas, or not now.
-var errGasless = fault.New(fault.Unavailable, "gasless_unavailable", "Paying without gas is not possible right now.")
+// errUnavailable is a chain on which nobody pays for gas, or not now.
+var errUnavailable = fault.New(fault.Unavailable, "gasless_unavailable", "Paying without gas is not possible right now.")
 
-func (g *gasless) on(id asset.ChainID) (*gasChain, error) {
+func (g *Service) on(id asset.ChainID) (*sponsoredChain, error) {
 	c, known := g.chains[id]
 	if !known {
-		return nil, errGasless
+		return nil, errUnavailable
 	}
 	return c, nil
 }
 
 // Read implements checkout.Gasless, in two questions at once.
-func (g *gasless) Read(ctx context.Context, id asset.ChainID, owner, token asset.Address) (checkout.GaslessState, error) {
+func (g *Service) Read(ctx context.Context, id asset.ChainID, owner, token asset.Address) (checkout.GaslessState, error) {
 	c, err := g.on(id)
 	if err != nil {
 		return checkout.GaslessState{}, err
@@ -153,8 +145,8 @@ func (g *gasless) Read(ctx context.Context, id asset.ChainID, owner, token asset
 
 // read asks for an account and its owner's token, and for the token's permits, nil
 // if it has none. A wallet that is an account itself needs no permit.
-func (c *gasChain) read(ctx context.Context, a userop.Account, token asset.Address) (userop.State, *userop.PermitTerms, error) {
-	ctx, cancel := context.WithTimeout(ctx, gasReadPatience)
+func (c *sponsoredChain) read(ctx context.Context, a userop.Account, token asset.Address) (userop.State, *userop.PermitTerms, error) {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	var terms *userop.PermitTerms
 	var permitErr error
@@ -174,7 +166,7 @@ func (c *gasChain) read(ctx context.Context, a userop.Account, token asset.Addre
 	switch {
 	case errors.Is(err, userop.ErrMissing):
 		c.recheck()
-		return userop.State{}, nil, errGasless.Because(err)
+		return userop.State{}, nil, errUnavailable.Because(err)
 	case errors.Is(err, userop.ErrChanged):
 		return userop.State{}, nil, fault.Field("wallet", "account_changed", "The smart account of this wallet has another owner or other code by now: it cannot be used to pay.").Because(err)
 	case err != nil || permitErr != nil:
@@ -200,7 +192,7 @@ type subject struct {
 }
 
 // subject reads an operation, and the chain for what it should be.
-func (c *gasChain) subject(ctx context.Context, plan checkout.GaslessPlan, text []byte) (*subject, error) {
+func (c *sponsoredChain) subject(ctx context.Context, plan checkout.GaslessPlan, text []byte) (*subject, error) {
 	op, err := userop.Parse(text)
 	if err != nil {
 		return nil, errOp.Because(err)
@@ -249,7 +241,7 @@ func (s *subject) checks(named func(asset.Address) bool) []rail.Check {
 var errOp = fault.New(fault.Invalid, "op_invalid", "The operation cannot be read.")
 
 // Parse implements checkout.Gasless.
-func (g *gasless) Parse(id asset.ChainID, text []byte) (checkout.GaslessOp, error) {
+func (g *Service) Parse(id asset.ChainID, text []byte) (checkout.GaslessOp, error) {
 	op, err := userop.Parse(text)
 	if err != nil {
 		return checkout.GaslessOp{}, errOp.Because(err)
@@ -293,7 +285,7 @@ func (s *subject) tell() (checkout.GaslessOp, error) {
 }
 
 // Check implements checkout.Gasless.
-func (g *gasless) Check(ctx context.Context, plan checkout.GaslessPlan, text []byte) (checkout.GaslessOp, []rail.Check, error) {
+func (g *Service) Check(ctx context.Context, plan checkout.GaslessPlan, text []byte) (checkout.GaslessOp, []rail.Check, error) {
 	c, err := g.on(plan.Chain)
 	if err != nil {
 		return checkout.GaslessOp{}, nil, err
@@ -310,7 +302,7 @@ func (g *gasless) Check(ctx context.Context, plan checkout.GaslessPlan, text []b
 }
 
 // isNamed reports whether the sponsor has named a paymaster.
-func (c *gasChain) isNamed(a asset.Address) bool {
+func (c *sponsoredChain) isNamed(a asset.Address) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.named[a]
@@ -322,7 +314,7 @@ const maxNamed = 64
 // name takes a paymaster that the sponsor names into the list of those that may stand
 // in an operation. One that is not there, or has not the money for one operation,
 // would have the bundler refuse what the payer has signed by then.
-func (c *gasChain) name(ctx context.Context, a asset.Address) error {
+func (c *sponsoredChain) name(ctx context.Context, a asset.Address) error {
 	if c.isNamed(a) {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package app
+package gasless
 
 import (
 	"context"
@@ -16,15 +16,15 @@ import (
 
 // Sponsor implements checkout.Gasless. Before anybody is asked to pay, the calls are
 // tried out: an operation whose calls fail costs the sponsor all the same.
-func (g *gasless) Sponsor(ctx context.Context, plan checkout.GaslessPlan, q checkout.GaslessQuestion) (checkout.GaslessGrant, error) {
+func (g *Service) Sponsor(ctx context.Context, plan checkout.GaslessPlan, q checkout.GaslessQuestion) (checkout.GaslessGrant, error) {
 	c, err := g.on(plan.Chain)
 	if err != nil {
 		return checkout.GaslessGrant{}, err
 	}
 	if !c.available() {
-		return checkout.GaslessGrant{}, errGasless
+		return checkout.GaslessGrant{}, errUnavailable
 	}
-	ctx, cancel := context.WithTimeout(ctx, gasAskPatience)
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	s, err := c.subject(ctx, plan, q.Op)
 	if err != nil {
@@ -69,7 +69,7 @@ func passed(checks []rail.Check) bool {
 // says that it needs: whoever bundles it himself is paid for what it says. A wallet
 // that is an account itself may ask without a signature of its own form, so that it
 // cannot be estimated: then its price is bounded, and its gas as any other's.
-func (c *gasChain) narrow(ctx context.Context, s *subject) error {
+func (c *sponsoredChain) narrow(ctx context.Context, s *subject) error {
 	fees, err := c.bundler.Fees(ctx)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *gasChain) narrow(ctx context.Context, s *subject) error {
 
 // grant has the gas of an operation paid for, and keeps in the subject what it is
 // then. It returns what is answered.
-func (c *gasChain) grant(ctx context.Context, kind checkout.GaslessKind, s *subject) (any, error) {
+func (c *sponsoredChain) grant(ctx context.Context, kind checkout.GaslessKind, s *subject) (any, error) {
 	switch kind {
 	case checkout.GaslessData:
 		grant, err := c.paymaster.Data(ctx, s.op)
@@ -113,7 +113,7 @@ func (c *gasChain) grant(ctx context.Context, kind checkout.GaslessKind, s *subj
 
 // rehearse tries out what an operation calls. Nodes that cannot are not asked: the
 // bundler tries it too, when it estimates.
-func (c *gasChain) rehearse(ctx context.Context, s *subject) error {
+func (c *sponsoredChain) rehearse(ctx context.Context, s *subject) error {
 	calls, err := s.want.Kind.Decode(s.op.CallData)
 	if err != nil {
 		return fmt.Errorf("decoding what was checked: %w", err)
@@ -139,12 +139,12 @@ func (c *gasChain) rehearse(ctx context.Context, s *subject) error {
 }
 
 // Ask implements checkout.Gasless.
-func (g *gasless) Ask(ctx context.Context, id asset.ChainID, q checkout.GaslessQuestion) ([]byte, error) {
+func (g *Service) Ask(ctx context.Context, id asset.ChainID, q checkout.GaslessQuestion) ([]byte, error) {
 	c, err := g.on(id)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, gasAskPatience)
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	result, err := c.ask(ctx, q)
 	if err != nil {
@@ -153,7 +153,7 @@ func (g *gasless) Ask(ctx context.Context, id asset.ChainID, q checkout.GaslessQ
 	return userop.Question{Method: q.Method}.Result(result)
 }
 
-func (c *gasChain) ask(ctx context.Context, q checkout.GaslessQuestion) (any, error) {
+func (c *sponsoredChain) ask(ctx context.Context, q checkout.GaslessQuestion) (any, error) {
 	switch q.Kind {
 	case checkout.GaslessFees:
 		return c.bundler.Fees(ctx)
@@ -193,7 +193,7 @@ func (c *gasChain) ask(ctx context.Context, q checkout.GaslessQuestion) (any, er
 var errStub = fault.New(fault.Forbidden, "sponsor_refused", "Gas is not paid for this payment.").Because(errors.New("the sponsor's stub is good for sending"))
 
 // felt has the services checked if one of them failed.
-func (c *gasChain) felt(err error) error {
+func (c *sponsoredChain) felt(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Unavailable && f.Code != "chain_unavailable" {
 		c.recheck()
 	}

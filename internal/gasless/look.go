@@ -1,4 +1,4 @@
-package app
+package gasless
 
 import (
 	"context"
@@ -24,9 +24,9 @@ const (
 	maxBack = 4
 )
 
-// opLook is one search for the outcome of an operation.
-type opLook struct {
-	c       *gasChain
+// look is one search for the outcome of an operation.
+type look struct {
+	c       *sponsoredChain
 	account asset.Address
 	hash    official.Hash
 	nonce   *big.Int
@@ -43,7 +43,7 @@ type opLook struct {
 //
 // While the account's nonce is not past the operation's, nothing can have happened,
 // and no block is searched at all.
-func (g *gasless) Look(ctx context.Context, id asset.ChainID, account asset.Address, hash string, nonce *big.Int, from uint64) (checkout.GaslessSight, error) {
+func (g *Service) Look(ctx context.Context, id asset.ChainID, account asset.Address, hash string, nonce *big.Int, from uint64) (checkout.GaslessSight, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
 	c, known := g.chains[id]
@@ -51,7 +51,7 @@ func (g *gasless) Look(ctx context.Context, id asset.ChainID, account asset.Addr
 	if err != nil || !known || nonce == nil {
 		return checkout.GaslessSight{}, fmt.Errorf("look for operation %q on chain %d: there is nobody to ask, or nothing to ask for", hash, id)
 	}
-	l := &opLook{c: c, account: account, hash: h, nonce: nonce, blocks: c.strides.Search(maxStretches)}
+	l := &look{c: c, account: account, hash: h, nonce: nonce, blocks: c.strides.Search(maxStretches)}
 	if err := l.see(ctx); err != nil {
 		return checkout.GaslessSight{}, err
 	}
@@ -68,7 +68,7 @@ func (g *gasless) Look(ctx context.Context, id asset.ChainID, account asset.Addr
 }
 
 // see reads the head, and the account's nonce there.
-func (l *opLook) see(ctx context.Context) error {
+func (l *look) see(ctx context.Context) error {
 	rs, err := l.c.node.Batch(ctx, []chain.Call{chain.HeaderCall(chain.Latest), userop.NonceCall(l.account, l.nonce, chain.Latest)})
 	if err != nil {
 		return fmt.Errorf("read a smart account's nonce: %w", err)
@@ -89,7 +89,7 @@ func (l *opLook) see(ctx context.Context) error {
 }
 
 // calm goes on without a search. Its time is that of final blocks.
-func (l *opLook) calm(ctx context.Context, sight checkout.GaslessSight, final uint64) (checkout.GaslessSight, error) {
+func (l *look) calm(ctx context.Context, sight checkout.GaslessSight, final uint64) (checkout.GaslessSight, error) {
 	at, err := l.time(ctx, final)
 	if err != nil {
 		return checkout.GaslessSight{}, err
@@ -98,7 +98,7 @@ func (l *opLook) calm(ctx context.Context, sight checkout.GaslessSight, final ui
 	return sight, nil
 }
 
-func (l *opLook) time(ctx context.Context, number uint64) (time.Time, error) {
+func (l *look) time(ctx context.Context, number uint64) (time.Time, error) {
 	header, err := chain.Ask(ctx, l.c.node, chain.HeaderCall(chain.AtBlock(number)), chain.Result.Header)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read block %d: %w", number, err)
@@ -112,7 +112,7 @@ func (l *opLook) time(ctx context.Context, number uint64) (time.Time, error) {
 // search reads the account's events of all final blocks from where one left off, and
 // then those of the blocks above them. It reports whether it came to the head. That
 // the last blocks could not be read is no reason to forget the others.
-func (l *opLook) search(ctx context.Context, sight *checkout.GaslessSight, final uint64) (bool, error) {
+func (l *look) search(ctx context.Context, sight *checkout.GaslessSight, final uint64) (bool, error) {
 	for sight.Next <= final {
 		if l.blocks.Spent() {
 			return false, nil
@@ -138,7 +138,7 @@ func (l *opLook) search(ctx context.Context, sight *checkout.GaslessSight, final
 
 // stretch searches as many blocks as the node answers for, from one on, and returns
 // the last.
-func (l *opLook) stretch(ctx context.Context, from, last uint64) (uint64, error) {
+func (l *look) stretch(ctx context.Context, from, last uint64) (uint64, error) {
 	return l.blocks.Stretch(ctx, from, last, func(from, to uint64) error {
 		logs, err := chain.Ask(ctx, l.c.node, userop.AccountLogsCall(l.account, from, to), chain.Result.Logs)
 		if err != nil {
@@ -155,7 +155,7 @@ func (l *opLook) stretch(ctx context.Context, from, last uint64) (uint64, error)
 
 // judge says what the events mean: the operation's own decides, else one of the same
 // account that came at its nonce or behind it.
-func (l *opLook) judge(ctx context.Context, sight checkout.GaslessSight, from, final uint64, whole bool) (checkout.GaslessSight, error) {
+func (l *look) judge(ctx context.Context, sight checkout.GaslessSight, from, final uint64, whole bool) (checkout.GaslessSight, error) {
 	own, other := l.deciding()
 	if own == nil && whole {
 		if err := l.back(ctx, from); err != nil {
@@ -188,7 +188,7 @@ func (l *opLook) judge(ctx context.Context, sight checkout.GaslessSight, from, f
 
 // deciding picks the operation's own event, or the earliest of another that cannot
 // have come before it.
-func (l *opLook) deciding() (own, other *userop.Outcome) {
+func (l *look) deciding() (own, other *userop.Outcome) {
 	key := func(n *big.Int) *big.Int { return new(big.Int).Rsh(n, 64) }
 	for i, o := range l.found {
 		switch {
@@ -203,7 +203,7 @@ func (l *opLook) deciding() (own, other *userop.Outcome) {
 
 // back searches before the first block: whoever announces an operation may have had
 // it executed already.
-func (l *opLook) back(ctx context.Context, from uint64) error {
+func (l *look) back(ctx context.Context, from uint64) error {
 	for range maxBack {
 		if from == 0 || l.blocks.Spent() {
 			return nil
@@ -228,7 +228,7 @@ func (l *opLook) back(ctx context.Context, from uint64) error {
 }
 
 // outcome confirms what decided and puts it into the checkout's words.
-func (l *opLook) outcome(ctx context.Context, sight checkout.GaslessSight, o userop.Outcome, final uint64) (checkout.GaslessSight, error) {
+func (l *look) outcome(ctx context.Context, sight checkout.GaslessSight, o userop.Outcome, final uint64) (checkout.GaslessSight, error) {
 	at, err := l.confirm(ctx, o)
 	if err != nil {
 		return l.later(ctx, sight, o.Block.Number, final, err)
@@ -242,7 +242,7 @@ func (l *opLook) outcome(ctx context.Context, sight checkout.GaslessSight, o use
 
 // later is what is seen if an event could not be confirmed: above the final blocks it
 // will be told again, and then for good.
-func (l *opLook) later(ctx context.Context, sight checkout.GaslessSight, block, final uint64, err error) (checkout.GaslessSight, error) {
+func (l *look) later(ctx context.Context, sight checkout.GaslessSight, block, final uint64, err error) (checkout.GaslessSight, error) {
 	if block > final {
 		return l.timed(ctx, sight, final)
 	}
@@ -250,7 +250,7 @@ func (l *opLook) later(ctx context.Context, sight checkout.GaslessSight, block, 
 }
 
 // timed fills in how far time has come in the final blocks that were searched.
-func (l *opLook) timed(ctx context.Context, sight checkout.GaslessSight, final uint64) (checkout.GaslessSight, error) {
+func (l *look) timed(ctx context.Context, sight checkout.GaslessSight, final uint64) (checkout.GaslessSight, error) {
 	searched := final
 	if sight.Next > 0 {
 		searched = min(final, sight.Next-1)
@@ -265,7 +265,7 @@ func (l *opLook) timed(ctx context.Context, sight checkout.GaslessSight, final u
 
 // confirm looks whether an event stands in the receipt of its transaction, and that in
 // its block, and returns the block's time.
-func (l *opLook) confirm(ctx context.Context, o userop.Outcome) (time.Time, error) {
+func (l *look) confirm(ctx context.Context, o userop.Outcome) (time.Time, error) {
 	rs, err := l.c.node.Batch(ctx, []chain.Call{chain.HeaderCall(chain.AtBlock(o.Block.Number)), chain.ReceiptCall(o.Tx)})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("confirm an operation's event: %w", err)

@@ -1,4 +1,4 @@
-package app
+package gasless
 
 import (
 	"math/big"
@@ -18,7 +18,7 @@ import (
 // sight is one look from a block on, at what an operation with a nonce became.
 func (w *station) sight(d *drawn, hash string, from uint64) checkout.GaslessSight {
 	w.t.Helper()
-	s, err := w.Look(w.t.Context(), gasSandbox, d.state.Account, hash, d.state.Nonce, from)
+	s, err := w.Look(w.t.Context(), sandbox, d.state.Account, hash, d.state.Nonce, from)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func (w *station) sight(d *drawn, hash string, from uint64) checkout.GaslessSigh
 // hashOf is the hash of an operation as it is.
 func (w *station) hashOf(o userop.Op) string {
 	w.t.Helper()
-	h, err := o.Hash(gasSandbox)
+	h, err := o.Hash(sandbox)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -46,9 +46,9 @@ func (w *station) timeOf(number uint64) time.Time {
 
 // What is executed shows before its block is final, and for good after; time is that
 // of final blocks.
-func TestGaslessLookFindsAnExecution(t *testing.T) {
+func TestLookFindsAnExecution(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	d := w.draw("payer", w.USDC())
 	op := w.sponsor(d)
 	hash, from := w.hashOf(op), w.Head()
@@ -90,7 +90,7 @@ func TestGaslessLookFindsAnExecution(t *testing.T) {
 			return err
 		},
 		"no hash": func() error {
-			_, err := w.Look(t.Context(), gasSandbox, d.state.Account, "0x12", d.state.Nonce, from)
+			_, err := w.Look(t.Context(), sandbox, d.state.Account, "0x12", d.state.Nonce, from)
 			return err
 		},
 	} {
@@ -101,9 +101,9 @@ func TestGaslessLookFindsAnExecution(t *testing.T) {
 }
 
 // Calls that fail use the nonce up, in a transaction that succeeds.
-func TestGaslessLookFindsAFailure(t *testing.T) {
+func TestLookFindsAFailure(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	d := w.draw("payer", w.USDC())
 	op := w.sponsor(d)
 	// The permit is sent by a stranger: the batch that has it fails.
@@ -125,9 +125,9 @@ func TestGaslessLookFindsAFailure(t *testing.T) {
 
 // An owner can have the EntryPoint count a nonce on without an operation of that nonce
 // behind it: then the nonce at a final block tells.
-func TestGaslessLookWithoutEvents(t *testing.T) {
+func TestLookWithoutEvents(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	d := w.draw("payer", w.USDC())
 	data, err := w.one.kind.Encode([]rail.Call{{To: userop.EntryPoint, Data: append([]byte{0x0b, 0xd2, 0x8e, 0x3b}, make([]byte, 32)...)}}) // incrementNonce(0)
 	if err != nil {
@@ -158,9 +158,9 @@ func TestGaslessLookWithoutEvents(t *testing.T) {
 
 // Nodes refuse wide ranges, and answer for others: the search goes on where it left
 // off, and says nothing of blocks that it has not seen.
-func TestGaslessLookInStretches(t *testing.T) {
+func TestLookInStretches(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	s.Chain.MaxRange(8)
 	d := w.draw("payer", w.USDC())
 	op := w.sponsor(d)
@@ -189,9 +189,9 @@ func TestGaslessLookInStretches(t *testing.T) {
 }
 
 // An event that is not in the receipt of its transaction is none.
-func TestGaslessLookBelievesReceipts(t *testing.T) {
+func TestLookBelievesReceipts(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	d := w.draw("payer", w.USDC())
 	op := w.sponsor(d)
 	from := s.Head()
@@ -207,7 +207,7 @@ func TestGaslessLookBelievesReceipts(t *testing.T) {
 		}
 	}}
 	w.upTo.Store(s.Head())
-	if got, err := w.Look(t.Context(), gasSandbox, d.state.Account, hash, d.state.Nonce, from); err == nil {
+	if got, err := w.Look(t.Context(), sandbox, d.state.Account, hash, d.state.Nonce, from); err == nil {
 		t.Errorf("a final event without a receipt: %+v", got)
 	}
 	w.upTo.Store(from)
@@ -218,10 +218,10 @@ func TestGaslessLookBelievesReceipts(t *testing.T) {
 
 // Whatever the services say that is not so, nobody is told that gas is paid for who
 // has to sign what is refused then.
-func TestGaslessServicesLie(t *testing.T) {
+func TestServicesLie(t *testing.T) {
 	s := useroptest.New(t)
 	for _, provider := range []string{ProviderAlchemy, ProviderERC7677} {
-		w := newStation(t, s, gasSetup(s, provider, userop.KindLight))
+		w := newStation(t, s, setup(s, provider, userop.KindLight))
 		if err := w.check(); err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +239,7 @@ func TestGaslessServicesLie(t *testing.T) {
 }
 
 // A chain whose bundler, contracts or sponsor fail the check offers nothing.
-func TestGaslessCheckOfServices(t *testing.T) {
+func TestCheckOfServices(t *testing.T) {
 	s := useroptest.New(t)
 	lie := func(name string) gateway.Behaviour {
 		for _, l := range gateway.Lies() {
@@ -263,10 +263,10 @@ func TestGaslessCheckOfServices(t *testing.T) {
 		}},
 		"a policy that says no": refuse(userop.MethodStub, -32000), "no prices": refuse(userop.MethodPrices, -32601),
 	} {
-		w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+		w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 		s.Gateway.Behave(b)
 		err := w.check()
-		if _, offered := w.Offer(gasSandbox); err == nil || offered {
+		if _, offered := w.Offer(sandbox); err == nil || offered {
 			t.Errorf("%s: offered %t, %v", what, offered, err)
 		}
 		if err != nil && strings.Contains(err.Error(), s.URL) {
@@ -276,16 +276,16 @@ func TestGaslessCheckOfServices(t *testing.T) {
 		if err := w.check(); err != nil {
 			t.Errorf("%s, over again: %v", what, err)
 		}
-		if _, offered := w.Offer(gasSandbox); !offered {
+		if _, offered := w.Offer(sandbox); !offered {
 			t.Errorf("%s, over again: nothing is offered", what)
 		}
 	}
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	w.one.limits.MaxCost = new(big.Int).Mul(big.NewInt(1e18), big.NewInt(1000)) // more than its deposit
 	if err := w.check(); err == nil || !strings.Contains(err.Error(), "wei in the EntryPoint") {
 		t.Errorf("a paymaster without money: %v", err)
 	}
-	w = newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w = newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	w.one.node = &tallied{Batcher: s.Node, n: &w.asked, change: func(calls []chain.Call, rs []chain.Result) {
 		for i, c := range calls {
 			if c.Method == "eth_getCode" {
@@ -297,11 +297,11 @@ func TestGaslessCheckOfServices(t *testing.T) {
 		t.Errorf("a chain without the contracts: %v", err)
 	}
 	w.one.well.Store(false)
-	d := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight)).draw("payer", s.USDC())
+	d := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight)).draw("payer", s.USDC())
 	if _, err := w.Sponsor(t.Context(), d.plan, checkout.GaslessQuestion{Kind: checkout.GaslessSponsor, Method: userop.MethodAlchemy, Op: w.text(d.op)}); err == nil {
 		t.Error("it sponsors all the same")
 	}
-	if at, ok := w.Account(gasSandbox, asset.Address{1}); !ok || at.IsZero() {
+	if at, ok := w.Account(sandbox, asset.Address{1}); !ok || at.IsZero() {
 		t.Error("accounts are not derived any more")
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package gasless
 
 import (
 	"context"
@@ -24,14 +24,14 @@ import (
 	"quittance/internal/userop/useroptest"
 )
 
-const gasSandbox = asset.ChainID(chaintest.DefaultID)
+const sandbox = asset.ChainID(chaintest.DefaultID)
 
 // station is a chain with a sponsor, and what the adapter says of both.
 type station struct {
 	*useroptest.Stack
-	*gasless
+	*Service
 	t     *testing.T
-	one   *gasChain
+	one   *sponsoredChain
 	upTo  atomic.Uint64 // blocks that are final and were searched for payments
 	asked atomic.Int64  // batches that were put to the chain's node
 }
@@ -51,24 +51,25 @@ func (c *tallied) Batch(ctx context.Context, calls []chain.Call) ([]chain.Result
 	return rs, err
 }
 
-func gasSetup(s *useroptest.Stack, provider, kind string) *GaslessSetup {
-	return &GaslessSetup{Table: userop.At(gasSandbox), Chains: map[asset.ChainID]GaslessChain{gasSandbox: {
+func setup(s *useroptest.Stack, provider, kind string) Config {
+	return Config{Table: userop.At(sandbox), Chains: map[asset.ChainID]Chain{sandbox: {
 		Provider: provider, Name: "Test sponsor", Kind: kind, BundlerURL: s.URL, Policy: gateway.Policy, Context: `{"policyId":"` + gateway.Policy + `"}`,
 		Pricing: userop.PricingPimlico, MaxFeePerGas: big.NewInt(1e11), MaxCost: big.NewInt(1e17), Timeout: 5 * time.Second,
 	}}}
 }
 
-func newStation(t *testing.T, s *useroptest.Stack, setup *GaslessSetup) *station {
+func newStation(t *testing.T, s *useroptest.Stack, cfg Config) *station {
 	t.Helper()
 	w := &station{Stack: s, t: t}
+	cfg.Nodes = map[asset.ChainID]chain.Batcher{sandbox: &tallied{Batcher: s.Node, n: &w.asked}}
+	cfg.Registry, cfg.Final, cfg.Log = official.Default(), func(asset.ChainID) uint64 { return w.upTo.Load() }, slog.New(slog.DiscardHandler)
+	cfg.Ranges = map[asset.ChainID]uint64{sandbox: 1000}
 	var err error
-	w.gasless, err = setup.build([]ChainSetup{{ID: gasSandbox, MaxRange: 1000}}, map[asset.ChainID]chain.Batcher{gasSandbox: &tallied{Batcher: s.Node, n: &w.asked}},
-		official.Default(), func(asset.ChainID) uint64 { return w.upTo.Load() }, slog.New(slog.DiscardHandler))
-	if err != nil {
+	if w.Service, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.gasless.close)
-	w.one = w.gasless.chains[gasSandbox]
+	t.Cleanup(w.Service.Close)
+	w.one = w.Service.chains[sandbox]
 	w.one.well.Store(true)
 	return w
 }
@@ -88,11 +89,11 @@ type drawn struct {
 	state  checkout.GaslessState
 }
 
-const gasHeld = 50_000_000
+const held = 50_000_000
 
 func (w *station) draw(name, token string) *drawn {
 	w.t.Helper()
-	return w.drawFor(w.Payer(w.t.Name()+name, token, big.NewInt(gasHeld)), token, 1_000_000)
+	return w.drawFor(w.Payer(w.t.Name()+name, token, big.NewInt(held)), token, 1_000_000)
 }
 
 func (w *station) drawFor(wallet *useroptest.Wallet, token string, amount int64) *drawn {
@@ -102,11 +103,11 @@ func (w *station) drawFor(wallet *useroptest.Wallet, token string, amount int64)
 		w.t.Fatal(err)
 	}
 	d := &drawn{wallet: wallet}
-	if d.state, err = w.Read(w.t.Context(), gasSandbox, wallet.Address(), at); err != nil {
+	if d.state, err = w.Read(w.t.Context(), sandbox, wallet.Address(), at); err != nil {
 		w.t.Fatal(err)
 	}
 	order := official.Expectation{
-		Chain: gasSandbox, Token: at, Payee: asset.Address{0x11, 19: 0x33}, Amount: big.NewInt(amount), Reference: official.Reference{7: 1},
+		Chain: sandbox, Token: at, Payee: asset.Address{0x11, 19: 0x33}, Amount: big.NewInt(amount), Reference: official.Reference{7: 1},
 		Fee: big.NewInt(1), FeePayee: asset.Address{0xfe, 19: 1},
 	}
 	approve, err := official.Default().ApproveCall(order, at)
@@ -119,7 +120,7 @@ func (w *station) drawFor(wallet *useroptest.Wallet, token string, amount int64)
 	}
 	now := time.Now()
 	d.plan = checkout.GaslessPlan{
-		Chain: gasSandbox, Owner: wallet.Address(), Token: at, Amount: order.Total(), Steps: []rail.Call{approve, pay}, Until: now.Add(10 * time.Minute), Now: now,
+		Chain: sandbox, Owner: wallet.Address(), Token: at, Amount: order.Total(), Steps: []rail.Call{approve, pay}, Until: now.Add(10 * time.Minute), Now: now,
 	}
 	w.write(d)
 	return d
@@ -128,7 +129,7 @@ func (w *station) drawFor(wallet *useroptest.Wallet, token string, amount int64)
 // write makes the operation of the plan, with a permit if it needs one.
 func (w *station) write(d *drawn) {
 	w.t.Helper()
-	plan := userop.Plan{Account: w.one.kind.Account(gasSandbox, d.plan.Owner), Token: d.plan.Token, Amount: d.plan.Amount, Steps: d.plan.Steps}
+	plan := userop.Plan{Account: w.one.kind.Account(sandbox, d.plan.Owner), Token: d.plan.Token, Amount: d.plan.Amount, Steps: d.plan.Steps}
 	if d.state.Allowance.Cmp(d.plan.Amount) < 0 && d.state.Permit != nil {
 		terms := userop.PermitTerms{Owner: d.plan.Owner, Nonce: d.state.Permit.Nonce, Domain: siwe.Domain{
 			Name: d.state.Permit.Name, Version: d.state.Permit.Version, Chain: d.state.Permit.ChainID, Contract: d.state.Permit.Contract,
@@ -195,8 +196,8 @@ func (w *station) sponsor(d *drawn) userop.Op {
 // send hands a signed operation in.
 func (w *station) send(d *drawn, op userop.Op) (string, error) {
 	w.t.Helper()
-	op = d.wallet.Sign(w.one.kind.Name(), gasSandbox, op)
-	answer, err := w.gasless.Ask(w.t.Context(), gasSandbox, checkout.GaslessQuestion{Kind: checkout.GaslessSend, Method: userop.MethodSend, Op: w.text(op)})
+	op = d.wallet.Sign(w.one.kind.Name(), sandbox, op)
+	answer, err := w.Service.Ask(w.t.Context(), sandbox, checkout.GaslessQuestion{Kind: checkout.GaslessSend, Method: userop.MethodSend, Op: w.text(op)})
 	if err != nil {
 		return "", err
 	}
@@ -214,23 +215,23 @@ func eachProvider(t *testing.T, test func(t *testing.T, w *station)) {
 		for _, kind := range []string{userop.KindLight, userop.KindSafe} {
 			t.Run(provider+"/"+kind, func(t *testing.T) {
 				s.Gateway.Behave(gateway.Behaviour{})
-				test(t, newStation(t, s, gasSetup(s, provider, kind)))
+				test(t, newStation(t, s, setup(s, provider, kind)))
 			})
 		}
 	}
 }
 
 // Whatever a page or a wallet asks in, the configured sponsor answers.
-func TestGaslessSponsors(t *testing.T) {
+func TestSponsors(t *testing.T) {
 	eachProvider(t, func(t *testing.T, w *station) {
 		if err := w.check(); err != nil {
 			t.Fatal(err)
 		}
-		if offer, ok := w.Offer(gasSandbox); !ok || offer.Sponsor != "Test sponsor" || offer.Kind != w.one.kind.Name() || offer.MaxCost.Cmp(big.NewInt(1e17)) != 0 {
+		if offer, ok := w.Offer(sandbox); !ok || offer.Sponsor != "Test sponsor" || offer.Kind != w.one.kind.Name() || offer.MaxCost.Cmp(big.NewInt(1e17)) != 0 {
 			t.Errorf("offered: %+v, %t", offer, ok)
 		}
 		d := w.draw("payer", w.USDC())
-		if at, ok := w.Account(gasSandbox, d.plan.Owner); !ok || at != d.state.Account || d.state.Deployed || d.state.Nonce.Sign() != 0 || d.state.Balance.Int64() != gasHeld || d.state.Permit == nil || d.state.Block == 0 {
+		if at, ok := w.Account(sandbox, d.plan.Owner); !ok || at != d.state.Account || d.state.Deployed || d.state.Nonce.Sign() != 0 || d.state.Balance.Int64() != held || d.state.Permit == nil || d.state.Block == 0 {
 			t.Fatalf("the account at %s: %+v", at, d.state)
 		}
 		before := w.asked.Load()
@@ -257,11 +258,11 @@ func TestGaslessSponsors(t *testing.T) {
 			if real := official.Hash(w.Hash(op)); hash != real.String() {
 				t.Errorf("the hash is %s, the contract's %s", hash, real)
 			}
-			receipt, err := w.gasless.Ask(t.Context(), gasSandbox, checkout.GaslessQuestion{Kind: checkout.GaslessReceipt, Method: userop.MethodReceipt, Hash: hash})
+			receipt, err := w.Service.Ask(t.Context(), sandbox, checkout.GaslessQuestion{Kind: checkout.GaslessReceipt, Method: userop.MethodReceipt, Hash: hash})
 			if err != nil || !strings.Contains(string(receipt), `"success":true`) {
 				t.Errorf("receipt: %s, %v", receipt, err)
 			}
-			known, err := w.gasless.Ask(t.Context(), gasSandbox, checkout.GaslessQuestion{Kind: checkout.GaslessLookup, Method: userop.MethodLookup, Hash: hash})
+			known, err := w.Service.Ask(t.Context(), sandbox, checkout.GaslessQuestion{Kind: checkout.GaslessLookup, Method: userop.MethodLookup, Hash: hash})
 			if err != nil || !strings.Contains(string(known), `"userOperation"`) {
 				t.Errorf("look-up: %s, %v", known, err)
 			}
@@ -291,7 +292,7 @@ func (w *station) stepwise(d *drawn) userop.Op {
 		return text
 	}
 	put(w.text(d.op))
-	prices, err := w.gasless.Ask(w.t.Context(), gasSandbox, checkout.GaslessQuestion{Kind: checkout.GaslessFees, Method: userop.MethodPrices})
+	prices, err := w.Service.Ask(w.t.Context(), sandbox, checkout.GaslessQuestion{Kind: checkout.GaslessFees, Method: userop.MethodPrices})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -307,7 +308,7 @@ func (w *station) stepwise(d *drawn) userop.Op {
 		} else if c, bad := rail.Failed(checks); bad {
 			w.t.Fatalf("before %s: %+v", q.Method, c)
 		}
-		answer, err := w.gasless.Ask(w.t.Context(), gasSandbox, q)
+		answer, err := w.Service.Ask(w.t.Context(), sandbox, q)
 		if err != nil {
 			w.t.Fatalf("%s: %v", q.Method, err)
 		}
@@ -324,16 +325,16 @@ func (w *station) stepwise(d *drawn) userop.Op {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if h, err := op.Hash(gasSandbox); err != nil || h.String() != grant.Op.Hash || grant.Op.Cost.Cmp(op.MaxCost()) != 0 {
+	if h, err := op.Hash(sandbox); err != nil || h.String() != grant.Op.Hash || grant.Op.Cost.Cmp(op.MaxCost()) != 0 {
 		w.t.Errorf("%s for %v, told of %s for %v", h, op.MaxCost(), grant.Op.Hash, grant.Op.Cost)
 	}
 	return op
 }
 
 // What is not the payment is refused by its own check, and nobody is asked to pay.
-func TestGaslessChecks(t *testing.T) {
+func TestChecks(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	if err := w.check(); err != nil {
 		t.Fatal(err)
 	}
@@ -373,10 +374,10 @@ func TestGaslessChecks(t *testing.T) {
 	if _, _, err := w.Check(t.Context(), d.plan, []byte(`{"sender":1}`)); fault.From(err).Code != "op_invalid" {
 		t.Errorf("what is no operation: %v", err)
 	}
-	if _, err := w.Parse(gasSandbox, []byte(`[]`)); fault.From(err).Code != "op_invalid" {
+	if _, err := w.Parse(sandbox, []byte(`[]`)); fault.From(err).Code != "op_invalid" {
 		t.Errorf("what is no operation: %v", err)
 	}
-	if told, err := w.Parse(gasSandbox, w.text(d.op)); err != nil || told.Sender != d.state.Account || told.Nonce.Sign() != 0 || told.Hash == "" {
+	if told, err := w.Parse(sandbox, w.text(d.op)); err != nil || told.Sender != d.state.Account || told.Nonce.Sign() != 0 || told.Hash == "" {
 		t.Errorf("parsed: %+v, %v", told, err)
 	}
 	revoke := w.Revoke(d.plan.Token, d.state.Account)
@@ -386,9 +387,9 @@ func TestGaslessChecks(t *testing.T) {
 }
 
 // Calls that would fail are not paid for.
-func TestGaslessRehearses(t *testing.T) {
+func TestRehearses(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	d := w.drawFor(w.Payer("poor", w.USDC(), big.NewInt(5)), w.USDC(), 1_000_000)
 	asked := len(s.Gateway.Asked())
 	_, err := w.Sponsor(t.Context(), d.plan, checkout.GaslessQuestion{Kind: checkout.GaslessSponsor, Method: userop.MethodAlchemy, Op: w.text(d.op)})
@@ -401,15 +402,15 @@ func TestGaslessRehearses(t *testing.T) {
 }
 
 // A wallet's own smart account makes its operations itself.
-func TestGaslessReadRefuses(t *testing.T) {
+func TestReadRefuses(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	d := w.draw("payer", w.USDC())
 	hash, err := w.send(d, w.sponsor(d))
 	if err != nil || hash == "" {
 		t.Fatal(err)
 	}
-	if _, err := w.Read(t.Context(), gasSandbox, d.state.Account, d.plan.Token); fault.From(err).Code != "owner_has_code" || fault.From(err).Field != "wallet" {
+	if _, err := w.Read(t.Context(), sandbox, d.state.Account, d.plan.Token); fault.From(err).Code != "owner_has_code" || fault.From(err).Field != "wallet" {
 		t.Errorf("a wallet with code: %v", err)
 	}
 	own := d.plan
@@ -440,7 +441,7 @@ func TestGaslessReadRefuses(t *testing.T) {
 			}
 		}
 	}}
-	if _, err := w.Read(t.Context(), gasSandbox, d.plan.Owner, d.plan.Token); fault.From(err).Code != "account_changed" || fault.From(err).Field != "wallet" {
+	if _, err := w.Read(t.Context(), sandbox, d.plan.Owner, d.plan.Token); fault.From(err).Code != "account_changed" || fault.From(err).Field != "wallet" {
 		t.Errorf("other code: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package gasless
 
 import (
 	"math/big"
@@ -15,9 +15,9 @@ import (
 // An operation that says that it takes much more gas than it does is within the limits
 // for the largest one, and would pay whoever bundles it himself: nobody is asked to pay
 // for it.
-func TestGaslessGasOfOthers(t *testing.T) {
+func TestGasOfOthers(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	if err := w.check(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,17 +68,17 @@ func TestGaslessGasOfOthers(t *testing.T) {
 
 // A stub that is good for sending would be a grant that nobody has counted: whoever gets
 // it can have the operation bundled without us.
-func TestGaslessStubsThatAreGrants(t *testing.T) {
+func TestStubsThatAreGrants(t *testing.T) {
 	s := useroptest.New(t)
-	w := newStation(t, s, gasSetup(s, ProviderERC7677, userop.KindLight))
+	w := newStation(t, s, setup(s, ProviderERC7677, userop.KindLight))
 	d := w.draw("payer", w.USDC())
 	stub := checkout.GaslessQuestion{Kind: checkout.GaslessStub, Method: userop.MethodStub, Op: w.text(d.op)}
-	if _, err := w.gasless.Ask(t.Context(), gasSandbox, stub); err != nil {
+	if _, err := w.Service.Ask(t.Context(), sandbox, stub); err != nil {
 		t.Fatal(err)
 	}
 	s.Gateway.Behave(gateway.Behaviour{Final: true})
 	defer s.Gateway.Behave(gateway.Behaviour{})
-	if answer, err := w.gasless.Ask(t.Context(), gasSandbox, stub); !fault.Is(err, fault.Forbidden) || answer != nil {
+	if answer, err := w.Service.Ask(t.Context(), sandbox, stub); !fault.Is(err, fault.Forbidden) || answer != nil {
 		t.Errorf("given away: %s, %v", answer, err)
 	}
 	w.sponsor(d) // which is counted
