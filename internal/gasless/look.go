@@ -140,7 +140,7 @@ func (l *look) search(ctx context.Context, sight *checkout.GaslessSight, final u
 // the last.
 func (l *look) stretch(ctx context.Context, from, last uint64) (uint64, error) {
 	return l.blocks.Stretch(ctx, from, last, func(from, to uint64) error {
-		logs, err := chain.Ask(ctx, l.c.node, userop.AccountLogsCall(l.account, from, to), chain.Result.Logs)
+		logs, err := chain.Ask(ctx, l.c.node, userop.LogsCall(l.account, from, to), chain.Result.Logs)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"unicode"
 
 	"quittance/internal/asset"
@@ -81,9 +80,6 @@ func (a *Account) warn(t *Table) {
 	note(!a.ModuleGuard.IsZero(), "safe_module_guard", "A guard watches what this Safe's modules do.")
 	note(!known, "safe_fallback_handler", "Calls that this Safe does not know go to a contract that is not Safe's own.")
 }
-
-// Owns reports whether an account is one of the owners.
-func (a *Account) Owns(owner asset.Address) bool { return slices.Contains(a.Owners, owner) }
 
 // Where Safes keep what has no question of its own: keccak256 of
 // "guard_manager.guard.address", "module_manager.module_guard.address" and

@@ -152,12 +152,14 @@ func (w *sponsored) settled(hash official.Hash) userop.Outcome {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		var head hexutil.Uint64
 		ask(w.t, w.chain, &head, "eth_blockNumber")
-		logs, err := chain.Ask(w.t.Context(), w.node, userop.LogsCall(hash, 0, uint64(head)), chain.Result.Logs)
+		logs, err := chain.Ask(w.t.Context(), w.node, chain.LogsCall(chain.Filter{Addresses: []asset.Address{userop.EntryPoint}}, 0, uint64(head)), chain.Result.Logs)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if outcomes := userop.Outcomes(logs); len(outcomes) == 1 {
-			return outcomes[0]
+		for _, o := range userop.Outcomes(logs) {
+			if o.Hash == hash {
+				return o
+			}
 		}
 	}
 	w.t.Fatalf("nothing became of %s", hash)

@@ -146,53 +146,13 @@ func (o Outcome) Why() string {
 	return string(clean[:min(len(clean), 200)])
 }
 
-// LogsCall asks for an operation's events in the blocks from..to, both included.
-// Decode with Result.Logs, and that with Outcomes.
-func LogsCall(hash official.Hash, from, to uint64) chain.Call {
-	return logsCall(from, to, hash.String())
-}
-
-// AccountLogsCall asks in the same way for the events of all of an account's
-// operations: what replaced one is among them.
-func AccountLogsCall(account asset.Address, from, to uint64) chain.Call {
-	return logsCall(from, to, nil, official.Hash(addressWord(account)).String())
-}
-
-func logsCall(from, to uint64, topics ...any) chain.Call {
+// LogsCall asks for the events of all of an account's operations in the blocks
+// from..to, both included: what replaced one is among them. Decode with Result.Logs,
+// and that with Outcomes.
+func LogsCall(account asset.Address, from, to uint64) chain.Call {
 	quantity := func(n uint64) string { return "0x" + new(big.Int).SetUint64(n).Text(16) }
 	return chain.Call{Method: "eth_getLogs", Params: []any{map[string]any{
 		"address": EntryPoint.Lower(), "fromBlock": quantity(from), "toBlock": quantity(to),
-		"topics": append([]any{[]string{TopicOperation, TopicReason, TopicDeployed}}, topics...),
+		"topics": []any{[]string{TopicOperation, TopicReason, TopicDeployed}, nil, official.Hash(addressWord(account)).String()},
 	}}}
-}
-
-// Fate says what will become, or became, of an operation.
-type Fate string
-
-// The fates.
-const (
-	Executable Fate = "executable" // it can still be executed
-	Succeeded  Fate = "succeeded"
-	Failed     Fate = "failed"   // it was executed, and its call failed: its nonce is used up
-	Replaced   Fate = "replaced" // another one used its nonce
-)
-
-// Judge says what a view means for an operation: outcomes are all that LogsCall
-// showed for its hash up to some block, at least from the one where it was
-// announced, and nonce is the account's next at that block. All this is as sure as
-// that block.
-func Judge(hash official.Hash, used *big.Int, outcomes []Outcome, nonce uint64) (Fate, *Outcome) {
-	for _, o := range outcomes {
-		if o.Hash != hash {
-			continue
-		}
-		if o.Success {
-			return Succeeded, &o
-		}
-		return Failed, &o
-	}
-	if orZero(used).Cmp(new(big.Int).SetUint64(nonce)) < 0 {
-		return Replaced, nil
-	}
-	return Executable, nil
 }

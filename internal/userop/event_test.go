@@ -107,26 +107,3 @@ func TestDecodeOutcomeRefuses(t *testing.T) {
 		}
 	}
 }
-
-func TestJudge(t *testing.T) {
-	hash := official.Hash{1}
-	outcome := func(h official.Hash, ok bool) userop.Outcome { return userop.Outcome{Hash: h, Success: ok} }
-	for what, c := range map[string]struct {
-		outcomes []userop.Outcome
-		nonce    uint64
-		want     userop.Fate
-	}{
-		"nothing yet":         {nil, 5, userop.Executable},
-		"others":              {[]userop.Outcome{outcome(official.Hash{2}, true)}, 5, userop.Executable},
-		"its own":             {[]userop.Outcome{outcome(official.Hash{2}, false), outcome(hash, true)}, 6, userop.Succeeded},
-		"its own failure":     {[]userop.Outcome{outcome(hash, false)}, 6, userop.Failed},
-		"its nonce used":      {nil, 6, userop.Replaced},
-		"behind one to come":  {nil, 4, userop.Executable},
-		"an event first seen": {[]userop.Outcome{outcome(hash, true)}, 5, userop.Succeeded},
-	} {
-		fate, o := userop.Judge(hash, big.NewInt(5), c.outcomes, c.nonce)
-		if fate != c.want || (o != nil) != (fate == userop.Succeeded || fate == userop.Failed) || o != nil && o.Hash != hash {
-			t.Errorf("%s: %s, %+v", what, fate, o)
-		}
-	}
-}

@@ -10,7 +10,6 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/official"
-	"quittance/internal/rail"
 )
 
 // The methods that pages and wallets may ask a server for, which asks its own
@@ -268,11 +267,6 @@ func grantMembers(g Grant) map[string]any {
 		"paymaster": g.Paymaster.String(), "paymasterData": hexBytes{g.Data, true},
 		"paymasterVerificationGasLimit": quantity{orZero(g.VerificationGas)}, "paymasterPostOpGasLimit": quantity{orZero(g.PostOpGas)},
 	}
-}
-
-// Unsafe is the Refusal of an operation that Verify refused.
-func Unsafe(c rail.Check) *Refusal {
-	return &Refusal{Code: CodeParams, Message: c.Detail, Name: c.Name}
 }
 
 func asNumber(chain asset.ChainID) *big.Int { return new(big.Int).SetUint64(uint64(chain)) }
