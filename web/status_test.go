@@ -1,0 +1,24 @@
+package web
+
+import (
+	"net/http"
+	"testing"
+
+	"quittance/internal/fault"
+)
+
+// A caller's mistake told as the server's is retried for ever, and a payment that is under
+// way told as a failure is paid again.
+func TestEveryKindOfFaultHasItsStatus(t *testing.T) {
+	want := map[fault.Kind]int{
+		fault.Invalid: http.StatusBadRequest, fault.Unauthorized: http.StatusUnauthorized, fault.Forbidden: http.StatusForbidden,
+		fault.NotFound: http.StatusNotFound, fault.Conflict: http.StatusConflict, fault.Mismatch: http.StatusUnprocessableEntity,
+		fault.Locked: http.StatusLocked, fault.TooLarge: http.StatusRequestEntityTooLarge, fault.Limited: http.StatusTooManyRequests,
+		fault.Unavailable: http.StatusServiceUnavailable, fault.Internal: http.StatusInternalServerError,
+	}
+	for _, k := range fault.Kinds() {
+		if got := StatusOf(k); got != want[k] {
+			t.Errorf("%s: %d, want %d", k, got, want[k])
+		}
+	}
+}
