@@ -39,7 +39,7 @@ var mutants = []mutant{
 	// The other rails.
 	{"nobody checks a route before it is signed",
 		"internal/rail/crosschain", "checks := r.table.Verify(o.intent, o.step.Transaction, source[:len(source)-1], r.now())", "var checks []rail.Check",
-		"internal/rail/crosschain TestEveryLieIsRefused"},
+		"internal/rail/crosschain TestChecksAreNamed"},
 	{"a bridge may refund a stranger",
 		"internal/lifi", "wordIs(v, CheckRefund, \"address that gets refunds\", v.in.Refund, a.Refund)", "",
 		"internal/lifi TestEveryLieIsRefusedByItsOwnCheck"},
@@ -118,7 +118,7 @@ var mutants = []mutant{
 		"web/pay TestHeaders"},
 	{"a payment that is under way answers as a server's failure",
 		"web", "case fault.Locked:\n\t\treturn http.StatusLocked", "case fault.Locked:\n\t\treturn http.StatusInternalServerError",
-		"web/request TestPayWithWallet|TestPaidThroughTheChain|TestSafePays$"},
+		"web TestEveryKindOfFaultHasItsStatus"},
 	{"another site's page acts with a payer's cookies",
 		"web", "if err := s.guard.Check(r); err != nil {", "if err := s.guard.Check(r); err != nil && r == nil {",
 		"web/pay TestHeadAndOrigin"},

@@ -33,7 +33,13 @@ func mount(w web.Wiring) {
 	d := dialect{w}
 	d.Server.Echo.POST("/v3/payments", d.create, d.Server.Faults(refuse), d.Server.Bounded)
 	d.Server.Echo.GET("/v3/payments/:token", d.show, d.Server.Faults(refuse), d.Server.Bounded)
+	d.Server.Echo.RouteNotFound("/v3/*", elsewhere, d.Server.Faults(refuse))
 	d.Server.Below("/v3", refuse)
+}
+
+// elsewhere answers, in the dialect's words, for paths that no route takes.
+func elsewhere(echo.Context) error {
+	return fault.New(fault.NotFound, "no_such_path", "There is nothing at this address.")
 }
 
 type paymentWire struct {
