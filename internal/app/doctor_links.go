@@ -105,13 +105,13 @@ func (s Setup) waysOf(ctx context.Context, db *store.Store, m payment.MerchantID
 }
 
 // priced reports whether somebody is asked for the price of an asset.
-func (p PriceSetup) priced(id asset.ID) bool {
-	for _, f := range p.Feeds {
+func (s PriceSetup) priced(id asset.ID) bool {
+	for _, f := range s.Feeds {
 		if _, ok := f.Feeds[id]; ok {
 			return true
 		}
 	}
-	return p.API != nil && p.API.IDs[id] != ""
+	return s.API != nil && s.API.IDs[id] != ""
 }
 
 // euroTokens says whether payers who hold euros can pay with them.
