@@ -50,6 +50,26 @@ func InAsset(p *Payment, of asset.ID, now time.Time) (in *Payment, ok bool) {
 	return &made, true
 }
 
+// LastInAsset is InAsset for who may have been looking at it for a while: once the quotes
+// have ended it is what it was when the newest of them was made, and Expired once what was
+// sent by that has had time to come. ok is false if it was never due in the asset.
+func LastInAsset(p *Payment, of asset.ID, now time.Time) (in *Payment, ok bool) {
+	if in, ok := InAsset(p, of, now); ok {
+		return in, true
+	}
+	var newest Quote
+	for _, q := range p.Quotes {
+		if q.Asked && q.Asset == of && q.CreatedAt.After(newest.CreatedAt) {
+			newest = q
+		}
+	}
+	in, ok = InAsset(p, of, newest.CreatedAt)
+	if ok && now.After(newest.ExpiresAt.Add(QuoteGrace)) {
+		in.Standing = Assess(in.Terms, in.Transfers, in.Attempts, now)
+	}
+	return in, ok
+}
+
 // owes fills in what is missing of whole, by the quotes that are good now.
 func (p *Payment) owes(whole *Payment, of asset.ID, missing []*big.Int, now time.Time) bool {
 	for i, r := range whole.Terms.Requests {

@@ -192,6 +192,75 @@ func TestInAsset(t *testing.T) {
 	}
 }
 
+// Who looks at a payment in an asset goes on seeing it when the price is over, as one that
+// has expired once nothing can come by that price any more.
+func TestLastInAsset(t *testing.T) {
+	const par = 1_00000000
+	asked := func() *payment.Payment {
+		p := shares(3000, 1999)
+		ask(t, p, dollar, par, quoted)
+		return p
+	}
+	over := payment.QuoteLife + payment.QuoteGrace
+	for _, c := range []struct {
+		name  string
+		p     func() *payment.Payment
+		after time.Duration
+		dues  []int64
+		state payment.State // "" if there is no such payment
+	}{
+		{"the price is good", asked, 0, []int64{30_000_000, 19_990_000}, payment.Open},
+		{"what was sent may still come", asked, over, []int64{30_000_000, 19_990_000}, payment.Open},
+		{"what comes now is too late", asked, over + 1, []int64{30_000_000, 19_990_000}, payment.Expired},
+		{"of two prices the newer is the one", func() *payment.Payment {
+			p := asked()
+			ask(t, p, dollar, par/2, quoted.Add(time.Minute))
+			return p
+		}, over + time.Minute, []int64{60_000_000, 39_980_000}, payment.Open},
+		{"a price that nobody was shown", func() *payment.Payment {
+			p := asked()
+			ask(t, p, dollar, par/2, quoted.Add(time.Minute))
+			p.Quotes[2].Asked, p.Quotes[3].Asked = false, false
+			return p
+		}, over + 1, []int64{30_000_000, 19_990_000}, payment.Expired},
+		{"one share was paid, and the price is over", func() *payment.Payment {
+			p := asked()
+			send(t, p, 0, usdc, big.NewInt(30_000_000), payment.Final, quoted)
+			return p
+		}, over + 1, []int64{19_990_000}, payment.Expired},
+		{"called off", func() *payment.Payment {
+			p := asked()
+			p.Terms.CanceledAt = quoted
+			return p
+		}, over + 1, []int64{30_000_000, 19_990_000}, payment.Canceled},
+		{"nobody has asked", func() *payment.Payment { return shares(3000) }, 0, nil, ""},
+		{"another asset was asked for", func() *payment.Payment {
+			p := shares(3000)
+			ask(t, p, ether, 2000*par, quoted)
+			return p
+		}, 0, nil, ""},
+	} {
+		in, ok := payment.LastInAsset(c.p(), usdc, quoted.Add(c.after))
+		if ok != (c.state != "") {
+			t.Errorf("%s: %+v", c.name, in)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		var dues []int64
+		for i, r := range in.Terms.Requests {
+			dues = append(dues, r.Due.Int64())
+			if in.Standing.Requests[i].State != c.state {
+				t.Errorf("%s: request %d is %s", c.name, i, in.Standing.Requests[i].State)
+			}
+		}
+		if in.Standing.State != c.state || !slices.Equal(dues, c.dues) {
+			t.Errorf("%s: %v is %s", c.name, dues, in.Standing.State)
+		}
+	}
+}
+
 // Whatever has come before: who pays what is due in an asset has paid all that is missing,
 // and for no unit less; the payment in the asset is paid then as well.
 func TestInAssetPays(t *testing.T) {

@@ -27,8 +27,7 @@ func tokenOf(pm *payment.Payment, of asset.ID) string {
 	return string(pm.ID) + tokenMark + string(of)
 }
 
-// inAsset returns a payment as it is due in an asset. Once the price is over and what was
-// sent by it has had time to come, the payment looks expired. One that was never due in that
+// inAsset returns a payment as it is or was due in an asset. One that was never due in that
 // asset is returned as it is, without a share: it has a page of its own.
 //
 // Faults: NotFound if there is no such asset, and for what cannot be due in one.
@@ -37,29 +36,11 @@ func (p *hosted) inAsset(whole *payment.Payment, of string) (*payment.Payment, *
 	if !listed || !whole.Terms.Quoted() || deleted(whole) || p.own[whole.Terms.Dialect].Path == nil {
 		return nil, nil, errUnknown
 	}
-	part := &share{whole: whole, of: token.ID}
-	now := p.Now()
-	if in, ok := payment.InAsset(whole, token.ID, now); ok {
-		return in, part, nil
-	}
-	var newest payment.Quote
-	for _, q := range whole.Quotes {
-		if q.Asked && q.Asset == token.ID && q.CreatedAt.After(newest.CreatedAt) {
-			newest = q
-		}
-	}
-	in, ok := payment.InAsset(whole, token.ID, newest.CreatedAt)
+	in, ok := payment.LastInAsset(whole, token.ID, p.Now())
 	if !ok {
 		return whole, nil, nil
 	}
-	if now.After(newest.ExpiresAt.Add(payment.QuoteGrace)) && in.Standing.State == payment.Open {
-		in.Standing.State = payment.Expired
-		in.Standing.Requests = slices.Clone(in.Standing.Requests)
-		for i := range in.Standing.Requests {
-			in.Standing.Requests[i].State = payment.Expired
-		}
-	}
-	return in, part, nil
+	return in, &share{whole: whole, of: token.ID}, nil
 }
 
 // shared makes the page of a payment that of a share: it is paid by a wallet alone, at a
