@@ -22,10 +22,7 @@ func (d *dialect) fault(c echo.Context, f *fault.Error) error {
 	if f.Code == "unsupported_media_type" {
 		status = http.StatusUnsupportedMediaType
 	}
-	wait := f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Code == codeRunning
-	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {
-		h.Set(echo.HeaderRetryAfter, "1")
-	}
+	web.SayWhen(c, f, f.Code == codeRunning)
 	if s, ok := errors.AsType[schemaFault](f); ok {
 		return c.JSON(status, s.body)
 	}

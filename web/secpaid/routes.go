@@ -125,9 +125,6 @@ func answer(c echo.Context, status int, body any) error {
 
 // fault answers with an error.
 func (d *dialect) fault(c echo.Context, f *fault.Error) error {
-	wait := f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Kind == fault.Locked
-	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {
-		h.Set(echo.HeaderRetryAfter, "1")
-	}
+	web.SayWhen(c, f, f.Kind == fault.Locked)
 	return answer(c, statusOf(f), refused(f, d.Now()))
 }

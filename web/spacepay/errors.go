@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"quittance/internal/fault"
+	"quittance/web"
 )
 
 type errorWire struct {
@@ -72,10 +73,7 @@ func answerTo(f *fault.Error) (status int, body errorWire) {
 // fault answers with an error.
 func (d *dialect) fault(c echo.Context, f *fault.Error) error {
 	status, body := answerTo(f)
-	wait := f.Kind == fault.Unavailable || f.Kind == fault.Limited || f.Kind == fault.Locked
-	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {
-		h.Set(echo.HeaderRetryAfter, "1")
-	}
+	web.SayWhen(c, f, f.Kind == fault.Locked)
 	return answer(c, status, body)
 }
 

@@ -1,0 +1,78 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"quittance/internal/fault"
+)
+
+// lastResort answers errors that no group rendered: unknown paths, and panics
+// outside of any dialect.
+func (s *Server) lastResort(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	f := asFault(err)
+	s.logFault(c, f)
+	for _, w := range s.below {
+		if at := c.Request().URL.Path; at == w.path || strings.HasPrefix(at, w.path+"/") {
+			if err := w.render(c, f); err != nil {
+				s.log.DebugContext(c.Request().Context(), "answer not written", "err", err)
+			}
+			return
+		}
+	}
+	status := plainStatus(f)
+	if err := c.JSON(status, map[string]any{"statusCode": status, "message": f.Public, "error": http.StatusText(status), "code": f.Code}); err != nil {
+		s.log.DebugContext(c.Request().Context(), "answer not written", "err", err)
+	}
+}
+
+// plainStatus is the table for paths that belong to no dialect.
+func plainStatus(f *fault.Error) int {
+	if f.Code == codeMethod {
+		return http.StatusMethodNotAllowed
+	}
+	return StatusOf(f.Kind)
+}
+
+// StatusOf is the usual HTTP status of a kind; a dialect's own table may differ.
+func StatusOf(k fault.Kind) int {
+	switch k {
+	case fault.Invalid:
+		return http.StatusBadRequest
+	case fault.Unauthorized:
+		return http.StatusUnauthorized
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.Conflict:
+		return http.StatusConflict
+	case fault.Mismatch:
+		return http.StatusUnprocessableEntity
+	case fault.Locked:
+		return http.StatusLocked
+	case fault.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case fault.Limited:
+		return http.StatusTooManyRequests
+	case fault.Unavailable:
+		return http.StatusServiceUnavailable
+	case fault.Internal:
+		return http.StatusInternalServerError
+	}
+	panic("web: no status for fault kind " + k)
+}
+
+// SayWhen has the caller ask again in a second, where nothing has said when: after what ends
+// by itself, and after what the dialect says does.
+func SayWhen(c echo.Context, f *fault.Error, ends bool) {
+	wait := ends || f.Kind == fault.Unavailable || f.Kind == fault.Limited
+	if h := c.Response().Header(); wait && h.Get(echo.HeaderRetryAfter) == "" {
+		h.Set(echo.HeaderRetryAfter, "1")
+	}
+}
