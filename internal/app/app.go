@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"quittance/internal/addresses"
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
@@ -108,7 +109,7 @@ func compose(ctx context.Context, s Setup, rails func(ground) ([]rail.Rail, erro
 	if err := a.chains(s, rails); err != nil {
 		return nil, err
 	}
-	if err := keepWord(ctx, a.Store, a.pricing.assets, time.Now()); err != nil {
+	if err := addresses.KeepWord(ctx, a.Store, a.pricing.assets, time.Now()); err != nil {
 		return nil, err
 	}
 	a.background(s)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"quittance/internal/addresses"
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
@@ -82,7 +83,7 @@ func (a *App) chains(s Setup, rails func(ground) ([]rail.Rail, error)) (err erro
 func (a *App) scan(s Setup) error {
 	sources := allWith[source](a.rails)
 	if s.Deposits == nil {
-		sources = append(sources, &promised{store: a.Store})
+		sources = append(sources, addresses.NewPromised(a.Store))
 	}
 	for _, c := range s.Chains {
 		sc, err := chain.NewScanner(chain.ScannerConfig{

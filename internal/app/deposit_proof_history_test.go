@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"quittance/internal/addresses"
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
@@ -132,16 +133,14 @@ func (h *history) start() *node {
 		Book: h.book, Nodes: map[asset.ChainID]chain.Batcher{historyChain: h.sim}, Assets: []asset.ID{historyETH, historyUSDC}, Keys: given{}, Now: h.now,
 	})
 	h.must(err)
-	d := &deposits{watched: newWatched(n.db), watchers: map[asset.ChainID]*deposit.Watcher{}, Rail: direct}
 	token, _ := h.book.Token(historyUSDC)
-	d.watchers[historyChain], err = deposit.New(deposit.Config{
-		Chain: historyChain, Node: h.sim, Multicall: asset.Address{19: 0xca}, Tokens: []asset.Address{token.Address},
-		Index: d.watched.index, Ledger: ledger{n.db}, Slice: 2, Horizon: 12,
-	})
+	kept, err := addresses.New(addresses.Config{Store: n.db, Chains: []deposit.Config{{
+		Chain: historyChain, Node: h.sim, Multicall: asset.Address{19: 0xca}, Tokens: []asset.Address{token.Address}, Slice: 2, Horizon: 12,
+	}}})
 	h.must(err)
 	n.sink = &sink{
 		checkout: checkout.New(checkout.Config{Store: n.cut, Book: h.book, Rails: []rail.Rail{direct}, Prices: h, Now: h.now}),
-		sources:  []source{d}, node: h.sim, log: slog.New(slog.DiscardHandler),
+		sources:  []source{&deposits{direct, kept}}, node: h.sim, log: slog.New(slog.DiscardHandler),
 	}
 	return n
 }
@@ -432,7 +431,7 @@ func (h *history) end() {
 	h.sim.Mine(nil, nil) // a server that was restarted reads who is watched with the next block
 	for h.scan(0, 3) {
 	}
-	for range 2 * oneWith[*deposits](h.nodes[0].sink.sources).watchers[historyChain].RoundLength() {
+	for range 2 * oneWith[*deposits](h.nodes[0].sink.sources).RoundLength(historyChain) {
 		h.sim.Mine(nil, nil)
 		h.scan(0, 1)
 	}

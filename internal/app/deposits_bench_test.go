@@ -75,11 +75,14 @@ func newBusy(t testing.TB, open int) *busy {
 	return b
 }
 
+// busyXPub is the first account of the test phrase that everybody has.
+const busyXPub = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP"
+
 // fill stores the addresses, and a payment that has one of them.
 func (b *busy) fill(open int) {
 	b.t.Helper()
 	ctx, now := b.t.Context(), time.Now().UTC()
-	key, err := hdkey.OpenBranch(poolXPub)
+	key, err := hdkey.OpenBranch(busyXPub)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -94,7 +97,7 @@ func (b *busy) fill(open int) {
 		}
 	}
 	must(b.app.Store.InsertMerchant(ctx, merchant.Merchant{ID: "01M", Name: "M", CreatedAt: now}))
-	must(b.app.Store.SetBranch(ctx, merchant.Branch{ID: id, Merchant: "01M", XPub: poolXPub, Active: true, CreatedAt: now}))
+	must(b.app.Store.SetBranch(ctx, merchant.Branch{ID: id, Merchant: "01M", XPub: busyXPub, Active: true, CreatedAt: now}))
 	as := make([]merchant.DepositAddress, open)
 	for i := range as {
 		hash := official.CodeHash(binary.BigEndian.AppendUint32(nil, uint32(i)))

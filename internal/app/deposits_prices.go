@@ -82,3 +82,11 @@ func (p *prices) tell(ctx context.Context, x pair, err error) {
 	p.told[x] = toldWhy{why, p.now()}
 	p.log.WarnContext(ctx, "no price: nothing is quoted in this asset", "asset", x.of, "currency", x.in, "why", why, "err", err)
 }
+
+// logged is a log that may be left out.
+func logged(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"quittance/internal/addresses"
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/chain/chaintest"
@@ -207,7 +208,7 @@ func TestSourcesShareASweep(t *testing.T) {
 	direct := evmref.New(evmref.Config{Registry: official.Default()})
 	of := direct.Filter(asset.SandboxBase)
 	played := &playedRail{token: here}
-	f := filter([]source{direct, &promised{}, played}, asset.SandboxBase)
+	f := filter([]source{direct, addresses.NewPromised(nil), played}, asset.SandboxBase)
 	if len(f.Addresses) != len(of.Addresses)+1 || len(f.Topics0) != len(of.Topics0)+1 {
 		t.Errorf("asked for %+v", f)
 	}

@@ -48,7 +48,8 @@ func listed(t *testing.T, name, under string) []string {
 // an asterisk stands for all that begin with it.
 var knowing = []struct{ file, what, why string }{
 	{"internal/app/routing.go", "internal/rail/crosschain", "makes the rail of what is configured"},
-	{"internal/app/deposits*", "internal/rail/deposit", "makes the rail of what is configured, and reads blocks for it"},
+	{"internal/app/deposits_setup.go", "internal/rail/deposit", "makes the rail of what is configured"},
+	{"internal/addresses/*", "internal/rail/deposit", "keeps its addresses, and reads blocks for it"},
 	{"internal/app/doctor_deposits.go", "internal/rail/deposit", "examines what the rail is configured with"},
 	{"internal/app/sweep.go", "internal/rail/deposit", "an operator's command about what lies on its addresses"},
 	{"internal/app/bank.go", "internal/rail/sepa", "an operator's command that reads statements"},

@@ -1,4 +1,4 @@
-package app
+package addresses
 
 import (
 	"context"
@@ -20,11 +20,12 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
+	"quittance/internal/rail/deposit"
 	"quittance/internal/seal"
 	"quittance/internal/store"
 )
 
-const poolXPub = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP"
+const xpub = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP"
 
 // supply is a merchant with a key, in a database, and two chains.
 type supply struct {
@@ -54,10 +55,10 @@ func newSupply(t *testing.T) *supply {
 	if err := s.db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s.key, err = hdkey.OpenBranch(poolXPub); err != nil {
+	if s.key, err = hdkey.OpenBranch(xpub); err != nil {
 		t.Fatal(err)
 	}
-	s.branch = merchant.Branch{Merchant: "01M", XPub: poolXPub, Active: true, CreatedAt: s.now}
+	s.branch = merchant.Branch{Merchant: "01M", XPub: xpub, Active: true, CreatedAt: s.now}
 	if s.branch.ID, err = s.key.ID(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +73,7 @@ func newSupply(t *testing.T) *supply {
 
 func (s *supply) pool(size int) *pool {
 	s.t.Helper()
-	p := newPool(s.db, size, slog.New(slog.DiscardHandler))
-	p.now = func() time.Time { return s.now }
+	var chains []deposit.Config
 	for _, c := range s.chains {
 		client, err := chain.NewClient(chain.Config{
 			Chain: asset.ChainID(c.ID()), Endpoints: []chain.Endpoint{{URL: c.URL()}}, RestMin: time.Nanosecond, RestMax: time.Nanosecond, Log: slog.New(slog.DiscardHandler),
@@ -82,8 +82,10 @@ func (s *supply) pool(size int) *pool {
 			s.t.Fatal(err)
 		}
 		s.t.Cleanup(client.Close)
-		p.chains = append(p.chains, poolChain{id: asset.ChainID(c.ID()), node: client, multicall: s.parse(c.Multicall3()), tokens: []asset.Address{s.parse(c.USDC())}})
+		chains = append(chains, deposit.Config{Chain: asset.ChainID(c.ID()), Node: client, Multicall: s.parse(c.Multicall3()), Tokens: []asset.Address{s.parse(c.USDC())}})
 	}
+	p := newPool(s.db, chains, size, slog.New(slog.DiscardHandler))
+	p.now = func() time.Time { return s.now }
 	return p
 }
 
@@ -313,7 +315,7 @@ func TestAddressesRest(t *testing.T) {
 	s := newSupply(t)
 	s.supply(s.pool(10))
 	w := newWatched(s.db)
-	r := newResting(s.db, w, nil)
+	r := newResting(s.db, w, slog.New(slog.DiscardHandler))
 	r.now = func() time.Time { return s.now }
 	id := payment.ID(payment.NewULID(s.now))
 	err := s.db.Write(t.Context(), func(tx checkout.Tx) error {
@@ -358,7 +360,7 @@ func TestAddressesOfLinksRest(t *testing.T) {
 	s := newSupply(t)
 	s.supply(s.pool(10))
 	w := newWatched(s.db)
-	r := newResting(s.db, w, nil)
+	r := newResting(s.db, w, slog.New(slog.DiscardHandler))
 	start := time.Now().UTC()
 	made := map[string]*payment.Payment{}
 	for _, name := range []string{"open", "paid", "canceled"} {
@@ -425,14 +427,14 @@ func TestAddressesAreDerivedAgain(t *testing.T) {
 	of := func(id payment.ID, m payment.MerchantID, to asset.Address) *payment.Payment {
 		return &payment.Payment{ID: id, Terms: payment.Terms{Merchant: m, Requests: []payment.Request{{Payee: to}}}}
 	}
-	if got, err := (keys{s.db}).Derive(t.Context(), of(id, "01M", to), 0); err != nil || got != to {
+	if got, err := (Keys{s.db}).Derive(t.Context(), of(id, "01M", to), 0); err != nil || got != to {
 		t.Errorf("derived %s, %v; want %s", got, err, to)
 	}
 	for name, p := range map[string]*payment.Payment{
 		"another payment": of("01Q", "01M", to), "another merchant": of(id, "01N", to), "no address of ours": of(id, "01M", asset.Address{9}),
 		"a free one": of(id, "01M", s.parse(s.address(5))),
 	} {
-		if got, err := (keys{s.db}).Derive(t.Context(), p, 0); !fault.Is(err, fault.NotFound) {
+		if got, err := (Keys{s.db}).Derive(t.Context(), p, 0); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package app
+package addresses
 
 import (
 	"context"
@@ -14,24 +14,23 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/rail/deposit"
-	"quittance/internal/store"
 )
 
-// keys derives addresses again from the merchants' extended keys.
-type keys struct{ branches merchant.Branches }
+// Keys derives addresses again from the merchants' extended keys.
+type Keys struct{ Branches merchant.Branches }
 
-var _ deposit.Keys = keys{}
+var _ deposit.Keys = Keys{}
 
 // Derive implements deposit.Keys.
-func (k keys) Derive(ctx context.Context, p *payment.Payment, request int) (asset.Address, error) {
-	given, err := k.branches.DepositAddress(ctx, p.Terms.Requests[request].Payee)
+func (k Keys) Derive(ctx context.Context, p *payment.Payment, request int) (asset.Address, error) {
+	given, err := k.Branches.DepositAddress(ctx, p.Terms.Requests[request].Payee)
 	if err != nil {
 		return asset.Address{}, err
 	}
 	if given.Payment != p.ID || given.Request != request || given.Merchant != p.Terms.Merchant {
 		return asset.Address{}, fault.New(fault.NotFound, "not_found", "The address was given to another payment.")
 	}
-	b, err := k.branches.BranchByID(ctx, given.Branch)
+	b, err := k.Branches.BranchByID(ctx, given.Branch)
 	if err != nil {
 		return asset.Address{}, err
 	}
@@ -46,7 +45,7 @@ func (k keys) Derive(ctx context.Context, p *payment.Payment, request int) (asse
 }
 
 // ledger is the stored balances for watchers.
-type ledger struct{ store *store.Store }
+type ledger struct{ store Store }
 
 var _ deposit.Ledger = ledger{}
 
@@ -128,15 +127,15 @@ const (
 
 // resting makes addresses whose payments are long over rest, so that turns stay short.
 type resting struct {
-	store   *store.Store
+	store   Store
 	watched *watched
 	log     *slog.Logger
 	now     func() time.Time
 	rested  map[asset.Address]bool // only run's goroutine touches it
 }
 
-func newResting(db *store.Store, w *watched, log *slog.Logger) *resting {
-	return &resting{store: db, watched: w, log: logged(log), now: time.Now, rested: map[asset.Address]bool{}}
+func newResting(db Store, w *watched, log *slog.Logger) *resting {
+	return &resting{store: db, watched: w, log: log, now: time.Now, rested: map[asset.Address]bool{}}
 }
 
 // run looks every hour until ctx ends, and returns nil then.

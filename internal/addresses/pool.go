@@ -1,4 +1,4 @@
-package app
+package addresses
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"quittance/internal/asset"
-	"quittance/internal/chain"
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/hdkey"
@@ -34,7 +33,7 @@ const (
 // are no new ones.
 type pool struct {
 	branches merchant.Branches
-	chains   []poolChain
+	chains   []deposit.Config
 	size     int
 	log      *slog.Logger
 	now      func() time.Time
@@ -50,16 +49,9 @@ type pool struct {
 	silent  map[string]string   // by branch: why it could not be looked at, as it was logged
 }
 
-type poolChain struct {
-	id        asset.ChainID
-	node      chain.Batcher
-	multicall asset.Address
-	tokens    []asset.Address
-}
-
-func newPool(b merchant.Branches, size int, log *slog.Logger) *pool {
+func newPool(b merchant.Branches, chains []deposit.Config, size int, log *slog.Logger) *pool {
 	return &pool{
-		branches: b, size: size, log: logged(log), now: time.Now, wake: make(chan struct{}, 1),
+		branches: b, chains: chains, size: size, log: log, now: time.Now, wake: make(chan struct{}, 1),
 		taken: map[payment.MerchantID]int{}, claimed: map[string][]uint32{}, silent: map[string]string{}, known: map[string]bool{},
 	}
 }
@@ -273,9 +265,9 @@ func (p *pool) put(ctx context.Context, b merchant.Branch, as []derived, good ma
 func (p *pool) untouched(ctx context.Context, of []asset.Address) (map[asset.Address]bool, error) {
 	used := map[asset.Address]bool{}
 	for _, c := range p.chains {
-		held, err := deposit.Holdings(ctx, c.node, c.multicall, c.tokens, of)
+		held, err := deposit.Holdings(ctx, c.Node, c.Multicall, c.Tokens, of)
 		if err != nil {
-			return nil, fmt.Errorf("chain %d: %w", c.id, err)
+			return nil, fmt.Errorf("chain %d: %w", c.Chain, err)
 		}
 		for _, h := range held {
 			used[h.Address] = used[h.Address] || !h.Untouched()
