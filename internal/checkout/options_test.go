@@ -340,7 +340,7 @@ func TestOptionsWithoutRefusedWays(t *testing.T) {
 		s := newShop(t, checkout.Patience{})
 		refusals := map[string]error{
 			"bridges:USDC-arbitrum-one": fault.New(fault.NotFound, "no_route", ""),
-			"bridges:USDT-arbitrum-one": fault.New(fault.Forbidden, checkout.CodeUnsafe, ""),
+			"bridges:USDT-arbitrum-one": fault.New(fault.Forbidden, rail.CodeUnsafe, ""),
 			"bridges:USDC-mainnet":      fault.New(fault.Invalid, "route_invalid", ""),
 			"bridges:USDCn-matic":       fault.New(fault.Limited, "routing_limited", ""),
 			"bridges:USDCn-optimism":    errors.New("something else"),

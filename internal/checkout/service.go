@@ -174,7 +174,7 @@ func (s *Service) Prepare(ctx context.Context, id payment.ID, optionID string, p
 		return p, nil, errNoWay
 	}
 	in, err := s.prepare(ctx, p, options[i], payer)
-	if f := fault.From(err); f != nil && f.Code == CodeUnsafe {
+	if f := fault.From(err); f != nil && f.Code == rail.CodeUnsafe {
 		if rerr := s.Refused(ctx, p.ID, f.Field, "server", f.Public); rerr != nil {
 			s.log.ErrorContext(ctx, "refused safety check not recorded", "payment", p.ID, "err", rerr)
 		}
@@ -212,9 +212,6 @@ func (s *Service) Payable(p *payment.Payment) error {
 	}
 	return nil
 }
-
-// CodeUnsafe is the code of the fault that a refused safety check raises.
-const CodeUnsafe = "unsafe"
 
 // Payable tells why a payment cannot be paid now, nil if it can.
 //

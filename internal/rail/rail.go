@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quittance/internal/asset"
+	"quittance/internal/fault"
 	"quittance/internal/payment"
 )
 
@@ -55,8 +56,8 @@ type Rail interface {
 	// again with the same option and facts, it returns the same Instruction.
 	//
 	// Faults: NotFound if the option was never offered; Conflict if nothing is
-	// missing any more; Unavailable if the chain does not answer; Forbidden
-	// "unsafe" if a safety check fails.
+	// missing any more; Unavailable if the chain does not answer; Check.Unsafe
+	// if a safety check fails.
 	Prepare(ctx context.Context, p *payment.Payment, optionID string, payer Payer) (Instruction, error)
 }
 
@@ -379,6 +380,15 @@ type Check struct {
 	Name    string // stable: "contract_official", "code_pinned", "calldata_matches", "simulation_matches"
 	Outcome Outcome
 	Detail  string // one sentence for people
+}
+
+// CodeUnsafe is the code of the fault that a refused check raises.
+const CodeUnsafe = "unsafe"
+
+// Unsafe is the fault of a check that was refused: Forbidden, in the check's words, with
+// its name as the field.
+func (c Check) Unsafe() *fault.Error {
+	return fault.New(fault.Forbidden, CodeUnsafe, c.Detail).At(c.Name)
 }
 
 // Failed returns the first check that was refused, and whether there is one.

@@ -135,7 +135,7 @@ func (d *dialect) stamp(ctx context.Context, p *payment.Payment, payer rail.Paye
 	}
 	stamped, err := d.Restamp(ctx, p, payer.Owner, step)
 	if f := fault.From(err); f != nil {
-		if f.Code == checkout.CodeUnsafe {
+		if f.Code == rail.CodeUnsafe {
 			if rerr := d.Checkout.Refused(ctx, p.ID, f.Field, "step", f.Public); rerr != nil {
 				return web.Stamped{}, fmt.Errorf("record a refused check: %w", rerr)
 			}

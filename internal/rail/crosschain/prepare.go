@@ -95,7 +95,7 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	}
 	calls.Checks = append(r.checks(d, o, source, settle), trial)
 	if bad, failed := rail.Failed(calls.Checks); failed {
-		return nil, fault.New(fault.Forbidden, "unsafe", bad.Detail).At(bad.Name).Because(cause)
+		return nil, bad.Unsafe().Because(cause)
 	}
 	if err := unread(calls.Checks); err != nil {
 		return nil, err

@@ -143,7 +143,7 @@ func bridgeOf(call *lifi.Call) string {
 // unsafe is the fault of the first check that was refused, nil if there is none.
 func unsafe(checks []rail.Check) error {
 	if bad, failed := rail.Failed(checks); failed {
-		return fault.New(fault.Forbidden, "unsafe", bad.Detail).At(bad.Name)
+		return bad.Unsafe()
 	}
 	return nil
 }

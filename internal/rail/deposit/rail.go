@@ -193,7 +193,7 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 		d.Calls, d.Checks, cause = calls, calls.Checks, why
 	}
 	if c, refused := rail.Failed(d.Checks); refused {
-		return nil, fault.New(fault.Forbidden, "unsafe", c.Detail).At(c.Name).Because(cause)
+		return nil, c.Unsafe().Because(cause)
 	}
 	return d, nil
 }

@@ -53,7 +53,7 @@ func (r *Rail) ask(ctx context.Context, d debt, payer rail.Payer) (debt, answers
 		return d, a, err
 	}
 	if why := a.terms.Refused(r.registry.BatchTerms(d.chain)); why != "" {
-		return debt{}, answers{}, fault.New(fault.Forbidden, "unsafe", why).At(official.CheckContract)
+		return debt{}, answers{}, rail.Check{Name: official.CheckContract, Outcome: rail.Refused, Detail: why}.Unsafe()
 	}
 	r.terms.remember(d.chain, a.terms)
 	batch.Terms = a.terms

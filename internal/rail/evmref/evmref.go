@@ -304,7 +304,7 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	calls.Checks = append(r.checks(d, calls.Steps), trial)
 	for _, c := range calls.Checks {
 		if c.Outcome == rail.Refused {
-			return nil, fault.New(fault.Forbidden, "unsafe", c.Detail).At(c.Name).Because(cause)
+			return nil, c.Unsafe().Because(cause)
 		}
 		if c.Name == official.CheckCode && c.Outcome == rail.Waiting {
 			return nil, fault.New(fault.Unavailable, "code_unread", "The contract's code is still being checked. Please try again in a moment.")
