@@ -26,7 +26,7 @@ const MaxBody = 256 << 10
 func Body(c echo.Context, limit int64) ([]byte, error) {
 	r := c.Request()
 	if t, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || t != echo.MIMEApplicationJSON {
-		return nil, fault.New(fault.Invalid, "unsupported_media_type", "Content-Type must be application/json.")
+		return nil, fault.New(fault.Invalid, CodeMedia, "Content-Type must be application/json.")
 	}
 	return Bytes(c, limit)
 }

@@ -9,6 +9,13 @@ import (
 	"quittance/internal/fault"
 )
 
+// The codes of faults that HTTP has a status of its own for, whatever others of their kind have.
+const (
+	CodePath   = "no_such_path"
+	CodeMethod = "method_not_allowed"
+	CodeMedia  = "unsupported_media_type"
+)
+
 // lastResort answers errors that no group rendered: unknown paths, and panics
 // outside of any dialect.
 func (s *Server) lastResort(err error, c echo.Context) {
@@ -25,21 +32,26 @@ func (s *Server) lastResort(err error, c echo.Context) {
 			return
 		}
 	}
-	status := plainStatus(f)
+	status := Status(f)
 	if err := c.JSON(status, map[string]any{"statusCode": status, "message": f.Public, "error": http.StatusText(status), "code": f.Code}); err != nil {
 		s.log.DebugContext(c.Request().Context(), "answer not written", "err", err)
 	}
 }
 
-// plainStatus is the table for paths that belong to no dialect.
-func plainStatus(f *fault.Error) int {
-	if f.Code == codeMethod {
+// Status is the usual HTTP status of a fault; a dialect's own table may differ.
+func Status(f *fault.Error) int {
+	switch f.Code {
+	case CodePath:
+		return http.StatusNotFound
+	case CodeMethod:
 		return http.StatusMethodNotAllowed
+	case CodeMedia:
+		return http.StatusUnsupportedMediaType
 	}
 	return StatusOf(f.Kind)
 }
 
-// StatusOf is the usual HTTP status of a kind; a dialect's own table may differ.
+// StatusOf is the usual HTTP status of a kind.
 func StatusOf(k fault.Kind) int {
 	switch k {
 	case fault.Invalid:

@@ -17,7 +17,6 @@ import (
 
 const (
 	headerRequestID = "X-Request-Id"
-	codeMethod      = "method_not_allowed"
 	keyRequestID    = "request_id"
 )
 
@@ -187,9 +186,9 @@ func asFault(err error) *fault.Error {
 	}
 	switch he.Code {
 	case http.StatusNotFound:
-		return fault.New(fault.NotFound, "no_such_path", "There is nothing at this address.")
+		return fault.New(fault.NotFound, CodePath, "There is nothing at this address.")
 	case http.StatusMethodNotAllowed:
-		return fault.New(fault.Invalid, codeMethod, "This method is not supported here.")
+		return fault.New(fault.Invalid, CodeMethod, "This method is not supported here.")
 	case http.StatusRequestEntityTooLarge:
 		return fault.New(fault.TooLarge, "body_too_large", "The request is too large.")
 	}

@@ -22,3 +22,14 @@ func TestEveryKindOfFaultHasItsStatus(t *testing.T) {
 		}
 	}
 }
+
+// What a caller did wrong with HTTP itself is told as HTTP tells it, of whatever kind it is.
+func TestCodesWithAStatusOfTheirOwn(t *testing.T) {
+	for code, want := range map[string]int{
+		CodePath: http.StatusNotFound, CodeMethod: http.StatusMethodNotAllowed, CodeMedia: http.StatusUnsupportedMediaType, "else": http.StatusBadRequest,
+	} {
+		if got := Status(fault.New(fault.Invalid, code, "t")); got != want {
+			t.Errorf("%s: %d, want %d", code, got, want)
+		}
+	}
+}

@@ -156,7 +156,7 @@ func (b playedBank) file(c echo.Context) (io.Reader, error) {
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, camt.MaxBytes+maxControlForm)
 	kind, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "unsupported_media_type", "Say what is sent: a form, JSON or XML.")
+		return nil, fault.New(fault.Invalid, web.CodeMedia, "Say what is sent: a form, JSON or XML.")
 	}
 	var w playedTransfer
 	switch kind {

@@ -15,13 +15,7 @@ import (
 
 // fault is the dialect's one table from faults to answers.
 func (d *dialect) fault(c echo.Context, f *fault.Error) error {
-	status := web.StatusOf(f.Kind)
-	if f.Code == "method_not_allowed" {
-		status = http.StatusMethodNotAllowed
-	}
-	if f.Code == "unsupported_media_type" {
-		status = http.StatusUnsupportedMediaType
-	}
+	status := web.Status(f)
 	web.SayWhen(c, f, f.Code == codeRunning)
 	if s, ok := errors.AsType[schemaFault](f); ok {
 		return c.JSON(status, s.body)

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"quittance/internal/fault"
+	"quittance/web"
 )
 
 // Every kind of fault has one answer. What ends by itself says when to ask again, and what is
@@ -46,6 +47,6 @@ func TestEveryFaultHasAnAnswer(t *testing.T) {
 		answers(fault.New(k, "c", "t"), rows[k])
 	}
 	answers(fault.New(fault.Conflict, codeRunning, "t"), row{status: 409, wait: true})
-	answers(fault.New(fault.Invalid, "method_not_allowed", "t"), row{status: 405})
-	answers(fault.New(fault.Invalid, "unsupported_media_type", "t"), row{status: 415})
+	answers(fault.New(fault.Invalid, web.CodeMethod, "t"), row{status: 405})
+	answers(fault.New(fault.Invalid, web.CodeMedia, "t"), row{status: 415})
 }

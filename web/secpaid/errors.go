@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"quittance/internal/fault"
+	"quittance/web"
 )
 
 // envelope is what every answer has; data stands before it where there is some.
@@ -50,21 +51,13 @@ func errRecipient(place int) error {
 	return fault.Field("recipients", "unknown_recipient", "Invalid recipient token at index "+strconv.Itoa(place))
 }
 
-// The codes of faults that have a status of their own.
-const (
-	codeMethod = "method_not_allowed"
-	codePath   = "no_such_path"
-)
-
 // statusOf is the dialect's one table from faults to HTTP statuses. Integrations look into
 // the envelope and take every status but 200 for a failure of the transport: so that is
 // what faults of the caller have, and the others are told as what they are.
 func statusOf(f *fault.Error) int {
 	switch f.Code {
-	case codeMethod:
-		return http.StatusMethodNotAllowed
-	case codePath:
-		return http.StatusNotFound
+	case web.CodeMethod, web.CodePath:
+		return web.Status(f)
 	}
 	switch f.Kind {
 	case fault.Invalid, fault.Unauthorized, fault.Forbidden, fault.NotFound, fault.Conflict, fault.Mismatch, fault.Locked:

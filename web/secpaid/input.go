@@ -64,7 +64,7 @@ func parseInput(contentType string, body []byte) (input, error) {
 	case "multipart/form-data":
 		return fromMultipart(body, params["boundary"])
 	}
-	return nil, fault.New(fault.Invalid, "unsupported_media_type",
+	return nil, fault.New(fault.Invalid, web.CodeMedia,
 		"Content-Type must be application/json, application/x-www-form-urlencoded or multipart/form-data")
 }
 

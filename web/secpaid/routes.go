@@ -81,9 +81,9 @@ func mount(cfg config) {
 func (d *dialect) elsewhere(c echo.Context) error {
 	if d.operations[c.Request().URL.Path] {
 		c.Response().Header().Set(echo.HeaderAllow, http.MethodPost)
-		return fault.New(fault.Invalid, codeMethod, "This method is not supported here")
+		return fault.New(fault.Invalid, web.CodeMethod, "This method is not supported here")
 	}
-	return fault.New(fault.NotFound, codePath, "There is nothing at this address")
+	return fault.New(fault.NotFound, web.CodePath, "There is nothing at this address")
 }
 
 // call is a request whose merchant is known and whose fields were read.

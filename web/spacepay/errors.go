@@ -62,10 +62,8 @@ func answerTo(f *fault.Error) (status int, body errorWire) {
 		panic("spacepay: no answer for fault kind " + f.Kind)
 	}
 	switch f.Code {
-	case "method_not_allowed":
-		status = http.StatusMethodNotAllowed
-	case "unsupported_media_type":
-		status = http.StatusUnsupportedMediaType
+	case web.CodeMethod, web.CodeMedia:
+		status = web.Status(f)
 	}
 	return status, errorWire{errorBody{Type: kind, Message: f.Public, Code: f.Code, Param: f.Field}}
 }

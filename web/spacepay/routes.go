@@ -129,10 +129,10 @@ func (d *dialect) elsewhere(c echo.Context) error {
 		})
 		if fits {
 			c.Response().Header().Set(echo.HeaderAllow, strings.Join(methods, ", "))
-			return fault.New(fault.Invalid, "method_not_allowed", "This method is not supported here")
+			return fault.New(fault.Invalid, web.CodeMethod, "This method is not supported here")
 		}
 	}
-	return fault.New(fault.NotFound, "no_such_path", "There is nothing at this address")
+	return fault.New(fault.NotFound, web.CodePath, "There is nothing at this address")
 }
 
 // answer sends a body.

@@ -39,7 +39,7 @@ func mount(w web.Wiring) {
 
 // elsewhere answers, in the dialect's words, for paths that no route takes.
 func elsewhere(echo.Context) error {
-	return fault.New(fault.NotFound, "no_such_path", "There is nothing at this address.")
+	return fault.New(fault.NotFound, web.CodePath, "There is nothing at this address.")
 }
 
 type paymentWire struct {
@@ -109,5 +109,5 @@ func (d dialect) show(c echo.Context) error {
 
 // refuse is the dialect's one table from faults to answers.
 func refuse(c echo.Context, f *fault.Error) error {
-	return c.JSON(web.StatusOf(f.Kind), map[string]string{"error": f.Code, "text": f.Public})
+	return c.JSON(web.Status(f), map[string]string{"error": f.Code, "text": f.Public})
 }
