@@ -32,10 +32,24 @@ func (s *Server) lastResort(err error, c echo.Context) {
 			return
 		}
 	}
-	status := Status(f)
-	if err := c.JSON(status, map[string]any{"statusCode": status, "message": f.Public, "error": http.StatusText(status), "code": f.Code}); err != nil {
+	if err := Refuse(c, Status(f), f); err != nil {
 		s.log.DebugContext(c.Request().Context(), "answer not written", "err", err)
 	}
+}
+
+// refusal is a fault in no dialect's words. It has the members of the Request API's errors.
+type refusal struct {
+	Code       string `json:"code"`
+	Error      string `json:"error"`
+	Field      string `json:"field,omitempty"`
+	Message    string `json:"message"`
+	StatusCode int    `json:"statusCode"`
+}
+
+// Refuse words a fault where no dialect does: for the page's script, and for paths that are
+// nobody's.
+func Refuse(c echo.Context, status int, f *fault.Error) error {
+	return c.JSON(status, refusal{Code: f.Code, Error: http.StatusText(status), Field: f.Field, Message: f.Public, StatusCode: status})
 }
 
 // Status is the usual HTTP status of a fault; a dialect's own table may differ.

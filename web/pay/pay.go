@@ -108,14 +108,9 @@ func (p *hosted) costly(through []echo.MiddlewareFunc) []echo.MiddlewareFunc {
 	return append([]echo.MiddlewareFunc{p.Limits.LimitPage}, through...)
 }
 
-// envelope words faults for the page's script, in the Request dialect's shape.
+// envelope words faults for the page's script.
 func envelope(c echo.Context, f *fault.Error) error {
-	status := web.StatusOf(f.Kind)
-	body := map[string]any{"statusCode": status, "message": f.Public, "error": http.StatusText(status), "code": f.Code}
-	if f.Field != "" {
-		body["field"] = f.Field
-	}
-	return c.JSON(status, body)
+	return web.Refuse(c, web.StatusOf(f.Kind), f)
 }
 
 // plain words faults for a person.
