@@ -138,7 +138,7 @@ func (c *Client) any(ctx context.Context, calls []Call, avoid func(i int) bool) 
 			break
 		}
 	}
-	return nil, 0, unavailable(errors.Join(failures...))
+	return nil, 0, Unavailable(errors.Join(failures...))
 }
 
 // on asks one endpoint only.
@@ -148,14 +148,17 @@ func (c *Client) on(ctx context.Context, i int, calls []Call) ([]Result, error) 
 	}
 	rs, err := c.attempt(ctx, c.endpoints[i], calls, c.timeout)
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("%s: %w", c.endpoints[i].name, err))
+		return nil, Unavailable(fmt.Errorf("%s: %w", c.endpoints[i].name, err))
 	}
 	return rs, nil
 }
 
-func unavailable(cause error) error {
-	return fault.New(fault.Unavailable, "chain_unavailable",
-		"The network does not answer right now. Please try again in a moment.").Because(cause)
+// CodeUnavailable is the code of the fault of a chain that does not answer, or not sensibly.
+const CodeUnavailable = "chain_unavailable"
+
+// Unavailable is that fault, for whoever waits for the answer.
+func Unavailable(cause error) error {
+	return fault.New(fault.Unavailable, CodeUnavailable, "The network does not answer at the moment. Please try again.").Because(cause)
 }
 
 func (c *Client) order(avoid func(i int) bool) []int {

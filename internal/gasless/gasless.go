@@ -182,7 +182,7 @@ func chainFault(err error) error {
 	if errors.Is(err, context.Canceled) || fault.Is(err, fault.Unavailable) {
 		return err
 	}
-	return fault.New(fault.Unavailable, "chain_unavailable", "The network does not answer right now. Please try again in a moment.").Because(err)
+	return chain.Unavailable(err)
 }
 
 // subject is an operation that is judged, and what it should be.

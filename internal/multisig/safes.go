@@ -114,7 +114,7 @@ func accountFault(err error) error {
 	case errors.Is(err, context.Canceled), fault.Is(err, fault.Unavailable):
 		return err
 	}
-	return fault.New(fault.Unavailable, "chain_unavailable", "The network does not answer right now. Please try again in a moment.").Because(err)
+	return chain.Unavailable(err)
 }
 
 // Same is nil if an address is a Safe with the same owners, and as many of them

@@ -101,11 +101,11 @@ func ask(ctx context.Context, node chain.Batcher, account asset.Address, digest 
 		if fault.Is(err, fault.Unavailable) || errors.Is(err, context.Canceled) {
 			return err
 		}
-		return unavailable(err)
+		return Unavailable(err)
 	}
 	code, err := results[0].Bytes()
 	if err != nil {
-		return unavailable(fmt.Errorf("code of %s: %w", account, err))
+		return Unavailable(fmt.Errorf("code of %s: %w", account, err))
 	}
 	if len(code) == 0 {
 		return errSignature
@@ -115,7 +115,7 @@ func ask(ctx context.Context, node chain.Batcher, account asset.Address, digest 
 		return errSignature.Because(refusal)
 	}
 	if err != nil {
-		return unavailable(fmt.Errorf("isValidSignature of %s: %w", account, err))
+		return Unavailable(fmt.Errorf("isValidSignature of %s: %w", account, err))
 	}
 	if len(answer) < len(magic) || !bytes.Equal(answer[:len(magic)], magic[:]) {
 		return errSignature
@@ -123,8 +123,9 @@ func ask(ctx context.Context, node chain.Batcher, account asset.Address, digest 
 	return nil
 }
 
-func unavailable(cause error) error {
-	return fault.New(fault.Unavailable, "chain_unavailable", "The network could not be asked about this wallet. Please try again.").Because(cause)
+// Unavailable is the fault of a chain that cannot be asked what a wallet is, or has signed.
+func Unavailable(cause error) error {
+	return fault.New(fault.Unavailable, chain.CodeUnavailable, "The network could not be asked about this wallet. Please try again.").Because(cause)
 }
 
 // question is the calldata of isValidSignature(digest, signature).

@@ -15,6 +15,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
+	"quittance/internal/siwe"
 	"quittance/web"
 )
 
@@ -222,7 +223,7 @@ func (d *dialect) chainField(id asset.ChainID) (asset.ChainID, error) {
 func (d *dialect) walletType(ctx context.Context, chain asset.ChainID, wallet asset.Address) (merchant.WalletType, error) {
 	codes, err := d.Codes(ctx, chain, []asset.Address{wallet})
 	if err != nil {
-		return "", fault.New(fault.Unavailable, "chain_unavailable", "The network could not be asked about this wallet. Please try again.").Because(err)
+		return "", siwe.Unavailable(err)
 	}
 	code := string(codes[0])
 	if code == "" || (len(code) == 23 && strings.HasPrefix(code, "\xef\x01\x00")) {

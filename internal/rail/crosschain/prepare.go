@@ -186,11 +186,6 @@ type answers struct {
 	trialErr       error
 }
 
-func unavailable(cause error) error {
-	return fault.New(fault.Unavailable, "chain_unavailable",
-		"The network does not answer at the moment. Please try again.").Because(cause)
-}
-
 // roundTrip puts every question to the payer's chain at once. The longest
 // sequence is what is tried out, because the allowances that decide are asked
 // for beside it: a reset and an approval too many move no money. What is held is
@@ -224,7 +219,7 @@ func (r *Rail) roundTrip(ctx context.Context, d debt, o *offer, payer rail.Payer
 		err = a.read(results, o.crosses)
 	}
 	if err != nil {
-		return answers{}, unavailable(err)
+		return answers{}, chain.Unavailable(err)
 	}
 	return a, nil
 }

@@ -198,11 +198,6 @@ func (r *Rail) Prepare(ctx context.Context, p *payment.Payment, optionID string,
 	return d, nil
 }
 
-// unavailable is a chain that does not answer.
-func unavailable(cause error) error {
-	return fault.New(fault.Unavailable, "chain_unavailable", "The network does not answer at the moment. Please try again.").Because(cause)
-}
-
 // calls is a transfer as one call of the payer's wallet, with what the chain says of it.
 // why explains a refused check for logs.
 func (r *Rail) calls(ctx context.Context, x transfer, payer rail.Payer) (calls *rail.Calls, why, err error) {
@@ -216,7 +211,7 @@ func (r *Rail) calls(ctx context.Context, x transfer, payer rail.Payer) (calls *
 	}
 	rs, err := r.nodes[x.of.Chain].Batch(ctx, questions)
 	if err != nil {
-		return nil, nil, unavailable(err)
+		return nil, nil, chain.Unavailable(err)
 	}
 	native, err := rs[0].Big()
 	price, err2 := rs[1].Big()
@@ -226,7 +221,7 @@ func (r *Rail) calls(ctx context.Context, x transfer, payer rail.Payer) (calls *
 		held, err3 = official.ReadAmount(rs[3])
 	}
 	if err := errors.Join(err, err2, err3); err != nil {
-		return nil, nil, unavailable(err)
+		return nil, nil, chain.Unavailable(err)
 	}
 	h := rail.Holding{Asset: x.of.ID, Needed: new(big.Int).Set(x.amount), Balance: held}
 	checks := []rail.Check{x.matches(call)}

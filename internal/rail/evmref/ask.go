@@ -65,14 +65,9 @@ func (r *Rail) ask(ctx context.Context, d debt, payer rail.Payer) (debt, answers
 	}
 	// What was tried out was another payment.
 	if a, err = r.roundTrip(ctx, d, payer); err == nil && a.terms != batch.Terms {
-		err = unavailable(errors.New("the batch contract's terms changed from one question to the next"))
+		err = chain.Unavailable(errors.New("the batch contract's terms changed from one question to the next"))
 	}
 	return d, a, err
-}
-
-func unavailable(cause error) error {
-	return fault.New(fault.Unavailable, "chain_unavailable",
-		"The network does not answer at the moment. Please try again.").Because(cause)
 }
 
 // roundTrip puts every question at once. What is held is asked of whoever's money it
@@ -110,7 +105,7 @@ func (r *Rail) roundTrip(ctx context.Context, d debt, payer rail.Payer) (a answe
 		err = a.read(d, results, !wallet.IsZero())
 	}
 	if err != nil {
-		return answers{}, unavailable(err)
+		return answers{}, chain.Unavailable(err)
 	}
 	return a, nil
 }
