@@ -13,6 +13,7 @@ import (
 
 	"quittance/internal/app"
 	"quittance/internal/checkout"
+	"quittance/internal/desk"
 	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
@@ -120,7 +121,7 @@ type bookingWire struct {
 func bookingOf(b checkout.Booking) bookingWire {
 	w := bookingWire{
 		Key: b.Key, Merchant: b.Merchant, Account: b.Account, Booked: b.Booked.Format(time.DateOnly), Amount: euros(b.Cents), Outcome: b.Outcome,
-		Says: app.OutcomeSays(b.Outcome), Counts: b.Counts, Reference: b.Reference, Payment: b.Payment, Place: b.Place, Text: b.Text, Debtor: b.Debtor,
+		Says: desk.Says(b.Outcome), Counts: b.Counts, Reference: b.Reference, Payment: b.Payment, Place: b.Place, Text: b.Text, Debtor: b.Debtor,
 	}
 	if !b.DecidedAt.IsZero() {
 		w.DecidedAt = &b.DecidedAt
@@ -197,7 +198,7 @@ type passedOverWire struct {
 	Amount string `json:"amount"` // as the bank wrote it
 }
 
-func importOf(s app.Statement) importWire {
+func importOf(s desk.Statement) importWire {
 	w := importWire{
 		SHA256: s.SHA256, DryRun: s.Dry, Messages: []messageWire{}, Bookings: []bookingWire{}, Skipped: []passedOverWire{},
 		Passed: append([]string{}, s.Passed...), Totals: map[string]int{}, Left: s.Left(),
@@ -221,7 +222,7 @@ func importOf(s app.Statement) importWire {
 
 // tellImport writes what a statement meant, for people: a line a booking, what was passed
 // over, and how many came to what.
-func tellImport(out io.Writer, s app.Statement) {
+func tellImport(out io.Writer, s desk.Statement) {
 	w := importOf(s)
 	for _, m := range w.Messages {
 		name := ""
@@ -246,7 +247,7 @@ func tellImport(out io.Writer, s app.Statement) {
 	if w.DryRun {
 		_, _ = fmt.Fprintln(out, "Nothing was recorded: this was a dry run.")
 	}
-	for _, outcome := range app.Outcomes() {
+	for _, outcome := range desk.Outcomes() {
 		if n, cents := s.Count(outcome); n > 0 {
 			_, _ = fmt.Fprintf(out, "%5d  %12s EUR  %s\n", n, euros(cents), outcome)
 		}

@@ -19,6 +19,7 @@ import (
 	"quittance/internal/app"
 	"quittance/internal/bank/camt"
 	"quittance/internal/checkout"
+	"quittance/internal/desk"
 	"quittance/internal/fault"
 	"quittance/internal/money"
 	"quittance/internal/payment"
@@ -42,7 +43,7 @@ func onBothEngines(t *testing.T, f func(t *testing.T, database string)) {
 	t.Run("postgres", func(t *testing.T) { f(t, pgtest.DSN(t)) })
 }
 
-func outcomes(s app.Statement) (out []string) {
+func outcomes(s desk.Statement) (out []string) {
 	for _, b := range s.Bookings {
 		out = append(out, b.Outcome)
 	}
@@ -287,7 +288,7 @@ func TestConfirmedAndTold(t *testing.T) {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
-	if b, err := admin.ConfirmTransfer(t.Context(), w.Merchant, string(p.ID), "30.00"); err != nil || !b.Counts || app.OutcomeSays(b.Outcome) == "" {
+	if b, err := admin.ConfirmTransfer(t.Context(), w.Merchant, string(p.ID), "30.00"); err != nil || !b.Counts || desk.Says(b.Outcome) == "" {
 		t.Fatalf("%+v, %v", b, err)
 	}
 	s := w.Import(webtest.Statement(t, camt.V08, webtest.Transferred{Cents: 3000, Text: textOf(p), Name: "1"}, webtest.Transferred{Cents: 500, Text: "for the five", Name: "2"}))
@@ -326,19 +327,6 @@ func TestSetBankAccount(t *testing.T) {
 	}
 	if a, err := w.App.Store.BankAccount(t.Context(), w.Merchant); err != nil || a.IBAN != webtest.IBAN || a.CreatedAt.After(time.Now()) {
 		t.Errorf("%+v, %v", a, err)
-	}
-}
-
-// Each outcome of a booking has words for people.
-func TestOutcomesAreWorded(t *testing.T) {
-	all := append(app.Outcomes(), checkout.OutcomeConfirmed, checkout.OutcomeGiven, checkout.OutcomeAside)
-	for _, o := range all {
-		if !strings.HasSuffix(app.OutcomeSays(o), ".") {
-			t.Errorf("%s: %q", o, app.OutcomeSays(o))
-		}
-	}
-	if app.OutcomeSays("what") != "" || !slices.Contains(all, checkout.OutcomeBefore) || len(all) < 14 {
-		t.Errorf("all are %v", all)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"quittance/internal/bank/camt"
 	"quittance/internal/bank/sample"
 	"quittance/internal/checkout"
+	"quittance/internal/desk"
 	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
@@ -157,11 +158,11 @@ func TestProofOfCutImports(t *testing.T) {
 		now := time.Now().UTC()
 		c := newCutCase(t, book, now)
 		dying := &cutAt{Store: c.db, left: cut / 2, after: cut%2 == 1}
-		if _, err := (bankDesk{c.db, c.service(dying)}).imports(t.Context(), "", bytes.NewReader(c.file), false); !errors.Is(err, errCut) {
+		if _, err := (desk.Desk{Store: c.db, Checkout: c.service(dying)}).Import(t.Context(), "", bytes.NewReader(c.file), false); !errors.Is(err, errCut) {
 			t.Fatalf("cut %d: %v", cut, err)
 		}
 		for range 2 {
-			if _, err := (bankDesk{c.db, c.service(c.db)}).imports(t.Context(), "", bytes.NewReader(c.file), false); err != nil {
+			if _, err := (desk.Desk{Store: c.db, Checkout: c.service(c.db)}).Import(t.Context(), "", bytes.NewReader(c.file), false); err != nil {
 				t.Fatalf("cut %d, again: %v", cut, err)
 			}
 		}

@@ -20,6 +20,7 @@ import (
 	"quittance/internal/bank"
 	"quittance/internal/bank/camt"
 	"quittance/internal/checkout"
+	"quittance/internal/desk"
 	"quittance/internal/fault"
 	"quittance/internal/money"
 	"quittance/internal/payment"
@@ -95,7 +96,7 @@ func (b playedBank) page(c echo.Context, status int, v templates.SandboxBankView
 // shown appends a booking as the page has it.
 func (b playedBank) shown(ctx context.Context, to []templates.SandboxBooking, x checkout.Booking) ([]templates.SandboxBooking, error) {
 	s := templates.SandboxBooking{
-		Amount: shownEuros(x.Cents), Day: x.Booked.Format(time.DateOnly), Text: x.Text, Outcome: x.Outcome, Sentence: OutcomeSays(x.Outcome),
+		Amount: shownEuros(x.Cents), Day: x.Booked.Format(time.DateOnly), Text: x.Text, Outcome: x.Outcome, Sentence: desk.Says(x.Outcome),
 	}
 	if x.Payment != "" {
 		p, err := b.app.Checkout.Payment(ctx, x.Payment)
@@ -223,7 +224,7 @@ type importedSkipped struct {
 	Why   string `json:"why"`
 }
 
-func importedOf(s Statement) importedWire {
+func importedOf(s desk.Statement) importedWire {
 	w := importedWire{Bookings: []importedBooking{}, Skipped: []importedSkipped{}}
 	for _, x := range s.Bookings {
 		w.Bookings = append(w.Bookings, importedBooking{x.Key, fmt.Sprintf("%d.%02d", x.Cents/100, x.Cents%100), x.Outcome, x.Counts, x.Says(), string(x.Payment)})

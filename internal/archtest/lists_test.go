@@ -52,7 +52,7 @@ var knowing = []struct{ file, what, why string }{
 	{"internal/addresses/*", "internal/rail/deposit", "keeps its addresses, and reads blocks for it"},
 	{"internal/app/doctor_deposits.go", "internal/rail/deposit", "examines what the rail is configured with"},
 	{"internal/app/sweep.go", "internal/rail/deposit", "an operator's command about what lies on its addresses"},
-	{"internal/app/bank.go", "internal/rail/sepa", "an operator's command that reads statements"},
+	{"internal/desk/*", "internal/rail/sepa", "reads statements for it"},
 	{"internal/app/doctor_links.go", "internal/rail/sepa", "examines a merchant's account"},
 	{"internal/app/demo*", "web/", "the demo's merchant calls each API as a merchant does"},
 	{"internal/app/sandbox*", "web/", "the demo's bank knows what its links look like"},

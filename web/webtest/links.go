@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"quittance/internal/app"
 	"quittance/internal/bank"
 	"quittance/internal/bank/camt"
 	"quittance/internal/bank/sample"
+	"quittance/internal/desk"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/web/secpaid"
@@ -141,7 +141,7 @@ func Statement(t testing.TB, v camt.Version, ts ...Transferred) []byte {
 }
 
 // Import has the server read a statement.
-func (w *World) Import(file []byte) app.Statement {
+func (w *World) Import(file []byte) desk.Statement {
 	w.t.Helper()
 	s, err := w.App.ImportStatement(w.t.Context(), "", bytes.NewReader(file), false)
 	if err != nil {
@@ -152,7 +152,7 @@ func (w *World) Import(file []byte) app.Statement {
 
 // PayByBank has a statement tell of cents with exactly the text that the payer of a link was
 // asked for.
-func (w *World) PayByBank(p *payment.Payment, cents int64) app.Statement {
+func (w *World) PayByBank(p *payment.Payment, cents int64) desk.Statement {
 	w.t.Helper()
 	i := slices.IndexFunc(p.Terms.Requests, func(r payment.Request) bool { return r.Bank != nil })
 	if i < 0 {

@@ -1,4 +1,10 @@
-package app
+// Package desk is where an operator takes in what banks say: it reads their statements, says
+// of each booking whose it is and which payment it names, and has the checkout record that.
+// Whose word counts for what is neither the checkout's affair, which reads no files, nor
+// package sepa's, which sees neither merchants nor what was recorded before.
+//
+// It must not know how a command or a page asks for that, and no chain.
+package desk
 
 import (
 	"context"
@@ -18,21 +24,38 @@ import (
 	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/rail/sepa"
-	"quittance/internal/store"
 )
+
+// Desk takes statements.
+type Desk struct {
+	Store    Store
+	Checkout *checkout.Service
+}
+
+// Store is what is kept of merchants' accounts and of bookings.
+type Store interface {
+	// Merchant finds one. Fault: NotFound.
+	Merchant(ctx context.Context, id payment.MerchantID) (merchant.Merchant, error)
+	// BankAccounts and SetBankAccount are merchant.Links'.
+	BankAccounts(ctx context.Context, m payment.MerchantID) ([]merchant.BankAccount, error)
+	SetBankAccount(ctx context.Context, a merchant.BankAccount) error
+	// Booking and Owners are checkout.Store's.
+	Booking(ctx context.Context, key string) (checkout.Booking, error)
+	Owners(ctx context.Context, rail string, handles []string) (map[string]checkout.Owner, error)
+}
 
 // Statement is what a bank statement meant, or would mean.
 type Statement struct {
 	SHA256   string // of what was read, in hex
 	Dry      bool   // nothing was recorded
-	Messages []BankMessage
-	Bookings []BankBooking  // all that could be read, in the file's order
+	Messages []Message
+	Bookings []Booking      // all that could be read, in the file's order
 	Skipped  []camt.Skipped // bookings that could not be read
 	Passed   []string       // files of an archive that are no statements
 }
 
-// BankMessage is one statement file: the only one, or one of an archive.
-type BankMessage struct {
+// Message is one statement file: the only one, or one of an archive.
+type Message struct {
 	Name       string // in the archive, "" for the only one
 	Version    camt.Version
 	ID         string // the sender's
@@ -40,18 +63,18 @@ type BankMessage struct {
 	Debits     int    // bookings of money that went out, which nobody asks about
 }
 
-// BankBooking is a booking of a statement and what became of it. Import is empty of what was
+// Booking is a booking of a statement and what became of it. Import is empty of what was
 // not recorded.
-type BankBooking struct {
+type Booking struct {
 	checkout.Booking
 	Missing int64 // cents, what was missing of the payment that it names before it; 0 if it names none
 }
 
 // Says words what became of the booking for people.
-func (b BankBooking) Says() string { return OutcomeSays(b.Outcome) }
+func (b Booking) Says() string { return Says(b.Outcome) }
 
 // Open reports whether a person has to decide on the booking.
-func (b BankBooking) Open() bool {
+func (b Booking) Open() bool {
 	return !b.Counts && b.Outcome != checkout.OutcomeRepeated
 }
 
@@ -95,8 +118,8 @@ func Outcomes() []string {
 	return out
 }
 
-// OutcomeSays words what became of a booking for people.
-func OutcomeSays(outcome string) string {
+// Says words what became of a booking for people.
+func Says(outcome string) string {
 	switch outcome {
 	case checkout.OutcomeConfirmed:
 		return "You have confirmed it."
@@ -113,29 +136,11 @@ func OutcomeSays(outcome string) string {
 	return ""
 }
 
-// ImportStatement reads a bank statement, or an archive of them, and records what came. The
-// accounts in it say whose it is; with a merchant, all of them must be that merchant's. What
-// was read before is told and changes nothing, so importing again is always right, and
-// finishes what an error has broken off. A file that cannot be read, or is of an account that
-// nobody has, is refused as a whole: nothing is recorded then. Of a dry run nothing is
-// recorded at all; what a merchant has confirmed is told apart only where it is recorded.
-//
-// Faults: Invalid on "file", with a sentence that says where; NotFound for a merchant that
-// is none. With another error what was recorded until then is returned beside it.
-func (a *App) ImportStatement(ctx context.Context, m payment.MerchantID, in io.Reader, dry bool) (Statement, error) {
-	return bankDesk{a.Store, a.Checkout}.imports(ctx, m, in, dry)
-}
-
-// ImportStatement is App's.
-func (a *Admin) ImportStatement(ctx context.Context, m payment.MerchantID, in io.Reader, dry bool) (Statement, error) {
-	return bankDesk{a.Store, a.Checkout}.imports(ctx, m, in, dry)
-}
-
-// SetBankAccount makes an account the one that a merchant's new links show.
+// SetAccount makes an account the one that a merchant's new links show.
 //
 // Faults: those of sepa.NewPayee; NotFound for a merchant that is none.
-func (a *Admin) SetBankAccount(ctx context.Context, m payment.MerchantID, holder, iban, bic string) (merchant.BankAccount, error) {
-	if _, err := a.Store.Merchant(ctx, m); err != nil {
+func (d Desk) SetAccount(ctx context.Context, m payment.MerchantID, holder, iban, bic string) (merchant.BankAccount, error) {
+	if _, err := d.Store.Merchant(ctx, m); err != nil {
 		return merchant.BankAccount{}, err
 	}
 	p, err := sepa.NewPayee(holder, iban, bic)
@@ -143,45 +148,7 @@ func (a *Admin) SetBankAccount(ctx context.Context, m payment.MerchantID, holder
 		return merchant.BankAccount{}, err
 	}
 	set := merchant.BankAccount{Merchant: m, IBAN: string(p.Account), BIC: string(p.BIC), Holder: p.Name, Active: true, CreatedAt: time.Now().UTC()}
-	return set, a.Store.SetBankAccount(ctx, set)
-}
-
-// ConfirmTransfer records the merchant's word that euros, "49.99", came for a payment by bank
-// transfer. The payment is named as for Payment.
-//
-// Faults: those of checkout.Confirm.
-func (a *Admin) ConfirmTransfer(ctx context.Context, m payment.MerchantID, name, euros string) (checkout.Booking, error) {
-	p, err := a.Payment(ctx, name)
-	if err != nil {
-		return checkout.Booking{}, err
-	}
-	cents, err := money.Parse(euros, 2)
-	if err != nil || !cents.IsInt64() {
-		return checkout.Booking{}, fault.Field("amount", "invalid_amount", "The amount is in euros, like 49.99.").Because(err)
-	}
-	return a.Checkout.Confirm(ctx, m, p.ID, cents.Int64(), time.Time{})
-}
-
-// DecideBooking says of a booking that it is for a payment, named as for Payment, or for none
-// if name is "".
-//
-// Faults: those of checkout.Decide and of Payment.
-func (a *Admin) DecideBooking(ctx context.Context, m payment.MerchantID, key, name string) (checkout.Booking, error) {
-	var of payment.ID
-	if name != "" {
-		p, err := a.Payment(ctx, name)
-		if err != nil {
-			return checkout.Booking{}, err
-		}
-		of = p.ID
-	}
-	return a.Checkout.Decide(ctx, m, key, of)
-}
-
-// bankDesk takes statements.
-type bankDesk struct {
-	db       *store.Store
-	checkout *checkout.Service
+	return set, d.Store.SetBankAccount(ctx, set)
 }
 
 // reading is a statement on its way from the file to what it means.
@@ -203,7 +170,16 @@ func (r *reading) owner(a bank.IBAN) payment.MerchantID {
 	return r.owners[a][0]
 }
 
-func (d bankDesk) imports(ctx context.Context, m payment.MerchantID, in io.Reader, dry bool) (Statement, error) {
+// Import reads a bank statement, or an archive of them, and records what came. The
+// accounts in it say whose it is; with a merchant, all of them must be that merchant's. What
+// was read before is told and changes nothing, so importing again is always right, and
+// finishes what an error has broken off. A file that cannot be read, or is of an account that
+// nobody has, is refused as a whole: nothing is recorded then. Of a dry run nothing is
+// recorded at all; what a merchant has confirmed is told apart only where it is recorded.
+//
+// Faults: Invalid on "file", with a sentence that says where; NotFound for a merchant that
+// is none. With another error what was recorded until then is returned beside it.
+func (d Desk) Import(ctx context.Context, m payment.MerchantID, in io.Reader, dry bool) (Statement, error) {
 	file, err := io.ReadAll(io.LimitReader(in, maxStatementFile+1))
 	if err != nil {
 		return Statement{}, fmt.Errorf("read a bank statement: %w", err)
@@ -228,7 +204,7 @@ func (d bankDesk) imports(ctx context.Context, m payment.MerchantID, in io.Reade
 	verdicts := sepa.Judge(&r.whole,
 		func(ref bank.Reference) (sepa.Expected, bool) { x, ok := expected[ref]; return x.Expected, ok },
 		func(key string) bool {
-			_, err := d.db.Booking(ctx, key)
+			_, err := d.Store.Booking(ctx, key)
 			if err != nil && !fault.Is(err, fault.NotFound) && unread == nil {
 				unread = fmt.Errorf("look up a booking: %w", err)
 			}
@@ -250,7 +226,7 @@ func (d bankDesk) imports(ctx context.Context, m payment.MerchantID, in io.Reade
 // add takes a message's statements. Places in an archive begin with the file's name.
 func (r *reading) add(message int, x readStatement) {
 	r.accounts = append(r.accounts, nil)
-	r.Messages = append(r.Messages, BankMessage{Name: x.name, Version: x.file.Version, ID: x.file.Message, Statements: len(x.file.Statements)})
+	r.Messages = append(r.Messages, Message{Name: x.name, Version: x.file.Version, ID: x.file.Message, Statements: len(x.file.Statements)})
 	for _, s := range x.file.Statements {
 		r.Messages[message].Debits += s.Debits
 		if s.Account != "" {
@@ -270,13 +246,13 @@ func (r *reading) add(message int, x readStatement) {
 // belongs finds out whose accounts a statement tells of.
 //
 // Faults: Invalid on "file" for an account that is nobody's, or not that merchant's.
-func (d bankDesk) belongs(ctx context.Context, r *reading) error {
+func (d Desk) belongs(ctx context.Context, r *reading) error {
 	if r.importer != "" {
-		if _, err := d.db.Merchant(ctx, r.importer); err != nil {
+		if _, err := d.Store.Merchant(ctx, r.importer); err != nil {
 			return err
 		}
 	}
-	all, err := d.db.BankAccounts(ctx, "")
+	all, err := d.Store.BankAccounts(ctx, "")
 	if err != nil {
 		return fmt.Errorf("read bank accounts: %w", err)
 	}
@@ -307,7 +283,7 @@ type expectation struct {
 const refsAtOnce = 500
 
 // expected finds the payments whose references may be in a statement, as they are now.
-func (d bankDesk) expected(ctx context.Context, f camt.File) (map[bank.Reference]expectation, error) {
+func (d Desk) expected(ctx context.Context, f camt.File) (map[bank.Reference]expectation, error) {
 	var named []string
 	seen := map[bank.Reference]bool{}
 	for _, s := range f.Statements {
@@ -321,12 +297,12 @@ func (d bankDesk) expected(ctx context.Context, f camt.File) (map[bank.Reference
 	}
 	out := map[bank.Reference]expectation{}
 	for some := range slices.Chunk(named, refsAtOnce) {
-		owners, err := d.db.Owners(ctx, string(sepa.ID), some)
+		owners, err := d.Store.Owners(ctx, string(sepa.ID), some)
 		if err != nil {
 			return nil, fmt.Errorf("look up references: %w", err)
 		}
 		for ref, of := range owners {
-			p, err := d.checkout.Payment(ctx, of.Payment)
+			p, err := d.Checkout.Payment(ctx, of.Payment)
 			if err != nil {
 				return nil, fmt.Errorf("load the payment of a reference: %w", err)
 			}
@@ -359,9 +335,9 @@ func expects(p *payment.Payment, request int) (x expectation, ok bool) {
 
 // booking is a verdict as it is recorded. What names a payment of the account is that
 // payment's merchant's.
-func (r *reading) booking(v sepa.Verdict, of payment.MerchantID) BankBooking {
+func (r *reading) booking(v sepa.Verdict, of payment.MerchantID) Booking {
 	e := v.Entry
-	b := BankBooking{Booking: checkout.Booking{
+	b := Booking{Booking: checkout.Booking{
 		Key: e.Key, Merchant: r.owner(e.Account), Account: string(e.Account), Cents: e.Cents, Booked: e.Booked,
 		Outcome: string(v.Outcome), Counts: v.Outcome.Counts(), Reference: string(v.Reference),
 		Place: e.Place, Text: strings.Join(e.Texts, " "), Debtor: e.Debtor,
@@ -377,7 +353,7 @@ func (r *reading) booking(v sepa.Verdict, of payment.MerchantID) BankBooking {
 
 // record writes down what was read: for each message and merchant that it was read, and then
 // its bookings. Those that were recorded before are left as they are.
-func (d bankDesk) record(ctx context.Context, r *reading) error {
+func (d Desk) record(ctx context.Context, r *reading) error {
 	for i, message := range r.Messages {
 		for _, m := range r.merchants(i) {
 			var new []checkout.Booking
@@ -387,7 +363,7 @@ func (d bankDesk) record(ctx context.Context, r *reading) error {
 					new, at = append(new, b.Booking), append(at, j)
 				}
 			}
-			done, err := d.checkout.RecordBookings(ctx, checkout.Import{Merchant: m, Message: message.ID, Version: string(message.Version), SHA256: r.SHA256}, new)
+			done, err := d.Checkout.RecordBookings(ctx, checkout.Import{Merchant: m, Message: message.ID, Version: string(message.Version), SHA256: r.SHA256}, new)
 			for j, b := range done {
 				r.Bookings[at[j]].Booking = b
 			}
