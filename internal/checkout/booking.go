@@ -114,7 +114,7 @@ func (s *Service) bankPayment(ctx context.Context, tx Tx, m payment.MerchantID, 
 			return p, b.ID(), nil
 		}
 	}
-	return nil, "", fault.Field("booking", "no_bank", "This payment cannot be made by a bank transfer.")
+	return nil, "", fault.Field("booking", CodeNoBank, "This payment cannot be made by a bank transfer.")
 }
 
 // mayBeConfirmed reports whether a booking may tell of money that the merchant has
@@ -168,6 +168,12 @@ func bookedAt(t payment.Terms, day, now time.Time) time.Time {
 	return at
 }
 
+// Why a merchant's word about a bank transfer is not taken.
+const (
+	CodeNoBank          = "no_bank"           // the payment cannot be made by one
+	CodeMoreThanMissing = "more_than_missing" // the amount is more than is missing
+)
+
 // Confirm records the merchant's word that cents came by bank transfer, at a time that is
 // theirs to say; zero is now. Said again it counts again: more than is missing never does.
 //
@@ -183,7 +189,7 @@ func (s *Service) Confirm(ctx context.Context, m payment.MerchantID, id payment.
 	err = s.store.Write(ctx, func(tx Tx) error {
 		p, by, err := s.bankPayment(ctx, tx, m, id)
 		if err != nil {
-			if f := fault.From(err); f.Code == "no_bank" {
+			if f := fault.From(err); f.Code == CodeNoBank {
 				return f.At("payment")
 			}
 			return err
@@ -229,7 +235,7 @@ func confirmable(p *payment.Payment, cents int64, now time.Time) error {
 	case cents <= 0:
 		return fault.Field("amount", "invalid_amount", "amount must be greater than zero.")
 	case cents > missing:
-		return fault.Field("amount", "more_than_missing", "This is more than is missing of the payment.")
+		return fault.Field("amount", CodeMoreThanMissing, "This is more than is missing of the payment.")
 	}
 	return nil
 }

@@ -16,11 +16,11 @@ const announcedFor = time.Hour
 var (
 	errNoPayment   = fault.New(fault.NotFound, "not_found", "There is no such payment.")
 	errAlreadyPaid = fault.New(fault.Conflict, "already_paid", "The money for this payment has arrived; it cannot be cancelled.")
-	errInProgress  = fault.New(fault.Conflict, "in_progress", "Money for this payment has arrived; it cannot be cancelled.")
-	errOnItsWay    = fault.New(fault.Conflict, "in_progress", "Money for this payment is on its way; it cannot be cancelled.")
-	errCanceled    = fault.New(fault.Conflict, "canceled", "This payment was cancelled already.")
+	errInProgress  = fault.New(fault.Conflict, CodeInProgress, "Money for this payment has arrived; it cannot be cancelled.")
+	errOnItsWay    = fault.New(fault.Conflict, CodeInProgress, "Money for this payment is on its way; it cannot be cancelled.")
+	errCanceled    = fault.New(fault.Conflict, CodeCanceled, "This payment was cancelled already.")
 	errKept        = fault.New(fault.Forbidden, "not_cancellable", "This payment cannot be cancelled.")
-	errOver        = fault.New(fault.Conflict, "expired", "This payment has expired.")
+	errOver        = fault.New(fault.Conflict, CodeExpired, "This payment has expired.")
 )
 
 // Cancel calls a payment off for the merchant. Cancelling again is a no-op.

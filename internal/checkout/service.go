@@ -202,7 +202,7 @@ func (s *Service) Payable(p *payment.Payment) error {
 		return err
 	}
 	if _, ok := p.UnderWay(s.now()); ok {
-		return fault.New(fault.Conflict, "bridging", "The money for this payment is on its way from another network.")
+		return fault.New(fault.Conflict, CodeBridging, "The money for this payment is on its way from another network.")
 	}
 	if _, ok := p.SafeLock(s.now()); ok {
 		return errSafePending
@@ -213,6 +213,17 @@ func (s *Service) Payable(p *payment.Payment) error {
 	return nil
 }
 
+// The codes of payments that cannot be paid now, or not any more; CodeSafePending and
+// CodeOpPending are two more.
+const (
+	CodeInProgress = "in_progress" // enough value is on its way
+	CodeBridging   = "bridging"    // a transfer over a bridge is
+	CodeCompleted  = "completed"
+	CodeExpired    = "expired"
+	CodeCanceled   = "canceled"
+	CodeFailed     = "failed"
+)
+
 // Payable tells why a payment cannot be paid now, nil if it can.
 //
 // Faults: Forbidden "expired", "canceled" or "failed"; Conflict "completed";
@@ -222,15 +233,15 @@ func Payable(p *payment.Payment) error {
 	case payment.Open:
 		return nil
 	case payment.Seen:
-		return fault.New(fault.Conflict, "in_progress", "The money for this payment has been sent and is being confirmed.")
+		return fault.New(fault.Conflict, CodeInProgress, "The money for this payment has been sent and is being confirmed.")
 	case payment.Paid:
-		return fault.New(fault.Conflict, "completed", "This payment has already been made.")
+		return fault.New(fault.Conflict, CodeCompleted, "This payment has already been made.")
 	case payment.Expired:
-		return fault.New(fault.Forbidden, "expired", "This payment has expired.")
+		return fault.New(fault.Forbidden, CodeExpired, "This payment has expired.")
 	case payment.Canceled:
-		return fault.New(fault.Forbidden, "canceled", "The recipient has cancelled this payment.")
+		return fault.New(fault.Forbidden, CodeCanceled, "The recipient has cancelled this payment.")
 	case payment.Failed:
-		return fault.New(fault.Forbidden, "failed", "This payment has failed.")
+		return fault.New(fault.Forbidden, CodeFailed, "This payment has failed.")
 	}
 	panic("checkout: unknown state " + p.Standing.State)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/qr"
@@ -195,7 +196,7 @@ func (s *deposits) cancel(c echo.Context) error {
 	switch f := fault.From(err); {
 	case f.Kind == fault.Forbidden:
 		return s.question(c, http.StatusForbidden, pm, templates.CancelNever)
-	case f.Kind == fault.Conflict && f.Code == "in_progress":
+	case f.Kind == fault.Conflict && f.Code == checkout.CodeInProgress:
 		return s.question(c, http.StatusConflict, pm, templates.CancelComing)
 	case f.Kind == fault.Conflict:
 		return c.Redirect(http.StatusSeeOther, s.Link(pm.Terms.Alias))

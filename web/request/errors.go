@@ -34,7 +34,7 @@ func over(p *payment.Payment) error {
 	case payment.Open, payment.Seen:
 		return nil
 	case payment.Paid:
-		return fault.New(fault.Conflict, "completed", "Secure payment has already been completed")
+		return fault.New(fault.Conflict, checkout.CodeCompleted, "Secure payment has already been completed")
 	case payment.Expired, payment.Canceled, payment.Failed:
 		code := string(p.Standing.State)
 		if statusOf(p) == checkout.ComplianceFailed {
@@ -43,6 +43,16 @@ func over(p *payment.Payment) error {
 		return fault.New(fault.Forbidden, code, "Secure payment token expired or invalid status")
 	}
 	panic("request: unknown state " + p.Standing.State)
+}
+
+// underWay reports whether a fault's code is of a payment whose money is on its way, or may be
+// sent by a Safe or a smart account at any time.
+func underWay(code string) bool {
+	switch code {
+	case checkout.CodeInProgress, checkout.CodeBridging, checkout.CodeSafePending, checkout.CodeOpPending:
+		return true
+	}
+	return false
 }
 
 // ended answers for a payment that cannot be paid any more (409, 403) or whose
@@ -56,11 +66,11 @@ func (d *dialect) ended(c echo.Context, p *payment.Payment, a checkout.Admission
 	switch {
 	case p == nil:
 		return err
-	case f.Code == "completed":
+	case f.Code == checkout.CodeCompleted:
 		status, message = http.StatusConflict, "Secure payment has already been completed"
-	case f.Code == "in_progress", f.Code == "bridging", f.Code == checkout.CodeSafePending, f.Code == checkout.CodeOpPending:
+	case underWay(f.Code):
 		status, message = http.StatusLocked, "Secure payment is in progress"
-	case f.Code == "expired" || f.Code == "canceled" || f.Code == "failed" || f.Code == checkout.ComplianceFailed:
+	case f.Code == checkout.CodeExpired, f.Code == checkout.CodeCanceled, f.Code == checkout.CodeFailed, f.Code == checkout.ComplianceFailed:
 		status, message = http.StatusForbidden, "Secure payment token expired or invalid status"
 	default:
 		return err

@@ -30,8 +30,7 @@ func (d *dialect) intent(c echo.Context) error {
 	if err == nil || p == nil {
 		return err
 	}
-	switch fault.From(err).Code {
-	case "in_progress", "bridging", checkout.CodeSafePending, checkout.CodeOpPending:
+	if underWay(fault.From(err).Code) {
 		return err // money, a Safe or an operation that was there first: it refuses this intent, and locks none
 	}
 	return d.ended(c, p, checkout.Admission{}, err)

@@ -154,13 +154,13 @@ func settled(err error) error {
 		return err
 	case f.Kind == fault.NotFound:
 		return errLink.Because(err)
-	case f.Kind == fault.Conflict && f.Code == "canceled":
+	case f.Kind == fault.Conflict && f.Code == checkout.CodeCanceled:
 		return errLinkCancelled.Because(err)
 	case f.Kind == fault.Conflict:
 		return errLinkUsed.Because(err)
-	case f.Code == "no_bank":
+	case f.Code == checkout.CodeNoBank:
 		return errNoTransfer.Because(err)
-	case f.Code == "more_than_missing":
+	case f.Code == checkout.CodeMoreThanMissing:
 		return errMoreThanMissing.Because(err)
 	}
 	return err
