@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"quittance/internal/fault"
 )
 
 // Config is what the server needs to know of its surroundings.
@@ -37,19 +35,6 @@ type Server struct {
 	http  *http.Server
 	guard *http.CrossOriginProtection
 	below []wording
-}
-
-// wording is how errors below a path are put into words.
-type wording struct {
-	path   string
-	render func(c echo.Context, f *fault.Error) error
-}
-
-// Below has every error at a path and below it that no route rendered put into a
-// dialect's words: unknown paths, wrong methods, panics. It is to be called before the
-// server serves.
-func (s *Server) Below(path string, render func(c echo.Context, f *fault.Error) error) {
-	s.below = append(s.below, wording{path, render})
 }
 
 // New returns a server with the shared middleware and no routes.

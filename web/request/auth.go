@@ -1,7 +1,6 @@
 package request
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -197,23 +196,17 @@ func cors(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// preflight answers preflights for a path with these methods. Any page may ask:
+// preflight answers the preflight of a path with these methods. Any page may ask:
 // a preflight carries no client id to judge by, and the request that follows it
 // does. Neither an API key nor a session's token is among the headers a page of
 // another origin may send: they have no place there.
-func preflight(methods []string) echo.MiddlewareFunc {
-	allowed := strings.Join(methods, ", ")
-	return func(echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			h, r := c.Response().Header(), c.Request()
-			h.Add(echo.HeaderVary, echo.HeaderOrigin)
-			if origin := r.Header.Get(echo.HeaderOrigin); origin != "" && r.Header.Get(echo.HeaderAccessControlRequestMethod) != "" {
-				h.Set(echo.HeaderAccessControlAllowOrigin, origin)
-				h.Set(echo.HeaderAccessControlAllowMethods, allowed)
-				h.Set(echo.HeaderAccessControlAllowHeaders, "content-type, x-client-id, idempotency-key")
-				h.Set(echo.HeaderAccessControlMaxAge, "600")
-			}
-			return c.NoContent(http.StatusNoContent)
-		}
+func preflight(c echo.Context, allowed string) {
+	h, r := c.Response().Header(), c.Request()
+	h.Add(echo.HeaderVary, echo.HeaderOrigin)
+	if origin := r.Header.Get(echo.HeaderOrigin); origin != "" && r.Header.Get(echo.HeaderAccessControlRequestMethod) != "" {
+		h.Set(echo.HeaderAccessControlAllowOrigin, origin)
+		h.Set(echo.HeaderAccessControlAllowMethods, allowed)
+		h.Set(echo.HeaderAccessControlAllowHeaders, "content-type, x-client-id, idempotency-key")
+		h.Set(echo.HeaderAccessControlMaxAge, "600")
 	}
 }

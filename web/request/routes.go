@@ -45,13 +45,14 @@ type config struct {
 // dialect is the handlers.
 type dialect struct {
 	config
-	methods map[string][]string // of each path, for preflights
-	running web.Running         // requests with an idempotency key
+	api     *web.API
+	running web.Running // requests with an idempotency key
 }
 
 // mount adds the dialect's routes.
 func mount(cfg config) {
-	d := &dialect{config: cfg, methods: map[string][]string{}}
+	d := &dialect{config: cfg}
+	d.api = d.Server.API(d.fault)
 	d.route(http.MethodPost, "/v2/secure-payments", d.create)
 	d.route(http.MethodPost, "/v2/secure-payments/payouts", d.payout)
 	d.route(http.MethodGet, "/v2/secure-payments", d.find)
@@ -66,22 +67,12 @@ func mount(cfg config) {
 	d.payeeDestinations()
 	d.webhookRoutes()
 	d.sessionRoutes()
-	d.preflights()
 }
 
-// route adds one operation. Middleware goes on the route: a group that has some
-// answers 404 where the method is what is wrong.
+// route adds one operation, which pages of other origins may call.
 func (d *dialect) route(method, path string, h echo.HandlerFunc) {
-	d.Server.Echo.Add(method, path, h, cors, d.Server.Faults(d.fault), d.Server.Bounded)
-	d.methods[path] = append(d.methods[path], method)
-}
-
-// preflights answers CORS preflights for every path that has a route.
-func (d *dialect) preflights() {
-	none := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
-	for path, methods := range d.methods {
-		d.Server.Echo.OPTIONS(path, none, preflight(methods))
-	}
+	d.api.Add(method, path, h, cors)
+	d.api.Preflight(path, preflight)
 }
 
 // create makes a payment and answers with the link to send the payer to.

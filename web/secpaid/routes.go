@@ -53,9 +53,8 @@ type config struct {
 // dialect is the handlers.
 type dialect struct {
 	config
-	running    web.Running
-	users      users
-	operations map[string]bool // by their paths
+	running web.Running
+	users   users
 }
 
 // prefix is where the API is, as its documentation has it.
@@ -63,27 +62,14 @@ const prefix = "/api/v2"
 
 // mount adds the dialect's routes.
 func mount(cfg config) {
-	d := &dialect{config: cfg, operations: map[string]bool{}}
+	d := &dialect{config: cfg}
+	api := d.Server.API(d.fault, prefix)
 	for name, h := range map[string]func(echo.Context, call) error{
 		"createLink": d.createLink, "createSplitLink": d.createSplitLink, "getMyUnusedLinks": d.unusedLinks, "getMyUsedLinks": d.usedLinks,
 		"deleteLink": d.deleteLink, "getPayInTransactions": d.transactions, "confirmBankTransfer": d.confirm,
 	} {
-		d.Server.Echo.POST(prefix+"/"+name, d.serve(h), d.Server.Faults(d.fault), d.Server.Bounded)
-		d.operations[prefix+"/"+name] = true
+		api.Add(http.MethodPost, prefix+"/"+name, d.serve(h))
 	}
-	// Whatever else is asked for below this API's path is answered in its words.
-	d.Server.Echo.RouteNotFound(prefix, d.elsewhere, d.Server.Faults(d.fault))
-	d.Server.Echo.RouteNotFound(prefix+"/*", d.elsewhere, d.Server.Faults(d.fault))
-	d.Server.Below(prefix, d.fault)
-}
-
-// elsewhere refuses what no route takes: the path is unknown, or the method is.
-func (d *dialect) elsewhere(c echo.Context) error {
-	if d.operations[c.Request().URL.Path] {
-		c.Response().Header().Set(echo.HeaderAllow, http.MethodPost)
-		return fault.New(fault.Invalid, web.CodeMethod, "This method is not supported here")
-	}
-	return fault.New(fault.NotFound, web.CodePath, "There is nothing at this address")
 }
 
 // call is a request whose merchant is known and whose fields were read.

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/hex"
-	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -146,18 +145,12 @@ func open(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// preflights answers CORS preflights for what pages of other origins may call. A secret
-// key is not among the headers that they may send.
-func (d *dialect) preflights() {
-	for _, path := range d.shared {
-		allowed := strings.Join(d.methods[path], ", ")
-		d.Server.Echo.OPTIONS(path, func(c echo.Context) error {
-			h := c.Response().Header()
-			h.Set(echo.HeaderAccessControlAllowOrigin, "*")
-			h.Set(echo.HeaderAccessControlAllowMethods, allowed)
-			h.Set(echo.HeaderAccessControlAllowHeaders, "content-type, x-spacepay-payment-secret, x-spacepay-access-key, idempotency-key")
-			h.Set(echo.HeaderAccessControlMaxAge, "600")
-			return c.NoContent(http.StatusNoContent)
-		})
-	}
+// preflight answers the CORS preflight of a path that pages of other origins may call. A
+// secret key is not among the headers that they may send.
+func preflight(c echo.Context, allowed string) {
+	h := c.Response().Header()
+	h.Set(echo.HeaderAccessControlAllowOrigin, "*")
+	h.Set(echo.HeaderAccessControlAllowMethods, allowed)
+	h.Set(echo.HeaderAccessControlAllowHeaders, "content-type, x-spacepay-payment-secret, x-spacepay-access-key, idempotency-key")
+	h.Set(echo.HeaderAccessControlMaxAge, "600")
 }

@@ -117,9 +117,9 @@ func TestKeysAreHeld(t *testing.T) {
 // A panic is an error of this API too, and says nothing of its cause.
 func TestPanicsHaveTheEnvelope(t *testing.T) {
 	s := web.New(web.Config{BaseURL: "https://pay.example.com"})
-	d := &dialect{config: config{Server: s}, methods: map[string][]string{}}
+	d := &dialect{config: config{Server: s}}
+	d.api = s.API(d.fault, external)
 	d.backend(http.MethodGet, external+"/boom", func(echo.Context) error { panic("secret cause") })
-	s.Below(external, d.fault)
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, external+"/boom", nil))
 	const want = `{"error":{"type":"api_error","message":"Something went wrong on our side. Please try again.","code":"internal"}}`

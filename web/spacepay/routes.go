@@ -6,15 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
-	"quittance/internal/fault"
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/web"
@@ -60,10 +57,9 @@ type config struct {
 type dialect struct {
 	config
 	words
+	api     *web.API
 	enabled []listed // in the order of Assets
 	running web.Running
-	methods map[string][]string // of each path
-	shared  []string            // paths that pages of other origins may call
 }
 
 // The paths, as their documentation names them.
@@ -75,7 +71,8 @@ const (
 
 // mount adds the dialect's routes.
 func mount(cfg config) {
-	d := &dialect{config: cfg, words: words{book: cfg.Checkout.Book(), chains: cfg.Chains}, methods: map[string][]string{}}
+	d := &dialect{config: cfg, words: words{book: cfg.Checkout.Book(), chains: cfg.Chains}}
+	d.api = d.Server.API(d.fault, external)
 	for _, id := range cfg.Assets {
 		if of, err := d.asset(id); err == nil {
 			d.enabled = append(d.enabled, of)
@@ -95,44 +92,17 @@ func mount(cfg config) {
 	d.anywhere(http.MethodGet, external+"/tokens", d.listTokens)
 	d.anywhere(http.MethodGet, external+"/tokens/:tokenId", d.showToken)
 	d.anywhere(http.MethodGet, "/v1", d.alive)
-	d.preflights()
-	// Whatever else is asked for below this API's paths is answered in its words. The
-	// page's routes would take it for a link otherwise.
-	d.Server.Echo.RouteNotFound(external, d.elsewhere, d.Server.Faults(d.fault))
-	d.Server.Echo.RouteNotFound(external+"/*", d.elsewhere, d.Server.Faults(d.fault))
-	d.Server.Below(external, d.fault)
 }
 
 // backend adds an operation that pages of other origins cannot call: a secret key has no
 // place in a browser.
-func (d *dialect) backend(method, path string, h echo.HandlerFunc) {
-	d.Server.Echo.Add(method, path, h, d.Server.Faults(d.fault), d.Server.Bounded)
-	d.methods[path] = append(d.methods[path], method)
-}
+func (d *dialect) backend(method, path string, h echo.HandlerFunc) { d.api.Add(method, path, h) }
 
 // anywhere adds an operation that pages of all origins may call: it needs no credential,
 // or one that the browser does not send by itself.
 func (d *dialect) anywhere(method, path string, h echo.HandlerFunc) {
-	d.Server.Echo.Add(method, path, h, open, d.Server.Faults(d.fault), d.Server.Bounded)
-	d.methods[path] = append(d.methods[path], method)
-	if !slices.Contains(d.shared, path) {
-		d.shared = append(d.shared, path)
-	}
-}
-
-// elsewhere refuses what no route takes: the path is unknown, or the method is.
-func (d *dialect) elsewhere(c echo.Context) error {
-	asked := strings.Split(c.Request().URL.Path, "/")
-	for path, methods := range d.methods {
-		fits := slices.EqualFunc(strings.Split(path, "/"), asked, func(want, got string) bool {
-			return want == got || strings.HasPrefix(want, ":") && got != ""
-		})
-		if fits {
-			c.Response().Header().Set(echo.HeaderAllow, strings.Join(methods, ", "))
-			return fault.New(fault.Invalid, web.CodeMethod, "This method is not supported here")
-		}
-	}
-	return fault.New(fault.NotFound, web.CodePath, "There is nothing at this address")
+	d.api.Add(method, path, h, open)
+	d.api.Preflight(path, preflight)
 }
 
 // answer sends a body.

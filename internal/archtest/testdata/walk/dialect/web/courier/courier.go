@@ -31,15 +31,9 @@ type dialect struct{ web.Wiring }
 
 func mount(w web.Wiring) {
 	d := dialect{w}
-	d.Server.Echo.POST("/v3/payments", d.create, d.Server.Faults(refuse), d.Server.Bounded)
-	d.Server.Echo.GET("/v3/payments/:token", d.show, d.Server.Faults(refuse), d.Server.Bounded)
-	d.Server.Echo.RouteNotFound("/v3/*", elsewhere, d.Server.Faults(refuse))
-	d.Server.Below("/v3", refuse)
-}
-
-// elsewhere answers, in the dialect's words, for paths that no route takes.
-func elsewhere(echo.Context) error {
-	return fault.New(fault.NotFound, web.CodePath, "There is nothing at this address.")
+	api := d.Server.API(refuse, "/v3")
+	api.Add(http.MethodPost, "/v3/payments", d.create)
+	api.Add(http.MethodGet, "/v3/payments/:token", d.show)
 }
 
 type paymentWire struct {

@@ -39,6 +39,7 @@ func TestServerSpeaksIt(t *testing.T) {
 		"/v3/payments/" + token + "x": {w.APIKey, "payment_not_found", http.StatusNotFound},
 		"/v3/payments/" + token:       {w.AddMerchant("Another"), "no_payment", http.StatusNotFound},
 		"/v3/else":                    {"", "no_such_path", http.StatusNotFound},
+		"/v3/payments":                {"", "method_not_allowed", http.StatusMethodNotAllowed},
 	} {
 		if got := w.Get(path, "X-Courier-Key: "+want.key); got.Status != want.status || got.JSON()["error"] != want.code {
 			t.Errorf("%s: %d %s", path, got.Status, got.Body)
