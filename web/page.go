@@ -64,6 +64,9 @@ func (z *compressor) compress(b []byte) error {
 	return z.w.Close()
 }
 
+// PagePath is where the hosted page of a token is, below the public origin.
+func PagePath(token string) string { return "/?token=" + token }
+
 // JSON answers with already encoded JSON.
 func JSON(c echo.Context, status int, body []byte) error {
 	return c.Blob(status, echo.MIMEApplicationJSON, body)

@@ -13,6 +13,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/payment"
+	"quittance/web"
 	"quittance/web/request"
 )
 
@@ -84,5 +85,5 @@ func demoLink(ctx context.Context, a *App, d checkout.Draft, baseURL string) (st
 		id = p.ID
 		return checkout.Answer{Status: http.StatusCreated}, nil
 	})
-	return baseURL + "/?token=" + string(id), err
+	return baseURL + web.PagePath(string(id)), err
 }

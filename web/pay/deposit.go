@@ -239,7 +239,7 @@ func (s *deposits) quote(c echo.Context) error {
 	case wantsJSON(c):
 		return err
 	case err == nil && pm.Terms.Quoted():
-		return c.Redirect(http.StatusSeeOther, "/?token="+tokenOf(pm, l.asset))
+		return c.Redirect(http.StatusSeeOther, web.PagePath(tokenOf(pm, l.asset)))
 	case err == nil:
 		return c.Redirect(http.StatusSeeOther, with(s.Link(pm.Terms.Alias), "asset", string(l.asset)))
 	}

@@ -208,7 +208,7 @@ func (p *hosted) pasted(c echo.Context, link string) error {
 	if !ok {
 		return errUnknown
 	}
-	return c.Redirect(http.StatusSeeOther, "/?token="+string(id))
+	return c.Redirect(http.StatusSeeOther, web.PagePath(string(id)))
 }
 
 // pageStatus is the HTTP status of a page, the same as its API's.

@@ -19,6 +19,7 @@ import (
 	"quittance/internal/money"
 	"quittance/internal/payment"
 	"quittance/internal/webhook"
+	"quittance/web"
 )
 
 // Encoder words events as the vendor's webhooks.
@@ -134,7 +135,7 @@ func (e Encoder) body(ev payment.Event, p *payment.Payment) (paymentEvent, error
 		ClientID: p.Terms.ClientID, Origin: p.Terms.Origin,
 	}
 	if b.Explorer == "" {
-		b.Explorer = e.BaseURL + "/?token=" + string(p.ID)
+		b.Explorer = e.BaseURL + web.PagePath(string(p.ID))
 	}
 	if x.Fee != nil && x.Fee.Sign() > 0 {
 		b.Fees = append(b.Fees, eventFee{Type: "platform", Amount: human(x.Fee), Currency: token.Symbol})

@@ -124,7 +124,7 @@ func (d *dialect) created(p *payment.Payment) (checkout.Answer, error) {
 	return checkout.Answer{Status: http.StatusCreated, Body: body}, nil
 }
 
-func (d *dialect) payURL(p *payment.Payment) string { return d.BaseURL + "/?token=" + string(p.ID) }
+func (d *dialect) payURL(p *payment.Payment) string { return d.BaseURL + web.PagePath(string(p.ID)) }
 
 func visible(s string) bool {
 	for i := range len(s) {
