@@ -120,12 +120,12 @@ func (s *Service) addressed() rail.Addressed {
 func (s *Service) takeAddress(ctx context.Context, tx Tx, p *payment.Payment) error {
 	r := &p.Terms.Requests[0]
 	address, err := tx.TakeAddress(ctx, p.Terms.Merchant, p.ID, r.Index, p.Terms.CreatedAt)
-	f := fault.From(err)
+	noKey := fault.CodeOf(err) == codeNoKey
 	switch {
 	case err == nil:
-	case f != nil && f.Code == codeNoKey && r.Bank != nil:
+	case noKey && r.Bank != nil:
 		return nil
-	case f != nil && f.Code == codeNoKey && r.Asset == asset.EUR:
+	case noKey && r.Asset == asset.EUR:
 		return errNoWayToPay.Because(err)
 	default:
 		return fmt.Errorf("take a deposit address: %w", err)

@@ -213,7 +213,4 @@ var errOpUnknown = fault.New(fault.Forbidden, "op_unknown", "This operation was 
 // refusals are the codes with which a bundler says that it will never take an operation.
 var refusals = []string{"op_refused", "op_nonce", "op_deployed", "sponsor_refused"}
 
-func refusedForGood(err error) bool {
-	f := fault.From(err)
-	return f != nil && slices.Contains(refusals, f.Code)
-}
+func refusedForGood(err error) bool { return slices.Contains(refusals, fault.CodeOf(err)) }

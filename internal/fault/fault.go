@@ -92,6 +92,14 @@ func From(err error) *Error {
 	return New(Internal, "internal", "Something went wrong on our side. Please try again.").Because(err)
 }
 
+// CodeOf returns the code of the fault in err's chain, "" if there is none.
+func CodeOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
 // Is reports whether err's chain has a fault of kind k.
 func Is(err error, k Kind) bool {
 	e, ok := errors.AsType[*Error](err)

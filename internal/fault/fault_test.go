@@ -15,6 +15,9 @@ func TestFrom(t *testing.T) {
 	if got := From(fmt.Errorf("look up: %w", gone)); got != gone {
 		t.Errorf("wrapped fault: got %v", got)
 	}
+	if CodeOf(fmt.Errorf("look up: %w", gone)) != "not_found" || CodeOf(io.EOF) != "" || CodeOf(nil) != "" {
+		t.Error("CodeOf")
+	}
 	got := From(io.ErrUnexpectedEOF)
 	if got.Kind != Internal || !errors.Is(got, io.ErrUnexpectedEOF) {
 		t.Errorf("plain error: got kind %s, cause kept %v", got.Kind, errors.Is(got, io.ErrUnexpectedEOF))

@@ -194,7 +194,7 @@ var errStub = fault.New(fault.Forbidden, "sponsor_refused", "Gas is not paid for
 
 // felt has the services checked if one of them failed.
 func (c *sponsoredChain) felt(err error) error {
-	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Unavailable && f.Code != chain.CodeUnavailable {
+	if fault.Is(err, fault.Unavailable) && fault.CodeOf(err) != chain.CodeUnavailable {
 		c.recheck()
 	}
 	return err

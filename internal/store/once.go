@@ -53,7 +53,7 @@ func (s *Store) Once(ctx context.Context, once *checkout.Once, now time.Time, ef
 		_, err := t.exec(ctx, fillAnswer, once.Key.Merchant, once.Key.Route, once.Key.Key, a.Status, s.sealAnswer(once.Key, a.Body))
 		return err
 	})
-	if e := fault.From(err); once != nil && err != nil && e.Code == codeKeyTaken {
+	if once != nil && fault.CodeOf(err) == codeKeyTaken {
 		first, rerr := s.Answer(ctx, once.Key)
 		if rerr != nil || first == nil {
 			return checkout.Answer{}, false, err

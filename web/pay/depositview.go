@@ -128,7 +128,7 @@ func (s *deposits) ground(ctx context.Context, pm *payment.Payment) (g ground, e
 			continue
 		}
 		_, in, err := s.Checkout.Prepare(ctx, pm.ID, o.ID, rail.Payer{})
-		if f := fault.From(err); err != nil && (f.Kind == fault.Conflict || f.Kind == fault.Forbidden) {
+		if fault.Is(err, fault.Conflict) || fault.Is(err, fault.Forbidden) {
 			return g, nil // it came, or was called off, a moment ago
 		}
 		if err != nil {

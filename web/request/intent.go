@@ -30,7 +30,7 @@ func (d *dialect) intent(c echo.Context) error {
 	if err == nil || p == nil {
 		return err
 	}
-	if underWay(fault.From(err).Code) {
+	if underWay(fault.CodeOf(err)) {
 		return err // money, a Safe or an operation that was there first: it refuses this intent, and locks none
 	}
 	return d.ended(c, p, checkout.Admission{}, err)

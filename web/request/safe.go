@@ -108,11 +108,10 @@ func safeField(err error, in intentBody) error {
 // otherSafe says which Safe transaction stands in the way of another one, to who
 // may know it; other faults pass.
 func (d *dialect) otherSafe(ctx context.Context, id payment.ID, a checkout.Admission, err error) error {
-	f := fault.From(err)
-	if f.Code != checkout.CodeSafePending {
+	if fault.CodeOf(err) != checkout.CodeSafePending {
 		return err
 	}
-	f = fault.New(fault.Conflict, checkout.CodeSafePending, "Another Safe transaction is pending for this payment.").At("safeTxHash").Because(err)
+	f := fault.New(fault.Conflict, checkout.CodeSafePending, "Another Safe transaction is pending for this payment.").At("safeTxHash").Because(err)
 	p, lerr := d.Checkout.Payment(ctx, id)
 	if lerr != nil || hidden(p, a) {
 		return f

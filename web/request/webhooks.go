@@ -75,7 +75,7 @@ func (d *dialect) scopeOf(c echo.Context, who caller, named string) (scope, erro
 		return s, nil
 	}
 	client, err := d.Directory.Authenticate(c.Request().Context(), merchant.ClientID, s.client)
-	if f := fault.From(err); f != nil && (f.Kind == fault.Unauthorized || f.Kind == fault.Forbidden) || (err == nil && client.Merchant != who.Merchant) {
+	if fault.Is(err, fault.Unauthorized) || fault.Is(err, fault.Forbidden) || err == nil && client.Merchant != who.Merchant {
 		return scope{}, fault.Field("clientId", "unknown_client_id", "clientId is no working client id of yours.")
 	}
 	return s, err

@@ -58,7 +58,7 @@ func (d *dialect) create(c echo.Context, r call, parse func(input, account, func
 		})
 		return err
 	})
-	if f := fault.From(err); err != nil && f.Code == errNoWay.Code {
+	if fault.CodeOf(err) == errNoWay.Code {
 		err = errNoWay.Because(err)
 	}
 	return done(c, &made, replayed, err)

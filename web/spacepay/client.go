@@ -96,8 +96,7 @@ func optional[T any](c echo.Context) (in T, err error) {
 
 // pending puts the faults of a payment that cannot be paid any more into this API's words.
 func pending(err error) error {
-	f := fault.From(err)
-	if f.Kind == fault.Forbidden || f.Kind == fault.Conflict {
+	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Conflict) {
 		return errPending.Because(err)
 	}
 	return err
