@@ -13,6 +13,7 @@ import (
 
 	"quittance/internal/app"
 	"quittance/internal/asset"
+	"quittance/internal/collect"
 	"quittance/internal/merchant"
 	"quittance/internal/money"
 	"quittance/internal/payment"
@@ -57,7 +58,7 @@ type heldWire struct {
 	Open      bool         `json:"open"` // somebody may pay more, or it is not final yet
 }
 
-func heldOf(h app.Held) heldWire {
+func heldOf(h collect.Held) heldWire {
 	w := heldWire{Network: h.Network.Network, Key: h.Branch, Address: h.Address.String(), Path: h.Path, Open: h.Open()}
 	if h.Native.Sign() > 0 {
 		w.Holds = append(w.Holds, amountOf(h.Network.Native, h.Native))
@@ -94,7 +95,7 @@ type totalWire struct {
 }
 
 // totals adds up holdings by network and asset, in the order of the networks.
-func totals(held []app.Held) []totalWire {
+func totals(held []collect.Held) []totalWire {
 	var out []totalWire
 	sums := map[asset.ID]*big.Int{}
 	add := func(network string, t asset.Token, units *big.Int) {
@@ -164,7 +165,7 @@ func sweepList(o *options) *cobra.Command {
 }
 
 // worth leaves out amounts below those that are asked for.
-func worth(held []app.Held, least map[asset.ID]*big.Int) (out []app.Held) {
+func worth(held []collect.Held, least map[asset.ID]*big.Int) (out []collect.Held) {
 	small := func(id asset.ID, units *big.Int) bool { return least[id] != nil && units.Cmp(least[id]) < 0 }
 	for _, h := range held {
 		h.Tokens = slices.DeleteFunc(h.Tokens, func(t sweep.TokenHolding) bool { return small(t.Token.ID, t.Units) })
@@ -178,7 +179,7 @@ func worth(held []app.Held, least map[asset.ID]*big.Int) (out []app.Held) {
 	return out
 }
 
-func holdings(c *cobra.Command, a *app.Admin, p picked, network string) ([]app.Held, error) {
+func holdings(c *cobra.Command, a *app.Admin, p picked, network string) ([]collect.Held, error) {
 	branches, err := a.PickBranches(c.Context(), payment.MerchantID(p.merchant), p.branch)
 	if err != nil {
 		return nil, err
@@ -187,7 +188,7 @@ func holdings(c *cobra.Command, a *app.Admin, p picked, network string) ([]app.H
 	if network == "" {
 		networks = a.Networks()
 	}
-	var out []app.Held
+	var out []collect.Held
 	for _, n := range networks {
 		for _, b := range branches {
 			held, err := a.Holdings(c.Context(), b, n)
@@ -202,8 +203,8 @@ func holdings(c *cobra.Command, a *app.Admin, p picked, network string) ([]app.H
 
 func sweepPlan(o *options) *cobra.Command {
 	var p picked
-	var d app.SweepDraft
-	var to, funder, file, maxFee, tip string
+	var d collect.Draft
+	var network, to, funder, file, maxFee, tip string
 	var least []string
 	c := &cobra.Command{
 		Use: "plan", Args: cobra.NoArgs,
@@ -235,7 +236,7 @@ func sweepPlan(o *options) *cobra.Command {
 				if d.Branch, err = oneBranch(c, a, p); err != nil {
 					return err
 				}
-				made, err := a.PlanSweep(c.Context(), d)
+				made, err := a.PlanSweep(c.Context(), network, d)
 				if err != nil {
 					return err
 				}
@@ -244,7 +245,7 @@ func sweepPlan(o *options) *cobra.Command {
 		},
 	}
 	p.flags(c)
-	c.Flags().StringVar(&d.Network, "network", "", "the chain, like base")
+	c.Flags().StringVar(&network, "network", "", "the chain, like base")
 	c.Flags().StringVar(&to, "to", "", "where everything goes")
 	c.Flags().StringVar(&funder, "funder", "", "account that pays for gas where an address has none; its owner signs that")
 	c.Flags().StringArrayVar(&least, "min", nil, "leave less than this where it is, like USDC-base=1.50 (repeatable)")
@@ -286,7 +287,7 @@ func oneBranch(c *cobra.Command, a *app.Admin, p picked) (merchant.Branch, error
 	return branches[0], nil
 }
 
-func (o *options) keepPlan(c *cobra.Command, made app.SweepPlan, file string) error {
+func (o *options) keepPlan(c *cobra.Command, made collect.Plan, file string) error {
 	text, err := sweep.Write(made.Plan)
 	if err != nil {
 		return err
@@ -356,7 +357,7 @@ func sweepSend(o *options) *cobra.Command {
 				}
 			}
 			var printed error
-			err = app.SendSweep(c.Context(), cfg, p, signed, patience, func(s app.SweepStep) {
+			err = app.SendSweep(c.Context(), cfg, p, signed, patience, func(s collect.Step) {
 				x := stepOf(p, s)
 				if err := o.print(c.OutOrStdout(), x, x.tell); err != nil {
 					printed = err
@@ -373,7 +374,7 @@ func sweepSend(o *options) *cobra.Command {
 	return c
 }
 
-func stepOf(p sweep.Plan, s app.SweepStep) stepWire {
+func stepOf(p sweep.Plan, s collect.Step) stepWire {
 	return stepWire{
 		Number: s.Number, Kind: string(s.Kind), From: s.From.String(), Amount: inWhole(p.Chain, s.Asset, s.Amount), Asset: string(s.Asset),
 		Hash: s.Hash, State: string(s.State), Detail: s.Detail,

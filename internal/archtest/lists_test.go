@@ -51,7 +51,7 @@ var knowing = []struct{ file, what, why string }{
 	{"internal/app/deposits_setup.go", "internal/rail/deposit", "makes the rail of what is configured"},
 	{"internal/addresses/*", "internal/rail/deposit", "keeps its addresses, and reads blocks for it"},
 	{"internal/app/doctor_deposits.go", "internal/rail/deposit", "examines what the rail is configured with"},
-	{"internal/app/sweep.go", "internal/rail/deposit", "an operator's command about what lies on its addresses"},
+	{"internal/collect/*", "internal/rail/deposit", "moves what lies on its addresses"},
 	{"internal/desk/*", "internal/rail/sepa", "reads statements for it"},
 	{"internal/app/doctor_links.go", "internal/rail/sepa", "examines a merchant's account"},
 	{"internal/app/demo*", "web/", "the demo's merchant calls each API as a merchant does"},

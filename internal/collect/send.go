@@ -1,4 +1,4 @@
-package app
+package collect
 
 import (
 	"context"
@@ -9,69 +9,52 @@ import (
 	"time"
 
 	"quittance/internal/chain"
-	"quittance/internal/config"
 	"quittance/internal/sweep"
 )
 
-// SweepState is what became of a transaction of a plan.
-type SweepState string
+// State is what became of a transaction of a plan.
+type State string
 
-// The states. Only Mined and SweepFailed are an end.
+// The states. Only Mined and Failed are an end.
 const (
-	SweepMined     SweepState = "mined"
-	SweepFailed    SweepState = "failed"    // in a block, and it did nothing
-	SweepSent      SweepState = "sent"      // handed in, not in a block yet
-	SweepRefused   SweepState = "refused"   // the chain's node does not take it
-	SweepOvertaken SweepState = "overtaken" // another transaction of its sender has its place: make a new plan
-	SweepHeld      SweepState = "held"      // one before it of the same sender is not through
-	SweepUnsigned  SweepState = "unsigned"
+	Mined     State = "mined"
+	Failed    State = "failed"    // in a block, and it did nothing
+	Sent      State = "sent"      // handed in, not in a block yet
+	Refused   State = "refused"   // the chain's node does not take it
+	Overtaken State = "overtaken" // another transaction of its sender has its place: make a new plan
+	Waiting   State = "held"      // one before it of the same sender is not through
+	Unsigned  State = "unsigned"
 )
 
-// SweepStep is one transaction of a plan, and what became of it.
-type SweepStep struct {
+// Step is one transaction of a plan, and what became of it.
+type Step struct {
 	Number int // in the plan, from 1
 	sweep.Transfer
 	Hash   string // "" if unsigned
-	State  SweepState
+	State  State
 	Detail string // why, if there is something to say
 }
 
-// ErrSweepUnfinished is that not all of a plan is through.
-var ErrSweepUnfinished = errors.New("not all of the plan is through: sign what is missing, and send again")
+// ErrUnfinished is that not all of a plan is through.
+var ErrUnfinished = errors.New("not all of the plan is through: sign what is missing, and send again")
 
 const (
-	sweepLook     = 500 * time.Millisecond
+	lookEvery     = 500 * time.Millisecond
 	maxSaid       = 200 // bytes of what a node says
 	methodSendRaw = "eth_sendRawTransaction"
 )
 
-// SendSweep hands a plan's signed transactions to its chain, in order, waits for them, and
+// Send hands a plan's signed transactions to its chain, in order, waits for them, and
 // reports what became of each. It may be run again: what is in a block already is found
-// there, and the same transaction is never executed twice. It opens no database.
+// there, and the same transaction is never executed twice.
 //
-// Errors: sweep.ErrForeign, sweep.ErrTwice; ErrSweepUnfinished.
-func SendSweep(ctx context.Context, cfg *config.Config, p sweep.Plan, signed [][]byte, patience time.Duration, report func(SweepStep)) error {
-	s, err := production(cfg, quiet())
-	if err != nil {
-		return err
-	}
-	c, info, err := s.network(p.Network)
-	if err != nil {
-		return err
-	}
-	if info.ID != p.Chain {
-		return fmt.Errorf("the plan is for chain %d, and %s is chain %d", p.Chain, p.Network, info.ID)
-	}
+// Errors: sweep.ErrForeign, sweep.ErrTwice; ErrUnfinished.
+func Send(ctx context.Context, node chain.Batcher, p sweep.Plan, signed [][]byte, patience time.Duration, report func(Step)) error {
 	ready, _, err := p.Match(signed)
 	if err != nil {
 		return err
 	}
-	client, err := chain.NewClient(chain.Config{Chain: c.ID, Endpoints: c.Endpoints, Log: s.Log})
-	if err != nil {
-		return fmt.Errorf("chains.%s: %w", p.Network, err)
-	}
-	defer client.Close()
-	m := mover{node: client, steps: stepsOf(p, ready), raw: map[int][]byte{}}
+	m := mover{node: node, steps: stepsOf(p, ready), raw: map[int][]byte{}}
 	for _, r := range ready {
 		m.raw[m.find(r)] = r.Raw
 	}
@@ -83,18 +66,18 @@ func SendSweep(ctx context.Context, cfg *config.Config, p sweep.Plan, signed [][
 	finished := true
 	for _, x := range m.steps {
 		report(x)
-		finished = finished && x.State == SweepMined
+		finished = finished && x.State == Mined
 	}
 	if !finished {
-		return ErrSweepUnfinished
+		return ErrUnfinished
 	}
 	return nil
 }
 
-func stepsOf(p sweep.Plan, ready []sweep.Ready) []SweepStep {
-	steps := make([]SweepStep, len(p.Transfers))
+func stepsOf(p sweep.Plan, ready []sweep.Ready) []Step {
+	steps := make([]Step, len(p.Transfers))
 	for i, t := range p.Transfers {
-		steps[i] = SweepStep{Number: i + 1, Transfer: t, State: SweepUnsigned}
+		steps[i] = Step{Number: i + 1, Transfer: t, State: Unsigned}
 		if j := slices.IndexFunc(ready, func(r sweep.Ready) bool { return r.From == t.From && r.Nonce == t.Nonce }); j >= 0 {
 			steps[i].Hash = ready[j].Hash
 		}
@@ -105,12 +88,12 @@ func stepsOf(p sweep.Plan, ready []sweep.Ready) []SweepStep {
 // mover sends the steps of a plan.
 type mover struct {
 	node  chain.Batcher
-	steps []SweepStep
+	steps []Step
 	raw   map[int][]byte // by place among steps
 }
 
 func (m *mover) find(r sweep.Ready) int {
-	return slices.IndexFunc(m.steps, func(s SweepStep) bool { return s.Hash == r.Hash })
+	return slices.IndexFunc(m.steps, func(s Step) bool { return s.Hash == r.Hash })
 }
 
 // group sends the steps of one kind and waits for them, patience long at most: those of
@@ -124,18 +107,18 @@ func (m *mover) group(ctx context.Context, kind sweep.Kind, patience time.Durati
 			return err
 		}
 	}
-	look := time.NewTicker(sweepLook)
+	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for deadline := time.Now().Add(patience); ; {
 		waiting := 0
 		for i := range m.steps {
-			if m.steps[i].Kind != kind || m.steps[i].State != SweepSent {
+			if m.steps[i].Kind != kind || m.steps[i].State != Sent {
 				continue
 			}
 			if _, err := m.mined(ctx, i); err != nil {
 				return err
 			}
-			if m.steps[i].State == SweepSent {
+			if m.steps[i].State == Sent {
 				waiting++
 			}
 		}
@@ -166,21 +149,21 @@ func (m *mover) hand(ctx context.Context, i int) error {
 		if done, err := m.mined(ctx, i); err != nil || done {
 			return err
 		}
-		x.State, x.Detail = SweepOvertaken, fmt.Sprintf("%s has sent %d transactions", x.From, nonce)
+		x.State, x.Detail = Overtaken, fmt.Sprintf("%s has sent %d transactions", x.From, nonce)
 		return nil
 	case m.blocked(i):
-		x.State = SweepHeld
+		x.State = Waiting
 		return nil
 	}
 	_, err = chain.Ask(ctx, m.node, chain.Call{Method: methodSendRaw, Params: []any{"0x" + hex.EncodeToString(m.raw[i])}}, func(r chain.Result) ([]byte, error) { return r.Bytes() })
-	x.State = SweepSent
+	x.State = Sent
 	if refusal, ok := chain.AsRPC(err); ok {
 		known, askErr := chain.Ask(ctx, m.node, chain.TransactionCall(x.Hash), chain.Result.Transaction)
 		if askErr != nil {
 			return askErr
 		}
 		if known == nil {
-			x.State, x.Detail = SweepRefused, refusal.Message[:min(len(refusal.Message), maxSaid)]
+			x.State, x.Detail = Refused, refusal.Message[:min(len(refusal.Message), maxSaid)]
 		}
 		return nil
 	}
@@ -195,7 +178,7 @@ func (m *mover) blocked(i int) bool {
 		if before.From != x.From {
 			continue
 		}
-		if before.State != SweepMined && before.State != SweepSent && before.State != SweepFailed {
+		if before.State != Mined && before.State != Sent && before.State != Failed {
 			return true
 		}
 	}
@@ -209,9 +192,9 @@ func (m *mover) mined(ctx context.Context, i int) (bool, error) {
 	if err != nil || r == nil {
 		return false, err
 	}
-	x.State, x.Detail = SweepMined, ""
+	x.State, x.Detail = Mined, ""
 	if !r.Succeeded {
-		x.State = SweepFailed
+		x.State = Failed
 	}
 	return true, nil
 }
