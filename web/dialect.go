@@ -104,7 +104,6 @@ type Store interface {
 	Arrivals(ctx context.Context, q checkout.Search) (found []checkout.Arrival, total int, err error)
 	Income(ctx context.Context, q checkout.IncomeQuery) (found []checkout.Income, total int, err error)
 	List(ctx context.Context, l checkout.Listing) (found []*payment.Payment, total int, err error)
-	PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error)
 	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
 	// Branch is where a merchant's deposit addresses come from. Fault: NotFound.
 	Branch(ctx context.Context, m payment.MerchantID) (merchant.Branch, error)

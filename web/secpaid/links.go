@@ -171,7 +171,7 @@ func settled(err error) error {
 //
 // Fault: NotFound "unknown_link".
 func (d *dialect) owned(ctx context.Context, m payment.MerchantID, id int64) (*payment.Payment, error) {
-	p, err := d.Payments.PaymentByAlias(ctx, Name, strconv.FormatInt(id, 10))
+	p, err := d.Checkout.PaymentByAlias(ctx, Name, strconv.FormatInt(id, 10))
 	if fault.Is(err, fault.NotFound) {
 		return nil, errLink
 	}

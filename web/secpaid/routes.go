@@ -16,10 +16,9 @@ import (
 	"quittance/web"
 )
 
-// Payments finds payments and what came in for them; *store.Store does. They come as they
+// Payments lists payments and what came in for them; *store.Store does. They come as they
 // are stored.
 type Payments interface {
-	PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error)
 	List(ctx context.Context, l checkout.Listing) (found []*payment.Payment, total int, err error)
 	Income(ctx context.Context, q checkout.IncomeQuery) (found []checkout.Income, total int, err error)
 	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)

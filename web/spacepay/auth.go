@@ -112,22 +112,18 @@ func (d *dialect) opened(c echo.Context) (*payment.Payment, error) {
 	return p, d.Limits.Take(c, d.Limits.Clients, "payment", string(p.ID))
 }
 
-// find loads a payment by its id on the wire, and assesses it.
+// find loads a payment by its id on the wire.
 //
 // Fault: NotFound "payment_not_found".
 func (d *dialect) find(c echo.Context, id string) (*payment.Payment, error) {
 	if !web.IsUUID(id) {
 		return nil, errPayment
 	}
-	p, err := d.Payments.PaymentByAlias(c.Request().Context(), Name, id)
+	p, err := d.Checkout.PaymentByAlias(c.Request().Context(), Name, id)
 	if fault.Is(err, fault.NotFound) {
 		return nil, errPayment
 	}
-	if err != nil {
-		return nil, err
-	}
-	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, d.Now())
-	return p, nil
+	return p, err
 }
 
 // exposed are the headers of an answer that pages of other origins may read.

@@ -20,9 +20,8 @@ import (
 // Life is how long a payment may be paid, unless its merchant's key says otherwise.
 const Life = time.Hour
 
-// Payments finds payments; *store.Store does. They come as they are stored.
+// Payments lists payments; *store.Store does. They come as they are stored.
 type Payments interface {
-	PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error)
 	List(ctx context.Context, l checkout.Listing) (found []*payment.Payment, total int, err error)
 }
 
