@@ -93,6 +93,17 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// Whoever opens an address that is nobody's sees a page, however deep it is.
+func TestUnknownAddressesArePages(t *testing.T) {
+	w := webtest.New(t)
+	for _, path := range []string{"/nothing", "/nothing/else/at/all", "/payment/x/y", "/link/1/else", "/docs/x", "/v1/externals", "/api"} {
+		r := w.Get(path, "Accept: text/html,application/xhtml+xml,*/*;q=0.8").Want(http.StatusNotFound)
+		if kind := r.Header.Get("Content-Type"); kind != "text/html; charset=UTF-8" || text(page(t, r), "plain-title") != "Payment not found" {
+			t.Errorf("%s: %s\n%s", path, kind, r.Body)
+		}
+	}
+}
+
 func TestPagesThatCannotBePaid(t *testing.T) {
 	w := webtest.New(t)
 	unknown := page(t, w.Get("/?token=01ARZ3NDEKTSV4RRFFQ69G5FAV").Want(http.StatusNotFound))
