@@ -128,7 +128,7 @@ func mayBeConfirmed(p *payment.Payment, b Booking, now time.Time) bool {
 			}
 		}
 	}
-	missing := payment.Assess(p.Terms, p.Transfers, p.Attempts, now).Requests[0].Missing(p.Terms.Requests[0].Due)
+	missing := p.StandingAt(now).Requests[0].Missing(p.Terms.Requests[0].Due)
 	return was && b.Cents > money.CentsUp(missing).Int64()
 }
 
@@ -221,7 +221,7 @@ func (s *Service) Confirm(ctx context.Context, m payment.MerchantID, id payment.
 
 // confirmable refuses what a merchant cannot say of a payment.
 func confirmable(p *payment.Payment, cents int64, now time.Time) error {
-	standing := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+	standing := p.StandingAt(now)
 	missing := money.CentsUp(standing.Requests[0].Missing(p.Terms.Requests[0].Due)).Int64()
 	switch {
 	case p.Terms.CanceledBy == payment.ByDeletion:

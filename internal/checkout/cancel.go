@@ -90,9 +90,8 @@ func (s *Service) callOff(ctx context.Context, id payment.ID, by payment.Cancele
 		if p.Terms.CanceledBy == payment.ByDeletion {
 			return errNoPayment
 		}
-		asOfNow := *p
-		asOfNow.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
-		refused := may(&asOfNow, now)
+		asOfNow := p.AsOf(now)
+		refused := may(asOfNow, now)
 		if fault.Is(refused, fault.NotFound) {
 			return refused
 		}

@@ -249,7 +249,7 @@ func (s *Service) draw(ctx context.Context, d Draft) (p *payment.Payment, addres
 		}
 		p.Terms.Requests = append(p.Terms.Requests, made)
 	}
-	p.Standing = payment.Assess(p.Terms, nil, nil, now)
+	p.Standing = p.StandingAt(now)
 	if err := s.name(p); err != nil {
 		return nil, false, err
 	}

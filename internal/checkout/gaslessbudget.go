@@ -55,7 +55,7 @@ func (s *Service) reserve(ctx context.Context, id payment.ID, w gasWork) (Grant,
 		if err != nil {
 			return err
 		}
-		if err := s.payableAsOf(p, now); err != nil {
+		if err := s.Payable(p.AsOf(now)); err != nil {
 			return err
 		}
 		sums, err := tx.GrantSums(ctx, g, now.Add(-grantFor))

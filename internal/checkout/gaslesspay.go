@@ -155,7 +155,7 @@ func (s *Service) takeBack(ctx context.Context, p *payment.Payment, payer rail.P
 			return err
 		}
 		if known.Stage != payment.Announced || known.Op.Fate != "" {
-			if err := s.payableAsOf(fresh, s.now()); err != nil {
+			if err := s.Payable(fresh.AsOf(s.now())); err != nil {
 				return err
 			}
 			continue

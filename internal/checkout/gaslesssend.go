@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/fault"
@@ -11,13 +10,6 @@ import (
 )
 
 func opKey(chain asset.ChainID, hash string) string { return fmt.Sprintf("op:%d:%s", chain, hash) }
-
-// payableAsOf is Payable for a payment as it is stored.
-func (s *Service) payableAsOf(p *payment.Payment, now time.Time) error {
-	asOfNow := *p
-	asOfNow.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
-	return s.Payable(&asOfNow)
-}
 
 // sendOp announces an operation and then hands it to the bundler, in this order: one
 // that nobody knows of would not keep the payment from being paid again. The page may
@@ -72,7 +64,7 @@ func (s *Service) announceOp(ctx context.Context, id payment.ID, owner asset.Add
 		if err != nil {
 			return err
 		}
-		if err := s.payableAsOf(p, now); err != nil {
+		if err := s.Payable(p.AsOf(now)); err != nil {
 			return err
 		}
 		if p.OpsLeft() == 0 || len(p.Attempts) >= maxVouched {

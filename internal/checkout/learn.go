@@ -33,9 +33,7 @@ func (s *Service) learn(ctx context.Context, id payment.ID, key string, take fun
 		if known == nil {
 			return fmt.Errorf("attempt %s of %s is gone", key, id.Short())
 		}
-		asOfNow := *p
-		asOfNow.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
-		f, err := take(tx, &asOfNow, detached(*known), now)
+		f, err := take(tx, p.AsOf(now), detached(*known), now)
 		if err != nil || len(f.attempts) == 0 || len(f.attempts) == 1 && len(f.events) == 0 && len(f.named) == 0 && reflect.DeepEqual(f.attempts[0], *known) {
 			return err
 		}

@@ -209,7 +209,7 @@ func (s *Service) quote(ctx context.Context, id payment.ID, token asset.Token, p
 		if p, err = tx.Payment(ctx, id); err != nil {
 			return err
 		}
-		p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+		p.Standing = p.StandingAt(now)
 		if err := s.Payable(p); err != nil {
 			return err
 		}
@@ -253,6 +253,6 @@ func (s *Service) PaymentByAlias(ctx context.Context, dialect, alias string) (*p
 	if err != nil {
 		return nil, err
 	}
-	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, s.now())
+	p.Standing = p.StandingAt(s.now())
 	return p, nil
 }

@@ -29,7 +29,7 @@ type facts struct {
 // already change nothing and announce nothing; changed tells.
 func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now time.Time, f facts) (changed bool, err error) {
 	storedState, storedOddity := p.Standing.State, p.Standing.Oddity
-	before := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+	before := p.StandingAt(now)
 
 	news, moved, err := f.keep(ctx, tx, p)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *Service) change(ctx context.Context, tx Tx, p *payment.Payment, now tim
 	}
 
 	events := append(f.events, tellOf(p, news, now)...)
-	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+	p.Standing = p.StandingAt(now)
 	events = append(events, counted(p, before, events)...)
 	if p.Standing.State != storedState {
 		events = append(events, ended(p)...)
@@ -154,11 +154,11 @@ func tellOf(p *payment.Payment, news []payment.Transfer, now time.Time) []paymen
 	slices.SortFunc(news, func(a, b payment.Transfer) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Key, b.Key))
 	})
-	before := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+	before := p.StandingAt(now)
 	var events []payment.Event
 	for _, x := range news {
 		p.Transfers = replaceTransfer(p.Transfers, x)
-		after := payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+		after := p.StandingAt(now)
 		e := payment.Event{Request: x.Request, Transfer: &x, Standing: after.Requests[x.Request], Fields: standing(p, after.State)}
 		due := p.Terms.Requests[x.Request].Due
 		switch {

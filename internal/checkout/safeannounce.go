@@ -412,9 +412,7 @@ func (s *Service) AnnounceSafe(ctx context.Context, id payment.ID, a payment.Att
 			_, err := s.change(ctx, tx, p, now, facts{attempts: []payment.Attempt{a}})
 			return err
 		}
-		open := *p
-		open.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
-		if err := s.Payable(&open); err != nil {
+		if err := s.Payable(p.AsOf(now)); err != nil {
 			return err
 		}
 		limit := maxAnnounced

@@ -92,7 +92,7 @@ func (s *Service) Payment(ctx context.Context, id payment.ID) (*payment.Payment,
 	if err != nil {
 		return nil, err
 	}
-	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, s.now())
+	p.Standing = p.StandingAt(s.now())
 	return p, nil
 }
 
@@ -102,7 +102,7 @@ func (s *Service) PaymentByRequest(ctx context.Context, requestID string) (*paym
 	if err != nil {
 		return nil, err
 	}
-	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, s.now())
+	p.Standing = p.StandingAt(s.now())
 	return p, nil
 }
 

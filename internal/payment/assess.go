@@ -107,6 +107,19 @@ func Assess(t Terms, transfers []Transfer, attempts []Attempt, now time.Time) St
 	return s
 }
 
+// StandingAt is where the facts leave the payment at a moment, whatever was stored.
+func (p *Payment) StandingAt(now time.Time) Standing {
+	return Assess(p.Terms, p.Transfers, p.Attempts, now)
+}
+
+// AsOf is the payment with where it stands at a moment. All else is shared with p, which
+// keeps the standing it has.
+func (p *Payment) AsOf(now time.Time) *Payment {
+	then := *p
+	then.Standing = p.StandingAt(now)
+	return &then
+}
+
 // idleState is the state of a request for which not enough has arrived.
 func idleState(t Terms, attempts []Attempt, over bool) State {
 	switch {

@@ -29,7 +29,7 @@ func InAsset(p *Payment, of asset.ID, now time.Time) (in *Payment, ok bool) {
 	if !p.Terms.Quoted() {
 		return nil, false
 	}
-	standing := Assess(p.Terms, p.Transfers, p.Attempts, now)
+	standing := p.StandingAt(now)
 	missing := make([]*big.Int, len(p.Terms.Requests))
 	left := false
 	for i, r := range p.Terms.Requests {
@@ -46,7 +46,7 @@ func InAsset(p *Payment, of asset.ID, now time.Time) (in *Payment, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	made.Standing = Assess(made.Terms, made.Transfers, made.Attempts, now)
+	made.Standing = made.StandingAt(now)
 	return &made, true
 }
 
@@ -65,7 +65,7 @@ func LastInAsset(p *Payment, of asset.ID, now time.Time) (in *Payment, ok bool) 
 	}
 	in, ok = InAsset(p, of, newest.CreatedAt)
 	if ok && now.After(newest.ExpiresAt.Add(QuoteGrace)) {
-		in.Standing = Assess(in.Terms, in.Transfers, in.Attempts, now)
+		in.Standing = in.StandingAt(now)
 	}
 	return in, ok
 }

@@ -113,7 +113,7 @@ func samplePayment(token asset.Token, now time.Time) (*payment.Payment, payment.
 		Terms:     payment.Terms{Dialect: Name, Requests: []payment.Request{r}, CreatedAt: now, ExpiresAt: now.Add(time.Hour), Reference: "test-delivery"},
 		Transfers: []payment.Transfer{x},
 	}
-	p.Standing = payment.Assess(p.Terms, p.Transfers, nil, now)
+	p.Standing = p.StandingAt(now)
 	return p, payment.Event{
 		ID: "sample", Seq: 1, Payment: p.ID, Dialect: Name, Request: 0, Transfer: &x, Standing: p.Standing.Requests[0], At: now,
 	}

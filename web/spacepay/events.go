@@ -148,7 +148,7 @@ func then(ev payment.Event, p *payment.Payment) *payment.Payment {
 	if was.Terms.CanceledAt.After(ev.At) {
 		was.Terms.CanceledAt = time.Time{}
 	}
-	was.Standing = payment.Assess(was.Terms, was.Transfers, was.Attempts, ev.At)
+	was.Standing = was.StandingAt(ev.At)
 	if s := ev.Fields[payment.FieldState]; s != "" {
 		was.Standing.State = payment.State(s)
 	}

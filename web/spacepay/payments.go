@@ -235,7 +235,7 @@ func (d *dialect) list(c echo.Context) error {
 	now := d.Now()
 	for _, p := range found {
 		stored := p.Standing.State
-		p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, now)
+		p.Standing = p.StandingAt(now)
 		p.Standing.State = stored
 		told, err := d.payment(p, who.Name, statusOf(p), now)
 		if err != nil {
