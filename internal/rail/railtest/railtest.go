@@ -76,7 +76,7 @@ func Open(t testing.TB, r rail.Rail, requests ...payment.Request) *payment.Payme
 }
 
 func assess(p *payment.Payment) {
-	p.Standing = payment.Assess(p.Terms, p.Transfers, p.Attempts, Now)
+	p.Standing = p.StandingAt(Now)
 }
 
 // With returns a copy of the payment with more transfers, assessed.
