@@ -73,29 +73,53 @@ func tracked(t *testing.T) []file {
 	return files
 }
 
-// goFiles parses every tracked Go file but those of testdata.
-func goFiles(t *testing.T) []goFile {
-	t.Helper()
-	var files []goFile
-	for _, f := range tracked(t) {
+// parsed is every tracked Go file but those of testdata. Nobody changes it.
+var parsed = sync.OnceValues(func() ([]goFile, error) {
+	files, err := tree()
+	if err != nil {
+		return nil, err
+	}
+	var out []goFile
+	for _, f := range files {
 		if path.Ext(f.path) != ".go" || strings.Contains(f.path, "testdata/") {
 			continue
 		}
-		files = append(files, parse(t, f.path, f.text))
+		g, err := parseFile(f.path, f.text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, g)
+	}
+	return out, nil
+})
+
+func goFiles(t *testing.T) []goFile {
+	t.Helper()
+	files, err := parsed()
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d Go files, %v: these tests need git and its work tree", len(files), err)
 	}
 	return files
 }
 
 func parse(t *testing.T, name string, text []byte) goFile {
 	t.Helper()
-	a, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments|parser.SkipObjectResolution)
+	f, err := parseFile(name, text)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return f
+}
+
+func parseFile(name string, text []byte) (goFile, error) {
+	a, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return goFile{}, err
 	}
 	return goFile{
 		file: file{name, text}, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"),
 		generated: generated.Match(text), ast: a,
-	}
+	}, nil
 }
 
 // imports returns the paths a file imports, those of this module without its name.
