@@ -73,7 +73,7 @@ func NewClient(cfg Config) (*Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("chain %d: endpoint %d: %w", cfg.Chain, i+1, err)
 		}
-		c.endpoints = append(c.endpoints, &endpoint{name: name, wire: w, restMin: restMin, restMax: restMax})
+		c.endpoints = append(c.endpoints, &endpoint{name: name, wire: w, restMin: restMin, restMax: restMax, count: newTally()})
 	}
 	return c, nil
 }

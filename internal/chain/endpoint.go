@@ -33,6 +33,7 @@ const (
 	Good     EndpointState = "good"
 	Resting  EndpointState = "resting" // failed; left alone for a while
 	Refused  EndpointState = "refused" // on another chain; never asked again
+	Aside    EndpointState = "aside"   // it lied; the last to be asked for a while
 )
 
 // EndpointHealth is how one endpoint is doing.
@@ -46,6 +47,18 @@ type EndpointHealth struct {
 	LastError   string // for operators, not for payers
 	Latency     time.Duration
 	Failures    int // in a row
+
+	AsideUntil time.Time // the last to be asked until then, in the past if it is not
+	LastLie    Kind      // "" if it never lied
+	LastLieAt  time.Time
+
+	// What it did since the process began. Failed and Lies have all kinds, those
+	// that never happened too.
+	Requests  uint64 // round trips
+	Hedges    uint64 // round trips because another endpoint was slow
+	HedgesWon uint64 // those of them that were answered first
+	Failed    map[Kind]uint64
+	Lies      map[Kind]uint64
 }
 
 // endpoint is one endpoint and its circuit: after two failures in a row, or one
@@ -62,6 +75,10 @@ type endpoint struct {
 	failures  int
 	restUntil time.Time
 	seen      EndpointHealth
+	count     tally
+
+	asideUntil time.Time
+	asideTimes int
 }
 
 // enter asks for leave to call, and tells whether the chain must be verified.
@@ -77,6 +94,7 @@ func (e *endpoint) enter(now time.Time) (verify bool, err error) {
 		return false, fmt.Errorf("%w: it is being probed", errNotAsked)
 	}
 	e.probing = !e.restUntil.IsZero()
+	e.count.requests++
 	return !e.verified, nil
 }
 
@@ -97,6 +115,8 @@ func (e *endpoint) identify(got, want uint64) bool {
 		e.probing = false
 		e.seen.LastError = fmt.Sprintf("it is on chain %d, not %d", got, want)
 		e.seen.LastFailure = time.Now()
+		e.seen.LastLie, e.seen.LastLieAt = WrongChain, time.Now()
+		e.count.lies[WrongChain]++
 	}
 	return !e.refused
 }
@@ -125,6 +145,7 @@ func (e *endpoint) fail(now time.Time, err error) time.Duration {
 	defer e.mu.Unlock()
 	e.verified, e.probing = false, false
 	e.seen.LastFailure, e.seen.LastError = now, clean(err.Error())
+	e.count.failed[failureKind(err)]++
 	if now.Before(e.restUntil) {
 		return 0 // a call that was under way when the circuit opened counts once with the others
 	}
@@ -149,12 +170,15 @@ func (e *endpoint) health(now time.Time) EndpointHealth {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.seen
-	h.Name, h.Failures = e.name, e.failures
+	h.Name, h.Failures, h.AsideUntil = e.name, e.failures, e.asideUntil
+	e.count.show(&h)
 	switch {
 	case e.refused:
 		h.State = Refused
 	case now.Before(e.restUntil):
 		h.State = Resting
+	case now.Before(e.asideUntil):
+		h.State = Aside
 	case e.verified:
 		h.State = Good
 	default:
