@@ -80,6 +80,60 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return s.copyToTransfers(ctx)
 }
 
+// Step is a migration as databases record it.
+type Step struct {
+	Version  int64  `json:"version"`
+	Name     string `json:"name"`
+	Checksum string `json:"checksum"` // hex SHA-256 of the file
+}
+
+// Steps are this program's migrations, in order.
+func Steps() ([]Step, error) {
+	all, err := readMigrations(migrationFiles)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Step, len(all))
+	for i, m := range all {
+		out[i] = Step{m.version, m.name, m.checksum}
+	}
+	return out, nil
+}
+
+// Compare returns how many of the program's steps a database has taken by its own
+// record. Its errors are ErrNewerSchema and ErrChangedSchema.
+func Compare(taken, all []Step) (int, error) {
+	for i, t := range taken {
+		if i >= len(all) {
+			return 0, ErrNewerSchema
+		}
+		if t.Version != all[i].Version || t.Checksum != all[i].Checksum {
+			return 0, fmt.Errorf("migration %s: %w", all[i].Name, ErrChangedSchema)
+		}
+	}
+	return len(taken), nil
+}
+
+// MigrateTo takes the first n steps, for what was written by an older program. Migrate
+// takes the rest later.
+func (s *Store) MigrateTo(ctx context.Context, n int) error {
+	all, err := readMigrations(migrationFiles)
+	if err != nil {
+		return err
+	}
+	if n < 0 || n > len(all) {
+		return fmt.Errorf("there are %d migrations, not %d", len(all), n)
+	}
+	missing, err := s.pending(ctx, all)
+	if err != nil {
+		return err
+	}
+	if have := len(all) - len(missing); have > n {
+		return fmt.Errorf("the database has taken %d migrations already, more than %d", have, n)
+	}
+	return s.migrate(ctx, all[:n])
+}
+
 func (s *Store) migrate(ctx context.Context, all []migration) error {
 	if err := s.engine.migrate(ctx, func(on session) error {
 		_, err := on.exec(ctx, createMigrations)

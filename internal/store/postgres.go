@@ -18,9 +18,9 @@ const (
 	// retries bounds how often a transaction runs that the database keeps
 	// refusing for reasons of concurrency.
 	retries = 10
-	// migrationLock is the advisory lock that migrating nodes take, an arbitrary
-	// number of our own.
-	migrationLock = 7_305_871_120_418
+	// MigrationLock is the advisory lock that migrating nodes take, an arbitrary
+	// number of our own. Who fills a database holds it too.
+	MigrationLock = 7_305_871_120_418
 	pgConnections = 20
 )
 
@@ -103,7 +103,7 @@ func (e *postgresEngine) once(ctx context.Context, f func(session) error) error 
 
 func (e *postgresEngine) migrate(ctx context.Context, f func(session) error) error {
 	return e.once(ctx, func(on session) error {
-		if _, err := on.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
+		if _, err := on.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, MigrationLock); err != nil {
 			return err
 		}
 		return f(on)

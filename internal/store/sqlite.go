@@ -14,7 +14,8 @@ import (
 
 	"quittance/internal/fault"
 
-	_ "modernc.org/sqlite" // registers the driver
+	"modernc.org/sqlite" // registers the driver
+	sqlitelib "modernc.org/sqlite/lib"
 )
 
 const (
@@ -24,6 +25,9 @@ const (
 	// busyMillis is how long SQLite itself waits for another process's lock,
 	// such as that of an operator's command.
 	busyMillis = 5000
+	// besiegedMillis is how long it waits once it has waited in vain: whoever holds the
+	// lock for that long copies the database, and callers get their answer soon.
+	besiegedMillis = 250
 )
 
 // sqliteEngine has one connection that writes and several that read. WAL lets
@@ -38,6 +42,10 @@ type sqliteEngine struct {
 	stop   chan struct{} // closed by Close
 	exited chan struct{} // closed by the writer goroutine
 	once   sync.Once
+
+	// Only the writer goroutine touches these.
+	besieged bool // it waited for another program's lock in vain
+	movable  bool // there is a table that says whether the database was left
 }
 
 func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
@@ -190,8 +198,11 @@ func (e *sqliteEngine) group(first *waiting) {
 		close(w.turn)
 		w.done <- err
 	}
-	if _, err := e.writer.exec(ctx, `BEGIN IMMEDIATE`); err != nil {
-		refuse(first, err)
+	if err := e.begin(ctx); err != nil {
+		for w, n := first, 1; w != nil; n++ {
+			refuse(w, err) // whoever has come meanwhile has waited long enough
+			w = e.next(n)
+		}
 		return
 	}
 	var ready []*waiting
@@ -218,6 +229,61 @@ func (e *sqliteEngine) group(first *waiting) {
 		w.done <- broken
 	}
 }
+
+// begin starts a transaction of a group.
+//
+// Faults: Unavailable, "storage_busy" while another program copies the database and
+// "storage_moved" once it has left it.
+func (e *sqliteEngine) begin(ctx context.Context) error {
+	_, err := e.writer.exec(ctx, `BEGIN IMMEDIATE`)
+	held := err != nil && isBusy(err)
+	if held != e.besieged && (held || err == nil) {
+		wait := busyMillis
+		if held {
+			wait = besiegedMillis
+		}
+		if _, perr := e.writer.exec(ctx, fmt.Sprintf(`PRAGMA busy_timeout = %d`, wait)); perr == nil {
+			e.besieged = held
+		}
+	}
+	if held {
+		return busy(err)
+	}
+	if err != nil {
+		return err
+	}
+	if err = e.here(ctx); err != nil {
+		// Nothing was written, and what hides behind this one is worth less.
+		_, _ = e.writer.exec(ctx, `ROLLBACK`)
+	}
+	return err
+}
+
+func isBusy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlitelib.SQLITE_BUSY
+}
+
+// here refuses writes to a database that was left for another, which a server that has it
+// open would not notice otherwise.
+func (e *sqliteEngine) here(ctx context.Context) error {
+	var to string
+	var at int64
+	if !e.movable {
+		known, err := found(e.writer.row(ctx, hasMoved, nil, &to))
+		if err != nil || !known {
+			return err
+		}
+		e.movable = true
+	}
+	gone, err := found(e.writer.row(ctx, selectMoved, nil, &to, &at))
+	if gone {
+		return left()
+	}
+	return err
+}
+
+const hasMoved = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'moved'`
 
 // next takes a write that waits already, nil if there is none or the group is full.
 func (e *sqliteEngine) next(n int) *waiting {
