@@ -29,6 +29,7 @@ var layers = []layer{
 	{"internal/archtest", nil, "tests only"},
 	{"internal/ratelimit", nil, "it counts keys, whatever they stand for"},
 	{"internal/breaker", nil, "it counts failures, whatever fails"},
+	{"internal/lease", nil, "it shares work among processes and knows none"},
 	{"internal/asset", []string{"internal/money", "internal/fault"}, "facts about chains and tokens"},
 	{"internal/rate/", nil, "it plays a service, and knows no more of it than its questions"},
 	{"internal/rate", []string{"internal/chain", "internal/multicall", "internal/money", "internal/asset", "internal/fault", "internal/breaker"},
@@ -61,7 +62,7 @@ var layers = []layer{
 	{"internal/collect", []string{"internal/checkout", "internal/merchant", "internal/chain", "internal/hdkey", "internal/sweep", "internal/rail/deposit", "internal/payment", "internal/asset", "internal/fault"},
 		"it finds what lies on one rail's addresses and sends what was signed; keys are where the server is not"},
 	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault"}, "bodies come from encoders, rows from a port"},
-	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/merchant", "internal/payment",
+	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/lease", "internal/merchant", "internal/payment",
 		"internal/asset", "internal/money", "internal/fault", "internal/seal"}, "it implements the ports of those who declare them"},
 
 	{"internal/chain", []string{"internal/asset", "internal/fault"}, "logs and blocks, not payments"},

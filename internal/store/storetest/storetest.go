@@ -26,7 +26,7 @@ func Run(t *testing.T, database func(testing.TB) string) {
 	groups := map[string]map[string]func(*testing.T, *fixture){
 		"payments": payments, "transfers": transfers, "routes": routes, "safes": safes, "gasless": gasless, "cursors": cursors, "log": log, "idempotency": idempotency,
 		"merchants": merchants, "webhooks": webhooks, "endpoints": endpoints, "feed": feed, "writes": writes, "hub": hub, "searches": searches, "screenings": screenings, "once": once, "sessions": sessions, "limits": limits,
-		"branches": branches, "quotes": quotes, "balances": balances, "listings": listings,
+		"branches": branches, "leases": leases, "quotes": quotes, "balances": balances, "listings": listings,
 		"links": links, "bookings": bookings, "incomes": incomes,
 	}
 	for group, tests := range groups {
