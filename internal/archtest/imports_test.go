@@ -42,7 +42,8 @@ var layers = []layer{
 	{"internal/bank/", []string{"internal/bank"}, "files of banks in, what they say of money out; whose money it is, others know"},
 	{"internal/bank", nil, "numbers and texts of bank transfers, and nothing of payments"},
 	{"internal/seal", []string{"internal/fault"}, "bytes in, bytes out"},
-	{"internal/job", []string{"internal/fault"}, "it runs work and knows none"},
+	{"internal/span", nil, "it marks work, whatever the work is"},
+	{"internal/job", []string{"internal/fault", "internal/span"}, "it runs work and knows none"},
 
 	{"internal/payment", []string{"internal/money", "internal/asset", "internal/fault"}, "the domain knows no HTTP, SQL or chain"},
 	{"internal/merchant", []string{"internal/payment", "internal/asset", "internal/money", "internal/fault"}, "who may use the server, and what each has set: a share of links among it"},
@@ -61,9 +62,9 @@ var layers = []layer{
 		"it takes in what banks say of one rail's payments, and knows no chain and no page"},
 	{"internal/collect", []string{"internal/checkout", "internal/merchant", "internal/chain", "internal/hdkey", "internal/sweep", "internal/rail/deposit", "internal/payment", "internal/asset", "internal/fault"},
 		"it finds what lies on one rail's addresses and sends what was signed; keys are where the server is not"},
-	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault"}, "bodies come from encoders, rows from a port"},
+	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault", "internal/span"}, "bodies come from encoders, rows from a port"},
 	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/lease", "internal/merchant", "internal/payment",
-		"internal/asset", "internal/money", "internal/fault", "internal/seal"}, "it implements the ports of those who declare them"},
+		"internal/asset", "internal/money", "internal/fault", "internal/seal", "internal/span"}, "it implements the ports of those who declare them"},
 
 	{"internal/chain", []string{"internal/asset", "internal/fault"}, "logs and blocks, not payments"},
 	{"internal/multicall", []string{"internal/asset"}, "calldata in, answers out"},
@@ -108,7 +109,7 @@ var sandboxMay = []string{"internal/sandbox/", "internal/asset", "internal/money
 var played = []string{"internal/lifi/lifitest"}
 
 var webMay = []string{"internal/checkout", "internal/payment", "internal/rail", "internal/money", "internal/asset",
-	"internal/fault", "internal/merchant", "internal/rate", "internal/ratelimit", "internal/siwe", "internal/webhook", "templates", "static"}
+	"internal/fault", "internal/merchant", "internal/rate", "internal/ratelimit", "internal/siwe", "internal/span", "internal/webhook", "templates", "static"}
 
 // outside says which packages may import something that is not ours. It holds
 // for tests as well. An entry covers the package and everything below it.

@@ -17,7 +17,8 @@ type Job struct {
 	// up each other and nobody else; "" for jobs that never wait for one another.
 	Lane    string
 	RunAt   time.Time
-	Attempt int // 1 on the first run
+	Attempt int    // 1 on the first run
+	Trace   string // of what enqueued it, a W3C traceparent; "" for none
 }
 
 // Buried is a job that was given up, and what its last run said.
@@ -30,7 +31,7 @@ type Buried struct {
 // commits. The store's transactions implement it.
 type Enqueuer interface {
 	// Enqueue stores a job of the given Kind, Args, Lane and RunAt. An empty ID is
-	// filled in; Attempt is not looked at.
+	// filled in, and so is Trace from the context; Attempt is not looked at.
 	Enqueue(ctx context.Context, j Job) error
 }
 

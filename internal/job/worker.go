@@ -9,6 +9,10 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"quittance/internal/span"
 )
 
 // Config is what a Worker is made of. Everything but Queue and Handlers has a
@@ -37,7 +41,29 @@ type Config struct {
 	// MaxAttempts is after how many failures a job is given up. Default 20,
 	// which takes about two days.
 	MaxAttempts int
+	// Tracer begins a stretch of a trace for each run, nil for none.
+	Tracer trace.Tracer
+	// Ran hears of each run of a job that is over, nil for nobody. It must be quick.
+	Ran func(Run)
 }
+
+// Run is how a run of a job ended.
+type Run struct {
+	Kind    string
+	Outcome Outcome
+	Took    time.Duration
+}
+
+// Outcome is what became of a job.
+type Outcome string
+
+// The outcomes.
+const (
+	Done    Outcome = "done"
+	Snoozed Outcome = "snoozed"  // it comes again, and did not fail
+	Failed  Outcome = "failed"   // it comes again
+	GivenUp Outcome = "given_up" // nobody tries again
+)
 
 // settle bounds how long the outcome of a job may take to be stored.
 const settle = 5 * time.Second
@@ -145,15 +171,34 @@ func (w *Worker) release(slots chan struct{}) {
 // run does one job and stores its outcome.
 func (w *Worker) run(ctx context.Context, j Job, claimed time.Time) {
 	// A tenth of the lease, at most the time of settling, is left to store the outcome.
-	limit, cancel := context.WithDeadline(ctx, claimed.Add(w.c.Lease-min(settle, w.c.Lease/10)))
+	begun := time.Now()
+	traced, end := span.Root(span.Under(ctx, j.Trace), w.c.Tracer, "job "+w.kind(j))
+	limit, cancel := context.WithDeadline(traced, claimed.Add(w.c.Lease-min(settle, w.c.Lease/10)))
 	err := w.handle(limit, j)
 	cancel()
-	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
+	record, cancel := context.WithTimeout(context.WithoutCancel(traced), settle)
 	defer cancel()
-	if serr := w.settle(record, j, err, ctx.Err() != nil); serr != nil {
+	outcome, serr := w.settle(record, j, err, ctx.Err() != nil)
+	if outcome == Failed || outcome == GivenUp {
+		end(err)
+	} else {
+		end(serr)
+	}
+	if w.c.Ran != nil {
+		w.c.Ran(Run{Kind: w.kind(j), Outcome: outcome, Took: time.Since(begun)})
+	}
+	if serr != nil {
 		// The job comes again when its lease has run out.
 		w.c.Log.ErrorContext(ctx, "job's outcome not stored", "job", j.ID, "kind", j.Kind, "err", serr)
 	}
+}
+
+// kind is a job's kind, if it is one of ours: others may be many.
+func (w *Worker) kind(j Job) string {
+	if _, ok := w.c.Handlers[j.Kind]; ok {
+		return j.Kind
+	}
+	return "unknown"
 }
 
 // handle calls the handler and turns a panic into an error.
@@ -173,28 +218,28 @@ func (w *Worker) handle(ctx context.Context, j Job) (err error) {
 }
 
 // settle stores what became of a job.
-func (w *Worker) settle(ctx context.Context, j Job, err error, stopping bool) error {
+func (w *Worker) settle(ctx context.Context, j Job, err error, stopping bool) (Outcome, error) {
 	now := time.Now().UTC()
 	if err == nil {
-		return w.c.Queue.Done(ctx, j.ID)
+		return Done, w.c.Queue.Done(ctx, j.ID)
 	}
 	if at, why, ok := snoozedUntil(err); ok {
-		return w.c.Queue.Snooze(ctx, j.ID, at, why)
+		return Snoozed, w.c.Queue.Snooze(ctx, j.ID, at, why)
 	}
 	if isCanceled(err) {
 		w.c.Log.WarnContext(ctx, "job cancelled", "job", j.ID, "kind", j.Kind, "err", err)
-		return w.c.Queue.Bury(ctx, j.ID, shorten(err))
+		return GivenUp, w.c.Queue.Bury(ctx, j.ID, shorten(err))
 	}
 	if stopping && errors.Is(err, context.Canceled) {
-		return w.c.Queue.Snooze(ctx, j.ID, now, "interrupted by a stop")
+		return Snoozed, w.c.Queue.Snooze(ctx, j.ID, now, "interrupted by a stop")
 	}
 	if j.Attempt >= w.c.MaxAttempts {
 		w.c.Log.ErrorContext(ctx, "job given up", "job", j.ID, "kind", j.Kind, "attempt", j.Attempt, "err", err)
-		return w.c.Queue.Bury(ctx, j.ID, shorten(err))
+		return GivenUp, w.c.Queue.Bury(ctx, j.ID, shorten(err))
 	}
 	wait := Backoff(j.Attempt)
 	w.c.Log.WarnContext(ctx, "job failed", "job", j.ID, "kind", j.Kind, "attempt", j.Attempt, "again_in", wait, "err", err)
-	return w.c.Queue.Again(ctx, j.ID, now.Add(wait), shorten(err))
+	return Failed, w.c.Queue.Again(ctx, j.ID, now.Add(wait), shorten(err))
 }
 
 const (

@@ -41,6 +41,7 @@ func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
 		return err
 	}
 	t.touch(e.Payment)
+	t.tell(e)
 	if !t.store.tells(e.Dialect, e.Kind) {
 		return nil
 	}

@@ -8,11 +8,12 @@ import (
 
 	"quittance/internal/job"
 	"quittance/internal/payment"
+	"quittance/internal/span"
 )
 
 const (
-	insertJobs = `INSERT INTO jobs (id, kind, args, lane, run_at, state, leased_until, attempt, why) VALUES `
-	jobWidth   = 9
+	insertJobs = `INSERT INTO jobs (id, kind, args, lane, run_at, state, leased_until, attempt, why, trace) VALUES `
+	jobWidth   = 10
 )
 
 // Enqueue implements job.Enqueuer: the job exists if and only if the
@@ -24,12 +25,12 @@ func (t *tx) enqueueAll(ctx context.Context, jobs []job.Job) error {
 	if len(jobs) == 0 {
 		return nil
 	}
-	args := make([]any, 0, len(jobs)*jobWidth)
+	args, trace := make([]any, 0, len(jobs)*jobWidth), span.Parent(ctx)
 	for _, j := range jobs {
 		if j.ID == "" {
 			j.ID = payment.NewULID(time.Now())
 		}
-		args = append(args, j.ID, j.Kind, j.Args, j.Lane, micros(j.RunAt), "ready", 0, 0, "")
+		args = append(args, j.ID, j.Kind, j.Args, j.Lane, micros(j.RunAt), "ready", 0, 0, "", cmp.Or(j.Trace, trace))
 	}
 	if _, err := t.exec(ctx, insertJobs+tuples(len(jobs), jobWidth), args...); err != nil {
 		return err
@@ -137,13 +138,13 @@ func (s *Store) claim(ctx context.Context, now time.Time, lease time.Duration, i
 			for i := range roundUp(len(some)) {
 				args = append(args, some[min(i, len(some)-1)])
 			}
-			r, err := t.query(ctx, claimJobs+placeholders(3, len(args)-2)+`) RETURNING id, kind, args, lane, run_at, attempt`, args...)
+			r, err := t.query(ctx, claimJobs+placeholders(3, len(args)-2)+`) RETURNING id, kind, args, lane, run_at, attempt, trace`, args...)
 			if err != nil {
 				return err
 			}
 			claimed, err := collect(r, func() (j job.Job, err error) {
 				var at int64
-				err = r.Scan(&j.ID, &j.Kind, &j.Args, &j.Lane, &at, &j.Attempt)
+				err = r.Scan(&j.ID, &j.Kind, &j.Args, &j.Lane, &at, &j.Attempt, &j.Trace)
 				j.RunAt = fromMicros(at)
 				return j, err
 			})

@@ -264,6 +264,7 @@ func (t *tx) SaveStanding(ctx context.Context, p *payment.Payment) error {
 	}
 	p.Version++
 	t.touch(p.ID)
+	t.stands(p)
 	return nil
 }
 

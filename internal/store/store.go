@@ -13,6 +13,7 @@ import (
 	"quittance/internal/merchant"
 	"quittance/internal/payment"
 	"quittance/internal/seal"
+	"quittance/internal/span"
 	"quittance/internal/webhook"
 )
 
@@ -24,6 +25,9 @@ type Config struct {
 	// Tells reports whether a dialect tells the merchant of a kind of event; nil for
 	// payment.EventKind.Announced of all.
 	Tells func(dialect string, k payment.EventKind) bool
+	// Committed hears of events once they are committed by this process, nil for nobody.
+	// It must be quick.
+	Committed func([]Told)
 }
 
 // Store is a database. It is safe for concurrent use.
@@ -33,6 +37,7 @@ type Store struct {
 	seal   *seal.Box
 	log    *slog.Logger
 	tells  func(dialect string, k payment.EventKind) bool
+	heard  func([]Told)
 	terms  *termsCache
 	hub    *hub
 }
@@ -90,12 +95,12 @@ type engine interface {
 
 // Open connects to a database, which may be empty: Migrate makes the tables.
 // It refuses a database whose schema is newer than this program or was made
-// from other migrations.
+// from other migrations, one that was left for another, and an unfinished copy.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Seal == nil {
 		return nil, errors.New("open store: no key to seal secrets with")
 	}
-	s := &Store{seal: c.Seal, log: c.Log, tells: c.Tells, terms: newTermsCache(cachedRequests), hub: newHub()}
+	s := &Store{seal: c.Seal, log: c.Log, tells: c.Tells, heard: c.Committed, terms: newTermsCache(cachedRequests), hub: newHub()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -116,6 +121,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s.read = joining{s.engine.reader()}
 	if _, err := s.Pending(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.here(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -145,12 +153,14 @@ func (s *Store) Write(ctx context.Context, f func(checkout.Tx) error) error {
 
 // write is Write with the concrete transaction; it tells the hub what changed
 // once that is committed.
-func (s *Store) write(ctx context.Context, f func(*tx) error) error {
+func (s *Store) write(ctx context.Context, f func(*tx) error) (err error) {
 	if t := ambient(ctx); t != nil {
 		return t.join(ctx, f)
 	}
+	ctx, end := span.Begin(ctx, "store write")
+	defer func() { end(err) }()
 	var last *tx
-	err := s.engine.write(ctx, func(on session) error {
+	err = s.engine.write(ctx, func(on session) error {
 		last = &tx{store: s, session: on}
 		defer last.end()
 		if err := f(last); err != nil {
@@ -165,6 +175,9 @@ func (s *Store) write(ctx context.Context, f func(*tx) error) error {
 		s.terms.put(p.ID, p.Terms)
 	}
 	s.hub.committed(last.touched, last.enqueued)
+	if s.heard != nil && len(last.told) > 0 {
+		s.heard(last.told)
+	}
 	return nil
 }
 
@@ -178,6 +191,8 @@ type tx struct {
 	created  []*payment.Payment
 	touched  []payment.ID
 	enqueued bool
+	told     []Told
+	stood    map[payment.ID]payment.Oddity // as the transaction leaves payments
 }
 
 var errTxOver = errors.New("the transaction is over")
