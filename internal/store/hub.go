@@ -6,9 +6,9 @@ import (
 	"quittance/internal/payment"
 )
 
-// hub tells this process what was committed by this process. It is a hint that
-// saves waiting, never a source of truth: subscribers read the store again, and
-// look from time to time for what other nodes did.
+// hub tells this process what was committed, by itself and, where there are other
+// nodes, by those: see spread. It is a hint that saves waiting, never a source of
+// truth: subscribers read the store again, and look from time to time.
 type hub struct {
 	jobs chan struct{}
 
@@ -38,6 +38,17 @@ func (h *hub) committed(touched []payment.ID, jobs bool) {
 	}
 }
 
+// wakeAll wakes everybody who waits for a payment.
+func (h *hub) wakeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, subs := range h.subs {
+		for ch := range subs {
+			poke(ch)
+		}
+	}
+}
+
 func poke(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
@@ -48,8 +59,8 @@ func poke(ch chan struct{}) {
 // JobsReady receives a value after jobs were committed. It is for one worker.
 func (s *Store) JobsReady() <-chan struct{} { return s.hub.jobs }
 
-// Subscribe returns a channel that receives a value after a commit of this
-// process changed the payment; several changes may make one value. Whoever
+// Subscribe returns a channel that receives a value after a commit changed the
+// payment, one of another node too while Spread runs; several changes may make one value. Whoever
 // subscribes before reading the payment misses nothing. The caller must call
 // cancel when done; the channel is not closed.
 func (s *Store) Subscribe(id payment.ID) (changed <-chan struct{}, cancel func()) {

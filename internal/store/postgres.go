@@ -32,11 +32,11 @@ type postgresEngine struct {
 	closed atomic.Bool // *sql.DB has no error of its own for that
 }
 
-func openPostgres(ctx context.Context, dsn string) (*postgresEngine, error) {
+func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// pgx keeps the password out of this text.
-		return nil, fmt.Errorf("read the database's URL: %w", err)
+		return nil, nil, fmt.Errorf("read the database's URL: %w", err)
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
@@ -46,9 +46,9 @@ func openPostgres(ctx context.Context, dsn string) (*postgresEngine, error) {
 	db.SetMaxIdleConns(pgConnections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), db.Close())
+		return nil, nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), db.Close())
 	}
-	return &postgresEngine{db: db}, nil
+	return &postgresEngine{db: db}, newSpread(cfg), nil
 }
 
 var postgresWords = strings.NewReplacer("{{BLOB}}", "BYTEA", "{{PASS BY}}", "FOR UPDATE OF a SKIP LOCKED", "{{TEXTS}}", "json_array_elements_text")

@@ -40,6 +40,7 @@ type Store struct {
 	heard  func([]Told)
 	terms  *termsCache
 	hub    *hub
+	spread *spread // nil where there are no other nodes
 }
 
 var (
@@ -112,7 +113,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	case isFile:
 		s.engine, err = openSQLite(ctx, path)
 	case strings.HasPrefix(c.DSN, "postgres://"), strings.HasPrefix(c.DSN, "postgresql://"):
-		s.engine, err = openPostgres(ctx, c.DSN)
+		s.engine, s.spread, err = openPostgres(ctx, c.DSN)
 	default:
 		return nil, errors.New(`open store: the database must be "sqlite:PATH" or "postgres://…"`)
 	}
@@ -175,6 +176,7 @@ func (s *Store) write(ctx context.Context, f func(*tx) error) (err error) {
 		s.terms.put(p.ID, p.Terms)
 	}
 	s.hub.committed(last.touched, last.enqueued)
+	s.spreadChanges(last)
 	if s.heard != nil && len(last.told) > 0 {
 		s.heard(last.told)
 	}

@@ -1,10 +1,14 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"quittance/internal/asset"
 	"quittance/internal/checkout"
 	"quittance/internal/payment"
 )
@@ -98,4 +102,104 @@ var hub = map[string]func(*testing.T, *fixture){
 			t.Error("not woken by a job")
 		}
 	},
+
+	"other nodes hear of commits and are asked to look": func(t *testing.T, f *fixture) {
+		if !f.Shared() {
+			t.Skip("a file has one node")
+		}
+		other := f.node(t)
+		nudged := make(chan asset.ChainID, 100)
+		spreads(t, f, func(id asset.ChainID) { t.Errorf("asked itself to look at chain %d", id) })
+		spreads(t, other, func(id asset.ChainID) { nudged <- id })
+		p, q := f.payment(t, 1), f.payment(t, 1)
+		there, cancel := other.Subscribe(p.ID)
+		defer cancel()
+		others, cancelOthers := other.Subscribe(q.ID)
+		defer cancelOthers()
+		// A hint may be lost before both are connected, and everybody is woken then.
+		eventually(t, "told of a change", func() bool {
+			f.write(t, func(tx checkout.Tx) error { return tx.SaveStanding(t.Context(), p) })
+			f.NudgeAll(chain)
+			return told(there) && len(nudged) > 0
+		})
+		for told(others) {
+			continue
+		}
+		if id := <-nudged; id != chain {
+			t.Errorf("asked to look at chain %d", id)
+		}
+		// Many at once are many messages, of which none is too long.
+		var many []*payment.Payment
+		var told []<-chan struct{}
+		m := f.merchant(t).ID
+		for range 600 {
+			p := f.draw(m, 1)
+			many = append(many, p)
+			f.write(t, func(tx checkout.Tx) error { return tx.InsertPayment(t.Context(), p) })
+			ch, cancel := other.Subscribe(p.ID)
+			defer cancel()
+			told = append(told, ch)
+		}
+		f.write(t, func(tx checkout.Tx) error {
+			for _, p := range many {
+				if err := tx.SaveStanding(t.Context(), p); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for i, ch := range told {
+			select {
+			case <-ch:
+			case <-time.After(patience):
+				t.Fatalf("not told of payment %d", i)
+			}
+		}
+		select {
+		case <-others:
+			t.Error("told of another's change")
+		default:
+		}
+	},
+
+	"a node that lost its connection wakes everybody once it has another": func(t *testing.T, f *fixture) {
+		if !f.Shared() {
+			t.Skip("a file has one node")
+		}
+		p := f.payment(t, 1)
+		other := f.node(t)
+		ch, cancel := other.Subscribe(p.ID)
+		defer cancel()
+		spreads(t, other, func(asset.ChainID) {})
+		eventually(t, "woken when connected", func() bool { return told(ch) })
+		admin, err := pgx.Connect(t.Context(), f.dsn)
+		must(t, err)
+		defer admin.Close(context.WithoutCancel(t.Context()))
+		eventually(t, "woken when connected again", func() bool {
+			_, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
+			must(t, err)
+			return told(ch)
+		})
+	},
+}
+
+// spreads carries hints from and to a node until the test's end.
+func spreads(t *testing.T, f *fixture, nudged func(asset.ChainID)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Spread(ctx, nudged) }()
+	t.Cleanup(func() {
+		cancel()
+		must(t, <-done)
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited too long: %s", what)
+		}
+	}
 }
