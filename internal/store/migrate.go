@@ -67,14 +67,20 @@ const createMigrations = `CREATE TABLE IF NOT EXISTS schema_migrations (
 )`
 
 // Migrate brings the schema up to date. Each step is one transaction; a second
-// node waits and then finds nothing to do. Its errors include ErrNewerSchema and
-// ErrChangedSchema.
+// node waits and then finds nothing to do. Its errors include ErrNewerSchema,
+// ErrChangedSchema, ErrMoved and ErrUnfinished.
 func (s *Store) Migrate(ctx context.Context) error {
 	all, err := readMigrations(migrationFiles)
 	if err != nil {
 		return err
 	}
+	if err := s.here(ctx); err != nil {
+		return err
+	}
 	if err := s.migrate(ctx, all); err != nil {
+		return err
+	}
+	if err := s.here(ctx); err != nil { // migrating may have waited for what fills the database
 		return err
 	}
 	return s.copyToTransfers(ctx)
