@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"quittance/internal/asset"
@@ -36,6 +37,9 @@ type Endpoint struct {
 	URL       string // may hold a provider's key: shown nowhere but for its host
 	Transport Transport
 	Name      string // for logs and Health; the URL's scheme and host if empty
+	// PerSecond is how many questions a second it is asked, each of a batch counted;
+	// no limit if zero.
+	PerSecond float64
 }
 
 // Client asks one chain. It is safe for concurrent use.
@@ -44,6 +48,7 @@ type Client struct {
 	endpoints []*endpoint
 	timeout   time.Duration
 	maxBatch  int
+	hedges    hedges
 	log       *slog.Logger
 }
 
@@ -73,7 +78,12 @@ func NewClient(cfg Config) (*Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("chain %d: endpoint %d: %w", cfg.Chain, i+1, err)
 		}
-		c.endpoints = append(c.endpoints, &endpoint{name: name, wire: w, restMin: restMin, restMax: restMax, count: newTally()})
+		if e.PerSecond < 0 {
+			return nil, fmt.Errorf("chain %d: endpoint %d: a negative limit", cfg.Chain, i+1)
+		}
+		c.endpoints = append(c.endpoints, &endpoint{
+			name: name, host: hostOf(e, i), wire: w, restMin: restMin, restMax: restMax, limit: bucket{perSecond: e.PerSecond}, count: newTally(),
+		})
 	}
 	return c, nil
 }
@@ -92,6 +102,23 @@ func openWire(e Endpoint, maxResponse int64) (wire, string, error) {
 	return newHTTPWire(u, maxResponse), cmp.Or(e.Name, u.Scheme+"://"+u.Host), nil
 }
 
+// hostOf says who answers: two URLs of one host are one opinion. A transport is its own.
+func hostOf(e Endpoint, i int) string {
+	if u, err := url.Parse(e.URL); err == nil && e.URL != "" {
+		return strings.ToLower(u.Host)
+	}
+	return fmt.Sprintf("in-process %d", i)
+}
+
+// hosts is how many independent opinions there are.
+func (c *Client) hosts() int {
+	set := map[string]bool{}
+	for _, e := range c.endpoints {
+		set[e.host] = true
+	}
+	return len(set)
+}
+
 // Close drops idle connections. Calls under way go on.
 func (c *Client) Close() {
 	for _, e := range c.endpoints {
@@ -104,41 +131,50 @@ func (c *Client) Chain() asset.ChainID { return c.chain }
 
 // Batch asks all calls in one round trip and returns their answers in the same
 // order. A call that the node refused has its error in its Result; an endpoint
-// that does not answer, or not sensibly, is passed over for the next.
+// that does not answer, or not sensibly, is passed over for the next, and beside one that
+// takes long the next is asked for reads as well.
 //
 // Faults: Unavailable "chain_unavailable" if no endpoint answered. If ctx was
 // canceled, its error.
 func (c *Client) Batch(ctx context.Context, calls []Call) ([]Result, error) {
-	rs, _, err := c.any(ctx, calls, nil)
+	rs, _, err := c.any(ctx, calls, nil, true)
 	return rs, err
 }
 
 // any is Batch, and tells which endpoint answered. Endpoints for which avoid
 // returns true are asked last.
-func (c *Client) any(ctx context.Context, calls []Call, avoid func(i int) bool) ([]Result, int, error) {
+func (c *Client) any(ctx context.Context, calls []Call, avoid func(i int) bool, hedge bool) ([]Result, int, error) {
 	if len(calls) == 0 {
 		return nil, 0, nil
 	}
-	var failures []error
-	order := c.order(avoid)
-	for n, i := range order {
-		rs, err := c.attempt(ctx, c.endpoints[i], calls, c.patience(ctx, len(order)-n))
-		if err == nil {
-			return rs, i, nil
+	for {
+		r := race{client: c, calls: calls, order: c.order(avoid)}
+		rs, by, failures := r.run(ctx, hedge)
+		if failures == nil {
+			return rs, by, nil
 		}
-		if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
-			return nil, i, fmt.Errorf("asking chain %d: %w", c.chain, ctx.Err())
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return nil, by, fmt.Errorf("asking chain %d: %w", c.chain, ctx.Err())
 		}
-		failures = append(failures, fmt.Errorf("%s: %w", c.endpoints[i].name, err))
-		// What may have been carried out is not asked again elsewhere.
-		if !allReads(calls) && !errors.Is(err, errNotAsked) {
-			break
-		}
-		if ctx.Err() != nil {
-			break
+		if !c.waitForLeave(ctx, failures) {
+			return nil, 0, Unavailable(errors.Join(failures...))
 		}
 	}
-	return nil, 0, Unavailable(errors.Join(failures...))
+}
+
+// waitForLeave waits until an endpoint that was at its limit may be asked again, and
+// reports whether it is worth to: no caller waits who would not be there any more, or
+// whose question may have been carried out.
+func (c *Client) waitForLeave(ctx context.Context, failures []error) bool {
+	wait, ok := spent(failures)
+	if end, limited := ctx.Deadline(); !ok || limited && time.Until(end) < wait {
+		return false
+	}
+	if slices.ContainsFunc(failures, func(err error) bool { return !errors.Is(err, errNotAsked) }) {
+		return false
+	}
+	pause(ctx, wait, nil)
+	return ctx.Err() == nil
 }
 
 // on asks one endpoint only.
@@ -146,11 +182,16 @@ func (c *Client) on(ctx context.Context, i int, calls []Call) ([]Result, error) 
 	if len(calls) == 0 {
 		return nil, nil
 	}
-	rs, err := c.attempt(ctx, c.endpoints[i], calls, c.timeout)
-	if err != nil {
-		return nil, Unavailable(fmt.Errorf("%s: %w", c.endpoints[i].name, err))
+	for {
+		rs, err := c.attempt(ctx, i, calls, c.timeout, false)
+		if err == nil {
+			return rs, nil
+		}
+		err = fmt.Errorf("%s: %w", c.endpoints[i].name, err)
+		if !c.waitForLeave(ctx, []error{err}) {
+			return nil, Unavailable(err)
+		}
 	}
-	return rs, nil
 }
 
 // CodeUnavailable is the code of the fault of a chain that does not answer, or not sensibly.
@@ -159,26 +200,6 @@ const CodeUnavailable = "chain_unavailable"
 // Unavailable is that fault, for whoever waits for the answer.
 func Unavailable(cause error) error {
 	return fault.New(fault.Unavailable, CodeUnavailable, "The network does not answer at the moment. Please try again.").Because(cause)
-}
-
-func (c *Client) order(avoid func(i int) bool) []int {
-	order := make([]int, len(c.endpoints))
-	for i := range order {
-		order[i] = i
-	}
-	if avoid != nil {
-		slices.SortStableFunc(order, func(a, b int) int {
-			return cmp.Compare(rank(avoid(a)), rank(avoid(b)))
-		})
-	}
-	return order
-}
-
-func rank(avoided bool) int {
-	if avoided {
-		return 1
-	}
-	return 0
 }
 
 // patience is how long one of the endpoints that are left may take: its part of
@@ -193,8 +214,9 @@ func (c *Client) patience(ctx context.Context, left int) time.Duration {
 
 // attempt asks one endpoint, verifying its chain in the same round trip when
 // that is due, and keeps its record.
-func (c *Client) attempt(ctx context.Context, e *endpoint, calls []Call, patience time.Duration) ([]Result, error) {
-	verify, err := e.enter(time.Now())
+func (c *Client) attempt(ctx context.Context, i int, calls []Call, patience time.Duration, hedge bool) ([]Result, error) {
+	e := c.endpoints[i]
+	verify, err := e.enter(time.Now(), len(calls), hedge)
 	if err != nil {
 		return nil, err
 	}
@@ -205,14 +227,17 @@ func (c *Client) attempt(ctx context.Context, e *endpoint, calls []Call, patienc
 	rs, err := c.exchange(tctx, e, calls, verify)
 	switch {
 	case err == nil:
-		e.succeed(time.Now(), time.Since(start), newestHead(calls, rs))
+		e.succeed(time.Now(), time.Since(start))
+		if head := newestHead(calls, rs); head > 0 {
+			c.sawHead(ctx, i, head)
+		}
 		return rs, nil
 	case errors.Is(err, errWrongChain):
 		c.log.ErrorContext(ctx, "endpoint refused for good", "endpoint", e.name, "error", err)
 		return nil, err
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(err, errTooLong) && asksLogs(calls):
 		// Neither a caller who left nor a range with too many logs says anything about the endpoint.
-		e.leave()
+		e.leave(time.Now(), time.Since(start), errors.Is(context.Cause(ctx), errBeaten))
 		return nil, err
 	}
 	if rest := e.fail(time.Now(), err); rest > 0 {

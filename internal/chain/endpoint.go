@@ -65,24 +65,37 @@ type EndpointHealth struct {
 // refusal to be asked so often, it rests; then one caller at a time probes it.
 type endpoint struct {
 	name             string
+	host             string // who answers: endpoints of one host are one opinion
 	wire             wire
+	limit            bucket
 	restMin, restMax time.Duration
 
-	mu        sync.Mutex
-	verified  bool
-	refused   bool
-	probing   bool
-	failures  int
-	restUntil time.Time
-	seen      EndpointHealth
-	count     tally
+	mu         sync.Mutex
+	verified   bool
+	verifiedAt time.Time
+	refused    bool
+	probing    bool
+	failures   int
+	restUntil  time.Time
+	seen       EndpointHealth
+	count      tally
 
 	asideUntil time.Time
 	asideTimes int
+
+	beaten    int // times in a row that another endpoint answered sooner
+	slowUntil time.Time
+
+	headAt time.Time // when it told its head
+	stale  bool      // that head was behind those of the others
 }
 
-// enter asks for leave to call, and tells whether the chain must be verified.
-func (e *endpoint) enter(now time.Time) (verify bool, err error) {
+// verifyEvery is how often an endpoint is asked which chain it is on: the question travels
+// with another one.
+const verifyEvery = time.Minute
+
+// enter asks for leave to put n questions, and tells whether the chain must be verified.
+func (e *endpoint) enter(now time.Time, n int, hedge bool) (verify bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -93,16 +106,41 @@ func (e *endpoint) enter(now time.Time) (verify bool, err error) {
 	case !e.restUntil.IsZero() && e.probing:
 		return false, fmt.Errorf("%w: it is being probed", errNotAsked)
 	}
+	if wait, ok := e.limit.take(now, n); !ok {
+		return false, &spentError{wait}
+	}
+	if now.Sub(e.verifiedAt) > verifyEvery {
+		e.verified = false // behind the same name there may be another node by now
+	}
 	e.probing = !e.restUntil.IsZero()
 	e.count.requests++
+	if hedge {
+		e.count.hedges++
+	}
 	return !e.verified, nil
 }
 
-// leave ends a call that tells nothing about the endpoint.
-func (e *endpoint) leave() {
+// slowAfter is how many answers in a row that others gave sooner make an endpoint one
+// that is asked after them, for slowFor.
+const (
+	slowAfter = 3
+	slowFor   = 30 * time.Second
+)
+
+// leave ends a call that tells nothing about the endpoint but that it took at least so
+// long, and whether another one was quicker.
+func (e *endpoint) leave(now time.Time, took time.Duration, beaten bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.probing = false
+	if beaten {
+		if e.beaten++; e.beaten >= slowAfter {
+			e.beaten, e.slowUntil = 0, now.Add(slowFor)
+		}
+	}
+	if took > e.seen.Latency && e.seen.Latency > 0 {
+		e.seen.Latency = (7*e.seen.Latency + took) / 8
+	}
 }
 
 // identify keeps what the endpoint says it is; another chain is the end of it.
@@ -110,7 +148,7 @@ func (e *endpoint) identify(got, want uint64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.seen.ChainID = got
-	e.verified, e.refused = got == want, e.refused || got != want
+	e.verified, e.verifiedAt, e.refused = got == want, time.Now(), e.refused || got != want
 	if got != want {
 		e.probing = false
 		e.seen.LastError = fmt.Sprintf("it is on chain %d, not %d", got, want)
@@ -121,18 +159,15 @@ func (e *endpoint) identify(got, want uint64) bool {
 	return !e.refused
 }
 
-func (e *endpoint) succeed(now time.Time, latency time.Duration, head uint64) {
+func (e *endpoint) succeed(now time.Time, latency time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.failures, e.probing, e.restUntil = 0, false, time.Time{}
+	e.failures, e.beaten, e.probing, e.restUntil = 0, 0, false, time.Time{}
 	e.seen.LastSuccess = now
 	if e.seen.Latency == 0 {
 		e.seen.Latency = latency
 	}
 	e.seen.Latency = (7*e.seen.Latency + latency) / 8 // smoothed: one slow answer is not a slow endpoint
-	if head > 0 {
-		e.seen.Head = head
-	}
 }
 
 // maxRetryAfter bounds how long an endpoint can send us away for.

@@ -109,7 +109,7 @@ func (s *Scanner) view(ctx context.Context) (view, error) {
 	if len(s.blocks) > 0 {
 		calls = append(calls, HeaderCall(AtBlock(s.newest().Number)))
 	}
-	rs, i, err := s.client.any(ctx, calls, s.avoided)
+	rs, i, err := s.client.any(ctx, calls, s.avoided, false)
 	if err != nil {
 		return view{}, fmt.Errorf("reading the head: %w", err)
 	}

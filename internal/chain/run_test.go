@@ -184,3 +184,31 @@ func TestAStalledNodeIsGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// A scanner that another has followed goes on where that one was, when its turn comes
+// again.
+func TestScannersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := simple(t, nil)
+		other := newRig(t, r.nodes, r.sink, nil)
+		for round := range 3 {
+			for _, turn := range []*rig{r, other} {
+				for i := range 5 {
+					r.chain.mine(fmt.Sprint(round, i))
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				if err := turn.scan.Run(ctx); err != nil || turn.scan.CaughtUp() {
+					t.Errorf("before its first look of turn %d: caught up %t, %v", round, turn.scan.CaughtUp(), err)
+				}
+				stop := running(t, turn)
+				time.Sleep(time.Second)
+				if h := turn.scan.Health(); !h.CaughtUp || h.LastError != "" {
+					t.Errorf("turn %d: %+v", round, h)
+				}
+				r.wantAll()
+				stop()
+			}
+		}
+	})
+}

@@ -87,7 +87,7 @@ type ScanHealth struct {
 
 // Scanner reads one chain's logs into a Sink, in the chain's order, each range
 // once, and takes back what a reorganisation took away. It alone knows cursors,
-// ranges, confirmations and reorganisations. Run it once.
+// ranges, confirmations and reorganisations.
 type Scanner struct {
 	client   *Client
 	chain    asset.ChainID
@@ -145,9 +145,13 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 const maxWait = 30 * time.Second
 
 // Run scans until ctx ends and then returns nil. Failures of nodes and of the
-// sink are logged and tried again, with growing pauses; nothing is skipped.
+// sink are logged and tried again, with growing pauses; nothing is skipped. It may
+// run again after it returned: others may have moved the cursor meanwhile, and
+// nothing is caught up before a look of its own.
 func (s *Scanner) Run(ctx context.Context) error {
 	failures := 0
+	s.loaded = false
+	s.report(func(h *ScanHealth) { h.State, h.CaughtUp, h.LastLook = Starting, false, time.Time{} })
 	for ctx.Err() == nil {
 		begun := time.Now()
 		again, err := s.look(ctx)
