@@ -42,6 +42,7 @@ var layers = []layer{
 	{"internal/bank/", []string{"internal/bank"}, "files of banks in, what they say of money out; whose money it is, others know"},
 	{"internal/bank", nil, "numbers and texts of bank transfers, and nothing of payments"},
 	{"internal/seal", []string{"internal/fault"}, "bytes in, bytes out"},
+	{"internal/telemetry", []string{"internal/span"}, "it counts and times, and is told plain numbers and words"},
 	{"internal/span", nil, "it marks work, whatever the work is"},
 	{"internal/job", []string{"internal/fault", "internal/span"}, "it runs work and knows none"},
 
@@ -131,13 +132,16 @@ var outsides = []outside{
 	{"github.com/gorilla", []string{"web", "internal/app"}, "one place knows sessions"},
 	{"github.com/a-h/templ", []string{"templates", "web"}, "one place draws pages"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "one place parses command lines"},
-	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi", "internal/safe", "internal/userop"},
+	{"github.com/prometheus", []string{"internal/telemetry", "internal/app"}, "one place has numbers for others; whoever has something to count tells it"},
+	{"go.opentelemetry.io/otel/sdk", []string{"internal/telemetry", "internal/app", "internal/span", "internal/job"}, "one place decides where traces go; others begin spans, and tests look at them"},
+	{"go.opentelemetry.io/otel/exporters", []string{"internal/telemetry"}, "one place decides where traces go"},
+	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi", "internal/safe", "internal/userop", "internal/telemetry"},
 		"the domain, the use cases and the store know no HTTP"},
 }
 
 // clients may call other servers; the command's health check calls its own, and
 // an example calls ours.
-var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "internal/screening", "internal/lifi", "internal/safe", "internal/userop", "cmd/quittance"}
+var clients = []string{"examples", "internal/chain", "internal/rate", "internal/webhook", "internal/rail", "internal/screening", "internal/lifi", "internal/safe", "internal/userop", "internal/telemetry", "cmd/quittance"}
 
 func TestLayers(t *testing.T) {
 	for _, f := range goFiles(t) {
