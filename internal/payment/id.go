@@ -30,6 +30,16 @@ func NamedULID(names ...string) string {
 	return u.String()
 }
 
+// ULIDTime is when a ULID of NewULID was made, to the millisecond; ok is false for other
+// text. Of a NamedULID it means nothing.
+func ULIDTime(text string) (at time.Time, ok bool) {
+	u, err := ulid.ParseStrict(text)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return u.Timestamp(), true
+}
+
 // shortID is how much of an id may be written where others read: its time and
 // enough of its random part to find it again, far too little to guess the rest.
 const shortID = 14

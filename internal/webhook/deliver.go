@@ -18,6 +18,7 @@ import (
 	"quittance/internal/fault"
 	"quittance/internal/job"
 	"quittance/internal/merchant"
+	"quittance/internal/span"
 )
 
 // recordWithin bounds the record of an attempt, which is made even when the
@@ -120,12 +121,16 @@ func (s *Service) record(ctx context.Context, d Delivery, a Attempt, state Deliv
 	if err != nil {
 		return Health{}, fmt.Errorf("recording an attempt of delivery %s: %w", d.ID, err)
 	}
+	s.tell(d, a, state)
 	return h, nil
 }
 
 // attempt sends a delivery once. Whatever goes wrong is in the answer's Error.
-func (s *Service) attempt(ctx context.Context, d Delivery, endpoint merchant.Endpoint, now time.Time) Attempt {
-	a := Attempt{At: now}
+func (s *Service) attempt(ctx context.Context, d Delivery, endpoint merchant.Endpoint, now time.Time) (a Attempt) {
+	a.At = now
+	// The receiver is not told of the trace: it is ours.
+	ctx, end := span.Begin(ctx, "webhook attempt")
+	defer func() { end(a.failure()) }()
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	req, err := s.request(ctx, d, endpoint, now)

@@ -33,6 +33,8 @@ type Config struct {
 	Client   *http.Client       // makes the calls to receivers; the guard's if nil
 	Encoders map[string]Encoder // by the dialect's name; operators' commands that word nothing have none
 	Log      *slog.Logger
+	// Tried hears of each attempt that was recorded, nil for nobody. It must be quick.
+	Tried func(Tried)
 }
 
 // Service relays events, makes deliveries and keeps endpoints.
@@ -42,11 +44,12 @@ type Service struct {
 	client   *http.Client
 	encoders map[string]Encoder
 	log      *slog.Logger
+	tried    func(Tried)
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	s := &Service{store: c.Store, guard: c.Guard, client: c.Client, encoders: c.Encoders, log: c.Log}
+	s := &Service{store: c.Store, guard: c.Guard, client: c.Client, encoders: c.Encoders, log: c.Log, tried: c.Tried}
 	if s.client == nil {
 		s.client = c.Guard.Client()
 	}
