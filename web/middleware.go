@@ -37,14 +37,23 @@ func RequestID(c echo.Context) string {
 	return id
 }
 
-// observe logs each request by its route, never by its URL: the token in the
-// path is a capability.
+// observe logs, counts and traces each request by its route, never by its URL: the
+// token in the path is a capability.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
+		ended := s.traced(c)
+		streams := s.streaming(c)
 		err := next(c)
 		if err != nil {
 			c.Error(err)
+		}
+		if *streams {
+			s.streams.Add(-1)
+		}
+		ended()
+		if s.cfg.Served != nil {
+			s.cfg.Served(Served{Route: c.Path(), Method: c.Request().Method, Status: c.Response().Status, Stream: *streams, Took: time.Since(start)})
 		}
 		level := slog.LevelDebug
 		if c.Request().Method != http.MethodGet {

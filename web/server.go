@@ -12,9 +12,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config is what the server needs to know of its surroundings.
@@ -25,6 +27,19 @@ type Config struct {
 	Log            *slog.Logger
 	// Timeout bounds one ordinary request; streams set their own deadlines.
 	Timeout time.Duration
+	// Served hears of each request that was answered, nil for nobody. It must be quick.
+	Served func(Served)
+	// Tracer begins a trace for each request, nil for none.
+	Tracer trace.Tracer
+}
+
+// Served is a request that was answered, as those who count see it.
+type Served struct {
+	Route  string // its pattern, "" if nothing is at the address
+	Method string // as the caller wrote it
+	Status int
+	Stream bool // it stayed open until one side had enough
+	Took   time.Duration
 }
 
 // Server is the HTTP server and its routes.
@@ -35,6 +50,8 @@ type Server struct {
 	http  *http.Server
 	guard *http.CrossOriginProtection
 	below []wording
+
+	streams atomic.Int64
 }
 
 // New returns a server with the shared middleware and no routes.
@@ -106,6 +123,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // ServeHTTP makes the server usable without a socket.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.Echo.ServeHTTP(w, r) }
+
+// Streams is how many streams are open.
+func (s *Server) Streams() int { return int(s.streams.Load()) }
 
 // Secure reports whether the public origin is https.
 func (s *Server) Secure() bool { return strings.HasPrefix(s.cfg.BaseURL, "https://") }
