@@ -64,6 +64,7 @@ var layers = []layer{
 	{"internal/collect", []string{"internal/checkout", "internal/merchant", "internal/chain", "internal/hdkey", "internal/sweep", "internal/rail/deposit", "internal/payment", "internal/asset", "internal/fault"},
 		"it finds what lies on one rail's addresses and sends what was signed; keys are where the server is not"},
 	{"internal/webhook", []string{"internal/payment", "internal/merchant", "internal/job", "internal/fault", "internal/span"}, "bodies come from encoders, rows from a port"},
+	{"internal/store/carry", []string{"internal/store", "internal/seal"}, "it copies what catalogues name, and knows no row"},
 	{"internal/store", []string{"internal/checkout", "internal/webhook", "internal/job", "internal/lease", "internal/merchant", "internal/payment",
 		"internal/asset", "internal/money", "internal/fault", "internal/seal", "internal/span"}, "it implements the ports of those who declare them"},
 
