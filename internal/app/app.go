@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"quittance/internal/addresses"
@@ -47,6 +48,7 @@ type Setup struct {
 	Gasless        *GaslessSetup  // nil if nobody pays for payers' gas
 	Deposits       *DepositSetup  // nil if nothing is due in dollars
 	Limits         web.Limits
+	Drain          time.Duration                // for how long a server that stops still answers, and says that it is not ready
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
 	Mount          func(*App, templates.Assets) // further routes, nil for none
@@ -67,7 +69,7 @@ type App struct {
 	reader    official.CodeReader
 	codes     *official.Codes
 	verifier  *siwe.Verifier
-	heads     heads
+	heads     *heads
 	nodes     map[asset.ChainID]*chain.Client
 	pricing   pricing
 	screening *screening.Service // nil if nobody is asked about wallets
@@ -75,7 +77,9 @@ type App struct {
 	gasless   *gasless.Service   // nil if nobody pays for payers' gas
 	worker    *job.Worker
 	log       *slog.Logger
-	scanners  []*chain.Scanner
+	shared    []lifecycle.Part // what one node does for all
+	drain     time.Duration
+	leaving   atomic.Bool // others should be sent payers instead
 }
 
 // New makes an App of a setup. Nothing runs yet, but the database is open and
@@ -86,7 +90,7 @@ func New(ctx context.Context, s Setup) (*App, error) {
 
 // compose makes an App of a setup, of whatever rails and dialects.
 func compose(ctx context.Context, s Setup, rails func(ground) ([]rail.Rail, error), dialects []web.Dialect) (_ *App, err error) {
-	a := &App{log: s.Log, nodes: map[asset.ChainID]*chain.Client{}, dialects: dialects}
+	a := &App{log: s.Log, drain: s.Drain, nodes: map[asset.ChainID]*chain.Client{}, dialects: dialects}
 	box, sessions, err := secrets(s.Keys)
 	if err != nil {
 		return nil, err
@@ -113,10 +117,26 @@ func compose(ctx context.Context, s Setup, rails func(ground) ([]rail.Rail, erro
 		return nil, err
 	}
 	a.background(s)
+	a.share(s.Chains)
 	return a, a.routes(s, sessions)
 }
 
-// stopWithin is how long a stop may take; open requests have most of it.
+// bidFarewell makes what has a server that is told to stop say so first, and go on
+// answering until whoever sends it payers has noticed. A part's failure leaves no
+// time for that.
+func (a *App) bidFarewell(told context.Context) func(context.Context) error {
+	return func(ctx context.Context) error {
+		<-ctx.Done()
+		if told.Err() != nil && a.drain > 0 {
+			a.leaving.Store(true)
+			a.log.InfoContext(ctx, "about to stop", "in", a.drain.String())
+			time.Sleep(a.drain)
+		}
+		return nil
+	}
+}
+
+// stopWithin is how long a stop may take after that; open requests have most of it.
 const stopWithin = 15 * time.Second
 
 // Run answers on l (on nothing if it is nil) and does the background work until
@@ -126,8 +146,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	parts := []lifecycle.Part{
 		{Name: "code watch", Run: a.codes.Run},
 		{Name: "jobs", Run: a.worker.Run},
-		{Name: "expiry", Run: a.expire},
-		{Name: "housekeeping", Run: a.keepHouse},
+		{Name: "farewell", Stage: lifecycle.Farewell, Run: a.bidFarewell(ctx)},
 	}
 	if a.screening != nil && a.screening.List() != nil {
 		parts = append(parts, lifecycle.Part{Name: "sanctions list", Run: a.screening.List().Run})
@@ -138,13 +157,11 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		}
 	}
 	parts = append(parts, a.gasParts()...)
-	for _, sc := range a.scanners {
-		parts = append(parts, lifecycle.Part{Name: "scanner", Run: sc.Run})
-	}
+	parts = append(parts, a.shared...)
 	if l != nil {
 		parts = append(parts, lifecycle.Part{Name: "http", Stage: lifecycle.Serve, Run: func(ctx context.Context) error { return a.Server.Serve(ctx, l) }})
 	}
-	return (&lifecycle.Group{StopWithin: stopWithin, Log: a.log}).Run(ctx, parts...)
+	return (&lifecycle.Group{StopWithin: a.drain + stopWithin, Log: a.log}).Run(ctx, parts...)
 }
 
 // Close releases what was opened. It waits for writes under way.

@@ -53,7 +53,7 @@ func (a *App) chains(s Setup, rails func(ground) ([]rail.Rail, error)) (err erro
 	a.reader = CodeReader(batchers)
 	a.codes = official.NewCodes(s.Registry, ids, a.reader, s.Log)
 	a.verifier = siwe.NewVerifier(batchers)
-	a.heads = heads{scanners: map[asset.ChainID]*chain.Scanner{}, required: map[asset.ChainID]int{}}
+	a.heads = newHeads()
 	if a.safes, err = s.Safe.build(s.Chains, batchers, a.heads.final); err != nil {
 		return err
 	}
@@ -95,7 +95,6 @@ func (a *App) scan(s Setup) error {
 			return fmt.Errorf("chain %d: %w", c.ID, err)
 		}
 		a.heads.scanners[c.ID], a.heads.required[c.ID] = sc, c.Confirmations
-		a.scanners = append(a.scanners, sc)
 	}
 	return nil
 }
@@ -109,13 +108,6 @@ func (s Setup) settle() time.Duration {
 		slowest = max(slowest, cmp.Or(c.Interval, chain.DefaultInterval))
 	}
 	return looks * slowest
-}
-
-// nudge has a chain looked at at once.
-func (a *App) nudge(id asset.ChainID) {
-	if sc, ok := a.heads.scanners[id]; ok {
-		sc.Nudge()
-	}
 }
 
 // CodeReader reads deployed code in one round trip.
@@ -141,7 +133,7 @@ func maxRange(sources []source, configured uint64) uint64 {
 }
 
 // CaughtUp reports whether payments can be made and would be noticed: every
-// chain has been read up to its head, and the code of the contracts that take
+// chain has been read up to its head, by whichever node, and the code of the contracts that take
 // payments has been looked at. Whether it is the right code, pages say.
 func (a *App) CaughtUp() bool {
 	for id := range a.nodes {
@@ -151,7 +143,7 @@ func (a *App) CaughtUp() bool {
 			}
 		}
 	}
-	return a.heads.caughtUp()
+	return a.heads.followed()
 }
 
 // PaysGas reports whether payers' gas is paid for on a chain right now.
@@ -161,39 +153,4 @@ func (a *App) PaysGas(id asset.ChainID) bool {
 	}
 	_, offered := a.gasless.Offer(id)
 	return offered
-}
-
-// heads tells pages how far each chain's scanner is.
-type heads struct {
-	scanners map[asset.ChainID]*chain.Scanner
-	required map[asset.ChainID]int
-}
-
-func (h heads) Head(id asset.ChainID) (uint64, bool) {
-	s, ok := h.scanners[id]
-	if !ok {
-		return 0, false
-	}
-	b := s.Head()
-	return b.Number, b.Hash != ""
-}
-
-// final is the height up to which a chain is final and was searched, 0 if it was
-// not looked at yet.
-func (h heads) final(id asset.ChainID) uint64 {
-	if s, ok := h.scanners[id]; ok {
-		return s.FinalHeight()
-	}
-	return 0
-}
-
-func (h heads) Required(id asset.ChainID) int { return h.required[id] }
-
-func (h heads) caughtUp() bool {
-	for _, s := range h.scanners {
-		if !s.CaughtUp() {
-			return false
-		}
-	}
-	return true
 }

@@ -25,6 +25,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 		return err
 	}
 	a.Server = web.New(web.Config{BaseURL: s.BaseURL, FrameAncestors: s.FrameAncestors, TrustedProxies: s.Proxies, Log: s.Log})
+	a.Server.Echo.Use(a.windDown)
 	a.Server.Static(assets)
 	urls := assetURLs(assets, s.SandboxScript)
 	limiter := a.limiter(s)
@@ -79,8 +80,22 @@ func (a *App) wiring(s Setup, sessions *web.Sessions, limiter *web.Limiter) web.
 	return w
 }
 
+// windDown ends connections that are used while the server is about to stop: whoever
+// keeps one would ask here again.
+func (a *App) windDown(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if a.leaving.Load() {
+			c.Response().Header().Set(echo.HeaderConnection, "close")
+		}
+		return next(c)
+	}
+}
+
 // ready answers whether there is any use in sending payers here.
 func (a *App) ready(c echo.Context) error {
+	if a.leaving.Load() {
+		return c.String(http.StatusServiceUnavailable, "this server is about to stop\n")
+	}
 	if err := a.Store.Ping(c.Request().Context()); err != nil {
 		return c.String(http.StatusServiceUnavailable, "the database does not answer\n")
 	}

@@ -24,11 +24,12 @@ type Stage int
 
 // The stages.
 const (
-	Work  Stage = iota // scanners, workers, timers
-	Serve              // what answers people: it goes on until the work has ended, so that they see its last word
+	Work     Stage = iota // scanners, workers, timers
+	Serve                 // what answers people: it goes on until the work has ended, so that they see its last word
+	Farewell              // what says that all is about to stop, and waits until that is known: it ends before all others
 )
 
-var stages = []Stage{Work, Serve}
+var stages = []Stage{Farewell, Work, Serve}
 
 // Part is something that runs for as long as the program does.
 type Part struct {
