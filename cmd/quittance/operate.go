@@ -31,19 +31,6 @@ func keygenCommand(o *options) *cobra.Command {
 	}
 }
 
-func migrateCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "migrate",
-		Short: "Bring the database's schema up to date",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return o.admin(c, func(*app.Admin) error {
-				return o.print(c.OutOrStdout(), map[string]bool{"current": true}, func(w io.Writer) { _, _ = fmt.Fprintln(w, "the schema is current") })
-			})
-		},
-	}
-}
-
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
 	c.AddCommand(subs...)

@@ -35,7 +35,7 @@ func root() *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&o.config, "config", os.Getenv("QUITTANCE_CONFIG"), "configuration file (YAML); settings can also come from QUITTANCE_* variables")
 	c.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
-	c.AddCommand(demoCommand(o), serveCommand(o), doctorCommand(o), migrateCommand(o), merchantCommand(o), apikeyCommand(o), depositsCommand(o), sweepCommand(o),
+	c.AddCommand(demoCommand(o), serveCommand(o), doctorCommand(o), migrateCommand(o), backupCommand(o), restoreCommand(o), merchantCommand(o), apikeyCommand(o), depositsCommand(o), sweepCommand(o),
 		clientidCommand(o), destinationCommand(o), webhookCommand(o), paymentCommand(o), linksCommand(o), bankCommand(o), orphanCommand(o), keygenCommand(o), configCommand(o), healthcheckCommand())
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"quittance/internal/config"
 	"quittance/internal/seal"
 	"quittance/web"
 )
@@ -29,6 +30,12 @@ func secrets(keys [][]byte) (*seal.Box, *web.Sessions, error) {
 	}
 	sessions, err := web.NewSessions(cookies)
 	return box, sessions, err
+}
+
+// Box opens what a configuration's keys have sealed.
+func Box(cfg *config.Config) (*seal.Box, error) {
+	box, _, err := secrets(cfg.RawKeys())
+	return box, err
 }
 
 // walletHashing derives the key under which wallets are hashed in what pages report.
