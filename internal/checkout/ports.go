@@ -130,7 +130,8 @@ type Tx interface {
 	// if the chain was scanned before and the newest checkpoint is not from-1:
 	// another node moved the cursor.
 	SaveCursor(ctx context.Context, chain asset.ChainID, from uint64, to Block, final uint64) error
-	// RewindCursor forgets checkpoints above a block and stores that one.
+	// RewindCursor forgets checkpoints above a block and stores that one. ErrStale if the
+	// cursor is below it: someone else went back further.
 	RewindCursor(ctx context.Context, chain asset.ChainID, b Block) error
 	// TransfersAbove returns owners and transfers, final ones included, whose
 	// evidence lies above a block of a chain and which are not dropped.

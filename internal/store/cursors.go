@@ -80,8 +80,10 @@ func (t *tx) SaveCursor(ctx context.Context, chain asset.ChainID, from uint64, t
 }
 
 const (
+	// rewindCursor never moves forward: who went back further has dropped evidence that nobody
+	// would read again.
 	rewindCursor = `INSERT INTO cursors (chain, head, final) VALUES ($1, $2, 0)
- ON CONFLICT (chain) DO UPDATE SET head = excluded.head`
+ ON CONFLICT (chain) DO UPDATE SET head = excluded.head WHERE cursors.head >= excluded.head`
 
 	dropCheckpoints = `DELETE FROM checkpoints WHERE chain = $1 AND number > $2`
 )
@@ -92,8 +94,12 @@ func (t *tx) RewindCursor(ctx context.Context, chain asset.ChainID, b checkout.B
 	if err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, rewindCursor, c, n); err != nil {
+	moved, err := t.exec(ctx, rewindCursor, c, n)
+	if err != nil {
 		return err
+	}
+	if moved == 0 {
+		return checkout.ErrStale
 	}
 	if _, err := t.exec(ctx, dropCheckpoints, c, n); err != nil {
 		return err

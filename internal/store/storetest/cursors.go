@@ -108,6 +108,19 @@ var cursors = map[string]func(*testing.T, *fixture){
 		exact(t, "a chain that was never scanned", got, checkout.Cursor{Blocks: []checkout.Block{block(5)}})
 	},
 
+	// Two nodes undo one reorganisation, one of them further than the other: what it took
+	// back must be read again.
+	"rewinding forward": func(t *testing.T, f *fixture) {
+		must(t, f.sweep(t, 1, 100, 40))
+		must(t, f.sweep(t, 101, 110, 40))
+		f.write(t, func(tx checkout.Tx) error { return tx.RewindCursor(t.Context(), chain, block(100)) })
+		err := f.Write(t.Context(), func(tx checkout.Tx) error { return tx.RewindCursor(t.Context(), chain, block(105)) })
+		if !errors.Is(err, checkout.ErrStale) {
+			t.Errorf("got %v, want ErrStale", err)
+		}
+		f.cursor(t, "as it was", 40, 100)
+	},
+
 	"chains do not mix": func(t *testing.T, f *fixture) {
 		must(t, f.sweep(t, 1, 100, 0))
 		f.write(t, func(tx checkout.Tx) error { return tx.SaveCursor(t.Context(), 7, 1, block(9), 9) })
