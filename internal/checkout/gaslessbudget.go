@@ -12,8 +12,8 @@ import (
 	"quittance/internal/payment"
 )
 
-// grantFor is how long a grant that was not sent is good, and counts.
-const grantFor = time.Hour
+// GrantFor is how long a grant that was not sent is good, and counts.
+const GrantFor = time.Hour
 
 var errGasBudget = fault.New(fault.Limited, "gas_budget", "No more can be spent on gas for now. Please pay in another way.")
 
@@ -58,7 +58,7 @@ func (s *Service) reserve(ctx context.Context, id payment.ID, w gasWork) (Grant,
 		if err := s.Payable(p.AsOf(now)); err != nil {
 			return err
 		}
-		sums, err := tx.GrantSums(ctx, g, now.Add(-grantFor))
+		sums, err := tx.GrantSums(ctx, g, now.Add(-GrantFor))
 		if err != nil {
 			return fmt.Errorf("add up what is spent on gas: %w", err)
 		}
@@ -112,7 +112,7 @@ func (s *Service) keepGrant(ctx context.Context, g Grant, w gasWork, op GaslessO
 		if err := tx.PutGrant(ctx, g); err != nil || g.Op == nil {
 			return err
 		}
-		return tx.Follow(ctx, Follow{Kind: GaslessTrackKind, Payment: g.Payment, Key: grantKey(g.Chain, g.OpHash), Chain: g.Chain, At: g.At.Add(grantFor)})
+		return tx.Follow(ctx, Follow{Kind: GaslessTrackKind, Payment: g.Payment, Key: grantKey(g.Chain, g.OpHash), Chain: g.Chain, At: g.At.Add(GrantFor)})
 	})
 }
 
@@ -200,7 +200,7 @@ func granted(ctx context.Context, tx Tx, id payment.ID, owner asset.Address, cha
 	switch {
 	case err != nil:
 		return nil, err
-	case g == nil, g.Payment != id, g.Owner != owner, g.Sent, g.Op == nil, now.Sub(g.At) >= grantFor:
+	case g == nil, g.Payment != id, g.Owner != owner, g.Sent, g.Op == nil, now.Sub(g.At) >= GrantFor:
 		return nil, errOpUnknown
 	case !g.Until.IsZero() && !now.Before(g.Until):
 		return nil, fault.New(fault.Conflict, "op_over", "The permit of this operation has expired.")

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"quittance/internal/fault"
 
@@ -42,6 +43,7 @@ type sqliteEngine struct {
 	stop   chan struct{} // closed by Close
 	exited chan struct{} // closed by the writer goroutine
 	once   sync.Once
+	waits  atomic.Int64 // writes that wait for their turn
 
 	// Only the writer goroutine touches these.
 	besieged bool // it waited for another program's lock in vain
@@ -156,12 +158,8 @@ func (e *sqliteEngine) write(ctx context.Context, f func(session) error) error {
 		return err
 	}
 	w := &waiting{turn: make(chan session, 1), ran: make(chan error, 1), done: make(chan error, 1)}
-	select {
-	case e.queue <- w: // unbuffered: who is cancelled while waiting leaves no trace
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-e.stop:
-		return errClosed()
+	if err := e.line(ctx, w); err != nil {
+		return err
 	}
 	on, ok := <-w.turn
 	if !ok {
@@ -169,6 +167,20 @@ func (e *sqliteEngine) write(ctx context.Context, f func(session) error) error {
 	}
 	w.perform(on, f)
 	return <-w.done
+}
+
+// line waits until the writer takes a write.
+func (e *sqliteEngine) line(ctx context.Context, w *waiting) error {
+	e.waits.Add(1)
+	defer e.waits.Add(-1)
+	select {
+	case e.queue <- w: // unbuffered: who is cancelled while waiting leaves no trace
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stop:
+		return errClosed()
+	}
 }
 
 // perform runs f and reports how it went, also if f panics or ends its goroutine.

@@ -91,6 +91,8 @@ type engine interface {
 	// out those that another transaction has; {{TEXTS}}, a function that makes rows of
 	// a JSON array's texts, in a column "value".
 	text(sql string) string
+	// pool is how busy its connections are.
+	pool() Pool
 	io.Closer
 }
 

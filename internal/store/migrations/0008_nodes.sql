@@ -11,6 +11,8 @@ CREATE TABLE leases (
 
 ALTER TABLE jobs ADD COLUMN trace TEXT NOT NULL DEFAULT ''; -- of what enqueued it, a W3C traceparent, '' for none
 
+CREATE INDEX jobs_buried ON jobs (id) WHERE state = 'buried';
+
 -- Has one row once everything was moved to another database: nothing is
 -- written here from then on.
 CREATE TABLE moved (
