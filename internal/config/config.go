@@ -40,6 +40,10 @@ type Config struct {
 	BaseURL string `yaml:"base_url"`
 	// Listen is the address the server answers on. Default 127.0.0.1:8402.
 	Listen string `yaml:"listen"`
+	// AdminListen is the address that those who run the server ask: numbers, health, the
+	// log's level, profiles. It asks nobody who they are, so it must not be reachable from
+	// outside; 127.0.0.1:8403 is a good one. Default none.
+	AdminListen string `yaml:"admin_listen"`
 	// Database is "sqlite:PATH" or "postgres://...". Default sqlite:quittance.db.
 	Database Secret `yaml:"database"`
 	// Keys seal secrets at rest and sign cookies, newest first: base64 of 32
@@ -77,6 +81,8 @@ type Config struct {
 	Deposits Deposits `yaml:"deposits"`
 	// Prices says who is asked what assets cost. Default nobody: nothing is due in dollars.
 	Prices Prices `yaml:"prices"`
+	// Tracing says where traces go. Default nowhere.
+	Tracing Tracing `yaml:"tracing"`
 	// Sandbox has the networks be those of a running `quittance demo`, which writes such a
 	// configuration for the operator's commands. It is not served. Default off.
 	Sandbox bool `yaml:"sandbox"`
@@ -185,6 +191,7 @@ func (c *Config) defaults() {
 	c.Limits.defaults()
 	c.Routing.defaults()
 	c.Safe.defaults()
+	c.Tracing.defaults()
 	c.gaslessDefaults()
 	c.pricesDefaults()
 }
@@ -232,6 +239,10 @@ func (c *Config) Validate() error {
 	for name, ch := range c.Chains {
 		errs = append(errs, ch.validate("chains."+name)...)
 	}
+	if err := c.adminListenError(); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, c.Tracing.validate()...)
 	errs = append(errs, c.Screening.validate()...)
 	errs = append(errs, c.Routing.validate()...)
 	errs = append(errs, c.Safe.validate()...)

@@ -26,6 +26,7 @@ func (c *Config) environment(getenv func(string) string) error {
 	}
 	text("BASE_URL", &c.BaseURL)
 	text("LISTEN", &c.Listen)
+	text("ADMIN_LISTEN", &c.AdminListen)
 	text("LOG_LEVEL", &c.LogLevel)
 	secret("DATABASE", &c.Database)
 	if v := getenv(prefix + "KEYS"); v != "" {
@@ -46,6 +47,9 @@ func (c *Config) environment(getenv func(string) string) error {
 	}
 	c.screeningEnvironment(getenv)
 	if err := c.Limits.environment(getenv); err != nil {
+		return err
+	}
+	if err := c.Tracing.environment(getenv); err != nil {
 		return err
 	}
 	if err := c.Routing.environment(getenv); err != nil {

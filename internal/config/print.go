@@ -11,13 +11,14 @@ import (
 // value came from where that is the environment. Secrets are hidden.
 func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	lines := map[string]any{
-		"base_url": c.BaseURL, "listen": c.Listen, "database": databaseKind(c.Database), "keys": fmt.Sprintf("%d set", len(c.Keys)),
+		"base_url": c.BaseURL, "listen": c.Listen, "admin_listen": c.AdminListen, "database": databaseKind(c.Database), "keys": fmt.Sprintf("%d set", len(c.Keys)),
 		"trusted_proxies": c.TrustedProxies, "frame_ancestors": c.FrameAncestors, "window": c.Window, "grace": c.Grace,
 		"log_level": c.LogLevel, "compat.placeholder_checksums": c.Compat.PlaceholderChecksums, "webhooks.allow_loopback": c.Webhooks.AllowLoopback,
 	}
 	if s := c.Screening; s.SanctionsList != "" || len(s.Providers) > 0 {
 		lines["screening.sanctions_list"], lines["screening.default"], lines["screening.providers"] = s.SanctionsList, s.Default, s.ProviderNames()
 	}
+	c.Tracing.print(lines)
 	c.Routing.print(lines)
 	c.Safe.print(lines)
 	for network, g := range c.Gasless {
