@@ -50,6 +50,9 @@ type Queue interface {
 	// lane before them, leased ones included, and among these the oldest. A job
 	// whose lease ran out without an answer is due again.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, room Room) ([]Job, error)
+	// Renew has claims last until a later time, of those jobs that still are in the
+	// given Attempt, and returns the ids of these.
+	Renew(ctx context.Context, claimed []Job, until time.Time) (kept []string, err error)
 	// Done removes a finished job.
 	Done(ctx context.Context, id string) error
 	// Again makes a claimed job due at a later time; why is kept for people.

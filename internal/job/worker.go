@@ -26,10 +26,15 @@ type Config struct {
 	// Poll is how often the worker looks without being woken: for jobs that
 	// become due, and for those of other nodes. Default 1 s.
 	Poll time.Duration
-	// Lease is how long a claimed job belongs to this worker. A handler's
-	// context ends a little earlier, so that two workers never run one job at
-	// the same time unless a handler ignores its context. Default 1 min.
+	// Lease is how long a claimed job may run. A handler's context ends a little
+	// earlier. Default 1 min.
 	Lease time.Duration
+	// Hold is how long a claim is good for unless it is renewed, as it is while the
+	// job runs: so long the jobs of a process that died wait. A handler's context ends
+	// when the claim cannot be renewed, so that two workers never run one job at the
+	// same time unless a handler ignores its context, or clocks differ by more than a
+	// fifth of this. Default 7 s, at most Lease.
+	Hold time.Duration
 	// Concurrency is how many jobs without a lane run at the same time. Default 16.
 	Concurrency int
 	// Laned is how many jobs with a lane run at the same time. They have places of
@@ -75,6 +80,7 @@ type Worker struct {
 	laned chan struct{} // and for each with one
 	freed chan struct{} // a job has ended
 	runs  sync.WaitGroup
+	hold  *hold
 }
 
 // NewWorker returns a Worker.
@@ -88,6 +94,10 @@ func NewWorker(c Config) *Worker {
 	if c.Lease <= 0 {
 		c.Lease = time.Minute
 	}
+	if c.Hold <= 0 {
+		c.Hold = 7 * time.Second
+	}
+	c.Hold = min(c.Hold, c.Lease)
 	if c.Concurrency <= 0 {
 		c.Concurrency = 16
 	}
@@ -100,14 +110,24 @@ func NewWorker(c Config) *Worker {
 	if c.MaxAttempts <= 0 {
 		c.MaxAttempts = 20
 	}
-	return &Worker{c: c, slots: make(chan struct{}, c.Concurrency), laned: make(chan struct{}, c.Laned), freed: make(chan struct{}, 1)}
+	return &Worker{
+		c: c, slots: make(chan struct{}, c.Concurrency), laned: make(chan struct{}, c.Laned), freed: make(chan struct{}, 1), hold: newHold(c.Queue, c.Hold),
+	}
 }
 
 // Run works until ctx ends, then cancels the handlers' contexts, waits for them
 // and stores their outcomes; it always returns nil. It must not run twice at
 // the same time. When the queue does not answer it keeps trying.
 func (w *Worker) Run(ctx context.Context) error {
-	defer w.runs.Wait()
+	// What is waited for in the end is held until then.
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var renewed sync.WaitGroup
+	renewed.Go(func() { w.hold.run(renewing) })
+	defer func() {
+		w.runs.Wait()
+		stop()
+		renewed.Wait()
+	}()
 	tick := time.NewTicker(w.c.Poll)
 	defer tick.Stop()
 	for {
@@ -139,7 +159,7 @@ func (w *Worker) round(ctx context.Context) (more bool, err error) {
 	claim, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
 	defer cancel()
 	claimed := time.Now()
-	jobs, err := w.c.Queue.Claim(claim, claimed.UTC(), w.c.Lease, room)
+	jobs, err := w.c.Queue.Claim(claim, claimed.UTC(), w.c.Hold, room)
 	if err != nil {
 		return false, err
 	}
@@ -174,8 +194,15 @@ func (w *Worker) run(ctx context.Context, j Job, claimed time.Time) {
 	begun := time.Now()
 	traced, end := span.Root(span.Under(ctx, j.Trace), w.c.Tracer, "job "+w.kind(j))
 	limit, cancel := context.WithDeadline(traced, claimed.Add(w.c.Lease-min(settle, w.c.Lease/10)))
+	limit, release := w.hold.begin(limit, j, claimed)
 	err := w.handle(limit, j)
 	cancel()
+	if lost := release(); lost && err != nil {
+		// Another worker may have it: what became of it here is not for us to say.
+		end(err)
+		w.c.Log.WarnContext(ctx, "job left to others: its claim could not be renewed", "job", j.ID, "kind", j.Kind, "err", err)
+		return
+	}
 	record, cancel := context.WithTimeout(context.WithoutCancel(traced), settle)
 	defer cancel()
 	outcome, serr := w.settle(record, j, err, ctx.Err() != nil)

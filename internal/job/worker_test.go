@@ -108,6 +108,21 @@ func (m *memory) Claim(ctx context.Context, now time.Time, lease time.Duration, 
 	return jobs, nil
 }
 
+func (m *memory) Renew(ctx context.Context, claimed []job.Job, until time.Time) (kept []string, err error) {
+	err = m.begin(ctx)
+	defer m.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range claimed {
+		if e := m.jobs[j.ID]; !e.done && !e.buried && e.Attempt == j.Attempt && !e.leased.IsZero() {
+			e.leased = until
+			kept = append(kept, j.ID)
+		}
+	}
+	return kept, nil
+}
+
 func (m *memory) settle(ctx context.Context, id string, f func(*entry)) error {
 	err := m.begin(ctx)
 	defer m.mu.Unlock()

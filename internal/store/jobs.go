@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -76,6 +77,8 @@ const (
 	// has just claimed is looked at again, and no longer fits. That is what makes it
 	// safe without SKIP LOCKED, which SQLite lacks.
 	claimJobs = `UPDATE jobs SET leased_until = $2, attempt = attempt + 1 WHERE ` + isDue + ` AND id IN (`
+
+	renewJobs = `UPDATE jobs SET leased_until = $1 WHERE state = 'ready' AND leased_until > 0 AND (`
 )
 
 // Claim implements job.Queue. The limit of a lane holds for all workers, but
@@ -162,6 +165,36 @@ func (s *Store) claim(ctx context.Context, now time.Time, lease time.Duration, i
 		return cmp.Or(a.RunAt.Compare(b.RunAt), cmp.Compare(a.ID, b.ID))
 	})
 	return jobs, nil
+}
+
+// Renew implements job.Queue.
+func (s *Store) Renew(ctx context.Context, claimed []job.Job, until time.Time) (kept []string, err error) {
+	claimed = slices.SortedFunc(slices.Values(claimed), func(a, b job.Job) int { return cmp.Compare(a.ID, b.ID) })
+	err = s.write(ctx, func(t *tx) error {
+		kept = nil
+		for some := range slices.Chunk(claimed, claimBatch) {
+			query, args := renewJobs, []any{micros(until)}
+			for i := range roundUp(len(some)) {
+				j := some[min(i, len(some)-1)]
+				if i > 0 {
+					query += ` OR `
+				}
+				query += fmt.Sprintf(`(id = $%d AND attempt = $%d)`, len(args)+1, len(args)+2)
+				args = append(args, j.ID, j.Attempt)
+			}
+			r, err := t.query(ctx, query+`) RETURNING id`, args...)
+			if err != nil {
+				return err
+			}
+			ids, err := collect(r, func() (id string, err error) { return id, r.Scan(&id) })
+			if err != nil {
+				return t.note(err)
+			}
+			kept = append(kept, ids...)
+		}
+		return nil
+	})
+	return kept, err
 }
 
 // roundUp is the next power of four, at most claimBatch.

@@ -123,8 +123,9 @@ func (q *queue) Snooze(ctx context.Context, id string, at time.Time, why string)
 	return q.Again(ctx, id, at, why)
 }
 
-func (q *queue) Done(context.Context, string) error          { q.done <- "done"; return nil }
-func (q *queue) Bury(_ context.Context, _, why string) error { q.done <- "buried: " + why; return nil }
+func (q *queue) Done(context.Context, string) error                            { q.done <- "done"; return nil }
+func (q *queue) Renew(context.Context, []job.Job, time.Time) ([]string, error) { return nil, nil }
+func (q *queue) Bury(_ context.Context, _, why string) error                   { q.done <- "buried: " + why; return nil }
 
 // The worker must take what Deliver returns for what it means: the schedule is
 // the delivery's and not the worker's back-off, and its end is no failure.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) (db Database, again func() Databa
 		"eight workers never claim the same of 500 jobs":     claimedOnce,
 		"the oldest come first, and none before its time":    ordered,
 		"a job whose lease ran out is due again":             leased,
+		"a lease that is renewed goes on":                    renewed,
 		"again, done and bury":                               settled,
 		"a worker of another process does what was enqueued": worked,
 		"failures come back, and are given up in the end":    retried,
@@ -199,6 +201,30 @@ func leased(t *testing.T, f *fixture) {
 	must(t, f.Done(t.Context(), id)) // the second
 	must(t, f.Again(t.Context(), id, start, "nothing is left"))
 	same(t, "done", f.claim(t, start.Add(time.Hour), 10))
+}
+
+func renewed(t *testing.T, f *fixture) {
+	const many = 70 // more than a statement takes
+	ids := f.enqueue(t, many, start)
+	jobs := f.claim(t, start, many)
+	must(t, f.Done(t.Context(), ids[1]))
+	must(t, f.Again(t.Context(), ids[2], start.Add(time.Hour), "later"))
+	mistaken := jobs[3]
+	jobs[3].Attempt++
+	kept, err := f.Renew(t.Context(), jobs, start.Add(2*lease))
+	must(t, err)
+	slices.Sort(kept)
+	if want := append([]string{ids[0]}, ids[4:]...); !slices.Equal(kept, want) {
+		t.Errorf("kept %d: %v", len(kept), kept)
+	}
+	same(t, "when the first lease ends", f.claim(t, start.Add(lease), many), mistaken.ID)
+	kept, err = f.Renew(t.Context(), []job.Job{mistaken}, start.Add(2*lease))
+	if must(t, err); len(kept) != 0 {
+		t.Errorf("kept what another has claimed: %v", kept)
+	}
+	if again := f.claim(t, start.Add(2*lease), 2*many); len(again) != many-2 {
+		t.Errorf("%d are due when the second lease ends", len(again))
+	}
 }
 
 func settled(t *testing.T, f *fixture) {
