@@ -280,6 +280,7 @@ type memory struct {
 	evidence map[string]found
 	sweeps   []Sweep
 	rewinds  []Block
+	small    int // payments with names of at most so many bytes need no second opinion
 	// fail is asked before (after=false) and after every call took effect.
 	fail func(call string, after bool) error
 }
@@ -431,4 +432,81 @@ func (m *memory) cursor() uint64 {
 		return 0
 	}
 	return m.blocks[len(m.blocks)-1].Number
+}
+
+// Compare implements Records: all logs are evidence.
+func (m *memory) Compare(_ context.Context, s Sweep) (out []Difference, err error) {
+	err = m.guard("compare", func() error {
+		told := map[string]Log{}
+		for _, l := range s.Logs {
+			told[logKey(l)] = l
+		}
+		for k, f := range m.evidence {
+			n, t := f.log.Block.Number, told[k]
+			d := Difference{Key: k, Block: Block{Number: n, Hash: f.log.Block.Hash}, Tx: f.log.Tx, Index: f.log.Index}
+			if n < s.From || n > s.To.Number || f.final {
+				continue
+			}
+			switch {
+			case t.Tx == "":
+				d.Kind = Missing
+			case t.Address != f.log.Address || !slices.Equal(t.Topics, f.log.Topics) || !slices.Equal(t.Data, f.log.Data):
+				d.Kind = Altered
+			default:
+				continue
+			}
+			out = append(out, d)
+		}
+		for k, l := range told {
+			if _, kept := m.evidence[k]; !kept {
+				out = append(out, Difference{Kind: Invented, Key: k, Block: Block{Number: l.Block.Number, Hash: l.Block.Hash}, Tx: l.Tx, Index: l.Index})
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func logKey(l Log) string { return evidenceKey(l.Block.Hash, quantity(uint64(l.Index))) }
+
+// Learn implements Records.
+func (m *memory) Learn(_ context.Context, _ asset.ChainID, logs []Log) error {
+	return m.guard("learn", func() error {
+		for _, l := range logs {
+			if l.Block.Time.IsZero() {
+				m.t.Errorf("log of block %d was learned without its time", l.Block.Number)
+			}
+			if !m.evidence[logKey(l)].final {
+				m.evidence[logKey(l)] = found{log: l}
+			}
+		}
+		return nil
+	})
+}
+
+// Forget implements Records.
+func (m *memory) Forget(_ context.Context, _ asset.ChainID, keys []string) error {
+	return m.guard("forget", func() error {
+		for _, k := range keys {
+			if m.evidence[k].final {
+				m.t.Errorf("final evidence %s was to be forgotten", k)
+			}
+			delete(m.evidence, k)
+		}
+		return nil
+	})
+}
+
+// Small implements Records.
+func (m *memory) Small(_ context.Context, _ asset.ChainID, b Block) (small bool, err error) {
+	err = m.guard("small", func() error {
+		small = m.small > 0
+		for _, f := range m.evidence {
+			if f.log.Block.Hash == b.Hash && len(f.log.Data) > m.small {
+				small = false
+			}
+		}
+		return nil
+	})
+	return small, err
 }

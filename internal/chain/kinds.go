@@ -29,6 +29,7 @@ const (
 	StaleHead       Kind = "stale_head"       // it stands still while the chain goes on
 	ImpossibleReorg Kind = "impossible_reorg" // it no longer has a block that was final
 	Contradiction   Kind = "contradiction"    // its answer contradicts itself, or the question
+	Disputed        Kind = "disputed"         // it and others disagree on logs, and there is no majority yet
 )
 
 // FailureKinds and LieKinds are all there are, for whoever counts them.
@@ -36,7 +37,7 @@ func FailureKinds() []Kind { return []Kind{Unreachable, TimedOut, RateLimited, N
 
 // LieKinds are the kinds of lies.
 func LieKinds() []Kind {
-	return []Kind{Missing, Invented, Altered, OtherFork, WrongChain, StaleHead, ImpossibleReorg, Contradiction}
+	return []Kind{Missing, Invented, Altered, OtherFork, WrongChain, StaleHead, ImpossibleReorg, Contradiction, Disputed}
 }
 
 // failureKind sorts a failure.
@@ -104,6 +105,13 @@ func (e *endpoint) lied(now time.Time, k Kind) (news bool, aside time.Duration) 
 	e.asideTimes++
 	e.asideUntil = now.Add(aside)
 	return news, aside
+}
+
+// disputed counts a dispute, which says nothing about who is wrong.
+func (e *endpoint) disputed() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.count.lies[Disputed]++
 }
 
 // aside reports whether the endpoint is the last to be asked.

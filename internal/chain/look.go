@@ -10,6 +10,10 @@ import (
 // errPastFinality is a chain that no longer has a block that was final.
 var errPastFinality = errors.New("the chain took back a block that was final")
 
+// errOdd is an answer about another block than the one asked for, or a final block that
+// is above the head.
+var errOdd = errors.New("the node's answer is impossible")
+
 // view is the chain as one endpoint showed it at the start of a look. All of a
 // look is asked of that endpoint: two endpoints may stand on different forks.
 type view struct {
@@ -50,12 +54,11 @@ func (s *Scanner) look(ctx context.Context) (again bool, err error) {
 			return true, nil
 		}
 	}
-	if ready && len(s.blocks) > 0 {
-		if err := s.settle(ctx, v); err != nil {
-			return false, err
-		}
+	if !ready || len(s.blocks) == 0 {
+		return again, nil
 	}
-	return again, nil
+	more, err := s.settle(ctx, v)
+	return again || more, err
 }
 
 // load reads the cursor from the sink if it may have changed there.
@@ -73,6 +76,9 @@ func (s *Scanner) load(ctx context.Context) error {
 		if blocks[i].Number <= blocks[i-1].Number {
 			return fmt.Errorf("reading the cursor: its blocks are not in order at %d", blocks[i].Number)
 		}
+	}
+	if len(blocks) == 0 || !s.sources.reach(blocks[len(blocks)-1]) {
+		s.sources.forget() // someone else has read on
 	}
 	s.blocks, s.loaded = blocks, true
 	s.final = max(s.final, c.Final)
@@ -116,16 +122,17 @@ func (s *Scanner) view(ctx context.Context) (view, error) {
 	v := view{endpoint: i}
 	head, final, err := s.tips(rs)
 	if err != nil {
-		s.blame(i)
+		s.judge(ctx, i, err)
 		return view{}, err
 	}
 	v.head, v.final = head, final
 	if len(s.blocks) > 0 {
 		if v.at, err = headerAt(rs[len(rs)-1], s.newest().Number); err != nil {
-			s.blame(i)
+			s.judge(ctx, i, err)
 			return view{}, err
 		}
 	}
+	s.survey(ctx, v)
 	s.report(func(h *ScanHealth) { h.Head = v.head })
 	return v, nil
 }
@@ -157,7 +164,7 @@ func (s *Scanner) tips(rs []Result) (head Block, final uint64, err error) {
 		return Block{}, 0, fmt.Errorf("reading the finalized block: %w", err)
 	}
 	if tagged != nil && tagged.Number > h.Number {
-		return Block{}, 0, fmt.Errorf("the node says block %d is final and %d is its head", tagged.Number, h.Number)
+		return Block{}, 0, fmt.Errorf("%w: it says block %d is final and %d is its head", errOdd, tagged.Number, h.Number)
 	}
 	return h.Block, s.finality.height(h.Number, tagged), nil
 }
@@ -170,7 +177,7 @@ func headerAt(r Result, number uint64) (*Header, error) {
 		return nil, fmt.Errorf("reading block %d: %w", number, err)
 	}
 	if h != nil && h.Number != number {
-		return nil, fmt.Errorf("reading block %d: the node answered with block %d", number, h.Number)
+		return nil, fmt.Errorf("reading block %d: %w: it answered with block %d", number, errOdd, h.Number)
 	}
 	return h, nil
 }
@@ -201,14 +208,14 @@ func (s *Scanner) follow(ctx context.Context, v view) (ready bool, err error) {
 	}
 	to, parted, err := s.common(ctx, v)
 	if errors.Is(err, errPastFinality) {
-		s.blame(v.endpoint)
+		s.caught(ctx, v.endpoint, ImpossibleReorg, err.Error())
 		if s.Health().State != PastFinality {
 			s.log.ErrorContext(ctx, "the chain took back what was final; scanning stops until it agrees again", "error", err)
 		}
 		return false, err
 	}
 	if err != nil {
-		s.blame(v.endpoint)
+		s.judge(ctx, v.endpoint, err)
 		return false, err
 	}
 	s.agreeAgain(ctx)
@@ -315,6 +322,7 @@ func (s *Scanner) rewind(ctx context.Context, to Block) error {
 	}
 	s.blocks = slices.DeleteFunc(s.blocks, func(b Block) bool { return b.Number >= to.Number })
 	s.blocks = append(s.blocks, to)
+	s.sources.rewind(to)
 	clear(s.suspects)
 	s.showCursor()
 	return nil

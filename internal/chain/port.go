@@ -34,6 +34,34 @@ type Sink interface {
 	Finalize(ctx context.Context, chain asset.ChainID, blocks []Block) error
 }
 
+// Records is the evidence that a Sink keeps, to be held against what other endpoints say
+// of the same blocks. Logs that are evidence of nothing are passed over, and so is
+// evidence that is final, and evidence that no log shows.
+type Records interface {
+	// Compare says how what is kept of the blocks From..To differs from what their logs,
+	// all of which are in s, are evidence of. The logs may lack their blocks' time; then
+	// there may be differences that turn out to be none.
+	Compare(ctx context.Context, s Sweep) ([]Difference, error)
+
+	// Learn keeps what logs are evidence of, in place of what is kept of the same.
+	Learn(ctx context.Context, chain asset.ChainID, logs []Log) error
+
+	// Forget drops evidence.
+	Forget(ctx context.Context, chain asset.ChainID, keys []string) error
+
+	// Small reports whether what is kept of a block is too little for a second opinion.
+	Small(ctx context.Context, chain asset.ChainID, b Block) (bool, error)
+}
+
+// Difference is one piece of evidence that is not kept as it was told.
+type Difference struct {
+	Kind  Kind   // Missing: kept and not told; Invented: told and not kept; Altered
+	Key   string // of the evidence
+	Block Block  // number and hash
+	Tx    string // of the log
+	Index uint   // of the log
+}
+
 // Cursor is how far a chain was processed. It is empty before the first sweep.
 type Cursor struct {
 	// Blocks has the newest processed block first, then the ends of earlier

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,9 +45,12 @@ type ScannerConfig struct {
 	Filter   func() Filter // asked before each range; logs of past ranges are not looked for again
 	Finality Finality
 
-	// Agree is how many endpoints must report the same hash before a block is
-	// final, this many must be configured; 1 if zero.
+	// Agree is how many endpoints of different hosts must report the same hash before a
+	// block is final, this many must be configured; 1 if zero. With Records they must
+	// agree on its logs, too.
 	Agree int
+	// Records is what Sink keeps; nil if endpoints agree on hashes alone.
+	Records Records
 
 	// StartBlock is where the first run begins; if zero it begins StartMargin
 	// blocks below the head of that moment.
@@ -95,6 +99,7 @@ type Scanner struct {
 	filter   func() Filter
 	finality Finality
 	agree    int
+	records  Records // nil if logs are not compared
 	start    uint64
 	margin   uint64
 	stride   *Stride // blocks asked for at once
@@ -110,6 +115,12 @@ type Scanner struct {
 	moved     int     // sweeps in a row that a reorganisation spoiled
 	avoid     map[int]time.Time
 	suspects  map[string]int // hashes of blocks with evidence that are not on the chain, and for how many looks
+	disputes  map[string]int // hashes of blocks on whose logs endpoints disagree, and for how many looks
+	// unresolved says who disagrees on those, until nobody does.
+	unresolved string
+	sources    sources // who told of what is not final yet
+	audit      *Stride // blocks whose logs are compared at once
+	still      int     // looks in a row that found the same head
 
 	mu     sync.Mutex
 	health ScanHealth
@@ -122,8 +133,8 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		return nil, errors.New("scanner: client, sink and filter are needed")
 	case !cfg.Finality.Tag && cfg.Finality.Confirmations == 0:
 		return nil, errors.New("scanner: no rule says when a block is final")
-	case cfg.Agree < 0 || cfg.Agree > len(cfg.Client.endpoints):
-		return nil, fmt.Errorf("scanner: %d endpoints cannot agree, %d are configured", cfg.Agree, len(cfg.Client.endpoints))
+	case cfg.Agree < 0 || cfg.Agree > cfg.Client.hosts():
+		return nil, fmt.Errorf("scanner: %d endpoints of different hosts cannot agree, %d are configured", cfg.Agree, cfg.Client.hosts())
 	case cfg.Interval < 0:
 		return nil, errors.New("scanner: the interval is negative")
 	}
@@ -136,7 +147,9 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		interval: cmp.Or(cfg.Interval, DefaultInterval),
 		log:      cmp.Or(cfg.Log, slog.Default()).With("chain", uint64(chain)),
 		nudge:    make(chan struct{}, 1),
-		avoid:    map[int]time.Time{}, suspects: map[string]int{},
+		records:  cfg.Records,
+		audit:    NewStride(min(cmp.Or(cfg.MaxRange, maxAudit), maxAudit)),
+		avoid:    map[int]time.Time{}, suspects: map[string]int{}, disputes: map[string]int{},
 		health: ScanHealth{Chain: chain, State: Starting},
 	}, nil
 }
@@ -277,6 +290,24 @@ func (s *Scanner) finish(again bool, err error) {
 
 // avoidFor is how long an endpoint that failed or lied is the last to be asked.
 const avoidFor = 30 * time.Second
+
+// caught is blame for an answer that cannot be true: it is counted, and sets the endpoint aside.
+func (s *Scanner) caught(ctx context.Context, i int, k Kind, detail string) {
+	s.blame(i)
+	s.client.lied(ctx, i, k, clean(detail))
+}
+
+// contradictions are the errors that only an endpoint's own answer can cause.
+var contradictions = []error{errForeignLog, errTwoLogs, errTwoBlocks, errWrongBlock, errRemoved, errHex, errNull, errOdd}
+
+// judge blames an endpoint for an error, and more so if its answer cannot be true.
+func (s *Scanner) judge(ctx context.Context, i int, err error) {
+	if slices.ContainsFunc(contradictions, func(c error) bool { return errors.Is(err, c) }) {
+		s.caught(ctx, i, Contradiction, err.Error())
+		return
+	}
+	s.blame(i)
+}
 
 // blame makes the scanner prefer other endpoints for a while.
 func (s *Scanner) blame(i int) { s.avoid[i] = time.Now().Add(avoidFor) }

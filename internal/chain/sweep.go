@@ -30,11 +30,11 @@ func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 
 	end, logs, err := s.read(ctx, v, filter, from, to)
 	if err != nil {
-		return s.shrink(v, from, to, err)
+		return s.shrink(ctx, v, from, to, err)
 	}
 	same, err := s.prove(ctx, v, end, logs)
 	if err != nil {
-		s.blame(v.endpoint)
+		s.judge(ctx, v.endpoint, err)
 		return done, fmt.Errorf("checking blocks %d to %d: %w", from, to, err)
 	}
 	if !same || !s.continues(from, end, v.head) {
@@ -55,6 +55,7 @@ func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 		return done, fmt.Errorf("applying blocks %d to %d: %w", from, to, err)
 	}
 	s.final = final
+	s.sources.add(from, end.Block, v.endpoint)
 	s.advance(end.Block)
 	s.stride.grow(to - from + 1)
 	return done, nil
@@ -113,7 +114,7 @@ func (s *Scanner) read(ctx context.Context, v view, f Filter, from, to uint64) (
 
 // shrink makes the range smaller if that may help, and tells whether to try
 // again at once: only when the node said that it was too large.
-func (s *Scanner) shrink(v view, from, to uint64, err error) (outcome, error) {
+func (s *Scanner) shrink(ctx context.Context, v view, from, to uint64, err error) (outcome, error) {
 	refusal, refused := AsRPC(err)
 	large := errors.Is(err, errTooLong) || refused && refusal.tooMuch()
 	if to > from && (large || refused && !refusal.limited() || errors.Is(err, context.DeadlineExceeded)) {
@@ -122,7 +123,7 @@ func (s *Scanner) shrink(v view, from, to uint64, err error) (outcome, error) {
 			return done, nil
 		}
 	}
-	s.blame(v.endpoint)
+	s.judge(ctx, v.endpoint, err)
 	return done, fmt.Errorf("reading blocks %d to %d: %w", from, to, err)
 }
 
