@@ -84,7 +84,7 @@ func production(cfg *config.Config, log *slog.Logger) (Setup, error) {
 	}
 	return Setup{
 		BaseURL: cfg.BaseURL, Database: string(cfg.Database), Keys: cfg.RawKeys(), Book: book, Registry: registry, Chains: chains,
-		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Proxies: proxies, FrameAncestors: framers(cfg),
+		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Drain: time.Duration(cfg.Drain), Proxies: proxies, FrameAncestors: framers(cfg),
 		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Deposits: dollars, Log: log,
 	}, nil
 }

@@ -57,6 +57,10 @@ type Config struct {
 	Window Duration `yaml:"window"`
 	// Grace is how much later than the window a block may still count. Default 10m.
 	Grace Duration `yaml:"grace"`
+	// Drain is for how long a server that is told to stop still answers and /readyz says
+	// 503, so that payers are sent to another node. Default 5s on PostgreSQL; with SQLite
+	// there is no other node, and it stops at once.
+	Drain Duration `yaml:"drain"`
 	// LogLevel is debug, info, warn or error. Default info.
 	LogLevel string `yaml:"log_level"`
 	// Chains are the networks payments may be made on, by their name.
@@ -182,6 +186,9 @@ func (c *Config) defaults() {
 	if c.Window == 0 {
 		c.Window = Duration(7 * 24 * time.Hour)
 	}
+	if c.Drain == 0 && !strings.HasPrefix(string(c.Database), "sqlite:") {
+		c.Drain = Duration(5 * time.Second)
+	}
 	if c.Grace == 0 {
 		c.Grace = Duration(10 * time.Minute)
 	}
@@ -226,6 +233,9 @@ func (c *Config) Validate() error {
 		if err := origin(f); err != nil {
 			wrong(fmt.Sprintf("frame_ancestors[%d]", i), "%v", err)
 		}
+	}
+	if c.Drain < 0 || c.Drain > Duration(10*time.Minute) {
+		wrong("drain", "must be between 0s and 10m")
 	}
 	if c.Window < 0 || c.Window > Duration(366*24*time.Hour) {
 		wrong("window", "must be between 1s and 8784h")

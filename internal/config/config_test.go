@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"quittance/internal/config"
 )
@@ -63,6 +64,7 @@ func TestLimits(t *testing.T) {
 		"window: -1h\n":                 "window",
 		"window: 10000h\n":              "window",
 		"grace: 25h\n":                  "grace",
+		"drain: 1h\n":                   "drain",
 		"log_level: loud\n":             "log_level",
 		"trusted_proxies: [10.0.0.1]\n": "trusted_proxies",
 		"frame_ancestors: [\"https://a.example https://b.example\"]\n":                "frame_ancestors[0]",
@@ -91,6 +93,21 @@ func TestEnvironmentOverridesTheFile(t *testing.T) {
 	chain := c.Chains["arbitrum-one"]
 	if c.BaseURL != "https://y.example" || len(c.Keys) != 2 || c.Window.String() != "2h0m0s" || len(chain.RPC) != 2 || chain.Confirmations != 7 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Where there may be other nodes a server that stops says goodbye.
+func TestDrain(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": 0, "drain: 3s\n": 3 * time.Second, "database: postgres://db/q\n": 5 * time.Second, "database: postgres://db/q\ndrain: 1ms\n": time.Millisecond,
+	} {
+		if c, err := load(t, good+text, none); err != nil || time.Duration(c.Drain) != want {
+			t.Errorf("%q: %v, %v", text, c.Drain, err)
+		}
+	}
+	env := func(name string) string { return map[string]string{"QUITTANCE_DRAIN": "9s"}[name] }
+	if c, err := load(t, good, env); err != nil || time.Duration(c.Drain) != 9*time.Second {
+		t.Errorf("%v, %v", c.Drain, err)
 	}
 }
 

@@ -38,7 +38,7 @@ func (c *Config) environment(getenv func(string) string) error {
 	if v := getenv(prefix + "TRUSTED_PROXIES"); v != "" {
 		c.TrustedProxies = list(v)
 	}
-	for name, to := range map[string]*Duration{"WINDOW": &c.Window, "GRACE": &c.Grace} {
+	for name, to := range map[string]*Duration{"WINDOW": &c.Window, "GRACE": &c.Grace, "DRAIN": &c.Drain} {
 		if v := getenv(prefix + name); v != "" {
 			if err := to.UnmarshalYAML([]byte(v)); err != nil {
 				return fmt.Errorf("%s%s: %w", prefix, name, err)

@@ -12,7 +12,7 @@ import (
 func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	lines := map[string]any{
 		"base_url": c.BaseURL, "listen": c.Listen, "admin_listen": c.AdminListen, "database": databaseKind(c.Database), "keys": fmt.Sprintf("%d set", len(c.Keys)),
-		"trusted_proxies": c.TrustedProxies, "frame_ancestors": c.FrameAncestors, "window": c.Window, "grace": c.Grace,
+		"trusted_proxies": c.TrustedProxies, "frame_ancestors": c.FrameAncestors, "window": c.Window, "grace": c.Grace, "drain": c.Drain,
 		"log_level": c.LogLevel, "compat.placeholder_checksums": c.Compat.PlaceholderChecksums, "webhooks.allow_loopback": c.Webhooks.AllowLoopback,
 	}
 	if s := c.Screening; s.SanctionsList != "" || len(s.Providers) > 0 {
