@@ -13,7 +13,7 @@ BENCH ?= .
 norace := '-gcflags=modernc.org/sqlite/lib=-race=false' '-gcflags=modernc.org/libc/...=-race=false'
 
 .PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
-	test-go test-official test-alto check-ts test-ts test-e2e mutants walk build bench load demo clean
+	test-go test-official test-alto check-ts test-ts test-e2e mutants walk build bench load load-pages demo clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ bench: ## benchmarks (PKG and BENCH narrow them)
 
 load: ## requests a second, latency, CPU and memory of a running server (needs wrk and jq)
 	@bash $(scripts)/load.sh
+
+load-pages: ## memory and CPU of a server with up to 20,000 idle pages (needs jq; PAGES, EACH, IDLE)
+	@bash $(scripts)/load-pages.sh
 
 demo: ## the whole product on this machine, with a payable link
 	@go run ./cmd/quittance demo

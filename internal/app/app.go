@@ -26,6 +26,7 @@ import (
 	"quittance/internal/webhook"
 	"quittance/templates"
 	"quittance/web"
+	"quittance/web/pay"
 )
 
 // Setup is everything that the ways to run, serve, demo and tests, decide
@@ -76,6 +77,7 @@ type App struct {
 	safes     *multisig.Safes    // nil without Safes
 	gasless   *gasless.Service   // nil if nobody pays for payers' gas
 	worker    *job.Worker
+	pages     *pay.Streams
 	log       *slog.Logger
 	shared    []lifecycle.Part // what one node does for all
 	drain     time.Duration
@@ -146,6 +148,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	parts := []lifecycle.Part{
 		{Name: "code watch", Run: a.codes.Run},
 		{Name: "jobs", Run: a.worker.Run},
+		{Name: "pages", Run: a.pages.Run},
 		{Name: "farewell", Stage: lifecycle.Farewell, Run: a.bidFarewell(ctx)},
 	}
 	if a.screening != nil && a.screening.List() != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"quittance/internal/asset"
+	"quittance/internal/store"
 	"quittance/static"
 	"quittance/templates"
 	"quittance/web"
@@ -44,9 +45,9 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	for _, c := range s.Chains {
 		public[c.ID] = c.PublicRPC
 	}
-	pay.Mount(pay.Config{
+	a.pages = pay.Mount(pay.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls, HashKey: hashing,
-		Subscribe: a.Store.Subscribe, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Log: s.Log,
+		Subscribe: a.Store.Subscribe, Marks: a.Store.Marks, MarkOf: store.MarkOf, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Log: s.Log,
 		Dialects: a.dialects, Now: time.Now,
 	})
 	return nil

@@ -283,12 +283,14 @@ func (s *deposits) status(c echo.Context) error {
 
 // events streams the payment's standing as hosted.events does.
 func (s *deposits) events(c echo.Context) error {
-	pm, err := s.load(c)
-	if err != nil {
-		return err
-	}
-	l := s.look(c, pm)
-	return s.follow(c, pm.ID, func(ctx context.Context, pm *payment.Payment) (any, error) { return s.statusOf(ctx, pm, l) })
+	return s.follow(c, func() (*payment.Payment, teller, error) {
+		pm, err := s.load(c)
+		if err != nil {
+			return nil, nil, err
+		}
+		l := s.look(c, pm)
+		return pm, func(ctx context.Context, pm *payment.Payment) (any, error) { return s.statusOf(ctx, pm, l) }, nil
+	})
 }
 
 // depositCalls is the transfer for the payer's wallet, and what the page compares it with.

@@ -37,6 +37,10 @@ type Config struct {
 	HashKey []byte
 	// Subscribe wakes a page's stream when a payment may have changed.
 	Subscribe func(payment.ID) (<-chan struct{}, func())
+	// Marks tells how far payments have come, MarkOf how far one was that was read: a
+	// mark is another one once anything has changed.
+	Marks  func(context.Context, []payment.ID) (map[payment.ID]int64, error)
+	MarkOf func(*payment.Payment) int64
 	// PublicRPC are endpoints a wallet may be told of when it adds a chain; the
 	// server's own endpoints carry keys and are never shown.
 	PublicRPC map[asset.ChainID][]string
@@ -52,13 +56,13 @@ type Config struct {
 // hosted is the hosted page's handlers.
 type hosted struct {
 	Config
-	streams *streams
+	streams *Streams
 	own     map[string]web.Pages // by dialect, where payments have links of their own
 }
 
-// Mount adds the page's routes.
-func Mount(cfg Config) {
-	p := &hosted{Config: cfg, streams: newStreams(), own: map[string]web.Pages{}}
+// Mount adds the page's routes. What it returns is to be run while they are served.
+func Mount(cfg Config) *Streams {
+	p := &hosted{Config: cfg, streams: newStreams(cfg), own: map[string]web.Pages{}}
 	if len(cfg.Server.FrameAncestors()) > 0 {
 		p.Sessions = cfg.Sessions.Framed()
 		cfg.Server.SafeApp(cfg.Assets.Icon)
@@ -100,6 +104,7 @@ func Mount(cfg Config) {
 	if len(named) > 0 {
 		e.Match(see, "/payment", p.named(named), page...)
 	}
+	return p.streams
 }
 
 // costly is what calls go through that write, that ask chains or that draw pictures: they are

@@ -1,17 +1,15 @@
 package pay
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"quittance/internal/fault"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 	"quittance/templates"
@@ -139,72 +137,55 @@ func (p *hosted) status(c echo.Context) error {
 	return web.JSON(c, http.StatusOK, body)
 }
 
-const (
-	heartbeat    = 15 * time.Second // keeps proxies from closing a quiet stream
-	lookSeen     = time.Second      // how often confirmations are counted anew
-	lookOpen     = 4 * time.Second  // how often another node's writes are noticed
-	maxStreams   = 20_000
-	maxPerToken  = 64
-	writeTimeout = 10 * time.Second
-)
-
-// streams bounds how many pages may listen at once.
-type streams struct {
-	mu    sync.Mutex
-	total int
-	by    map[payment.ID]int
-}
-
-func newStreams() *streams { return &streams{by: map[payment.ID]int{}} }
-
-func (s *streams) enter(id payment.ID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.total >= maxStreams || s.by[id] >= maxPerToken {
-		return false
-	}
-	s.total++
-	s.by[id]++
-	return true
-}
-
-func (s *streams) leave(id payment.ID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total--
-	if s.by[id]--; s.by[id] == 0 {
-		delete(s.by, id)
-	}
-}
+// writeTimeout is how long a write to a page may take.
+const writeTimeout = 10 * time.Second
 
 // events streams the payment's standing: at once, and whenever it changes. The
 // database is always asked; the wake-up is only a hint.
 func (p *hosted) events(c echo.Context) error {
-	pm, part, err := p.find(c)
-	if err != nil {
-		return err
-	}
-	if pm.Terms.Fiat() {
-		return errElsewhere
-	}
-	announced := p.Sessions.Announced(c.Request(), string(pm.ID))
-	return p.follow(c, pm.ID, func(_ context.Context, pm *payment.Payment) (any, error) {
-		if part != nil {
-			var err error
-			if pm, _, err = p.inAsset(pm, string(part.of)); err != nil {
-				return nil, err
-			}
+	return p.follow(c, func() (*payment.Payment, teller, error) {
+		pm, part, err := p.find(c)
+		if err != nil {
+			return nil, nil, err
 		}
-		return p.statusFor(c.Request(), pm, announced)
+		if pm.Terms.Fiat() {
+			return nil, nil, errElsewhere
+		}
+		announced := p.Sessions.Announced(c.Request(), string(pm.ID))
+		return pm, func(_ context.Context, pm *payment.Payment) (any, error) {
+			if part != nil {
+				var err error
+				if pm, _, err = p.inAsset(pm, string(part.of)); err != nil {
+					return nil, err
+				}
+			}
+			return p.statusFor(c.Request(), pm, announced)
+		}, nil
 	})
 }
 
-// follow streams what is to be told of a payment.
-func (p *hosted) follow(c echo.Context, id payment.ID, tell func(context.Context, *payment.Payment) (any, error)) error {
-	if !p.streams.enter(id) {
-		return fault.New(fault.Limited, "too_many_streams", "Too many pages follow this payment.")
+// teller words what is to be told of a payment.
+type teller func(context.Context, *payment.Payment) (any, error)
+
+// follow streams what is to be told of a payment, which begin finds.
+func (p *hosted) follow(c echo.Context, begin func() (*payment.Payment, teller, error)) error {
+	ctx := c.Request().Context()
+	var id payment.ID
+	var tell teller
+	if err := p.streams.beside(ctx, func() error {
+		pm, t, err := begin()
+		if err == nil {
+			id, tell = pm.ID, t
+		}
+		return err
+	}); err != nil {
+		return err
 	}
-	defer p.streams.leave(id)
+	l, err := p.streams.enter(id)
+	if err != nil {
+		return err
+	}
+	defer p.streams.leave(id, l)
 	changed, cancel := p.Subscribe(id)
 	defer cancel()
 
@@ -215,37 +196,60 @@ func (p *hosted) follow(c echo.Context, id payment.ID, tell func(context.Context
 	if err := out.write([]byte("retry: 2000\n\n")); err != nil {
 		return nil
 	}
-	ctx := c.Request().Context()
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	look := time.NewTimer(0)
-	defer look.Stop()
+	// What ends a stream is between the browser and the log: it asks again by itself.
+	if err := p.keepTelling(ctx, id, l, changed, tell, out); err != nil {
+		p.Log.DebugContext(ctx, "status stream ended", "err", err)
+	}
+	return nil
+}
+
+// keepTelling tells at once, and then whenever there may be news, until it fails or ctx ends.
+func (p *hosted) keepTelling(ctx context.Context, id payment.ID, l *page, changed <-chan struct{}, tell teller, out *stream) error {
+	beat, look := time.Now().Add(heartbeat), time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-beat.C:
-			if out.write([]byte(":\n\n")) != nil {
-				return nil
-			}
-			continue
 		case <-changed:
-		case <-look.C:
+			look = time.Now()
+		case <-l.stale:
+			look = time.Now()
+		case <-timer.C:
 		}
-		pm, err := p.Checkout.Payment(ctx, id)
-		if err != nil {
-			p.Log.DebugContext(ctx, "status stream ended", "err", err)
-			return nil
+		now := time.Now()
+		if !beat.After(now) {
+			if err := out.write([]byte(":\n\n")); err != nil {
+				return err
+			}
+			beat = now.Add(heartbeat)
 		}
-		s, err := tell(ctx, pm)
-		if err != nil || out.send(s) != nil {
-			return nil
+		if !look.After(now) {
+			var news []byte
+			if err := p.streams.beside(ctx, func() error {
+				pm, err := p.Checkout.Payment(ctx, id)
+				if err != nil {
+					return fmt.Errorf("read the payment: %w", err)
+				}
+				l.told(p.MarkOf(pm))
+				s, err := tell(ctx, pm)
+				if err != nil {
+					return fmt.Errorf("word the status: %w", err)
+				}
+				look = nextLook(pm, now)
+				news, err = out.news(s)
+				return err
+			}); err != nil {
+				return err
+			}
+			if news != nil {
+				if err := out.write(news); err != nil {
+					return err
+				}
+			}
 		}
-		wait := lookOpen
-		if pm.Standing.State == payment.Seen {
-			wait = lookSeen
-		}
-		look.Reset(wait)
+		timer.Reset(max(0, min(time.Until(beat), time.Until(look))))
 	}
 }
 
@@ -253,26 +257,28 @@ func (p *hosted) follow(c echo.Context, id payment.ID, tell func(context.Context
 type stream struct {
 	c       echo.Context
 	control *http.ResponseController
-	last    []byte
+	last    [sha256.Size]byte // of what was told last
 }
 
-func (s *stream) send(v any) error {
+// news is the event that tells v, nil if that was told last.
+func (s *stream) news(v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("encode status: %w", err)
+		return nil, fmt.Errorf("encode status: %w", err)
 	}
 	news := body
 	if d, ok := v.(templates.DepositStatus); ok {
 		d.Now = "" // the clock is no news
 		if news, err = json.Marshal(d); err != nil {
-			return fmt.Errorf("encode status: %w", err)
+			return nil, fmt.Errorf("encode status: %w", err)
 		}
 	}
-	if bytes.Equal(news, s.last) {
-		return nil
+	sum := sha256.Sum256(news)
+	if sum == s.last {
+		return nil, nil
 	}
-	s.last = news
-	return s.write(fmt.Appendf(nil, "event: status\ndata: %s\n\n", body))
+	s.last = sum
+	return fmt.Appendf(nil, "event: status\ndata: %s\n\n", body), nil
 }
 
 // write sends bytes at once. The server's write timeout is for ordinary

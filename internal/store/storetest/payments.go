@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
 	"quittance/internal/payment"
+	"quittance/internal/store"
 )
 
 // exact compares everything that is exported, amounts and times by value.
@@ -251,6 +253,45 @@ var payments = map[string]func(*testing.T, *fixture){
 		must(t, err)
 		if want := []payment.ID{first, second}; !slices.Equal(got, want) {
 			t.Errorf("two: got %v, want %v", got, want)
+		}
+	},
+
+	"a mark is another one after every change": func(t *testing.T, f *fixture) {
+		other := f.node(t)
+		var ids []payment.ID
+		for range 20 { // more than one question's worth
+			ids = append(ids, f.payment(t, 1).ID)
+		}
+		p := f.insert(t, f.dollars(f.merchant(t).ID, 1000))
+		ids = append(ids, p.ID, "nobody")
+		marks := func() map[payment.ID]int64 {
+			t.Helper()
+			got, err := other.Marks(t.Context(), ids)
+			must(t, err)
+			if _, ok := got["nobody"]; ok || len(got) != len(ids)-1 {
+				t.Errorf("%d marks of %d payments", len(got), len(ids)-1)
+			}
+			if now := store.MarkOf(f.load(t, p.ID)); got[p.ID] != now {
+				t.Errorf("the mark is %d, of the payment as it is read %d", got[p.ID], now)
+			}
+			return got
+		}
+		before := marks()
+		for what, do := range map[string]func(checkout.Tx) error{
+			"a new standing": func(tx checkout.Tx) error { return tx.SaveStanding(t.Context(), f.load(t, p.ID)) },
+			"a quote": func(tx checkout.Tx) error {
+				return tx.InsertQuote(t.Context(), p.ID, quote(f.id(), 0))
+			},
+		} {
+			f.write(t, do)
+			after := marks()
+			if after[p.ID] == before[p.ID] {
+				t.Errorf("%s left the mark at %d", what, after[p.ID])
+			}
+			before[p.ID] = after[p.ID]
+			if !maps.Equal(after, before) {
+				t.Errorf("%s moved marks of others", what)
+			}
 		}
 	},
 
