@@ -38,6 +38,9 @@ type Store interface {
 	// Unsettled returns the distinct blocks at or below upTo that hold
 	// transfers which are not final.
 	Unsettled(ctx context.Context, chain asset.ChainID, upTo uint64) ([]Block, error)
+	// Unconfirmed returns the transfers in the blocks from..to which are not final, in the
+	// order of their blocks.
+	Unconfirmed(ctx context.Context, chain asset.ChainID, from, to uint64) ([]Owned, error)
 	// Events returns a payment's log, oldest first.
 	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
 	// Screenings returns what was said of the wallets of a payment, oldest first,

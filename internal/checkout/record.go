@@ -221,6 +221,15 @@ type Sweep struct {
 // due in a fiat currency counts by the payment's quotes, or by the price of now, which is asked for before the
 // transaction; without a price it is kept, and a job says later what it is worth.
 func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
+	return s.record(ctx, sw, func(tx Tx) error { return tx.SaveCursor(ctx, sw.Chain, sw.From, sw.To, sw.Final) })
+}
+
+// RecordLate stores what a sweep that was recorded had not found. It moves no cursor.
+func (s *Service) RecordLate(ctx context.Context, sw Sweep) error {
+	return s.record(ctx, sw, func(Tx) error { return nil })
+}
+
+func (s *Service) record(ctx context.Context, sw Sweep, then func(Tx) error) error {
 	prices, err := s.askPrices(ctx, sw.Sightings)
 	if err != nil {
 		return err
@@ -258,7 +267,7 @@ func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
 		if err := tx.PutBalances(ctx, sw.Chain, sw.Balances); err != nil {
 			return fmt.Errorf("keep balances: %w", err)
 		}
-		return tx.SaveCursor(ctx, sw.Chain, sw.From, sw.To, sw.Final)
+		return then(tx)
 	})
 }
 
@@ -339,6 +348,11 @@ func (s *Service) Finalize(ctx context.Context, chain asset.ChainID, blocks []Bl
 // another stage. What was found was read before the payments were locked, and
 // another node may have been faster: so it only says which payments to look at.
 func (s *Service) restage(ctx context.Context, tx Tx, found []Owned, now time.Time, to payment.Stage, fits func(payment.Evidence) bool) error {
+	return s.restageAll(ctx, tx, found, now, to, func(x payment.Transfer) bool { return fits(x.Evidence) })
+}
+
+// restageAll is restage by more than the evidence.
+func (s *Service) restageAll(ctx context.Context, tx Tx, found []Owned, now time.Time, to payment.Stage, fits func(payment.Transfer) bool) error {
 	some := map[payment.ID]bool{}
 	for _, o := range found {
 		some[o.Payment] = true
@@ -350,7 +364,7 @@ func (s *Service) restage(ctx context.Context, tx Tx, found []Owned, now time.Ti
 		}
 		var xs []payment.Transfer
 		for _, x := range p.Transfers {
-			if x.Stage == payment.Pending && fits(x.Evidence) {
+			if x.Stage == payment.Pending && fits(x) {
 				x.Stage = to
 				xs = append(xs, x)
 			}
