@@ -32,7 +32,7 @@ func all(t *testing.T, from, to string) {
 }
 
 func TestMoveTakesEverything(t *testing.T) {
-	from, to := filled(t, newFile(t), 700), pgtest.DSN(t)
+	from, to := filled(t, newFile(t), 200), pgtest.DSN(t)
 	r, err := Move{From: from, To: to}.Run(t.Context())
 	must(t, err)
 	all(t, from, to)
@@ -53,11 +53,11 @@ func TestMoveTakesEverything(t *testing.T) {
 func TestBackupsGoIntoBothEngines(t *testing.T) {
 	for name, origin := range engines {
 		t.Run(name, func(t *testing.T) {
-			from := filled(t, origin(t), 700)
+			from := filled(t, origin(t), 200)
 			file := filepath.Join(t.TempDir(), "shop.backup")
 			s, err := Backup{From: from, File: file}.Run(t.Context())
 			must(t, err)
-			if s.Engine != name || s.Rows < 700*20 || s.Bytes == 0 {
+			if s.Engine != name || s.Rows < 200*20 || s.Bytes == 0 {
 				t.Errorf("%+v", s)
 			}
 			info, err := os.Stat(file)
