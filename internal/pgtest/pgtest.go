@@ -20,7 +20,8 @@ import (
 // serverVariable holds a postgres:// URL whose user may create databases.
 const serverVariable = "QUITTANCE_TEST_POSTGRES"
 
-const timeout = 30 * time.Second
+// timeout is long because the disk that makes and drops databases is that of all other tests.
+const timeout = 3 * time.Minute
 
 // DSN makes an empty database and returns its postgres:// URL. The database is
 // dropped when the test ends, after whatever the test registered later with
