@@ -13,7 +13,7 @@ BENCH ?= .
 norace := '-gcflags=modernc.org/sqlite/lib=-race=false' '-gcflags=modernc.org/libc/...=-race=false'
 
 .PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
-	test-go test-official test-alto check-ts test-ts test-e2e mutants walk build bench load load-pages demo clean
+	test-go test-official test-alto check-ts test-ts test-e2e mutants walk build bench load load-pages faults demo clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ test-e2e: ## journeys in Chromium (ARGS='specs/x.spec.ts' for one)
 
 mutants: setup ## break some forty features one by one, and see that a test notices each (minutes; not part of test)
 	@go test ./internal/archtest -run TestMutantsAreNoticed -mutants -v -timeout 60m | grep -v '^=== '
+
+faults: setup ## kill, stop, starve and mislead the program under load, on SQLite and PostgreSQL: docs/reliability.md (KILLS=1000 SEED=1; most of an hour; not part of test)
+	@go test ./cmd/quittance -run TestFaults -faults $(or $(KILLS),1000) -faults-seed $(or $(SEED),1) -v -timeout 120m | grep -v '^=== '
 
 walk: ## what a new rail and a new dialect cost, counted and carried out: docs/walks.md (minutes when cold; not part of test)
 	@go test ./internal/archtest -run TestWalks -walk -v -timeout 30m | grep -v '^=== '

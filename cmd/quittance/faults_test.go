@@ -1,0 +1,47 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"quittance/internal/chain/chaintest"
+	"quittance/internal/chaostest"
+)
+
+var (
+	allFaults  = flag.Int("faults", 0, "so many kills in TestFaults, and other faults in proportion, in place of the short form")
+	faultsFor  = flag.Duration("faults-for", 0, "on each database no fault of TestFaults begins later than so long after the first; 0 for any time")
+	faultsSeed = flag.Uint64("faults-seed", 1, "of the random choices of TestFaults")
+)
+
+// TestFaults kills, stops, starves and misleads the program under load, on SQLite and as
+// three processes on PostgreSQL, and asks afterwards whether anything was lost or doubled.
+// `make faults` runs it in full.
+func TestFaults(t *testing.T) {
+	for name, nodes := range map[string]int{"sqlite": 0, "postgres": 3} {
+		t.Run(name, func(t *testing.T) {
+			if *allFaults == 0 {
+				t.Parallel()
+			}
+			if nodes > 0 {
+				chaostest.NeedPostgres(t)
+			}
+			usdc := baseUSDC(t)
+			c := chaostest.Config{Nodes: nodes, Seed: *faultsSeed, Chain: asBase(t, chaintest.WithUSDC(usdc)), USDC: usdc}
+			c.Chain.Mine(2)
+			if *allFaults > 0 {
+				c.Exe, c.Clocks, c.Plan = chaostest.Build(t, "quittance/cmd/quittance"), true, chaostest.Full(nodes, *allFaults, *faultsFor)
+			} else {
+				exe, err := os.Executable()
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Exe, c.Plan = exe, chaostest.Short(nodes)
+			}
+			chaostest.New(t, c).Run()
+		})
+	}
+}

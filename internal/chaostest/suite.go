@@ -1,0 +1,244 @@
+//go:build linux
+
+package chaostest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"quittance/internal/chain/chaintest"
+	"quittance/internal/rate/market"
+)
+
+// Config is what a suite is made of.
+type Config struct {
+	Exe    string // the program
+	Clocks bool   // it was made by Build
+	Nodes  int    // 0 for one process on SQLite, else so many on a PostgreSQL of the suite's own
+	Seed   uint64
+	Chain  *chaintest.Chain // says that it is Base
+	USDC   string           // of Base
+	Plan   Plan
+}
+
+// sealKey is `keys` of the configuration.
+const sealKey = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+
+// xpub is the account of the test phrase that everybody has. Nobody's money is there.
+const xpub = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP"
+
+// node is one process of the program.
+type node struct {
+	*process
+	url   string
+	clock *clock
+}
+
+// Suite is an installation under load.
+type Suite struct {
+	t      testing.TB
+	c      Config
+	random *rand.Rand // of the goroutine that makes faults
+	disk   *disk
+	pg     *postgres // nil with SQLite
+	nodes  []*node
+	config string
+	dsn    string
+	shops  []*shop
+	hooks  *hooks
+	book   *book
+	tally  *tally
+	http   *http.Client
+
+	mu       sync.Mutex
+	problems []string
+	trace    []string
+}
+
+// New sets an installation up and starts its processes. All of it ends with the test.
+func New(t testing.TB, c Config) *Suite {
+	t.Helper()
+	s := &Suite{
+		t: t, c: c, random: rand.New(rand.NewPCG(c.Seed, 1)), book: newBook(), tally: newTally(),
+		http: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	}
+	t.Cleanup(s.http.CloseIdleConnections)
+	by := newSpawner(t)
+	s.disk = newDisk(t, 768<<20)
+	prices := httptest.NewServer(market.New(time.Now, map[string]string{"ethereum": "2000", "usd-coin": "1", "euro-coin": "1.08"}))
+	t.Cleanup(prices.Close)
+	s.dsn = "sqlite:" + filepath.Join(s.disk.dir, "q.db")
+	if c.Nodes > 0 {
+		s.pg = startPostgres(t, s.disk, by, s.logFile("postgres"), s.fail)
+		s.dsn = s.pg.dsn
+	}
+	ports := make([]int, max(c.Nodes, 1))
+	for i := range ports {
+		ports[i] = freePort(t)
+	}
+	s.configure(ports[0], prices.URL)
+	s.run("", "doctor", "--pin")
+	s.hooks = newHooks(t, c.Seed)
+	s.openShops()
+	for i, port := range ports {
+		n := &node{url: fmt.Sprintf("http://127.0.0.1:%d", port)}
+		env := os.Environ()
+		if c.Clocks {
+			n.clock = newClock(t, filepath.Join(s.disk.dir, fmt.Sprintf("clock%d", i)))
+			env = append(env, clockVariable+"="+n.clock.file)
+		}
+		n.process = &process{name: fmt.Sprintf("node %d", i), by: by, log: s.logFile(fmt.Sprintf("node%d", i)), report: s.fail, command: func() *exec.Cmd {
+			x := exec.Command(s.c.Exe, "serve", "--config", s.config, "--listen", fmt.Sprintf("127.0.0.1:%d", port))
+			x.Args[0], x.Env = "quittance", env
+			return x
+		}}
+		s.nodes = append(s.nodes, n)
+		n.supervise(t)
+	}
+	t.Cleanup(s.tell)
+	for _, n := range s.nodes {
+		await(t, n.name, func() bool { return s.ready(n) })
+	}
+	return s
+}
+
+func (s *Suite) configure(port int, prices string) {
+	s.t.Helper()
+	s.config = filepath.Join(s.t.TempDir(), "quittance.yaml")
+	none := `"0"`
+	text := fmt.Sprintf(`
+base_url: http://127.0.0.1:%d
+database: %q
+keys: [%s]
+log_level: warn
+grace: 1s
+webhooks: {allow_loopback: true}
+routing: {enabled: false}
+safe: {enabled: false}
+limits: {client_ids: %[4]s, api_keys: %[4]s, sessions: %[4]s, page: %[4]s, refused: %[4]s, links: %[4]s, guesses: %[4]s}
+prices: {api: {url: %[5]q, ids: {ETH-base: ethereum, USDC-base: usd-coin, EUR: euro-coin}, max_age: 1h, per_minute: 10000}}
+deposits: {pool: 200}
+chains:
+  base: {rpc: [%[6]q, %[7]q], confirmations: 2, start_block: 1}
+`, port, s.dsn, sealKey, none, prices, s.c.Chain.URL()+"/a", s.c.Chain.URL()+"/b")
+	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Suite) logFile(name string) *os.File {
+	s.t.Helper()
+	// Beside the disk: a full disk must not cost us the words about it.
+	f, err := os.OpenFile(filepath.Join(s.t.TempDir(), name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return f
+}
+
+// run runs a command of the program to its end and returns its first line of JSON.
+func (s *Suite) run(stdin string, args ...string) map[string]any {
+	s.t.Helper()
+	c := exec.Command(s.c.Exe, append(args, "--json", "--config", s.config)...)
+	c.Args[0], c.Stdin = "quittance", strings.NewReader(stdin)
+	var said bytes.Buffer
+	c.Stderr = &said
+	out, err := c.Output()
+	if err != nil {
+		s.t.Fatalf("quittance %v: %v\n%s%s", args, err, out, said.Bytes())
+	}
+	var v map[string]any
+	_ = json.NewDecoder(bytes.NewReader(out)).Decode(&v) // not every command answers with an object
+	return v
+}
+
+// fail notes a problem; the test fails with all of them.
+func (s *Suite) fail(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text := fmt.Sprintf(format, args...); len(s.problems) < 200 && !slices.Contains(s.problems, text) {
+		s.problems = append(s.problems, text)
+	}
+}
+
+// note keeps what was done, for whoever reads a failure.
+func (s *Suite) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trace = append(s.trace, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+func (s *Suite) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.problems) > 0 || s.t.Failed()
+}
+
+// tell fails the test with what is wrong, the last things that were done, and the last
+// words of the processes.
+func (s *Suite) tell() {
+	for _, n := range s.nodes {
+		s.readLog(n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.problems {
+		s.t.Error(p)
+	}
+	if !s.t.Failed() {
+		return
+	}
+	s.t.Logf("seed %d; the last of %d faults:\n%s", s.c.Seed, len(s.trace), strings.Join(s.trace[max(0, len(s.trace)-40):], "\n"))
+	for _, n := range s.nodes {
+		s.t.Logf("%s said:\n%s", n.name, lastOf(n.log.Name(), 2000))
+	}
+	if s.pg != nil {
+		s.t.Logf("PostgreSQL said:\n%s", lastOf(s.pg.log.Name(), 1500))
+	}
+}
+
+// readLog looks for what no fault of ours excuses.
+func (s *Suite) readLog(n *node) {
+	text, err := os.ReadFile(n.log.Name())
+	if err != nil {
+		s.fail("log of %s: %v", n.name, err)
+		return
+	}
+	for _, bad := range []string{"DATA RACE", "panic:", "job panicked", "fatal error:"} {
+		if i := bytes.Index(text, []byte(bad)); i >= 0 {
+			s.fail("%s: %s", n.name, text[i:min(len(text), i+3000)])
+		}
+	}
+}
+
+func lastOf(name string, most int) string {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-most):])
+}
+
+// NeedPostgres skips a test where no PostgreSQL is installed, and fails it where CI is "true".
+func NeedPostgres(t testing.TB) {
+	t.Helper()
+	switch {
+	case findPostgres() != "":
+	case os.Getenv("CI") == "true":
+		t.Fatal("PostgreSQL is not installed: run make setup")
+	default:
+		t.Skip("PostgreSQL is not installed: make setup does that")
+	}
+}
