@@ -102,6 +102,14 @@ func (s *Service) Read(ctx context.Context, sw chain.Sweep, out *checkout.Sweep)
 	return nil
 }
 
+// Tokens are the sightings of a sweep that its logs alone are evidence of. It asks no chain.
+func (s *Service) Tokens(ctx context.Context, sw chain.Sweep) ([]rail.Sighting, error) {
+	if err := s.watched.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return s.watchers[sw.Chain].Tokens(sw), nil
+}
+
 // payments leaves out the native currency that funders sent: it pays for the gas of a
 // sweep, and no payer's debt. Balances keep it, as they must.
 func (s *Service) payments(xs []rail.Sighting) []rail.Sighting {

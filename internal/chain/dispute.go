@@ -155,10 +155,10 @@ func (s *Scanner) correct(ctx context.Context, b Block, said account, accounts [
 		return nil
 	}
 	s.accuse(ctx, b, said, accounts, differences)
-	var gone []string
+	var gone []Difference
 	for _, d := range differences {
 		if d.Kind == Missing {
-			gone = append(gone, d.Key)
+			gone = append(gone, d)
 		}
 	}
 	s.log.WarnContext(ctx, "evidence is brought into line with what endpoints agree on", "block", b.Number, "differences", len(differences), "dropped", len(gone))

@@ -485,13 +485,13 @@ func (m *memory) Learn(_ context.Context, _ asset.ChainID, logs []Log) error {
 }
 
 // Forget implements Records.
-func (m *memory) Forget(_ context.Context, _ asset.ChainID, keys []string) error {
+func (m *memory) Forget(_ context.Context, _ asset.ChainID, gone []Difference) error {
 	return m.guard("forget", func() error {
-		for _, k := range keys {
-			if m.evidence[k].final {
-				m.t.Errorf("final evidence %s was to be forgotten", k)
+		for _, d := range gone {
+			if m.evidence[d.Key].final {
+				m.t.Errorf("final evidence %s was to be forgotten", d.Key)
 			}
-			delete(m.evidence, k)
+			delete(m.evidence, d.Key)
 		}
 		return nil
 	})

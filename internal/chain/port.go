@@ -46,8 +46,8 @@ type Records interface {
 	// Learn keeps what logs are evidence of, in place of what is kept of the same.
 	Learn(ctx context.Context, chain asset.ChainID, logs []Log) error
 
-	// Forget drops evidence.
-	Forget(ctx context.Context, chain asset.ChainID, keys []string) error
+	// Forget drops evidence that Compare has named.
+	Forget(ctx context.Context, chain asset.ChainID, gone []Difference) error
 
 	// Small reports whether what is kept of a block is too little for a second opinion.
 	Small(ctx context.Context, chain asset.ChainID, b Block) (bool, error)

@@ -11,6 +11,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/official"
+	"quittance/internal/rail"
 )
 
 // Config is what a Watcher is made of. Chain, Node, Multicall, Index and Ledger are
@@ -108,6 +109,9 @@ func (w *Watcher) Read(ctx context.Context, sw chain.Sweep) (Found, error) {
 	found.Sightings, found.Balances = append(found.Sightings, native...), balances
 	return found, nil
 }
+
+// Tokens are the sightings of a sweep that its logs alone are evidence of.
+func (w *Watcher) Tokens(sw chain.Sweep) []rail.Sighting { return tokens(sw, w.tokens, w.index) }
 
 // reading is the state of one Read.
 type reading struct {

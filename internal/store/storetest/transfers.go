@@ -165,6 +165,9 @@ var transfers = map[string]func(*testing.T, *fixture){
 		got, err = f.Unsettled(t.Context(), chain, 9)
 		must(t, err)
 		exact(t, "unsettled up to 9", got, []checkout.Block(nil))
+		some, err := f.Unconfirmed(t.Context(), chain, 10, 12)
+		must(t, err)
+		exact(t, "unconfirmed in 10 to 12", keys(some), []string{string(p.ID) + " a10", string(q.ID) + " b10", string(p.ID) + " f10"})
 	},
 
 	"numbers that do not fit are refused": func(t *testing.T, f *fixture) {
