@@ -44,6 +44,9 @@ func progress(s payment.AttemptStage) int {
 // limit, payer and owner, route, Safe transaction and user operation; when it was reported
 // is no change of its own.
 func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (bool, error) {
+	if err := t.warm(ctx, id); err != nil {
+		return false, err
+	}
 	chain, err := number(uint64(a.Chain))
 	if err != nil {
 		return false, err
@@ -81,30 +84,26 @@ func (t *tx) PutAttempt(ctx context.Context, id payment.ID, a payment.Attempt) (
 	return n == 1, nil
 }
 
-func loadAttempts(ctx context.Context, on session, id payment.ID) ([]payment.Attempt, error) {
-	r, err := on.query(ctx, selectAttempts, id)
+var findAttempts = inPlace(selectAttempts)
+
+func scanAttempt(r rows) (a payment.Attempt, err error) {
+	var chain, until, at int64
+	var route, safe, op string
+	err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route, &safe, &op, &a.Owner)
 	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (a payment.Attempt, err error) {
-		var chain, until, at int64
-		var route, safe, op string
-		err = r.Scan(&a.Key, &a.Rail, &a.Kind, &chain, &a.Handle, &a.Payer, &a.Stage, &a.Decides, &a.Reason, &until, &at, &route, &safe, &op, &a.Owner)
-		if err != nil {
-			return a, err
-		}
-		a.Chain, a.Until, a.At = asset.ChainID(chain), fromMicros(until), fromMicros(at)
-		if a.Route, err = decodeRoute(route); err != nil {
-			return a, err
-		}
-		if a.Safe, err = decodeSafe(safe); err != nil {
-			return a, err
-		}
-		if a.Op, err = decodeOp(op); a.Op != nil {
-			a.Owner = "" // it is there for searching
-		}
 		return a, err
-	})
+	}
+	a.Chain, a.Until, a.At = asset.ChainID(chain), fromMicros(until), fromMicros(at)
+	if a.Route, err = decodeRoute(route); err != nil {
+		return a, err
+	}
+	if a.Safe, err = decodeSafe(safe); err != nil {
+		return a, err
+	}
+	if a.Op, err = decodeOp(op); a.Op != nil {
+		a.Owner = "" // it is there for searching
+	}
+	return a, err
 }
 
 // encodeRoute writes a bridge transfer and its id; none is "". Its texts come
@@ -177,7 +176,7 @@ func decodeOp(text string) (*payment.Op, error) {
 
 // PaymentsByRoute implements checkout.Tx.
 func (t *tx) PaymentsByRoute(ctx context.Context, route string) ([]payment.ID, error) {
-	r, err := t.query(ctx, selectByRoute, plain(route))
+	r, err := t.query(ctx, both(selectByRoute), plain(route))
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,8 @@ const (
 	selectSecret = `SELECT secret FROM payment_secrets WHERE payment = $1`
 )
 
+var findSecret = inPlace(selectSecret)
+
 // paymentPlace is where a payment's secret is kept, for sealing.
 func paymentPlace(id payment.ID) string { return "payment/" + string(id) }
 
@@ -49,6 +51,9 @@ func paymentPlace(id payment.ID) string { return "payment/" + string(id) }
 //
 // Faults: Conflict "payment_exists" if the payment has one; NotFound "payment_not_found".
 func (t *tx) PutSecret(ctx context.Context, id payment.ID, secret string) error {
+	if err := t.warm(ctx, id); err != nil {
+		return err
+	}
 	_, err := t.exec(ctx, insertSecret, id, t.store.seal.Seal([]byte(secret), paymentPlace(id)))
 	err = recode(err, fault.Conflict, "payment_exists", "This payment has a secret already.")
 	return recode(err, fault.NotFound, "payment_not_found", "There is no such payment.")
@@ -57,7 +62,7 @@ func (t *tx) PutSecret(ctx context.Context, id payment.ID, secret string) error 
 // Secret implements checkout.Store.
 func (s *Store) Secret(ctx context.Context, id payment.ID) (string, error) {
 	var sealed []byte
-	ok, err := found(s.read.row(ctx, selectSecret, []any{id}, &sealed))
+	ok, err := found(findSecret.row(ctx, s.read, []any{id}, &sealed))
 	if err != nil {
 		return "", fmt.Errorf("load a payment's secret: %w", err)
 	}

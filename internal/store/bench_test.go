@@ -33,7 +33,7 @@ type bench struct {
 func newBench(b *testing.B, dsn string) *bench {
 	b.Helper()
 	now := time.Now().UTC()
-	s := &bench{Store: storetest.Open(b, dsn), merchant: payment.MerchantID(payment.NewULID(now)), secret: "qk_test_bench"}
+	s := &bench{Store: storetest.Open(b, dsn), merchant: payment.MerchantID(payment.NewULID(now)), secret: "qk_test_" + randomHex(16)}
 	for _, err := range []error{
 		s.InsertMerchant(b.Context(), merchant.Merchant{ID: s.merchant, Name: "Bench", CreatedAt: now}),
 		s.InsertCredential(b.Context(), merchant.Credential{

@@ -142,9 +142,13 @@ const (
 
 	// selectOver goes by when a payment without an end was paid or called off.
 	selectOver = `SELECT a.address, a.merchant, a.branch, a.idx, a.checked_at, a.payment, a.request, a.taken_at, a.seq
- FROM deposit_addresses a JOIN payments p ON p.id = a.payment WHERE a.seq > $1 AND a.payment <> '' AND a.taken_at <= $2
- AND (p.expires_at <= $2 OR p.expires_at >= $3 AND (p.settled_at <> 0 AND p.settled_at <= $2 OR p.canceled_at <> 0 AND p.canceled_at <= $2))
- ORDER BY a.seq LIMIT $4`
+ FROM deposit_addresses a WHERE a.seq > $1 AND a.payment <> '' AND a.taken_at <= $2
+ AND (EXISTS (` + overPayment + `) OR EXISTS (` + overArchived + `)) ORDER BY a.seq LIMIT $4`
+	overPayment = `SELECT 1 FROM payments p ` + isOver
+	// An archived payment was over before; it is asked all the same when.
+	overArchived = `SELECT 1 FROM payments_old p ` + isOver
+	isOver       = `WHERE p.id = a.payment AND (p.expires_at <= $2 OR p.expires_at >= $3
+ AND (p.settled_at <> 0 AND p.settled_at <= $2 OR p.canceled_at <> 0 AND p.canceled_at <= $2))`
 
 	refreshAddress = `UPDATE deposit_addresses SET checked_at = $2 WHERE address = $1 AND payment = ''`
 	dropAddress    = `DELETE FROM deposit_addresses WHERE address = $1 AND payment = ''`

@@ -36,6 +36,9 @@ func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode the event's fields: %w", err)
 	}
+	if err := t.warm(ctx, e.Payment); err != nil {
+		return err
+	}
 	if _, err := t.exec(ctx, insertEvent, e.Payment, e.ID, e.Merchant, e.Dialect, e.Kind, e.Request,
 		transfer, standing, e.Detail, fields, micros(e.At)); err != nil {
 		return err
@@ -47,6 +50,11 @@ func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
 	}
 	return t.Enqueue(ctx, job.Job{Kind: webhook.RelayKind, Args: e.ID, RunAt: e.At})
 }
+
+var (
+	findEvents = inPlace(selectEvents)
+	findEvent  = inPlace(selectEvent)
+)
 
 // Events implements checkout.Store.
 func (s *Store) Events(ctx context.Context, id payment.ID) ([]payment.Event, error) {
@@ -60,11 +68,7 @@ func (t *tx) Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
 }
 
 func eventsOf(ctx context.Context, on session, id payment.ID) ([]payment.Event, error) {
-	r, err := on.query(ctx, selectEvents, id)
-	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (payment.Event, error) { return scanEvent(r) })
+	return gather(ctx, on, findEvents, 1, []any{id}, scanEvent)
 }
 
 // Event implements webhook.Store.
@@ -78,11 +82,7 @@ func (s *Store) Event(ctx context.Context, id string) (payment.Event, *payment.P
 }
 
 func (s *Store) event(ctx context.Context, id string) (payment.Event, error) {
-	r, err := s.read.query(ctx, selectEvent, id)
-	if err != nil {
-		return payment.Event{}, err
-	}
-	return one(collect(r, func() (payment.Event, error) { return scanEvent(r) }))("event")
+	return one(gather(ctx, s.read, findEvent, 1, []any{id}, scanEvent))("event")
 }
 
 func scanEvent(r rows) (payment.Event, error) {

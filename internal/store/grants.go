@@ -36,6 +36,8 @@ const (
 	pruneGasDays = `DELETE FROM gas_days WHERE (chain, day) IN (SELECT chain, day FROM gas_days WHERE day < $1 / 86400000000 - 2 LIMIT $2)`
 )
 
+var findGrant = inPlace(selectGrant)
+
 var weiPerGwei = big.NewInt(1_000_000_000)
 
 func day(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
@@ -60,6 +62,9 @@ func (t *tx) PutGrant(ctx context.Context, g checkout.Grant) error {
 	if !g.Account.IsZero() {
 		account = g.Account.Lower()
 	}
+	if err := t.warm(ctx, g.Payment); err != nil {
+		return err
+	}
 	_, err = t.exec(ctx, putGrant, g.ID, g.Payment, chain, g.Owner.Lower(), g.OpHash, gwei.Int64(), rest.Int64(), micros(g.At), day(g.At),
 		g.Sent, g.Settled, account, micros(g.Until), op)
 	return err
@@ -80,7 +85,7 @@ func (t *tx) Grant(ctx context.Context, on asset.ChainID, hash string) (*checkou
 	g := checkout.Grant{Chain: on, OpHash: hash}
 	var owner, account, op string
 	var gwei, rest, at, until int64
-	ok, err := found(t.row(ctx, selectGrant, []any{chain, plain(hash)}, &g.ID, &g.Payment, &owner, &gwei, &rest, &at, &g.Sent, &g.Settled, &account, &until, &op))
+	ok, err := found(findGrant.row(ctx, t, []any{chain, plain(hash)}, &g.ID, &g.Payment, &owner, &gwei, &rest, &at, &g.Sent, &g.Settled, &account, &until, &op))
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -107,6 +112,9 @@ func (t *tx) GrantSums(ctx context.Context, g checkout.Grant, unsent time.Time) 
 		return s, err
 	}
 	var sums [6]string
+	if err := t.warm(ctx, g.Payment); err != nil {
+		return s, err
+	}
 	if err := t.row(ctx, sumOfPayment, []any{g.Payment, micros(unsent)}, &s.Grants, &sums[0], &sums[1]); err != nil {
 		return s, err
 	}

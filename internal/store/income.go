@@ -56,7 +56,7 @@ func (s *Store) incomePlaces(ctx context.Context, q checkout.IncomeQuery, of pay
 		}
 	}
 	var x statement
-	text := incomeSearch(&x, q) + `SELECT (SELECT COUNT(*) ` + incomeOf(&x, q, of, true) + `) + (SELECT COUNT(*) ` + incomeOf(&x, q, of, false) + `)`
+	text := incomeSearch(&x, q) + `SELECT ` + summed(`SELECT COUNT(*) `+incomeOf(&x, q, of, true)) + ` + ` + summed(`SELECT COUNT(*) `+incomeOf(&x, q, of, false))
 	if err := s.read.row(ctx, text, x.args, &total); err != nil {
 		return nil, 0, err
 	}
@@ -82,7 +82,7 @@ func (s *Store) incomePage(ctx context.Context, q checkout.IncomeQuery, of payme
 		if q.Search == "" {
 			side += ` ORDER BY i.at DESC, ` + name + ` DESC LIMIT ` + x.put(offset+q.Limit)
 		}
-		sides = append(sides, `SELECT * FROM (`+side+`) s`)
+		sides = append(sides, united(side))
 	}
 	text := search + `SELECT f.came, f.payment, f.name, f.at, ` + count + ` FROM (` + strings.Join(sides, ` UNION ALL `) +
 		`) f ORDER BY f.at DESC, f.came, f.name DESC LIMIT ` + x.put(q.Limit) + ` OFFSET ` + x.put(offset)
@@ -106,8 +106,8 @@ func incomeSearch(x *statement, q checkout.IncomeQuery) string {
 		return ``
 	}
 	pattern := x.put(`%` + wildcards.Replace(strings.ToLower(q.Search)) + `%`)
-	return `WITH h AS MATERIALIZED (SELECT p.id FROM payments p WHERE p.merchant = ` + x.put(string(q.Merchant)) + ` AND p.dialect = ` + x.put(q.Dialect) +
-		` AND p.alias <> '' AND (LOWER(p.alias) LIKE ` + pattern + ` ESCAPE '\' OR LOWER(p.reference) LIKE ` + pattern + ` ESCAPE '\')) `
+	return `WITH h AS MATERIALIZED (` + both(`SELECT p.id FROM payments p WHERE p.merchant = `+x.put(string(q.Merchant))+` AND p.dialect = `+x.put(q.Dialect)+
+		` AND p.alias <> '' AND (LOWER(p.alias) LIKE `+pattern+` ESCAPE '\' OR LOWER(p.reference) LIKE `+pattern+` ESCAPE '\')`) + `) `
 }
 
 // incomeOf is the source and the condition of what came, or of what went back; its

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"quittance/internal/checkout"
@@ -10,6 +11,8 @@ import (
 )
 
 const selectByAlias = `SELECT id FROM payments WHERE dialect = $1 AND alias = $2 AND alias <> ''`
+
+var findByAlias = inPlace(selectByAlias)
 
 // PaymentByAlias implements checkout.Store.
 func (s *Store) PaymentByAlias(ctx context.Context, dialect, alias string) (*payment.Payment, error) {
@@ -25,7 +28,7 @@ func (s *Store) PaymentByAlias(ctx context.Context, dialect, alias string) (*pay
 
 // aliased finds the payment with a public id, "" if there is none.
 func (s *Store) aliased(ctx context.Context, dialect, alias string) (id payment.ID, err error) {
-	if _, err := found(s.read.row(ctx, selectByAlias, []any{dialect, plain(alias)}, &id)); err != nil {
+	if _, err := found(findByAlias.row(ctx, s.read, []any{dialect, plain(alias)}, &id)); err != nil {
 		return "", fmt.Errorf("find payment: %w", err)
 	}
 	return id, nil
@@ -55,7 +58,7 @@ func (s *Store) List(ctx context.Context, l checkout.Listing) (list []*payment.P
 		counted = len(ids) > 0 || l.Offset <= 0 && l.Limit > 0
 	}
 	if err == nil && !counted {
-		err = s.read.row(ctx, `SELECT COUNT(*) FROM payments p`+x.text, x.args, &total)
+		err = s.read.row(ctx, `SELECT `+summed(`SELECT COUNT(*) FROM payments p`+x.text), x.args, &total)
 	}
 	if err == nil && !searches && l.Offset < total {
 		ids, _, err = s.listedPage(ctx, x, l, `0`)
@@ -82,16 +85,27 @@ func (s *Store) listedPage(ctx context.Context, x statement, l checkout.Listing,
 	if l.Ascending {
 		way = ` ASC`
 	}
-	join, order := ``, `p.created_at`+way
+	join, by := ``, []string{`p.created_at`}
 	switch {
 	case l.ByPaid:
-		order = `p.settled_at` + way
+		by[0] = `p.settled_at`
 	case l.ByAmount:
 		// Amounts are decimal texts without leading zeros: the longer one is more.
-		join, order = ` JOIN requests d ON d.payment = p.id AND d.idx = 0`, `LENGTH(d.due)`+way+`, d.due`+way
+		join, by = ` JOIN requests d ON d.payment = p.id AND d.idx = 0`, []string{`LENGTH(d.due)`, `d.due`}
 	}
-	text := `SELECT p.id, ` + count + ` FROM payments p` + join + x.text + ` ORDER BY ` + order + `, p.id` + way
-	text += ` LIMIT ` + x.put(l.Limit) + ` OFFSET ` + x.put(max(l.Offset, 0))
+	place, inner, outer := `SELECT p.id AS id`, ` ORDER BY `, ` ORDER BY `
+	for i, column := range by {
+		name := `by` + strconv.Itoa(i)
+		place += `, ` + column + ` AS ` + name
+		inner, outer = inner+column+way+`, `, outer+`f.`+name+way+`, `
+	}
+	place += ` FROM payments p` + join + x.text
+	offset := max(l.Offset, 0)
+	if count == `0` { // then neither place needs to give more than the page may take from it
+		place += inner + `p.id` + way + ` LIMIT ` + x.put(offset+l.Limit)
+	}
+	text := `SELECT f.id, ` + count + ` FROM (` + united(place) + `) f` + outer + `f.id` + way
+	text += ` LIMIT ` + x.put(l.Limit) + ` OFFSET ` + x.put(offset)
 	r, err := s.read.query(ctx, text, x.args...)
 	if err != nil {
 		return nil, 0, err

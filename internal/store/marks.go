@@ -27,7 +27,7 @@ func (s *Store) Marks(ctx context.Context, ids []payment.ID) (map[payment.ID]int
 			args[i] = ids[min(i, n-1)] // the last one fills up
 		}
 		ids = ids[n:]
-		r, err := s.read.query(ctx, selectMarks+placeholders(1, size)+`)`, args...)
+		r, err := s.read.query(ctx, both(selectMarks+placeholders(1, size)+`)`), args...)
 		if err != nil {
 			return nil, err
 		}

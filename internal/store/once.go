@@ -81,7 +81,7 @@ func (t *tx) join(ctx context.Context, f func(*tx) error) error {
 	if _, err := t.exec(ctx, `SAVEPOINT part`); err != nil {
 		return err
 	}
-	created, touched, told, enqueued := len(t.created), len(t.touched), len(t.told), t.enqueued
+	created, touched, warmed, told, enqueued := len(t.created), len(t.touched), len(t.warmed), len(t.told), t.enqueued
 	err := f(t)
 	if err == nil {
 		err = t.failed
@@ -97,7 +97,7 @@ func (t *tx) join(ctx context.Context, f func(*tx) error) error {
 			return err
 		}
 	}
-	t.failed, t.created, t.touched, t.told, t.enqueued = nil, t.created[:created], t.touched[:touched], t.told[:told], enqueued
+	t.failed, t.created, t.touched, t.warmed, t.told, t.enqueued = nil, t.created[:created], t.touched[:touched], t.warmed[:warmed], t.told[:told], enqueued
 	return err
 }
 

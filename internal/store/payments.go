@@ -13,10 +13,14 @@ import (
 )
 
 const (
+	// insertPayment inserts nothing where an archived payment has the alias, which may be
+	// short. Ids, references and addresses are drawn from so many that nobody draws one of
+	// the archive's again, and to look there would cost every payment a read of the disk.
 	insertPayment = `INSERT INTO payments (id, merchant, dialect, reference, payer_identifier, redirect_url, redirect_label,
  client_id, origin, grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version, transfers, attempts,
  flow, recipient_identifier, creator, access, alias, secret_hash, metadata, canceled_by, payer_cancels)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
+ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, $19, $20, $21, $22, $23, $24, $25, $26
+ WHERE $22 = '' OR NOT EXISTS (SELECT 1 FROM payments_old WHERE dialect = $3 AND alias = $22 AND alias <> '')`
 
 	insertRequest = `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic, chain, bank)
  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
@@ -39,7 +43,7 @@ func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
 	if !d.Creator.IsZero() {
 		creator = d.Creator.Lower()
 	}
-	_, err = t.exec(ctx, insertPayment, p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
+	n, err := t.exec(ctx, insertPayment, p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
 		d.ClientID, d.Origin, d.Grace.Microseconds(), micros(d.CreatedAt), micros(d.ExpiresAt), micros(d.CanceledAt),
 		p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt), p.Version,
 		cmp.Or(d.Flow, payment.GetPaid), d.RecipientIdentifier, creator, access, d.Alias, d.SecretHash, plain(d.Metadata),
@@ -47,13 +51,16 @@ func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
 	if err != nil {
 		return err
 	}
+	if n == 0 {
+		return fault.New(fault.Conflict, "already_exists", "This exists already.")
+	}
 	for i := range d.Requests {
 		if err := t.insertRequest(ctx, p.ID, &d.Requests[i]); err != nil {
 			return err
 		}
 	}
 	t.touch(p.ID)
-	t.created = append(t.created, p)
+	t.created, t.warmed = append(t.created, p), append(t.warmed, p.ID)
 	return nil
 }
 
@@ -99,6 +106,13 @@ const (
  FROM requests WHERE payment = $1 ORDER BY idx`
 )
 
+var (
+	findMutable  = inPlace(selectMutable)
+	findTerms    = inPlace(selectTerms)
+	findRequests = inPlace(selectRequests)
+	findRequest  = inPlace(`SELECT payment FROM requests WHERE id = $1`)
+)
+
 // Payment implements checkout.Store. The requests of the answer are shared with
 // other callers and must not be changed. Standing is the stored one: state and
 // oddity as of the last change, without the requests' numbers.
@@ -112,7 +126,7 @@ func (s *Store) Payment(ctx context.Context, id payment.ID) (*payment.Payment, e
 
 // unquoted is Payment without its quotes, of which there may be many.
 func (s *Store) unquoted(ctx context.Context, id payment.ID) (*loaded, error) {
-	p, err := s.load(ctx, s.read, selectMutable, id)
+	p, err := s.load(ctx, s.read, findMutable, id)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +147,7 @@ func (p *loaded) addQuotes(ctx context.Context, on session) (err error) {
 	if p.quotes == 0 {
 		return nil
 	}
-	if p.Quotes, err = loadQuotes(ctx, on, p.ID); err != nil {
+	if p.Quotes, err = gather(ctx, on, findQuotes, p.quotes, []any{p.ID}, scanQuote); err != nil {
 		return fmt.Errorf("load quotes: %w", err)
 	}
 	return nil
@@ -143,18 +157,26 @@ func (p *loaded) addQuotes(ctx context.Context, on session) (err error) {
 func (t *tx) Payment(ctx context.Context, id payment.ID) (*payment.Payment, error) {
 	// What this transaction itself inserted is not committed: so its terms are
 	// taken from the cache, but never put there.
-	p, err := t.store.load(ctx, t, lockMutable, id)
+	lock := placed{lockMutable, lockMutable}
+	p, err := t.store.load(ctx, t, lock, id)
+	if fault.Is(err, fault.NotFound) {
+		if err := t.thaw(ctx, id); err != nil {
+			return nil, err
+		}
+		p, err = t.store.load(ctx, t, lock, id)
+	}
 	if err != nil {
 		return nil, err
 	}
+	t.warmed = append(t.warmed, id)
 	return p.Payment, p.addQuotes(ctx, t)
 }
 
-func (s *Store) load(ctx context.Context, on session, mutable string, id payment.ID) (*loaded, error) {
+func (s *Store) load(ctx context.Context, on session, mutable placed, id payment.ID) (*loaded, error) {
 	p := &loaded{Payment: &payment.Payment{ID: id}}
 	var canceled, settled, transfers, attempts int64
 	var by payment.Canceler
-	err := on.row(ctx, mutable, []any{id}, &p.Standing.State, &p.Standing.Oddity, &p.Version, &canceled, &by, &settled, &transfers, &attempts, &p.quotes)
+	err := mutable.row(ctx, on, []any{id}, &p.Standing.State, &p.Standing.Oddity, &p.Version, &canceled, &by, &settled, &transfers, &attempts, &p.quotes)
 	if ok, err := found(err); err != nil {
 		return nil, fmt.Errorf("load payment: %w", err)
 	} else if !ok {
@@ -170,12 +192,12 @@ func (s *Store) load(ctx context.Context, on session, mutable string, id payment
 	}
 	p.Standing.SettledAt = fromMicros(settled)
 	if transfers > 0 {
-		if p.Transfers, err = loadTransfers(ctx, on, id); err != nil {
+		if p.Transfers, err = gather(ctx, on, findTransfers, transfers, []any{id}, scanOwn); err != nil {
 			return nil, fmt.Errorf("load transfers: %w", err)
 		}
 	}
 	if attempts > 0 {
-		if p.Attempts, err = loadAttempts(ctx, on, id); err != nil {
+		if p.Attempts, err = gather(ctx, on, findAttempts, attempts, []any{id}, scanAttempt); err != nil {
 			return nil, fmt.Errorf("load attempts: %w", err)
 		}
 	}
@@ -186,7 +208,7 @@ func loadTerms(ctx context.Context, on session, id payment.ID) (payment.Terms, e
 	var d payment.Terms
 	var grace, created, expires int64
 	var creator, access string
-	if err := on.row(ctx, selectTerms, []any{id}, &d.Merchant, &d.Dialect, &d.Reference, &d.PayerIdentifier, &d.RedirectURL,
+	if err := findTerms.row(ctx, on, []any{id}, &d.Merchant, &d.Dialect, &d.Reference, &d.PayerIdentifier, &d.RedirectURL,
 		&d.RedirectLabel, &d.ClientID, &d.Origin, &grace, &created, &expires,
 		&d.Flow, &d.RecipientIdentifier, &creator, &access, &d.Alias, &d.SecretHash, &d.Metadata, &d.PayerCancels); err != nil {
 		return d, err
@@ -202,11 +224,7 @@ func loadTerms(ctx context.Context, on session, id payment.ID) (payment.Terms, e
 	}
 	d.Grace = time.Duration(grace) * time.Microsecond
 	d.CreatedAt, d.ExpiresAt = fromMicros(created), fromMicros(expires)
-	r, err := on.query(ctx, selectRequests, id)
-	if err != nil {
-		return d, err
-	}
-	d.Requests, err = collect(r, func() (payment.Request, error) { return scanRequest(r) })
+	d.Requests, err = gather(ctx, on, findRequests, 1, []any{id}, scanRequest)
 	return d, err
 }
 
@@ -239,7 +257,7 @@ func scanRequest(r rows) (payment.Request, error) {
 // PaymentByRequest implements checkout.Store.
 func (s *Store) PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error) {
 	var id payment.ID
-	ok, err := found(s.read.row(ctx, `SELECT payment FROM requests WHERE id = $1`, []any{plain(requestID)}, &id))
+	ok, err := found(findRequest.row(ctx, s.read, []any{plain(requestID)}, &id))
 	if err != nil {
 		return nil, fmt.Errorf("find request: %w", err)
 	}
@@ -310,7 +328,8 @@ func loadOwners(ctx context.Context, on session, rail string, handles []string) 
 			args = append(args, handles[min(i, n-1)]) // the last one fills up
 		}
 		handles = handles[n:]
-		r, err := on.query(ctx, selectOwners+placeholders(2, size)+`)`, args...)
+		// Both places in one question: what is moved meanwhile is in one of them.
+		r, err := on.query(ctx, both(selectOwners+placeholders(2, size)+`)`), args...)
 		if err != nil {
 			return nil, err
 		}

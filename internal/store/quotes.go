@@ -37,6 +37,9 @@ const (
 
 // InsertQuote implements checkout.Tx.
 func (t *tx) InsertQuote(ctx context.Context, id payment.ID, q payment.Quote) error {
+	if err := t.warm(ctx, id); err != nil {
+		return err
+	}
 	chain, err := number(uint64(q.Chain))
 	if err != nil {
 		return err
@@ -52,6 +55,9 @@ func (t *tx) InsertQuote(ctx context.Context, id payment.ID, q payment.Quote) er
 
 // ForgetQuotes implements checkout.Tx.
 func (t *tx) ForgetQuotes(ctx context.Context, id payment.ID, before time.Time) error {
+	if err := t.warm(ctx, id); err != nil {
+		return err
+	}
 	if _, err := t.exec(ctx, forgetQuotes, id, micros(before)); err != nil {
 		return err
 	}
@@ -60,13 +66,7 @@ func (t *tx) ForgetQuotes(ctx context.Context, id payment.ID, before time.Time) 
 	return err
 }
 
-func loadQuotes(ctx context.Context, on session, id payment.ID) ([]payment.Quote, error) {
-	r, err := on.query(ctx, selectQuotes, id)
-	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (payment.Quote, error) { return scanQuote(r) })
-}
+var findQuotes = inPlace(selectQuotes)
 
 func scanQuote(r rows) (payment.Quote, error) {
 	var q payment.Quote
@@ -103,6 +103,9 @@ func (s *Store) Quoted(ctx context.Context, now time.Time) (map[asset.ID]time.Ti
 
 // Credit implements checkout.Tx.
 func (t *tx) Credit(ctx context.Context, id payment.ID, key string, credit *big.Int, quote string) (bool, error) {
+	if err := t.warm(ctx, id); err != nil {
+		return false, err
+	}
 	n, err := t.exec(ctx, creditTransfer, key, id, units(credit), quote)
 	if err != nil || n == 0 {
 		return false, err

@@ -18,10 +18,15 @@ const (
 	selectSafesAsked = `SELECT safe, block, at FROM safes_asked WHERE payment = $1 AND chain = $2 ORDER BY at DESC, safe LIMIT 5`
 )
 
+var findSafesAsked = inPlace(selectSafesAsked)
+
 // PutSafeAsked implements checkout.Tx.
 func (t *tx) PutSafeAsked(ctx context.Context, x checkout.SafeAsked) error {
 	chain, block, err := place(x.Chain, x.Block)
 	if err != nil {
+		return err
+	}
+	if err := t.warm(ctx, x.Payment); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, putSafeAsked, x.Payment, chain, x.Safe.Lower(), block, micros(x.At)); err != nil {
@@ -37,11 +42,7 @@ func (s *Store) SafesAsked(ctx context.Context, id payment.ID, on asset.ChainID)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.read.query(ctx, selectSafesAsked, id, chain)
-	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (checkout.SafeAsked, error) {
+	return gather(ctx, s.read, findSafesAsked, 1, []any{id, chain}, func(r rows) (checkout.SafeAsked, error) {
 		x := checkout.SafeAsked{Payment: id, Chain: on}
 		var account string
 		var block, at int64

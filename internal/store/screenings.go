@@ -18,8 +18,13 @@ const (
  FROM screenings WHERE payment = $1 ORDER BY at, role, wallet`
 )
 
+var findScreenings = inPlace(selectScreenings)
+
 // PutScreening implements checkout.Tx.
 func (t *tx) PutScreening(ctx context.Context, id payment.ID, x checkout.Screening) error {
+	if err := t.warm(ctx, id); err != nil {
+		return err
+	}
 	_, err := t.exec(ctx, putScreening, id, x.Role, x.Wallet.Lower(), x.Verdict, plain(x.Reason), plain(x.Provider), plain(x.Reference),
 		plain(x.Report), plain(x.Raw), micros(x.At))
 	return err
@@ -27,11 +32,7 @@ func (t *tx) PutScreening(ctx context.Context, id payment.ID, x checkout.Screeni
 
 // Screenings implements checkout.Store.
 func (s *Store) Screenings(ctx context.Context, id payment.ID) ([]checkout.Screening, error) {
-	r, err := s.read.query(ctx, selectScreenings, id)
-	if err != nil {
-		return nil, err
-	}
-	return collect(r, func() (x checkout.Screening, err error) {
+	return gather(ctx, s.read, findScreenings, 1, []any{id}, func(r rows) (x checkout.Screening, err error) {
 		var wallet string
 		var at int64
 		if err := r.Scan(&x.Role, &wallet, &x.Verdict, &x.Reason, &x.Provider, &x.Reference, &x.Report, &x.Raw, &at); err != nil {

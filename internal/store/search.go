@@ -105,7 +105,7 @@ func (s *Store) loadArrivals(ctx context.Context, keys []string) ([]checkout.Arr
 		for i := range arrivalsAtOnce {
 			x.put(part[min(i, len(part)-1)]) // the last one fills up, so that there is one text
 		}
-		r, err := s.read.query(ctx, selectArrivals+placeholders(1, arrivalsAtOnce)+`)`+inOrder, x.args...)
+		r, err := s.read.query(ctx, both(selectArrivals+placeholders(1, arrivalsAtOnce)+`) ORDER BY at DESC, key DESC`), x.args...)
 		if err != nil {
 			return nil, fmt.Errorf("load arrivals: %w", err)
 		}
@@ -152,7 +152,7 @@ func (s *Store) namedRequest(ctx context.Context, q checkout.Search) (*checkout.
 		return nil, nil
 	}
 	var o checkout.Owner
-	ok, err := found(s.read.row(ctx, selectNamed+condition, x.args, &o.Payment, &o.Request))
+	ok, err := found(inPlace(selectNamed+condition).row(ctx, s.read, x.args, &o.Payment, &o.Request))
 	if err != nil {
 		return nil, fmt.Errorf("find request: %w", err)
 	}
@@ -186,14 +186,9 @@ func keysOf(q checkout.Search, named *checkout.Owner, limit int) statement {
 		}
 		return `SELECT t.key, t.at FROM transfers t WHERE ` + of + who + ` AND ` + strings.Join(slices.Concat(conditions, side), ` AND `) + inOrder + bound
 	}
-	sides := x.sides(q)
-	if len(sides) == 1 {
-		x.text = newest(nil)
-		return x
-	}
 	var parts []string
-	for i, side := range sides {
-		parts = append(parts, `SELECT * FROM (`+newest(side)+`) s`+strconv.Itoa(i))
+	for _, side := range x.sides(q) {
+		parts = append(parts, united(newest(side)))
 	}
 	x.text = `SELECT t.key, t.at FROM (` + strings.Join(parts, ` UNION ALL `) + `) t` + inOrder + bound
 	return x

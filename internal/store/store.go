@@ -194,6 +194,7 @@ type tx struct {
 	failed   error // the first statement that failed: the transaction is lost
 	created  []*payment.Payment
 	touched  []payment.ID
+	warmed   []payment.ID // held, and where they can be written
 	enqueued bool
 	told     []Told
 	stood    map[payment.ID]payment.Oddity // as the transaction leaves payments

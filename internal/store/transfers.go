@@ -50,6 +50,9 @@ const (
 //
 // Faults: Conflict "transfer_taken" if the key belongs to another payment.
 func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer) (bool, error) {
+	if err := t.warm(ctx, id); err != nil {
+		return false, err
+	}
 	e := x.Evidence
 	chain, err := number(uint64(e.Chain))
 	if err != nil {
@@ -70,6 +73,9 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 		return false, err
 	}
 	if n == 1 {
+		if err := t.notTaken(ctx, x.Key); err != nil {
+			return false, err
+		}
 		t.touch(id)
 		_, err := t.exec(ctx, countTransfer, id)
 		return true, err
@@ -93,9 +99,24 @@ func (t *tx) PutTransfer(ctx context.Context, id payment.ID, x payment.Transfer)
 		return false, err
 	}
 	if owner != id {
-		return false, fault.Newf(fault.Conflict, "transfer_taken", "transfer %s belongs to another payment", x.Key)
+		return false, errTransferTaken(x.Key)
 	}
 	return false, nil
+}
+
+// notTaken refuses a new transfer that is an archived payment's already: those of a payment
+// that is written to are no longer in the archive.
+func (t *tx) notTaken(ctx context.Context, key string) error {
+	var owner payment.ID
+	taken, err := found(t.row(ctx, old(selectTransferOwner), []any{key}, &owner))
+	if err == nil && taken {
+		return errTransferTaken(key)
+	}
+	return err
+}
+
+func errTransferTaken(key string) error {
+	return fault.Newf(fault.Conflict, "transfer_taken", "transfer %s belongs to another payment", key)
 }
 
 const (
@@ -111,19 +132,15 @@ const (
  WHERE chain = $1 AND block = $2 AND block_hash = $3 AND stage = 'pending' ORDER BY key`
 )
 
-func loadTransfers(ctx context.Context, on session, id payment.ID) ([]payment.Transfer, error) {
-	owned, err := queryTransfers(ctx, on, selectTransfers, id)
-	if err != nil {
-		return nil, err
-	}
-	xs := make([]payment.Transfer, len(owned))
-	for i, o := range owned {
-		xs[i] = o.Transfer
-	}
-	return xs, nil
+var findTransfers = inPlace(selectTransfers)
+
+func scanOwn(r rows) (payment.Transfer, error) {
+	o, err := scanTransfer(r)
+	return o.Transfer, err
 }
 
-// TransfersAbove implements checkout.Tx.
+// TransfersAbove implements checkout.Tx. Those of archived payments are final and old: no
+// reorganisation takes them back.
 func (t *tx) TransfersAbove(ctx context.Context, chain asset.ChainID, block uint64) ([]checkout.Owned, error) {
 	c, b, err := place(chain, block)
 	if err != nil {

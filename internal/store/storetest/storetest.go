@@ -27,7 +27,7 @@ func Run(t *testing.T, database func(testing.TB) string) {
 		"payments": payments, "transfers": transfers, "routes": routes, "safes": safes, "gasless": gasless, "cursors": cursors, "log": log, "idempotency": idempotency,
 		"merchants": merchants, "webhooks": webhooks, "endpoints": endpoints, "feed": feed, "writes": writes, "hub": hub, "searches": searches, "screenings": screenings, "once": once, "sessions": sessions, "limits": limits,
 		"branches": branches, "leases": leases, "quotes": quotes, "balances": balances, "listings": listings,
-		"links": links, "bookings": bookings, "incomes": incomes,
+		"links": links, "bookings": bookings, "incomes": incomes, "archives": archives,
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {
