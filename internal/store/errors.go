@@ -85,6 +85,8 @@ func classifyPostgres(e *pgconn.PgError) problem {
 		return dangling
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return contended
+	case "25P03": // idle_in_transaction_session_timeout: we were frozen
+		return unavailable
 	}
 	switch e.Code[:min(2, len(e.Code))] {
 	case "08", "53", "57", "58": // connection, resources, operator intervention, system

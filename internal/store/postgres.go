@@ -22,6 +22,9 @@ const (
 	// number of our own. Who fills a database holds it too.
 	MigrationLock = 7_305_871_120_418
 	pgConnections = 20
+	// idleTimeout is what the database does with a transaction whose node was frozen,
+	// or cut off: it would hold its locks against all others. Ours never wait.
+	idleTimeout, idleMost = "idle_in_transaction_session_timeout", "4s"
 )
 
 // postgresEngine gives every write a transaction of its own, at the default
@@ -40,6 +43,9 @@ func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, er
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
+	}
+	if cfg.RuntimeParams[idleTimeout] == "" {
+		cfg.RuntimeParams[idleTimeout] = idleMost
 	}
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(pgConnections)
