@@ -11,6 +11,7 @@ import (
 	"quittance/internal/checkout"
 	"quittance/internal/gasless"
 	"quittance/internal/payment"
+	"quittance/internal/pgtest"
 	"quittance/internal/userop"
 	"quittance/internal/userop/gateway"
 	"quittance/web/webtest"
@@ -106,10 +107,21 @@ func TestGasBudgetIsSettled(t *testing.T) {
 
 // Two servers with one database spend one budget.
 func TestGasBudgetOfTwoServers(t *testing.T) {
-	t.Parallel()
+	for engine, database := range map[string]func(*testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "shared.db") },
+		"postgres": func(t *testing.T) string { return pgtest.DSN(t) },
+	} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			oneBudget(t, database(t))
+		})
+	}
+}
+
+func oneBudget(t *testing.T, dsn string) {
 	const fits = 3
 	gas := &webtest.Gasless{Provider: gasless.ProviderAlchemy, MaxCost: opCost, Budget: checkout.GaslessBudget{ChainDay: costs(fits)}}
-	o := webtest.Options{Database: "sqlite:" + filepath.Join(t.TempDir(), "shared.db"), Gasless: gas}
+	o := webtest.Options{Database: dsn, Gasless: gas}
 	one := webtest.NewWith(t, o)
 	one.Gas.Gateway.Behave(frugal)
 	again := *gas
