@@ -198,4 +198,11 @@ func TestFeedKnowsItsCursors(t *testing.T) {
 	if f := fault.From(err); f == nil || f.Code != "unknown_cursor" || f.Field != "after" {
 		t.Errorf("after 3: %v", err)
 	}
+	m.forgotten = 2 // as if both were: whoever has read both has missed nothing
+	for after, want := range map[int64]string{0: "", 1: "cursor_too_old", 2: ""} {
+		_, err := s.Feed(t.Context(), webhook.FeedFilter{Merchant: shop, After: after})
+		if code := fault.CodeOf(err); code != want {
+			t.Errorf("after %d, of which two are forgotten: %v", after, err)
+		}
+	}
 }

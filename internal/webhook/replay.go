@@ -69,9 +69,19 @@ func (s *Service) ReplayRange(ctx context.Context, r Range, limit int, progress 
 //
 // Fault: Invalid "unknown_cursor" on field "after" if the feed has never been
 // so long: then whoever asks has read another one, of a database that was lost.
+// "cursor_too_old" if entries above after are no longer kept; who begins with 0 reads
+// what there is.
 func (s *Service) Feed(ctx context.Context, f FeedFilter) ([]Entry, error) {
 	entries, err := s.store.Feed(ctx, f)
-	if err != nil || len(entries) > 0 || f.After == 0 {
+	if err != nil || f.After == 0 {
+		return entries, err
+	}
+	// Looked at last, so that nothing was missing when the entries were read.
+	start, err := s.store.FeedStart(ctx, f.Merchant)
+	if err == nil && f.After < start-1 {
+		err = fault.Field("after", "cursor_too_old", "Messages after this cursor are no longer kept. Begin again with after=0: that is the oldest there is.")
+	}
+	if err != nil || len(entries) > 0 {
 		return entries, err
 	}
 	head, err := s.store.FeedHead(ctx, f.Merchant)

@@ -22,6 +22,7 @@ var errNone = fault.New(fault.NotFound, "not_found", "There is no such thing.")
 // memory keeps what a database would, by the rules of webhook.Store.
 type memory struct {
 	mu         sync.Mutex
+	forgotten  int64 // entries of the feed that are no longer kept
 	events     map[string]payment.Event
 	payments   map[payment.ID]*payment.Payment
 	endpoints  []merchant.Endpoint
@@ -229,6 +230,10 @@ func (m *memory) Feed(_ context.Context, f webhook.FeedFilter) ([]webhook.Entry,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(m.entries), func(e webhook.Entry) bool { return e.Position <= f.After }), nil
+}
+
+func (m *memory) FeedStart(context.Context, payment.MerchantID) (int64, error) {
+	return m.forgotten + 1, nil
 }
 
 func (m *memory) FeedHead(context.Context, payment.MerchantID) (int64, error) {

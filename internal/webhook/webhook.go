@@ -212,6 +212,9 @@ type Store interface {
 
 	// Feed returns entries, oldest first.
 	Feed(ctx context.Context, f FeedFilter) ([]Entry, error)
+	// FeedStart is the position of the oldest entry that a merchant's feed still has, or that
+	// of the next one if it has none.
+	FeedStart(ctx context.Context, m payment.MerchantID) (int64, error)
 	// FeedHead is the position of a merchant's newest entry, 0 if there is none.
 	FeedHead(ctx context.Context, m payment.MerchantID) (int64, error)
 }

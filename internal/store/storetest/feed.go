@@ -29,6 +29,48 @@ func (f *fixture) feed(t testing.TB, filter webhook.FeedFilter) []webhook.Entry 
 }
 
 var feed = map[string]func(*testing.T, *fixture){
+	"what is old is forgotten from the beginning on": func(t *testing.T, f *fixture) {
+		ctx, m, none := t.Context(), f.merchant(t).ID, f.merchant(t).ID
+		old := payment.NewULID(start.Add(-time.Hour))[:20]
+		var ds []webhook.Delivery
+		for i, state := range []webhook.DeliveryState{webhook.Delivered, webhook.Exhausted, webhook.Queued, webhook.Delivered} {
+			d := webhook.Delivery{ID: fmt.Sprint(old, "00000", i), EventID: fmt.Sprint(i), Merchant: m, Endpoint: "E", State: state, CreatedAt: start.Add(-time.Hour)}
+			if i == 3 {
+				d.ID, d.CreatedAt = payment.NewULID(start), start
+			}
+			ds = append(ds, d)
+		}
+		var es []webhook.Entry
+		for i := range 1203 {
+			e := f.entry(m, "P1", f.id())
+			if i < 1201 && i != 1100 {
+				e.At = start.Add(-time.Minute) // one among them is young: those after it stay
+			}
+			es = append(es, e)
+		}
+		must(t, f.SaveDeliveries(ctx, es, ds))
+		if n, err := f.PruneMessages(ctx, start); n != 1102 || err != nil {
+			t.Errorf("%d were forgotten, %v", n, err)
+		}
+		left, err := f.Deliveries(ctx, webhook.Filter{Merchant: m})
+		if err != nil || len(left) != 2 || left[0].ID != ds[3].ID || left[1].ID != ds[2].ID {
+			t.Errorf("%d deliveries are left, %v", len(left), err)
+		}
+		for of, want := range map[payment.MerchantID]int64{m: 1101, none: 1} {
+			if first, err := f.FeedStart(ctx, of); first != want || err != nil {
+				t.Errorf("the feed starts at %d, %v, not %d", first, err, want)
+			}
+		}
+		must(t, f.SaveDeliveries(ctx, []webhook.Entry{f.entry(m, "P1", f.id())}, nil))
+		if got := f.feed(t, webhook.FeedFilter{Merchant: m, After: 1202}); len(got) != 2 || got[1].Position != 1204 {
+			t.Errorf("the feed goes on with %+v", got)
+		}
+		_, err = f.PruneMessages(ctx, later)
+		must(t, err)
+		if first, err := f.FeedStart(ctx, m); first != 1205 || err != nil {
+			t.Errorf("an empty feed starts at %d, %v", first, err)
+		}
+	},
 	"messages come out complete, in order and once": func(t *testing.T, f *fixture) {
 		m, other := f.merchant(t).ID, f.merchant(t).ID
 		event := f.id()
