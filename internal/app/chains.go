@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/big"
 	"time"
 
 	"quittance/internal/addresses"
@@ -27,6 +28,10 @@ type ChainSetup struct {
 	StartBlock    uint64
 	MaxRange      uint64
 	Interval      time.Duration
+
+	// ConfirmAbove are the amounts from which another endpoint must tell the same logs, by
+	// asset; nil for every amount of every asset. It matters where Agree is more than 1.
+	ConfirmAbove map[asset.ID]*big.Int
 }
 
 // finality is the rule by which blocks are there for good. Where the network's
@@ -86,9 +91,10 @@ func (a *App) scan(s Setup) error {
 		sources = append(sources, addresses.NewPromised(a.Store))
 	}
 	for _, c := range s.Chains {
+		kept := &sink{checkout: a.Checkout, sources: sources, node: a.nodes[c.ID], registry: s.Registry, safes: s.Safe.table(), log: s.Log}
 		sc, err := chain.NewScanner(chain.ScannerConfig{
 			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(sources, c.ID) },
-			Sink:     &sink{checkout: a.Checkout, sources: sources, node: a.nodes[c.ID], registry: s.Registry, safes: s.Safe.table(), log: s.Log},
+			Sink: kept, Records: &records{sink: kept, book: s.Book, above: c.ConfirmAbove},
 			Finality: c.finality(), Agree: c.Agree, StartBlock: c.StartBlock, MaxRange: maxRange(sources, c.MaxRange), Interval: c.Interval, Log: s.Log,
 		})
 		if err != nil {

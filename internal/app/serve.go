@@ -104,7 +104,12 @@ func realChains(cfg *config.Config) (*asset.Book, *official.Registry, []ChainSet
 			continue
 		}
 		chains = append(chains, c)
-		setups = append(setups, realChain(c, conf))
+		setup := realChain(c, conf)
+		var err error
+		if setup.ConfirmAbove, err = confirmAbove(c, conf, allTokens); err != nil {
+			return nil, nil, nil, err
+		}
+		setups = append(setups, setup)
 		if len(conf.Pins) > 0 {
 			pins[c.ID] = map[official.Kind]official.Hash{}
 		}
@@ -148,10 +153,10 @@ func realChain(c asset.Chain, conf config.Chain) ChainSetup {
 		s.Confirmations = tagDepth[c.Network]
 	}
 	if s.Agree == 0 {
-		s.Agree = min(2, len(conf.RPC))
+		s.Agree = min(2, conf.Hosts())
 	}
-	for _, u := range conf.RPC {
-		s.Endpoints = append(s.Endpoints, chain.Endpoint{URL: string(u)})
+	for _, e := range conf.RPC {
+		s.Endpoints = append(s.Endpoints, chain.Endpoint{URL: string(e.URL), Name: e.Name, PerSecond: e.PerSecond})
 	}
 	return s
 }

@@ -94,9 +94,8 @@ type Config struct {
 
 // Chain is how one network is read.
 type Chain struct {
-	// RPC are JSON-RPC endpoints; the first is asked first. They may carry keys
-	// and are never shown.
-	RPC []Secret `yaml:"rpc"`
+	// RPC are JSON-RPC endpoints; the first is asked first.
+	RPC []RPC `yaml:"rpc"`
 	// PublicRPC are endpoints a wallet may be told of when it adds the network.
 	PublicRPC []string `yaml:"public_rpc"`
 	// Confirmations make a block final. Default: the network's own.
@@ -104,9 +103,12 @@ type Chain struct {
 	// FinalizedTag waits for the network's own finality instead, whatever the
 	// number of confirmations.
 	FinalizedTag bool `yaml:"finalized_tag"`
-	// Agree is how many endpoints must report a block before it is final.
-	// Default 2 where there are two or more endpoints, else 1.
+	// Agree is how many endpoints of different hosts must report a block, and the same
+	// logs of it, before it is final. Default 2 where there are two or more, else 1.
 	Agree int `yaml:"agree"`
+	// ConfirmAbove are amounts by token symbol, {USDC: "1000"}: what is not more in a block
+	// becomes final without its logs being compared. Default: all logs are compared.
+	ConfirmAbove map[string]string `yaml:"confirm_above"`
 	// StartBlock is where scanning begins on the first start. Default: the head.
 	StartBlock uint64 `yaml:"start_block"`
 	// MaxRange is how many blocks one question for logs may span. Default 1000.
@@ -266,14 +268,7 @@ func (ch Chain) validate(field string) []error {
 	wrong := func(f, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s.%s: %s", field, f, fmt.Sprintf(format, args...)))
 	}
-	if len(ch.RPC) == 0 {
-		wrong("rpc", "at least one endpoint is needed")
-	}
-	for i, u := range ch.RPC {
-		if err := httpURL(string(u)); err != nil {
-			wrong(fmt.Sprintf("rpc[%d]", i), "%v", err)
-		}
-	}
+	ch.rpcErrors(wrong)
 	for i, u := range ch.PublicRPC {
 		if err := httpURL(u); err != nil || !strings.HasPrefix(u, "https://") {
 			wrong(fmt.Sprintf("public_rpc[%d]", i), "must be an https URL")
@@ -284,9 +279,6 @@ func (ch Chain) validate(field string) []error {
 	}
 	if ch.FinalizedTag && ch.Confirmations > 0 {
 		wrong("confirmations", "must be left out where finalized_tag waits for the network's own finality")
-	}
-	if ch.Agree < 0 || ch.Agree > len(ch.RPC) {
-		wrong("agree", "must be at most the number of endpoints (%d)", len(ch.RPC))
 	}
 	return errs
 }

@@ -87,7 +87,7 @@ func (c *Config) chainEnvironment(network string, getenv func(string) string) er
 	if rpc != "" {
 		ch.RPC = nil
 		for _, u := range list(rpc) {
-			ch.RPC = append(ch.RPC, Secret(u))
+			ch.RPC = append(ch.RPC, RPC{URL: Secret(u)})
 		}
 	}
 	if public != "" {

@@ -39,6 +39,7 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 		lines[f+"confirmations"] = orDefault(ch.Confirmations)
 		lines[f+"finalized_tag"] = ch.FinalizedTag
 		lines[f+"agree"] = orDefault(ch.Agree)
+		lines[f+"confirm_above"] = ch.ConfirmAbove
 		lines[f+"start_block"] = ch.StartBlock
 		lines[f+"max_range"] = ch.MaxRange
 		lines[f+"pins"] = fmt.Sprintf("%d contracts", len(ch.Pins))
