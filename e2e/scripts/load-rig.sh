@@ -55,7 +55,7 @@ webhooks: {allow_loopback: true}
 routing: {enabled: false}
 limits: {page: 6000000/1000000, api_keys: 6000000/1000000}  # counted, and never reached
 chains:
-  base: {rpc: ["$rpc/a", "$rpc/b"], confirmations: 2, start_block: 1}
+  base: {rpc: ["$rpc/a", "${rpc/127.0.0.1/localhost}/b"], confirmations: 2, start_block: 1}
 YAML
 }
 address() { awk '/^listen:/ {print "http://" $2}' "$1"; }
