@@ -41,6 +41,9 @@ func conform(k kind, v any) (any, error) {
 			return []byte(v), nil
 		}
 	case []byte:
+		if k == bytea && v == nil {
+			return []byte{}, nil // it is empty; the next driver would take it for null
+		}
 		if k == bytea {
 			return v, nil
 		}
