@@ -89,6 +89,7 @@ func (w *World) For(t testing.TB) *World {
 type Options struct {
 	Database  string // DSN; a temporary SQLite file if empty
 	Endpoints []string
+	Agree     int           // endpoints that must agree; 1 if zero
 	Pins      official.Pins // code pins; the chain's real code if nil
 	Code      []byte        // put in place of the ERC-20 fee proxy's code, if not empty
 
@@ -237,7 +238,7 @@ func (w *World) setup(o Options) app.Setup {
 		}
 		s.Chains = append(s.Chains, app.ChainSetup{
 			ID: chains[i].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
-			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: 1, StartBlock: 1, Interval: 20 * time.Millisecond,
+			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: max(o.Agree, 1), StartBlock: 1, Interval: 20 * time.Millisecond,
 		})
 	}
 	if w.Router != nil {
