@@ -49,7 +49,10 @@ func baseUSDC(t *testing.T) string {
 	return ""
 }
 
-func newShop(t *testing.T) *shop {
+func newShop(t *testing.T) *shop { return newShopOn(t, "") }
+
+// newShopOn is a shop on a database, "" for a SQLite file.
+func newShopOn(t *testing.T, database string) *shop {
 	t.Helper()
 	prices := httptest.NewServer(market.New(time.Now, map[string]string{"ethereum": "2000", "usd-coin": "1"}))
 	t.Cleanup(prices.Close)
@@ -59,6 +62,9 @@ func newShop(t *testing.T) *shop {
 prices: {api: {url: %q, ids: {ETH-base: ethereum, USDC-base: usd-coin}, per_minute: 1000}}
 deposits: {pool: 10, funders: [%q]}
 `, prices.URL, funder), chaintest.WithUSDC(s.usdc))
+	if database != "" {
+		s.use(database)
+	}
 	id, _ := s.run("merchant", "create", "Shop")["id"].(string)
 	if out, stderr, err := s.say(testXPub+"\n", "deposits", "key", "--merchant", id); err != nil {
 		t.Fatalf("setting the key: %v\n%s%s", err, out, stderr)
