@@ -136,7 +136,7 @@ var outsides = []outside{
 	{"github.com/prometheus", []string{"internal/telemetry", "internal/app"}, "one place has numbers for others; whoever has something to count tells it"},
 	{"go.opentelemetry.io/otel/sdk", []string{"internal/telemetry", "internal/app", "internal/span", "internal/job", "internal/webhook", "web"}, "one place decides where traces go; others begin spans, and tests look at them"},
 	{"go.opentelemetry.io/otel/exporters", []string{"internal/telemetry"}, "one place decides where traces go"},
-	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi", "internal/safe", "internal/userop", "internal/telemetry", "internal/chaostest", "internal/faultproxy"},
+	{"net/http", []string{"cmd", "examples", "web", "static", "templates", "internal/app", "internal/chain", "internal/rate", "internal/rail", "internal/webhook", "internal/screening", "internal/sandbox", "internal/lifi", "internal/safe", "internal/userop", "internal/telemetry", "internal/chaostest", "internal/faultproxytest"},
 		"the domain, the use cases and the store know no HTTP"},
 }
 

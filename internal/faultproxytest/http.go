@@ -1,4 +1,4 @@
-package faultproxy
+package faultproxytest
 
 import (
 	"bytes"
@@ -54,7 +54,7 @@ func New(t testing.TB, target string) *Proxy {
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	if _, err := url.Parse(target); err != nil {
-		t.Fatalf("faultproxy: %v", err)
+		t.Fatalf("faultproxytest: %v", err)
 	}
 	p.server = httptest.NewServer(http.HandlerFunc(p.serve))
 	t.Cleanup(func() {

@@ -1,4 +1,4 @@
-package faultproxy
+package faultproxytest
 
 import (
 	"net"
@@ -42,7 +42,7 @@ func (w *Wire) Accept() {
 	w.t.Helper()
 	l, err := net.Listen("tcp", w.addr)
 	if err != nil {
-		w.t.Fatalf("faultproxy: %v", err)
+		w.t.Fatalf("faultproxytest: %v", err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

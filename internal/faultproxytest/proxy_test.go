@@ -1,4 +1,4 @@
-package faultproxy_test
+package faultproxytest_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"quittance/internal/faultproxy"
+	"quittance/internal/faultproxytest"
 )
 
 // service answers in JSON with the number of the question.
@@ -52,24 +52,24 @@ func ask(t *testing.T, url string) (status int, said string, err error) {
 
 // Each fault is what its name says: whether the service was asked, and what was answered.
 func TestFaults(t *testing.T) {
-	for kind, want := range map[faultproxy.Kind]struct {
+	for kind, want := range map[faultproxytest.Kind]struct {
 		asked  int64
 		status int  // 0 if there is no answer
 		failed bool // to read it to its end
 		json   bool // it can be read
 	}{
-		faultproxy.None: {1, 200, false, true}, faultproxy.HangBefore: {0, 0, true, false}, faultproxy.HangAfter: {1, 0, true, false},
-		faultproxy.Drip: {1, 200, true, false}, faultproxy.Cut: {1, 200, true, false}, faultproxy.Reset: {0, 0, true, false},
-		faultproxy.ResetAfter: {1, 0, true, false}, faultproxy.Limited: {0, 429, false, false}, faultproxy.Broken: {0, 500, false, false},
-		faultproxy.BadGateway: {0, 502, false, false}, faultproxy.Away: {0, 503, false, false}, faultproxy.LostAfter: {1, 502, false, false},
-		faultproxy.Garbage: {0, 200, false, false}, faultproxy.Truncated: {1, 200, false, false}, faultproxy.Short: {1, 200, true, true},
-		faultproxy.Stale: {0, 503, false, false}, faultproxy.Twice: {2, 200, false, true}, faultproxy.Huge: {0, 200, false, false},
-		faultproxy.Redirect: {0, 307, false, false},
+		faultproxytest.None: {1, 200, false, true}, faultproxytest.HangBefore: {0, 0, true, false}, faultproxytest.HangAfter: {1, 0, true, false},
+		faultproxytest.Drip: {1, 200, true, false}, faultproxytest.Cut: {1, 200, true, false}, faultproxytest.Reset: {0, 0, true, false},
+		faultproxytest.ResetAfter: {1, 0, true, false}, faultproxytest.Limited: {0, 429, false, false}, faultproxytest.Broken: {0, 500, false, false},
+		faultproxytest.BadGateway: {0, 502, false, false}, faultproxytest.Away: {0, 503, false, false}, faultproxytest.LostAfter: {1, 502, false, false},
+		faultproxytest.Garbage: {0, 200, false, false}, faultproxytest.Truncated: {1, 200, false, false}, faultproxytest.Short: {1, 200, true, true},
+		faultproxytest.Stale: {0, 503, false, false}, faultproxytest.Twice: {2, 200, false, true}, faultproxytest.Huge: {0, 200, false, false},
+		faultproxytest.Redirect: {0, 307, false, false},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			url, asked := service(t)
-			p := faultproxy.New(t, url)
-			p.Manners(faultproxy.Manner{HugeBytes: 1 << 20})
+			p := faultproxytest.New(t, url)
+			p.Manners(faultproxytest.Manner{HugeBytes: 1 << 20})
 			p.Next(kind)
 			status, said, err := ask(t, p.URL())
 			var v map[string]any
@@ -92,13 +92,13 @@ func TestFaults(t *testing.T) {
 
 func TestKindsAreAll(t *testing.T) {
 	url, _ := service(t)
-	p := faultproxy.New(t, url)
-	p.Next(faultproxy.None, faultproxy.Stale)
+	p := faultproxytest.New(t, url)
+	p.Next(faultproxytest.None, faultproxytest.Stale)
 	_, first, _ := ask(t, p.URL())
 	if _, second, err := ask(t, p.URL()); err != nil || second != first {
 		t.Errorf("an earlier answer is %q, %v, and was %q", second, err, first)
 	}
-	p.Always(faultproxy.BadGateway)
+	p.Always(faultproxytest.BadGateway)
 	for range 2 {
 		if status, _, _ := ask(t, p.URL()); status != http.StatusBadGateway {
 			t.Errorf("always: %d", status)
@@ -112,10 +112,10 @@ func TestKindsAreAll(t *testing.T) {
 
 // The same seed is the same trouble.
 func TestSeeds(t *testing.T) {
-	run := func(seed uint64) map[faultproxy.Kind]int {
+	run := func(seed uint64) map[faultproxytest.Kind]int {
 		url, _ := service(t)
-		p := faultproxy.New(t, url)
-		p.Random(seed, 0.5, faultproxy.BadGateway, faultproxy.Garbage, faultproxy.Twice)
+		p := faultproxytest.New(t, url)
+		p.Random(seed, 0.5, faultproxytest.BadGateway, faultproxytest.Garbage, faultproxytest.Twice)
 		for range 40 {
 			_, _, _ = ask(t, p.URL()) // what happened is counted
 		}
@@ -125,14 +125,14 @@ func TestSeeds(t *testing.T) {
 	if again := run(7); !reflect.DeepEqual(first, again) {
 		t.Errorf("%v, then %v", first, again)
 	}
-	if first[faultproxy.None] == 40 || first[faultproxy.None] == 0 {
+	if first[faultproxytest.None] == 40 || first[faultproxytest.None] == 0 {
 		t.Errorf("half of it: %v", first)
 	}
 }
 
 func TestWire(t *testing.T) {
 	url, _ := service(t)
-	w := faultproxy.NewWire(t, strings.TrimPrefix(url, "http://"))
+	w := faultproxytest.NewWire(t, strings.TrimPrefix(url, "http://"))
 	here := "http://" + w.Addr()
 	fine := func() {
 		t.Helper()
