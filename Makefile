@@ -7,6 +7,7 @@ SHELL := /bin/bash
 scripts := e2e/scripts
 # The slowest first, so that they do not run alone in the end.
 PKG ?= ./web/... ./...
+export NODES
 BENCH ?= .
 # SQLite is C that was turned into Go: it shares nothing with us but through its driver, and
 # takes many times as long with the race detector in it. The driver keeps it.
@@ -106,8 +107,8 @@ build: ## the production binary, without the sandbox: bin/quittance
 bench: ## benchmarks (PKG and BENCH narrow them)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
-load: ## requests a second, latency, CPU and memory of a running server (needs wrk and jq)
-	@bash $(scripts)/load.sh
+load: ## requests a second, latency, CPU and memory of a running server (needs wrk and jq; NODES=3 for nodes on PostgreSQL beside one on SQLite)
+	@bash $(scripts)/load$(if $(NODES),-nodes).sh
 
 load-pages: ## memory and CPU of a server with up to 20,000 idle pages (needs jq; PAGES, EACH, IDLE)
 	@bash $(scripts)/load-pages.sh

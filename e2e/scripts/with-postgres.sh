@@ -39,15 +39,16 @@ if [ ${#as[@]} -gt 0 ]; then chown -R "$user" "$dir"; fi
 "${as[@]}" "$bin/initdb" -D "$dir/data" -U quittance --pwfile="$dir/password" --auth=scram-sha-256 \
   --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log" >&2; exit 1; }
 
-# Nothing in it outlives the tests, so it need not survive a power cut.
 cat >>"$dir/data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '$dir'
 max_connections = 200
-fsync = off
-synchronous_commit = off
-full_page_writes = off
 CONF
+# Nothing in it outlives the tests, so it need not survive a power cut; who measures
+# or kills it wants it to.
+if [ -z "${QUITTANCE_POSTGRES_DURABLE:-}" ]; then
+  printf '%s = off\n' fsync synchronous_commit full_page_writes >>"$dir/data/postgresql.conf"
+fi
 
 for _ in 1 2 3 4 5 6 7 8; do
   port=$((20000 + RANDOM % 30000))
