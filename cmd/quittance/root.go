@@ -88,6 +88,6 @@ func (o *options) print(w io.Writer, v any, text func(w io.Writer)) error {
 	return err
 }
 
-func logger(level slog.Level) *slog.Logger {
+func logger(level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }

@@ -60,7 +60,9 @@ func serveCommand(o *options) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("configuration: log_level: %w", err)
 			}
-			return app.Serve(c.Context(), cfg, logger(level))
+			var from slog.LevelVar
+			from.Set(level)
+			return app.Serve(c.Context(), cfg, logger(&from), &from)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "address to answer on, instead of the configured one")

@@ -53,6 +53,8 @@ type Setup struct {
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
 	Mount          func(*App, templates.Assets) // further routes, nil for none
+	Tracing        *TracingSetup                // nil if nothing is traced
+	LogLevel       *slog.LevelVar               // from which on Log logs; nil if it cannot be changed
 	Log            *slog.Logger
 }
 
@@ -77,6 +79,8 @@ type App struct {
 	safes     *multisig.Safes    // nil without Safes
 	gasless   *gasless.Service   // nil if nobody pays for payers' gas
 	worker    *job.Worker
+	watch     *watch
+	admin     net.Listener // nil for none
 	pages     *pay.Streams
 	log       *slog.Logger
 	shared    []lifecycle.Part // what one node does for all
@@ -92,12 +96,12 @@ func New(ctx context.Context, s Setup) (*App, error) {
 
 // compose makes an App of a setup, of whatever rails and dialects.
 func compose(ctx context.Context, s Setup, rails func(ground) ([]rail.Rail, error), dialects []web.Dialect) (_ *App, err error) {
-	a := &App{log: s.Log, drain: s.Drain, nodes: map[asset.ChainID]*chain.Client{}, dialects: dialects}
+	a := &App{log: s.Log, drain: s.Drain, nodes: map[asset.ChainID]*chain.Client{}, dialects: dialects, watch: newWatch(s)}
 	box, sessions, err := secrets(s.Keys)
 	if err != nil {
 		return nil, err
 	}
-	if a.Store, err = store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log, Tells: tells(dialects)}); err != nil {
+	if a.Store, err = store.Open(ctx, store.Config{DSN: s.Database, Seal: box, Log: s.Log, Tells: tells(dialects), Committed: a.watch.committed}); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	defer func() {
@@ -120,6 +124,7 @@ func compose(ctx context.Context, s Setup, rails func(ground) ([]rail.Rail, erro
 	}
 	a.background(s)
 	a.share(s.Chains)
+	a.readings(s)
 	return a, a.routes(s, sessions)
 }
 
@@ -164,11 +169,15 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	if l != nil {
 		parts = append(parts, lifecycle.Part{Name: "http", Stage: lifecycle.Serve, Run: func(ctx context.Context) error { return a.Server.Serve(ctx, l) }})
 	}
+	if a.admin != nil {
+		parts = append(parts, lifecycle.Part{Name: "admin", Stage: lifecycle.Serve, Run: a.serveAdmin})
+	}
 	return (&lifecycle.Group{StopWithin: a.drain + stopWithin, Log: a.log}).Run(ctx, parts...)
 }
 
 // Close releases what was opened. It waits for writes under way.
 func (a *App) Close() error {
+	a.watch.close()
 	for _, n := range a.nodes {
 		n.Close()
 	}

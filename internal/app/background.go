@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"quittance/internal/checkout"
@@ -22,7 +24,7 @@ const (
 // background builds the webhook service and the worker that runs jobs.
 func (a *App) background(s Setup) {
 	a.Guard = &webhook.Guard{AllowLoopback: s.AllowLoopback}
-	a.Webhooks = webhook.New(webhook.Config{Store: a.Store, Guard: a.Guard, Log: s.Log, Encoders: encoders(a.dialects, web.Wiring{
+	a.Webhooks = webhook.New(webhook.Config{Store: a.Store, Guard: a.Guard, Log: s.Log, Tried: a.watch.tried, Encoders: encoders(a.dialects, web.Wiring{
 		Directory: a.Directory, Store: a.Store, Book: s.Book, Chains: a.heads, BaseURL: s.BaseURL,
 	})})
 	handlers := a.Webhooks.Handlers()
@@ -31,7 +33,10 @@ func (a *App) background(s Setup) {
 	handlers[checkout.SafeTrackKind] = track(a.Checkout.TrackSafe, "a Safe transaction is waiting for its owners")
 	handlers[checkout.GaslessTrackKind] = track(a.Checkout.TrackGasless, "a user operation is under way")
 	handlers[checkout.PriceKind] = track(a.Checkout.PriceTransfers, "there is no price of what was sent")
-	a.worker = job.NewWorker(workerConfig(a.Store, handlers, s.Log))
+	a.watch.kinds = slices.Sorted(maps.Keys(handlers))
+	jobs := workerConfig(a.Store, handlers, s.Log)
+	jobs.Tracer, jobs.Ran = a.watch.tracer(), a.watch.ran
+	a.worker = job.NewWorker(jobs)
 }
 
 // workerConfig is how jobs are run. Each place for a delivery is a connection to

@@ -39,7 +39,7 @@ func newShop(t *testing.T) *shop {
 	key, _ := setUp(t, load())
 	run, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Serve(run, load(), slog.New(slog.DiscardHandler)) }()
+	go func() { done <- Serve(run, load(), slog.New(slog.DiscardHandler), nil) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -53,7 +53,7 @@ func (a *App) chains(s Setup, rails func(ground) ([]rail.Rail, error)) (err erro
 		if err != nil {
 			return fmt.Errorf("chain %d: %w", c.ID, err)
 		}
-		a.nodes[c.ID], batchers[c.ID], ids = client, client, append(ids, c.ID)
+		a.nodes[c.ID], batchers[c.ID], ids = client, tracedNode{client, a.watch.network(c.ID)}, append(ids, c.ID)
 	}
 	a.reader = CodeReader(batchers)
 	a.codes = official.NewCodes(s.Registry, ids, a.reader, s.Log)
@@ -91,7 +91,7 @@ func (a *App) scan(s Setup) error {
 		sources = append(sources, addresses.NewPromised(a.Store))
 	}
 	for _, c := range s.Chains {
-		kept := &sink{checkout: a.Checkout, sources: sources, node: a.nodes[c.ID], registry: s.Registry, safes: s.Safe.table(), log: s.Log}
+		kept := &sink{checkout: a.Checkout, sources: sources, node: a.nodes[c.ID], registry: s.Registry, safes: s.Safe.table(), tracer: a.watch.tracer(), log: s.Log}
 		sc, err := chain.NewScanner(chain.ScannerConfig{
 			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(sources, c.ID) },
 			Sink: kept, Records: &records{sink: kept, book: s.Book, above: c.ConfirmAbove},

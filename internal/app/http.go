@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -25,7 +26,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	if err != nil {
 		return err
 	}
-	a.Server = web.New(web.Config{BaseURL: s.BaseURL, FrameAncestors: s.FrameAncestors, TrustedProxies: s.Proxies, Log: s.Log})
+	a.Server = web.New(web.Config{BaseURL: s.BaseURL, FrameAncestors: s.FrameAncestors, TrustedProxies: s.Proxies, Served: a.watch.served, Tracer: a.watch.tracer(), Log: s.Log})
 	a.Server.Echo.Use(a.windDown)
 	a.Server.Static(assets)
 	urls := assetURLs(assets, s.SandboxScript)
@@ -94,14 +95,19 @@ func (a *App) windDown(next echo.HandlerFunc) echo.HandlerFunc {
 
 // ready answers whether there is any use in sending payers here.
 func (a *App) ready(c echo.Context) error {
-	if a.leaving.Load() {
-		return c.String(http.StatusServiceUnavailable, "this server is about to stop\n")
+	status, why := a.readiness(c.Request().Context())
+	return c.String(status, why+"\n")
+}
+
+// readiness is what is answered to that, as a status of HTTP and in words.
+func (a *App) readiness(ctx context.Context) (status int, why string) {
+	switch {
+	case a.leaving.Load():
+		return http.StatusServiceUnavailable, "this server is about to stop"
+	case a.watch.alive.ping(ctx, a.Store) != nil:
+		return http.StatusServiceUnavailable, "the database does not answer"
+	case !a.CaughtUp():
+		return http.StatusServiceUnavailable, "a chain is still being read"
 	}
-	if err := a.Store.Ping(c.Request().Context()); err != nil {
-		return c.String(http.StatusServiceUnavailable, "the database does not answer\n")
-	}
-	if !a.CaughtUp() {
-		return c.String(http.StatusServiceUnavailable, "a chain is still being read\n")
-	}
-	return c.String(http.StatusOK, "ready\n")
+	return http.StatusOK, "ready"
 }

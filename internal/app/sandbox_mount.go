@@ -30,6 +30,7 @@ func mountSandbox(a *App, assets templates.Assets, world demoWorld, safe templat
 	chains, routing := world.chains, world.routing
 	s := a.Server
 	s.Storybook(assets)
+	s.Echo.GET("/metrics", echo.WrapHandler(a.watch.metrics.Handler())) // in production on the admin listener
 	sandboxExplorer(a, assets)
 	sandboxSafe(a, assets, chains, safe)
 	sandboxBank(a, assets, safe.CSS, kept.MerchantID)

@@ -29,8 +29,8 @@ var tagDepth = map[string]int{
 }
 
 // Serve builds the production server and answers on the configured address
-// until ctx ends.
-func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+// until ctx ends. level is from which on log logs, nil if that cannot be changed.
+func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger, level *slog.LevelVar) error {
 	if cfg.Sandbox {
 		return errors.New("configuration: sandbox: only `quittance demo` serves sandbox chains")
 	}
@@ -38,6 +38,7 @@ func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	s.LogLevel = level
 	if len(s.Chains) == 0 {
 		return errors.New("configuration: chains: at least one chain is needed")
 	}
@@ -48,10 +49,18 @@ func Serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
-	a, err := New(ctx, s)
+	admin, err := adminListener(cfg)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
+	a, err := New(ctx, s)
+	if err != nil {
+		if admin != nil {
+			err = errors.Join(err, admin.Close())
+		}
+		return errors.Join(err, l.Close())
+	}
+	a.WatchOn(admin)
 	log.InfoContext(ctx, "serving", "listen", l.Addr().String(), "base_url", cfg.BaseURL, "chains", cfg.Names())
 	return errors.Join(a.Run(ctx, l), a.Close())
 }
@@ -85,7 +94,7 @@ func production(cfg *config.Config, log *slog.Logger) (Setup, error) {
 	return Setup{
 		BaseURL: cfg.BaseURL, Database: string(cfg.Database), Keys: cfg.RawKeys(), Book: book, Registry: registry, Chains: chains,
 		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Drain: time.Duration(cfg.Drain), Proxies: proxies, FrameAncestors: framers(cfg),
-		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Deposits: dollars, Log: log,
+		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Deposits: dollars, Tracing: realTracing(cfg.Tracing), Log: log,
 	}, nil
 }
 

@@ -157,7 +157,7 @@ func TestProduction(t *testing.T) {
 	path, load := writeConfig(t, c, listen)
 	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
 
-	if err := Serve(ctx, load(), quiet); err == nil || !strings.Contains(err.Error(), "doctor --pin") {
+	if err := Serve(ctx, load(), quiet, nil); err == nil || !strings.Contains(err.Error(), "doctor --pin") {
 		t.Fatalf("unpinned: got %v", err)
 	}
 	if err := Pin(ctx, load(), config.PinsPath(path), io.Discard); err != nil {
@@ -186,7 +186,7 @@ func TestProduction(t *testing.T) {
 	run, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- Serve(run, load(), quiet) }()
+	go func() { done <- Serve(run, load(), quiet, nil) }()
 	call := caller(t, "http://"+listen, key)
 	await(t, "readiness", func() bool { status, _ := call(http.MethodGet, "/readyz", ""); return status == http.StatusOK })
 

@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"slices"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/checkout"
 	"quittance/internal/official"
 	"quittance/internal/rail"
 	"quittance/internal/safe"
+	"quittance/internal/span"
 )
 
 // sink carries what a scanner finds into the checkout.
@@ -22,6 +26,7 @@ type sink struct {
 	registry *official.Registry
 	safes    *safe.Table // nil if Safes are not known
 	node     chain.Batcher
+	tracer   trace.Tracer // nil if nothing is traced
 	log      *slog.Logger
 
 	failed struct { // only the scanner's goroutine touches it
@@ -54,7 +59,13 @@ func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
 			return err
 		}
 	}
-	return s.checkout.RecordSweep(ctx, out)
+	if len(out.Sightings)+len(out.Recoveries)+len(out.Balances) == 0 {
+		return s.checkout.RecordSweep(ctx, out) // blocks without evidence are nobody's story
+	}
+	ctx, end := span.Root(ctx, s.tracer, "chain sweep", attribute.Int("sightings", len(out.Sightings)))
+	err := s.checkout.RecordSweep(ctx, out)
+	end(err)
+	return err
 }
 
 // read adds what single logs are evidence of. Each is shown to the sources that ask for it.
@@ -246,7 +257,10 @@ func (s *sink) Finalize(ctx context.Context, id asset.ChainID, blocks []chain.Bl
 	for i, b := range blocks {
 		out[i] = block(b)
 	}
-	return s.checkout.Finalize(ctx, id, out)
+	ctx, end := span.Root(ctx, s.tracer, "chain finality", attribute.Int("blocks", len(blocks)))
+	err := s.checkout.Finalize(ctx, id, out)
+	end(err)
+	return err
 }
 
 func block(b chain.Block) checkout.Block {

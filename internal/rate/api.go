@@ -164,6 +164,9 @@ var (
 	errOften  = errors.New("our own limit of questions a minute")
 )
 
+// Available reports whether the API would be asked: it is not left alone after failures.
+func (a *API) Available() bool { return a.circuit.Available(a.config.Now()) }
+
 // ask puts one question, minded by the limit and the circuit breaker.
 func (a *API) ask(ctx context.Context) (map[string]quoted, error) {
 	if of := a.recent(); of != nil {
