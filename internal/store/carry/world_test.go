@@ -114,6 +114,12 @@ var (
 // row say its number, so that whatever refers to something finds it.
 func filled(t testing.TB, dsn string, rows int) string {
 	t.Helper()
+	return filledWith(t, dsn, func(string) int { return rows })
+}
+
+// filledWith is filled with so many rows of each table.
+func filledWith(t testing.TB, dsn string, rows func(table string) int) string {
+	t.Helper()
 	must(t, serve(t, dsn).Close())
 	scratch := dsn
 	if isPostgres(dsn) { // what may stand in a column is read from the other engine
@@ -132,7 +138,7 @@ func filled(t testing.TB, dsn string, rows int) string {
 		var text string
 		_, err := sv.get(t.Context(), `SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = $1`, []any{x.Name}, &text)
 		must(t, err)
-		fillTable(t, v, x, text, rows)
+		fillTable(t, v, x, text, rows(x.Name))
 	}
 	must(t, v.commit(t.Context()))
 	return dsn
