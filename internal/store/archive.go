@@ -234,20 +234,33 @@ func (t *tx) archive(ctx context.Context, ids []payment.ID, quiet time.Time) (mo
 	if len(ids) == 0 {
 		return 0, nil
 	}
+	if err := t.mark(ctx, ids); err != nil {
+		return 0, fmt.Errorf("mark handles: %w", err)
+	}
 	return len(ids), t.move(ctx, ids, ``, `_old`)
 }
 
 // idsAmong selects from a full number of payments; what else the query needs comes first.
 func idsAmong(ctx context.Context, on session, query string, ids []payment.ID, more ...any) ([]payment.ID, error) {
-	args := more
-	for i := range ArchiveBatch {
-		args = append(args, ids[min(i, len(ids)-1)])
-	}
-	r, err := on.query(ctx, fmt.Sprintf(query, placeholders(len(more)+1, ArchiveBatch)), args...)
+	r, err := on.query(ctx, among(query, len(more)), append(more, amongArgs(ids)...)...)
 	if err != nil {
 		return nil, err
 	}
 	return scanIDs(r)
+}
+
+// among is a query of a full number of payments, behind so many other parameters.
+func among(query string, others int) string {
+	return fmt.Sprintf(query, placeholders(others+1, ArchiveBatch))
+}
+
+// amongArgs are its parameters; the last payment fills up.
+func amongArgs(ids []payment.ID) []any {
+	args := make([]any, ArchiveBatch)
+	for i := range args {
+		args[i] = ids[min(i, len(ids)-1)]
+	}
+	return args
 }
 
 func scanIDs(r rows) ([]payment.ID, error) {

@@ -252,6 +252,9 @@ func fillClosed(b *testing.B, dsn string, postgres bool, count int) {
 			b.Fatal(err)
 		}
 	}
+	if err := store.MarkArchived(b.Context(), g.Store); err != nil {
+		b.Fatal(err)
+	}
 	if err := store.Script(b.Context(), g.Store, closedText(postgres, "", count+1, count+hot, began-(count+hot)*apart, apart)); err != nil {
 		b.Fatal(err)
 	}
