@@ -14,6 +14,7 @@ import (
 var (
 	allFaults  = flag.Int("faults", 0, "so many kills in TestFaults, and other faults in proportion, in place of the short form")
 	faultsFor  = flag.Duration("faults-for", 0, "on each database no fault of TestFaults begins later than so long after the first; 0 for any time")
+	faultsExe  = flag.String("faults-exe", "", "a program that chaostest.Build has made, so that it is not made again")
 	faultsSeed = flag.Uint64("faults-seed", 1, "of the random choices of TestFaults")
 )
 
@@ -33,7 +34,10 @@ func TestFaults(t *testing.T) {
 			c := chaostest.Config{Nodes: nodes, Seed: *faultsSeed, Chain: asBase(t, chaintest.WithUSDC(usdc)), USDC: usdc}
 			c.Chain.Mine(2)
 			if *allFaults > 0 {
-				c.Exe, c.Clocks, c.Plan = chaostest.Build(t, "quittance/cmd/quittance"), true, chaostest.Full(nodes, *allFaults, *faultsFor)
+				if c.Exe = *faultsExe; c.Exe == "" {
+					c.Exe = chaostest.Build(t, "quittance/cmd/quittance")
+				}
+				c.Clocks, c.Plan = true, chaostest.Full(nodes, *allFaults, *faultsFor)
 			} else {
 				exe, err := os.Executable()
 				if err != nil {

@@ -235,7 +235,7 @@ func (s *Suite) recover(i int, k kind, hit []*node, begun time.Time) {
 			s.tally.recovered(k, took)
 			s.book.add(o)
 			if took > bound {
-				s.fail("%s came back after %v (%s)", n.name, took, k)
+				s.late("%s came back after %v (%s)", n.name, took, k)
 			}
 			for !s.ready(n) {
 				if time.Since(begun) > 3*bound {
@@ -247,7 +247,7 @@ func (s *Suite) recover(i int, k kind, hit []*node, begun time.Time) {
 			ready := time.Since(begun)
 			s.tally.readied(k, ready)
 			if ready > bound {
-				s.fail("%s was ready after %v (%s)", n.name, ready, k)
+				s.late("%s was ready after %v (%s)", n.name, ready, k)
 			}
 		})
 	}
@@ -294,7 +294,7 @@ func (s *Suite) notice(k kind, o *order, begun time.Time) {
 				took := time.Since(begun)
 				s.tally.noticed(k, took)
 				if took > bound {
-					s.fail("%s (%s) was noticed %v after %s", o.key, o.id, took, k)
+					s.late("%s (%s) was noticed %v after %s", o.key, o.id, took, k)
 				}
 				return
 			}

@@ -64,6 +64,7 @@ type Suite struct {
 
 	mu       sync.Mutex
 	problems []string
+	slow     []string
 	trace    []string
 }
 
@@ -132,7 +133,7 @@ prices: {api: {url: %[5]q, ids: {ETH-base: ethereum, USDC-base: usd-coin, EUR: e
 deposits: {pool: 200}
 chains:
   base: {rpc: [%[6]q, %[7]q], confirmations: 2, start_block: 1}
-`, port, s.dsn, sealKey, none, prices, s.c.Chain.URL()+"/a", s.c.Chain.URL()+"/b")
+`, port, s.dsn, sealKey, none, prices, s.c.Chain.URL(), strings.Replace(s.c.Chain.URL(), "127.0.0.1", "localhost", 1)) // two hosts: two opinions
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -173,6 +174,13 @@ func (s *Suite) fail(format string, args ...any) {
 	}
 }
 
+// late notes what took longer than is promised: the test fails, and the faults go on.
+func (s *Suite) late(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow = append(s.slow, fmt.Sprintf(format, args...))
+}
+
 // note keeps what was done, for whoever reads a failure.
 func (s *Suite) note(format string, args ...any) {
 	s.mu.Lock()
@@ -196,6 +204,9 @@ func (s *Suite) tell() {
 	defer s.mu.Unlock()
 	for _, p := range s.problems {
 		s.t.Error(p)
+	}
+	if len(s.slow) > 0 {
+		s.t.Errorf("%d times something took longer than %v: %s", len(s.slow), bound, strings.Join(s.slow[:min(len(s.slow), 20)], "; "))
 	}
 	if !s.t.Failed() {
 		return
