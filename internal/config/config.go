@@ -75,6 +75,8 @@ type Config struct {
 	Accounts Accounts `yaml:"accounts"`
 	// Screening says who is asked about wallets. Default nobody.
 	Screening Screening `yaml:"screening"`
+	// Data says for how long what is over stays where it is.
+	Data Data `yaml:"data"`
 	// Routing says how payers may pay from other chains and with other tokens.
 	Routing Routing `yaml:"routing"`
 	// Safe says how payments from Safe multisig accounts are taken.
@@ -198,6 +200,7 @@ func (c *Config) defaults() {
 		c.LogLevel = "info"
 	}
 	c.Limits.defaults()
+	c.Data.defaults()
 	c.Routing.defaults()
 	c.Safe.defaults()
 	c.Tracing.defaults()
@@ -255,6 +258,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, err)
 	}
 	errs = append(errs, c.Tracing.validate()...)
+	errs = append(errs, c.Data.validate()...)
 	errs = append(errs, c.Screening.validate()...)
 	errs = append(errs, c.Routing.validate()...)
 	errs = append(errs, c.Safe.validate()...)

@@ -52,6 +52,9 @@ func (c *Config) environment(getenv func(string) string) error {
 	if err := c.Tracing.environment(getenv); err != nil {
 		return err
 	}
+	if err := c.Data.environment(getenv); err != nil {
+		return err
+	}
 	if err := c.Routing.environment(getenv); err != nil {
 		return err
 	}

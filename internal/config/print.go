@@ -19,6 +19,7 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 		lines["screening.sanctions_list"], lines["screening.default"], lines["screening.providers"] = s.SanctionsList, s.Default, s.ProviderNames()
 	}
 	c.Tracing.print(lines)
+	c.Data.print(lines)
 	c.Routing.print(lines)
 	c.Safe.print(lines)
 	for network, g := range c.Gasless {
