@@ -107,6 +107,9 @@ build: ## the production binary, without the sandbox: bin/quittance
 bench: ## benchmarks (PKG and BENCH narrow them)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
+bench-data: ## create, status and scan beside COUNT closed payments (10000000: 25 GB of TMPDIR and an hour) and beside none
+	@QUITTANCE_BENCH_CLOSED=$(or $(COUNT),1000000) go test ./internal/store -run '^$$' -bench Grown -benchtime 1x -timeout 180m
+
 load: ## requests a second, latency, CPU and memory of a running server (needs wrk and jq; NODES=3 for nodes on PostgreSQL beside one on SQLite)
 	@bash $(scripts)/load$(if $(NODES),-nodes).sh
 
