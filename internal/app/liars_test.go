@@ -2,19 +2,16 @@ package app_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/rpc"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain/chaintest"
@@ -23,10 +20,15 @@ import (
 	"quittance/web/webtest"
 )
 
+// caller is a chain's node in the same process.
+type caller interface {
+	CallContext(ctx context.Context, result any, method string, args ...any) error
+}
+
 // mirror is another endpoint of a chain, which may lie by itself.
 type mirror struct {
 	*httptest.Server
-	node *rpc.Client
+	node caller
 
 	mu      sync.Mutex
 	logs    func(logs []map[string]any) []map[string]any // what it says in place of logs
@@ -89,9 +91,8 @@ func lied(raw json.RawMessage, lie func([]map[string]any) []map[string]any) any 
 
 // word writes an amount into the third word of an event's data.
 func word(data string, amount int64) string {
-	b := hexutil.MustDecode(data)
-	big.NewInt(amount).FillBytes(b[64:96])
-	return hexutil.Encode(b)
+	const third = 2 + 2*64
+	return data[:third] + fmt.Sprintf("%064x", amount) + data[third+64:]
 }
 
 // liars is a server with endpoints of one chain: the chain's own, and mirrors.
