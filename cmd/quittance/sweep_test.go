@@ -61,6 +61,7 @@ func newShopOn(t *testing.T, database string) *shop {
 	s.rig = newRigWith(t, fmt.Sprintf(`
 prices: {api: {url: %q, ids: {ETH-base: ethereum, USDC-base: usd-coin}, per_minute: 1000}}
 deposits: {pool: 10, funders: [%q]}
+limits: {api_keys: "0", page: "0"}
 `, prices.URL, funder), chaintest.WithUSDC(s.usdc))
 	if database != "" {
 		s.use(database)
