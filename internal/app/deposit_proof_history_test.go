@@ -465,20 +465,32 @@ func few(t *testing.T) {
 // template is a database with a shop and addresses to give out, and the assets.
 func template(t *testing.T) (raw []byte, book *asset.Book) {
 	t.Helper()
+	chains, tokens := asset.Sandbox()
+	tokens = slices.DeleteFunc(tokens, func(x asset.Token) bool { return x.ID != historyETH && x.ID != historyUSDC })
+	book, err := asset.NewBook(chains[:1], tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "template.db")
+	stocked(t, "sqlite:"+file)
+	if raw, err = os.ReadFile(file); err != nil {
+		t.Fatal(err)
+	}
+	return raw, book
+}
+
+// stocked puts a merchant with addresses to give out into an empty database.
+func stocked(t *testing.T, dsn string) {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	chains, tokens := asset.Sandbox()
-	tokens = slices.DeleteFunc(tokens, func(x asset.Token) bool { return x.ID != historyETH && x.ID != historyUSDC })
-	book, err := asset.NewBook(chains[:1], tokens)
-	must(err)
-	file := filepath.Join(t.TempDir(), "template.db")
 	box, err := seal.New(bytes.Repeat([]byte{7}, 32))
 	must(err)
-	s, err := store.Open(t.Context(), store.Config{DSN: "sqlite:" + file, Seal: box})
+	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Seal: box})
 	must(err)
 	must(s.Migrate(t.Context()))
 	at := time.Unix(1_700_000_000, 0).UTC()
@@ -492,9 +504,6 @@ func template(t *testing.T) (raw []byte, book *asset.Book) {
 	}
 	must(s.AddAddresses(t.Context(), as))
 	must(s.Close())
-	raw, err = os.ReadFile(file)
-	must(err)
-	return raw, book
 }
 
 // What is credited is what the chain, as it is, has brought, through the real watcher,
