@@ -70,6 +70,8 @@ type World struct {
 	SecPaidToken string
 	Account      merchant.BankAccount
 
+	Admin string // URL of what those who run the server ask, of Options.Admin
+
 	t    testing.TB
 	stop func()
 }
@@ -120,6 +122,10 @@ type Options struct {
 	// Links has the merchant take payment links.
 	Links          *Links
 	FrameAncestors []string
+
+	Admin    bool              // what those who run the server ask is at World.Admin
+	Tracing  *app.TracingSetup // nothing is traced if nil
+	LogLevel *slog.LevelVar    // from which Log logs
 }
 
 // New starts a server on a fresh chain; the test's end stops it and fails the
@@ -147,6 +153,7 @@ func NewWith(t testing.TB, o Options) *World {
 		t.Fatalf("build server: %v", err)
 	}
 	w.App = a
+	w.listen(o)
 	w.seed()
 	w.seedDeposits(o)
 	w.seedLinks(o)
@@ -176,6 +183,20 @@ func NewWith(t testing.TB, o Options) *World {
 		w.AwaitAddresses()
 	}
 	return w
+}
+
+// listen has the server answer those who run it.
+func (w *World) listen(o Options) {
+	w.t.Helper()
+	if !o.Admin {
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatalf("listen: %v", err)
+	}
+	w.App.WatchOn(l)
+	w.Admin = "http://" + l.Addr().String()
 }
 
 // AwaitRoutes polls until the server offers routes from all tokens of both
@@ -227,7 +248,7 @@ func (w *World) setup(o Options) app.Setup {
 	}
 	s := app.Setup{
 		BaseURL: BaseURL, Database: o.Database, Keys: o.Keys, Book: book, Registry: registry,
-		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, FrameAncestors: o.FrameAncestors, Safe: o.safes(), Gasless: w.gasless(o), Deposits: w.deposits(o), Log: o.Log,
+		AllowLoopback: true, Screening: o.Screening, Limits: o.Limits, OpenSignup: o.OpenSignup, Proxies: o.Proxies, FrameAncestors: o.FrameAncestors, Safe: o.safes(), Gasless: w.gasless(o), Deposits: w.deposits(o), Tracing: o.Tracing, LogLevel: o.LogLevel, Log: o.Log,
 	}
 	for i, c := range running {
 		endpoints := []chain.Endpoint{{URL: c.URL() + "/" + o.RPCKey}}
