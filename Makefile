@@ -9,12 +9,13 @@ scripts := e2e/scripts
 PKG ?= ./web/... ./...
 export NODES
 BENCH ?= .
+FROM ?= HEAD~1
 # SQLite is C that was turned into Go: it shares nothing with us but through its driver, and
 # takes many times as long with the race detector in it. The driver keeps it.
 norace := '-gcflags=modernc.org/sqlite/lib=-race=false' '-gcflags=modernc.org/libc/...=-race=false'
 
 .PHONY: help setup test lint generate generated format vet vet-nosandbox staticcheck vuln \
-	test-go test-official test-alto check-ts test-ts test-e2e mutants walk build bench load load-pages faults demo clean
+	test-go test-official test-alto check-ts test-ts test-e2e mutants walk upgrade-drill build bench load load-pages faults demo clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +100,9 @@ faults: setup ## kill, stop, starve and mislead the program under load, on SQLit
 
 walk: ## what a new rail and a new dialect cost, counted and carried out: docs/walks.md (minutes when cold; not part of test)
 	@go test ./internal/archtest -run TestWalks -walk -v -timeout 30m | grep -v '^=== '
+
+upgrade-drill: ## two nodes of an older revision replaced one by one while payers ask (FROM=HEAD~1; minutes; not part of test)
+	@bash $(scripts)/upgrade-drill.sh '$(FROM)'
 
 build: ## the production binary, without the sandbox: bin/quittance
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -tags nosandbox -o bin/quittance ./cmd/quittance
