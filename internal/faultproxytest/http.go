@@ -35,6 +35,7 @@ type Proxy struct {
 	happened map[Kind]int
 	release  chan struct{} // closed when what hangs may end
 	refusing bool
+	conns    map[net.Conn]bool
 }
 
 // answer is one of the service's, read completely.
@@ -50,13 +51,15 @@ func New(t testing.TB, target string) *Proxy {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 8}
 	p := &Proxy{
-		target: strings.TrimSuffix(target, "/"), manner: Manner{}.orDefault(), happened: map[Kind]int{}, release: make(chan struct{}),
+		target: strings.TrimSuffix(target, "/"), manner: Manner{}.orDefault(), happened: map[Kind]int{}, conns: map[net.Conn]bool{}, release: make(chan struct{}),
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	if _, err := url.Parse(target); err != nil {
 		t.Fatalf("faultproxytest: %v", err)
 	}
-	p.server = httptest.NewServer(http.HandlerFunc(p.serve))
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(p.serve))
+	p.server.Config.ConnState = p.count
+	p.server.Start()
 	t.Cleanup(func() {
 		p.Behave()
 		p.server.CloseClientConnections()
@@ -64,6 +67,21 @@ func New(t testing.TB, target string) *Proxy {
 		transport.CloseIdleConnections()
 	})
 	return p
+}
+
+func (p *Proxy) count(c net.Conn, is http.ConnState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns[c] = true; is == http.StateClosed || is == http.StateHijacked {
+		delete(p.conns, c)
+	}
+}
+
+// Open is how many connections there are, those included that nobody uses at present.
+func (p *Proxy) Open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
 }
 
 // URL is where the service seems to be.
