@@ -50,6 +50,7 @@ type Setup struct {
 	Deposits       *DepositSetup  // nil if nothing is due in dollars
 	Limits         web.Limits
 	Drain          time.Duration                // for how long a server that stops still answers, and says that it is not ready
+	Keeping        Keeping                      // for how long what is over stays where it is
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
 	SandboxScript  bool                         // pages load the sandbox wallet
 	Mount          func(*App, templates.Assets) // further routes, nil for none
@@ -79,9 +80,9 @@ type App struct {
 	safes     *multisig.Safes    // nil without Safes
 	gasless   *gasless.Service   // nil if nobody pays for payers' gas
 	worker    *job.Worker
+	pages     *pay.Streams
 	watch     *watch
 	admin     net.Listener // nil for none
-	pages     *pay.Streams
 	log       *slog.Logger
 	shared    []lifecycle.Part // what one node does for all
 	drain     time.Duration
@@ -123,7 +124,7 @@ func compose(ctx context.Context, s Setup, rails func(ground) ([]rail.Rail, erro
 		return nil, err
 	}
 	a.background(s)
-	a.share(s.Chains)
+	a.share(s.Chains, newArchiver(s.Keeping, a.Store, s.Log))
 	a.readings(s)
 	return a, a.routes(s, sessions)
 }

@@ -93,9 +93,14 @@ func production(cfg *config.Config, log *slog.Logger) (Setup, error) {
 	}
 	return Setup{
 		BaseURL: cfg.BaseURL, Database: string(cfg.Database), Keys: cfg.RawKeys(), Book: book, Registry: registry, Chains: chains,
-		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Drain: time.Duration(cfg.Drain), Proxies: proxies, FrameAncestors: framers(cfg),
+		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Drain: time.Duration(cfg.Drain), Keeping: keeping(cfg.Data), Proxies: proxies, FrameAncestors: framers(cfg),
 		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Deposits: dollars, Tracing: realTracing(cfg.Tracing), Log: log,
 	}, nil
+}
+
+// keeping is how long what is over stays. What is never is less than no time there and here.
+func keeping(d config.Data) Keeping {
+	return Keeping{Archive: time.Duration(d.ArchiveAfter), Messages: time.Duration(d.KeepMessages)}
 }
 
 // realChains are the configured chains, their tokens and official contracts.
