@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -79,6 +80,7 @@ func (s *Scanner) load(ctx context.Context) error {
 	}
 	if len(blocks) == 0 || !s.sources.reach(blocks[len(blocks)-1]) {
 		s.sources.forget() // someone else has read on
+		s.linked = math.MaxUint64
 	}
 	s.blocks, s.loaded = blocks, true
 	s.final = max(s.final, c.Final)
@@ -323,6 +325,9 @@ func (s *Scanner) rewind(ctx context.Context, to Block) error {
 	s.blocks = slices.DeleteFunc(s.blocks, func(b Block) bool { return b.Number >= to.Number })
 	s.blocks = append(s.blocks, to)
 	s.sources.rewind(to)
+	if to.Number < s.linked {
+		s.linked = to.Number
+	}
 	clear(s.suspects)
 	s.showCursor()
 	return nil

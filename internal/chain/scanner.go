@@ -118,6 +118,7 @@ type Scanner struct {
 	disputes  map[string]int // hashes of blocks on whose logs endpoints disagree, and for how many looks
 	// unresolved says who disagrees on those, until nobody does.
 	unresolved string
+	linked     uint64  // from this checkpoint on each is the parent of the next: all are on the cursor's chain
 	sources    sources // who told of what is not final yet
 	audit      *Stride // blocks whose logs are compared at once
 	still      int     // looks in a row that found the same head

@@ -115,14 +115,9 @@ func (s *Scanner) ask(ctx context.Context, v view, pending []Block) (*poll, erro
 	if len(ns) == 0 {
 		return p, nil
 	}
-	heads, err := s.headers(ctx, v.endpoint, ns)
+	heads, err := s.ofLook(ctx, v, ns)
 	if err != nil {
 		return nil, err
-	}
-	for i, n := range ns {
-		if heads[i] == nil {
-			return nil, fmt.Errorf("the node's head is %d and it has no block %d", v.head.Number, n)
-		}
 	}
 	for i, b := range pending {
 		o := &ballot{block: b, evidence: true}
@@ -133,6 +128,34 @@ func (s *Scanner) ask(ctx context.Context, v view, pending []Block) (*poll, erro
 		p.ballots = append(p.ballots, &ballot{block: heads[len(pending)].Block, yes: []int{v.endpoint}})
 	}
 	return p, nil
+}
+
+// ofLook are headers as the endpoint of this look has them. It has the cursor's block, and
+// so it has the checkpoints that the cursor hangs on by parents.
+func (s *Scanner) ofLook(ctx context.Context, v view, ns []uint64) ([]*Header, error) {
+	out := make([]*Header, len(ns))
+	var asked []uint64
+	for i, n := range ns {
+		at, found := slices.BinarySearchFunc(s.blocks, n, func(b Block, n uint64) int { return cmp.Compare(b.Number, n) })
+		if found && n >= s.linked {
+			out[i] = &Header{Block: s.blocks[at]}
+		} else {
+			asked = append(asked, n)
+		}
+	}
+	heads, err := s.headers(ctx, v.endpoint, asked)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		if out[i] == nil {
+			out[i], heads = heads[0], heads[1:]
+			if out[i] == nil {
+				return nil, fmt.Errorf("the node's head is %d and it has no block %d", v.head.Number, ns[i])
+			}
+		}
+	}
+	return out, nil
 }
 
 func (b *ballot) vote(endpoint int, h *Header) {

@@ -20,19 +20,22 @@ const (
 // endpoint is taken to be at fault.
 const maxSpoiled = 4
 
-// sweep reads one range of blocks and applies it: one round trip for its end
-// and its logs, a second one after that for the headers of the blocks that have
-// logs and for the end again, which must still be the same block.
+// sweep reads one range of blocks and applies it: one round trip for its end, its logs
+// and its end again, which must still be the same block. Where blocks before the end have
+// logs, a second one for their headers and for the end.
 func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 	from := s.next(v.head)
 	to := s.rangeEnd(from, v)
 	filter := s.filter()
 
-	end, logs, err := s.read(ctx, v, filter, from, to)
+	before, end, logs, err := s.read(ctx, v, filter, from, to)
 	if err != nil {
 		return s.shrink(ctx, v, from, to, err)
 	}
-	same, err := s.prove(ctx, v, end, logs)
+	same, err := end.Hash == before.Hash, nil
+	if same && !onlyAt(end, logs) {
+		same, err = s.prove(ctx, v, end, logs)
+	}
 	if err != nil {
 		s.judge(ctx, v.endpoint, err)
 		return done, fmt.Errorf("checking blocks %d to %d: %w", from, to, err)
@@ -56,6 +59,9 @@ func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 	}
 	s.final = final
 	s.sources.add(from, end.Block, v.endpoint)
+	if len(s.blocks) == 0 || from != to {
+		s.linked = to
+	}
 	s.advance(end.Block)
 	s.stride.grow(to - from + 1)
 	return done, nil
@@ -84,32 +90,45 @@ func (s *Scanner) continues(from uint64, end *Header, head Block) bool {
 	return len(s.blocks) == 0 || end.Number != from || end.Parent == s.newest().Hash
 }
 
-// read asks for a range's end and its logs and checks the logs against the question.
-func (s *Scanner) read(ctx context.Context, v view, f Filter, from, to uint64) (*Header, []Log, error) {
+// read asks for a range's end, before and after its logs, and checks the logs against the
+// question.
+func (s *Scanner) read(ctx context.Context, v view, f Filter, from, to uint64) (before, end *Header, logs []Log, err error) {
 	calls := []Call{HeaderCall(AtBlock(to))}
 	if len(f.Addresses) > 0 {
-		calls = append(calls, LogsCall(f, from, to))
+		calls = append(calls, LogsCall(f, from, to), HeaderCall(AtBlock(to)))
 	}
 	rs, err := s.client.on(ctx, v.endpoint, calls)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	end, err := headerAt(rs[0], to)
-	if err != nil {
-		return nil, nil, err
+	if before, err = headerAt(rs[0], to); err != nil {
+		return nil, nil, nil, err
 	}
-	if end == nil {
-		return nil, nil, fmt.Errorf("the node's head is %d and it has no block %d", v.head.Number, to)
+	if end, err = headerAt(rs[len(rs)-1], to); err != nil {
+		return nil, nil, nil, err
+	}
+	if before == nil || end == nil {
+		return nil, nil, nil, fmt.Errorf("the node's head is %d and it has no block %d", v.head.Number, to)
 	}
 	if len(f.Addresses) == 0 {
-		return end, nil, nil
+		return before, end, nil, nil
 	}
-	logs, err := rs[1].Logs()
-	if err != nil {
-		return nil, nil, err
+	if logs, err = rs[1].Logs(); err != nil {
+		return nil, nil, nil, err
 	}
 	logs, err = sortLogs(logs, f, from, to)
-	return end, logs, err
+	return before, end, logs, err
+}
+
+// onlyAt reports whether all logs are of a range's end, and gives them its time.
+func onlyAt(end *Header, logs []Log) bool {
+	for i := range logs {
+		if logs[i].Block.Number != end.Number || logs[i].Block.Hash != end.Hash {
+			return false
+		}
+		logs[i].Block = end.Block
+	}
+	return true
 }
 
 // shrink makes the range smaller if that may help, and tells whether to try
