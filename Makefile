@@ -97,6 +97,8 @@ mutants: setup ## break some forty features one by one, and see that a test noti
 
 faults: setup ## kill, stop, starve and mislead the program under load, on SQLite and PostgreSQL: docs/reliability.md (KILLS=1000 SEED=1; most of an hour; not part of test)
 	@go test ./cmd/quittance -run TestFaults -faults $(or $(KILLS),1000) -faults-seed $(or $(SEED),1) -v -timeout 120m | grep -v '^=== '
+	go test ./internal/app -run 'TestHistoriesOf(Proxies|AllRails)' -rapid.checks=$(or $(HISTORIES),10000) -timeout 300m
+	QUITTANCE_FAULT_SEEDS=$(or $(SEEDS),100) go test ./internal/app -run 'TestFaultsO' -timeout 120m
 
 walk: ## what a new rail and a new dialect cost, counted and carried out: docs/walks.md (minutes when cold; not part of test)
 	@go test ./internal/archtest -run TestWalks -walk -v -timeout 30m | grep -v '^=== '
