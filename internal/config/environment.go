@@ -26,7 +26,6 @@ func (c *Config) environment(getenv func(string) string) error {
 	}
 	text("BASE_URL", &c.BaseURL)
 	text("LISTEN", &c.Listen)
-	text("ADMIN_LISTEN", &c.AdminListen)
 	text("LOG_LEVEL", &c.LogLevel)
 	secret("DATABASE", &c.Database)
 	if v := getenv(prefix + "KEYS"); v != "" {
@@ -49,7 +48,7 @@ func (c *Config) environment(getenv func(string) string) error {
 	if err := c.Limits.environment(getenv); err != nil {
 		return err
 	}
-	if err := c.Tracing.environment(getenv); err != nil {
+	if err := c.watchEnvironment(getenv); err != nil {
 		return err
 	}
 	if err := c.Data.environment(getenv); err != nil {

@@ -31,6 +31,14 @@ func (t *Tracing) defaults() {
 	}
 }
 
+// watchEnvironment reads QUITTANCE_ADMIN_LISTEN and those of traces.
+func (c *Config) watchEnvironment(getenv func(string) string) error {
+	if v := getenv(prefix + "ADMIN_LISTEN"); v != "" {
+		c.AdminListen = v
+	}
+	return c.Tracing.environment(getenv)
+}
+
 // environment reads QUITTANCE_TRACING_ENDPOINT, _HEADERS ("name=value,...") and _SAMPLE.
 func (t *Tracing) environment(getenv func(string) string) error {
 	if v := getenv(prefix + "TRACING_ENDPOINT"); v != "" {
