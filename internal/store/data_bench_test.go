@@ -29,9 +29,7 @@ import (
 //go:embed testdata/closed.sql
 var closedSQL string
 
-// hotShare is how many of the closed payments are still where new ones are: those of the
-// last 90 days of some 25 years, or a busy shop's of two and a half years with nine in
-// ten archived late.
+// hotShare is of how many archived payments there is one that is closed and not archived yet.
 const hotShare = 100
 
 // closedText is the loader for payments from one number to another, made so long after
@@ -109,14 +107,14 @@ func newGrown(b *testing.B, dsn string) *grown {
 	return g
 }
 
-// sweep is what one range of blocks makes the store do: a hundred calls that name a
-// request, five of them ours, of which one pays.
-func (g *grown) sweep(b *testing.B, n int) {
+// sweep is what one range of blocks makes the store do: so many calls that name a request,
+// five of them ours, of which one pays.
+func (g *grown) sweep(b *testing.B, n, calls int) {
 	ctx, now := b.Context(), time.Now().UTC()
-	handles := make([]string, 100)
+	handles := make([]string, calls)
 	for i := range handles {
-		if handles[i] = "0x" + randomHex(32); i%20 == 0 {
-			handles[i] = g.mine[(n*5+i/20)%len(g.mine)]
+		if handles[i] = "0x" + randomHex(32); i < 5 {
+			handles[i] = g.mine[(n*5+i)%len(g.mine)]
 		}
 	}
 	if mine, err := g.Owners(ctx, "evmref", handles); err != nil || len(mine) != 5 {
@@ -192,9 +190,14 @@ func figures() []figure {
 				}
 			})
 		}},
-		{"scan", 300, func(b *testing.B, g *grown, times int) {
+		{"scan-ours", 300, func(b *testing.B, g *grown, times int) {
 			for n := range times {
-				g.sweep(b, n)
+				g.sweep(b, n, 5)
+			}
+		}},
+		{"scan-strangers", 300, func(b *testing.B, g *grown, times int) {
+			for n := range times {
+				g.sweep(b, n, 100)
 			}
 		}},
 	}
