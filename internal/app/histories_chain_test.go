@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ethereum/go-ethereum/rpc"
-
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/official"
@@ -167,39 +165,29 @@ func (c *courseChain) truth(a asset.Address) (wei, tokens int64) {
 	return c.sim.Truth(a)
 }
 
-var _ chain.Transport = (*courseChain)(nil)
-
-// BatchCallContext implements chain.Transport.
-func (c *courseChain) BatchCallContext(ctx context.Context, batch []rpc.BatchElem) error {
+// ask answers as a deposittest.Node does.
+func (c *courseChain) ask(ctx context.Context, calls []chain.Call) ([]any, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	if c.refusals > 0 {
 		c.refusals--
-		return fmt.Errorf("the node is away")
+		return nil, fmt.Errorf("the node is away")
 	}
-	for i := range batch {
-		v, err := c.answer(ctx, batch[i])
-		if err != nil {
-			return err
+	out := make([]any, len(calls))
+	for i, q := range calls {
+		var err error
+		if out[i], err = c.answer(ctx, q); err != nil {
+			return nil, err
 		}
-		raw, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		to, ok := batch[i].Result.(*json.RawMessage)
-		if !ok {
-			return fmt.Errorf("a result of another kind: %T", batch[i].Result)
-		}
-		*to = raw
 	}
-	return nil
+	return out, nil
 }
 
-func (c *courseChain) answer(ctx context.Context, q rpc.BatchElem) (any, error) {
-	args := slices.Clone(q.Args)
+func (c *courseChain) answer(ctx context.Context, q chain.Call) (any, error) {
+	args := slices.Clone(q.Params)
 	switch q.Method {
 	case "eth_chainId":
 		return hexNumber(uint64(historyChain)), nil

@@ -24,6 +24,7 @@ import (
 	"quittance/internal/payment"
 	"quittance/internal/rail"
 	"quittance/internal/rail/deposit"
+	"quittance/internal/rail/deposit/deposittest"
 	"quittance/internal/rail/evmref"
 	"quittance/internal/seal"
 	"quittance/internal/store"
@@ -137,7 +138,7 @@ func (c *course) start() *courseServer {
 	s.db, err = store.Open(c.ctx, store.Config{DSN: c.dsn, Seal: box, Tells: tells(dialects())})
 	c.must(err)
 	client, err := chain.NewClient(chain.Config{
-		Chain: historyChain, Endpoints: []chain.Endpoint{{Transport: c.chain}}, RestMin: time.Millisecond, RestMax: courseInterval, Log: log,
+		Chain: historyChain, Endpoints: []chain.Endpoint{{Transport: deposittest.Node(c.chain.ask)}}, RestMin: time.Millisecond, RestMax: courseInterval, Log: log,
 	})
 	c.must(err)
 	nodes := map[asset.ChainID]chain.Batcher{historyChain: client}
