@@ -40,7 +40,7 @@ func TestUpgradeDrill(t *testing.T) {
 	defer all.Wait()
 	defer stop()
 	d.await("the nodes to be asked", func() bool { return d.pick() != nil })
-	before, paid := d.create(ctx, "before"), d.create(ctx, "paid on the way")
+	before, paid := d.create(ctx, "before"), d.create(ctx, "paid-on-the-way")
 	all.Go(func() { d.payers(ctx, before) })
 	all.Go(func() { d.creators(ctx) })
 	for _, n := range append([]*drillNode(nil), d.nodes...) {
@@ -154,6 +154,7 @@ listen: %s
 database: %s
 keys: [BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=]
 routing: {base_url: "http://127.0.0.1:1/v1"}
+limits: {page: {per_minute: 60000, burst: 10000}, api_keys: {per_minute: 60000, burst: 10000}}
 chains:
   base: {rpc: [%q, %q], confirmations: 2, start_block: 1}
 `, listen, d.dsn, d.rig.chain.URL()+"/a", d.rig.chain.URL()+"/b")
@@ -317,7 +318,7 @@ func (d *drill) payers(ctx context.Context, token string) {
 func (d *drill) creators(ctx context.Context) {
 	pace := time.NewTicker(20 * time.Millisecond)
 	for i := 0; ctx.Err() == nil; i++ {
-		d.create(ctx, fmt.Sprint("on the way ", i))
+		d.create(ctx, fmt.Sprint("on-the-way-", i))
 		<-pace.C
 	}
 }

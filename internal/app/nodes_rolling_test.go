@@ -26,8 +26,8 @@ type serving struct {
 	stop func() error
 }
 
-// serve starts a node of a setup and waits until it is ready.
-func serve(t *testing.T, s app.Setup) *serving {
+// serveNode starts a node of a setup and waits until it is ready.
+func serveNode(t *testing.T, s app.Setup) *serving {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -161,7 +161,7 @@ func TestARollingRestart(t *testing.T) {
 
 	b := &balancer{good: map[*serving]bool{}}
 	for range 3 {
-		b.replace(nil, serve(t, setup))
+		b.replace(nil, serveNode(t, setup))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -208,7 +208,7 @@ func TestARollingRestart(t *testing.T) {
 		if err := old.stop(); err != nil {
 			t.Errorf("node %d stopped with %v", i, err)
 		}
-		b.replace(old, serve(t, setup))
+		b.replace(old, serveNode(t, setup))
 		within(t, 10*time.Second, "the new node to be seen", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -320,15 +321,15 @@ func TestNewsStay(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		_ = a.stop()
 		ctx, cancel := context.WithCancel(t.Context())
-		rounds := 0
-		quiet := NewKeeper(Config{Table: &door{memory: s.table}, Round: func() { rounds++ }, Works: []Work{
+		var rounds atomic.Int32
+		quiet := NewKeeper(Config{Table: &door{memory: s.table}, Round: func() { rounds.Add(1) }, Works: []Work{
 			{Name: "x", Run: func(ctx context.Context) error { <-ctx.Done(); return nil }, News: func() string { return "" }},
 		}})
 		done := make(chan error, 1)
 		go func() { done <- quiet.Run(ctx) }()
 		time.Sleep(5500 * time.Millisecond)
-		if known, ok := quiet.Known("x"); !ok || !known.Mine || known.News != "of a" || rounds != 6 {
-			t.Errorf("knows %+v after %d rounds", known, rounds)
+		if known, ok := quiet.Known("x"); !ok || !known.Mine || known.News != "of a" || rounds.Load() != 6 {
+			t.Errorf("knows %+v after %d rounds", known, rounds.Load())
 		}
 		cancel()
 		if err := <-done; err != nil {
