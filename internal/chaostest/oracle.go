@@ -16,9 +16,9 @@ import (
 	_ "modernc.org/sqlite" // registers the driver
 )
 
-// settlePatience is how long it may take after the last fault until all is told: what a dead
-// process was about to deliver is its own for a minute, and refused webhooks wait.
-const settlePatience = 150 * time.Second
+// settlePatience is how long it may take after the last fault until all is told: refused
+// webhooks wait, longer each time, and clocks that ran ahead have put jobs off.
+const settlePatience = 6 * time.Minute
 
 // settle waits until the server knows and has told what the book has, and fails if that
 // does not come about.
