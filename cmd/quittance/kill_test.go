@@ -298,7 +298,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		}
 		return ids
 	}
-	// What a killed server was about to deliver is its own for a minute.
+	// What a killed server was about to deliver is its own for some seconds.
 	r.awaitFor("every webhook", 2*time.Minute, func() bool { return len(confirmed()) >= 2*len(tokens) })
 	for name, ids := range confirmed() {
 		if len(ids) != 1 {

@@ -154,7 +154,7 @@ listen: %s
 database: %s
 keys: [BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=]
 routing: {base_url: "http://127.0.0.1:1/v1"}
-limits: {page: {per_minute: 60000, burst: 10000}, api_keys: {per_minute: 60000, burst: 10000}}
+limits: {page: 0, api_keys: 0}
 chains:
   base: {rpc: [%q, %q], confirmations: 2, start_block: 1}
 `, listen, d.dsn, d.rig.chain.URL()+"/a", d.rig.chain.URL()+"/b")
