@@ -30,12 +30,13 @@ type hooks struct {
 	taken   map[string]int      // deliveries by id that were answered 200
 	bodies  map[string][32]byte // what was sent under an id
 	wrong   []string
-	refused int // on purpose
-	doubled int // taken once more
+	spurned map[string]int // how often each was refused on purpose
+	refused int            // all of these
+	doubled int            // taken once more
 }
 
 func newHooks(t testing.TB, seed uint64) *hooks {
-	h := &hooks{random: rand.New(rand.NewPCG(seed, 2)), secrets: map[int]string{}, taken: map[string]int{}, bodies: map[string][32]byte{}}
+	h := &hooks{random: rand.New(rand.NewPCG(seed, 2)), secrets: map[int]string{}, taken: map[string]int{}, bodies: map[string][32]byte{}, spurned: map[string]int{}}
 	h.server = httptest.NewServer(h)
 	t.Cleanup(h.server.Close)
 	return h
@@ -69,12 +70,18 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.wrong = append(h.wrong, fmt.Sprintf("webhook %s came with two bodies", id))
 	}
 	h.bodies[id] = sum
-	switch n := h.random.IntN(100); {
-	case n < 5:
+	n := h.random.IntN(100)
+	if h.spurned[id] > 1 {
+		n = 99 // after a third failure a merchant waits five minutes, and so would we
+	}
+	if n < 7 {
+		h.spurned[id]++
 		h.refused++
+	}
+	switch {
+	case n < 5:
 		w.WriteHeader(http.StatusInternalServerError)
 	case n < 7:
-		h.refused++
 		panic(http.ErrAbortHandler) // breaks the connection off
 	default:
 		if h.taken[id]++; h.taken[id] > 1 {
