@@ -88,6 +88,21 @@ func (d *doctor) chain(ctx context.Context, s Setup, c ChainSetup) {
 		d.endpoint(ctx, s, name, c.ID, client)
 		client.Close()
 	}
+	d.opinions(info.Network, s, c)
+}
+
+// opinions says how many endpoints of a chain can hold each other against the truth.
+func (d *doctor) opinions(network string, s Setup, c ChainSetup) {
+	client, err := chain.NewClient(chain.Config{Chain: c.ID, Endpoints: c.Endpoints, Log: s.Log})
+	if err != nil {
+		return // the endpoint that is wrong is named above
+	}
+	defer client.Close()
+	told := "all of one host, which is one opinion: what it says is believed"
+	if hosts := client.Hosts(); hosts > 1 {
+		told = fmt.Sprintf("%d of different hosts, %d must agree", hosts, c.Agree)
+	}
+	d.check(network+" endpoints", nil, told)
 }
 
 func (d *doctor) endpoint(ctx context.Context, s Setup, name string, id asset.ChainID, client *chain.Client) {

@@ -110,8 +110,8 @@ func hostOf(e Endpoint, i int) string {
 	return fmt.Sprintf("in-process %d", i)
 }
 
-// hosts is how many independent opinions there are.
-func (c *Client) hosts() int {
+// Hosts is how many independent opinions there are.
+func (c *Client) Hosts() int {
 	set := map[string]bool{}
 	for _, e := range c.endpoints {
 		set[e.host] = true

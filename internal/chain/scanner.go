@@ -134,8 +134,8 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		return nil, errors.New("scanner: client, sink and filter are needed")
 	case !cfg.Finality.Tag && cfg.Finality.Confirmations == 0:
 		return nil, errors.New("scanner: no rule says when a block is final")
-	case cfg.Agree < 0 || cfg.Agree > cfg.Client.hosts():
-		return nil, fmt.Errorf("scanner: %d endpoints of different hosts cannot agree, %d are configured", cfg.Agree, cfg.Client.hosts())
+	case cfg.Agree < 0 || cfg.Agree > cfg.Client.Hosts():
+		return nil, fmt.Errorf("scanner: %d endpoints of different hosts cannot agree, %d are configured", cfg.Agree, cfg.Client.Hosts())
 	case cfg.Interval < 0:
 		return nil, errors.New("scanner: the interval is negative")
 	}
