@@ -43,13 +43,13 @@ func (s *sink) Cursor(ctx context.Context, id asset.ChainID) (chain.Cursor, erro
 	if err != nil {
 		return chain.Cursor{}, err
 	}
-	return chain.Cursor{Blocks: chainBlocks(c.Blocks), Final: c.Final}, nil
+	return chain.Cursor{Blocks: chainBlocks(c.Blocks), Final: c.Final, Rewound: c.Rewound}, nil
 }
 
 // Apply implements chain.Sink. Logs that are evidence of nothing are other people's
 // business and are passed over.
 func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
-	out := checkout.Sweep{Chain: sw.Chain, From: sw.From, To: block(sw.To), Final: sw.Final}
+	out := checkout.Sweep{Chain: sw.Chain, From: sw.From, To: block(sw.To), Final: sw.Final, Rewound: sw.Rewound}
 	s.read(ctx, sw, &out)
 	if err := s.payers(ctx, sw.From, out.Sightings); err != nil {
 		return err

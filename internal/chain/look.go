@@ -82,7 +82,7 @@ func (s *Scanner) load(ctx context.Context) error {
 		s.sources.forget() // someone else has read on
 		s.linked = math.MaxUint64
 	}
-	s.blocks, s.loaded = blocks, true
+	s.blocks, s.rewound, s.loaded = blocks, c.Rewound, true
 	s.final = max(s.final, c.Final)
 	s.showCursor()
 	return nil
@@ -322,13 +322,11 @@ func (s *Scanner) rewind(ctx context.Context, to Block) error {
 	if err := s.sink.Rewind(ctx, s.chain, to); err != nil {
 		return fmt.Errorf("rewinding to block %d: %w", to.Number, err)
 	}
-	s.blocks = slices.DeleteFunc(s.blocks, func(b Block) bool { return b.Number >= to.Number })
-	s.blocks = append(s.blocks, to)
 	s.sources.rewind(to)
 	if to.Number < s.linked {
 		s.linked = to.Number
 	}
 	clear(s.suspects)
-	s.showCursor()
-	return nil
+	s.loaded = false // others may have gone back further since
+	return s.load(ctx)
 }

@@ -71,6 +71,8 @@ type Cursor struct {
 	// Final is the greatest Sweep.Final that was applied: nothing at or below
 	// this height is ever taken back.
 	Final uint64
+	// Rewound is how often the cursor was taken back.
+	Rewound int64
 }
 
 // Sweep is a range of blocks that was read completely.
@@ -80,5 +82,8 @@ type Sweep struct {
 	To    Block  // last block of the range: the new cursor and a checkpoint
 	Head  Block  // the chain's head when the range was read
 	Final uint64 // blocks at or below are final; never above To.Number
-	Logs  []Log  // in the order of the chain, each with its block's time
+	// Rewound is of the cursor that this continues: an Apply whose cursor was taken back since
+	// must change nothing and return an error, like one that does not continue it.
+	Rewound int64
+	Logs    []Log // in the order of the chain, each with its block's time
 }

@@ -110,6 +110,7 @@ type Scanner struct {
 	// Only Run's goroutine touches these.
 	loaded    bool    // blocks is what the sink has
 	blocks    []Block // checkpoints, oldest first: the last one is the cursor
+	rewound   int64   // Cursor.Rewound of these
 	final     uint64  // agreed and processed
 	candidate uint64  // height the other endpoints are asked to agree to next
 	moved     int     // sweeps in a row that a reorganisation spoiled

@@ -111,3 +111,27 @@ func manyHands(t *testing.T, w, other *world) {
 		}
 	}
 }
+
+// A watcher has read a block, with what lies beside its logs. Before it records that, another
+// goes back and comes forward again over another block of the same height: the cursor stands
+// where it stood, and what was read is of a chain that is gone.
+func TestWhatWasReadBeforeAnotherWentBackIsStale(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.RecordSweep(t.Context(), checkout.Sweep{Chain: base, From: 1, To: block(1, 0)}))
+	read, err := w.Cursor(t.Context(), base)
+	must(t, err)
+	must(t, w.Rewind(t.Context(), base, block(0, 0)))
+	must(t, w.RecordSweep(t.Context(), checkout.Sweep{Chain: base, From: 1, To: block(1, 1)}))
+
+	late := checkout.Sweep{Chain: base, From: 2, To: block(2, 0), Rewound: read.Rewound}
+	if err := w.Service.RecordSweep(t.Context(), late); !errors.Is(err, checkout.ErrStale) {
+		t.Errorf("got %v, want ErrStale", err)
+	}
+	now, err := w.Cursor(t.Context(), base)
+	must(t, err)
+	if len(now.Blocks) == 0 || now.Blocks[0].Number != 1 {
+		t.Errorf("the cursor moved to %v", now.Blocks)
+	}
+	late.Rewound = now.Rewound
+	must(t, w.Service.RecordSweep(t.Context(), late))
+}

@@ -136,6 +136,9 @@ type Tx interface {
 	// RewindCursor forgets checkpoints above a block and stores that one. ErrStale if the
 	// cursor is below it: someone else went back further.
 	RewindCursor(ctx context.Context, chain asset.ChainID, b Block) error
+	// Rewound is how often a chain's cursor was taken back, 0 for a chain that never was
+	// scanned.
+	Rewound(ctx context.Context, chain asset.ChainID) (int64, error)
 	// TransfersAbove returns owners and transfers, final ones included, whose
 	// evidence lies above a block of a chain and which are not dropped.
 	TransfersAbove(ctx context.Context, chain asset.ChainID, block uint64) ([]Owned, error)
@@ -182,6 +185,8 @@ type Block struct {
 type Cursor struct {
 	Blocks []Block // checkpoints, newest first
 	Final  uint64  // nothing at or below this height is ever taken back
+	// Rewound is how often it was taken back.
+	Rewound int64
 }
 
 // Owner says which request a handle names.

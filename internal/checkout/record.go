@@ -206,6 +206,7 @@ type Sweep struct {
 	From      uint64 // the range's first block
 	To        Block  // the range's end, which becomes the cursor
 	Final     uint64 // blocks at or below are final
+	Rewound   int64  // of the cursor that the range continues
 	Sightings []rail.Sighting
 	// Recoveries are of anybody's transfers over bridges; their emitters were checked.
 	Recoveries []rail.Recovery
@@ -220,8 +221,21 @@ type Sweep struct {
 // wrong account or asset, or are dust, are kept as orphans. What came for a request that is
 // due in a fiat currency counts by the payment's quotes, or by the price of now, which is asked for before the
 // transaction; without a price it is kept, and a job says later what it is worth.
+// ErrStale if another server moved the cursor, or took it back since it was read.
 func (s *Service) RecordSweep(ctx context.Context, sw Sweep) error {
-	return s.record(ctx, sw, func(tx Tx) error { return tx.SaveCursor(ctx, sw.Chain, sw.From, sw.To, sw.Final) })
+	return s.record(ctx, sw, func(tx Tx) error {
+		if err := tx.SaveCursor(ctx, sw.Chain, sw.From, sw.To, sw.Final); err != nil {
+			return err
+		}
+		// The cursor is ours until the commit. That it is at the same height does not mean that it
+		// stayed there: another server may have gone back and come forward again since, and what
+		// was read beside the logs, like balances, would be of both chains.
+		n, err := tx.Rewound(ctx, sw.Chain)
+		if err == nil && n != sw.Rewound {
+			err = ErrStale
+		}
+		return err
+	})
 }
 
 // RecordLate stores what a sweep that was recorded had not found. It moves no cursor.

@@ -262,6 +262,16 @@ func (w *world) sighting(p *payment.Payment, tx int, index uint, units int64, b 
 	}
 }
 
+// RecordSweep records what a watcher found that has just read where its chain's cursor is.
+func (w *world) RecordSweep(ctx context.Context, sw checkout.Sweep) error {
+	c, err := w.Cursor(ctx, sw.Chain)
+	if err != nil {
+		return err
+	}
+	sw.Rewound = c.Rewound
+	return w.Service.RecordSweep(ctx, sw)
+}
+
 // sweep records blocks from..to, where to holds the sightings.
 func (w *world) sweep(from int, to checkout.Block, xs ...rail.Sighting) error {
 	return w.RecordSweep(w.t.Context(), checkout.Sweep{Chain: base, From: uint64(from), To: to, Sightings: xs})

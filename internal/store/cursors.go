@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	selectCursor      = `SELECT final FROM cursors WHERE chain = $1`
+	selectCursor      = `SELECT final, rewound FROM cursors WHERE chain = $1`
 	selectCheckpoints = `SELECT number, hash, time FROM checkpoints WHERE chain = $1 ORDER BY number DESC`
 )
 
@@ -19,12 +19,12 @@ func (s *Store) Cursor(ctx context.Context, chain asset.ChainID) (checkout.Curso
 	if err != nil {
 		return checkout.Cursor{}, err
 	}
-	var final int64
-	if ok, err := found(s.read.row(ctx, selectCursor, []any{c}, &final)); err != nil || !ok {
+	var final, rewound int64
+	if ok, err := found(s.read.row(ctx, selectCursor, []any{c}, &final, &rewound)); err != nil || !ok {
 		return checkout.Cursor{}, err
 	}
 	blocks, err := queryBlocks(ctx, s.read, selectCheckpoints, c)
-	return checkout.Cursor{Blocks: blocks, Final: uint64(final)}, err
+	return checkout.Cursor{Blocks: blocks, Final: uint64(final), Rewound: rewound}, err
 }
 
 const (
@@ -82,11 +82,24 @@ func (t *tx) SaveCursor(ctx context.Context, chain asset.ChainID, from uint64, t
 const (
 	// rewindCursor never moves forward: who went back further has dropped evidence that nobody
 	// would read again.
-	rewindCursor = `INSERT INTO cursors (chain, head, final) VALUES ($1, $2, 0)
- ON CONFLICT (chain) DO UPDATE SET head = excluded.head WHERE cursors.head >= excluded.head`
+	rewindCursor = `INSERT INTO cursors (chain, head, final, rewound) VALUES ($1, $2, 0, 1)
+ ON CONFLICT (chain) DO UPDATE SET head = excluded.head, rewound = cursors.rewound + 1 WHERE cursors.head >= excluded.head`
 
 	dropCheckpoints = `DELETE FROM checkpoints WHERE chain = $1 AND number > $2`
 )
+
+const selectRewound = `SELECT rewound FROM cursors WHERE chain = $1`
+
+// Rewound implements checkout.Tx.
+func (t *tx) Rewound(ctx context.Context, chain asset.ChainID) (int64, error) {
+	c, err := number(uint64(chain))
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	_, err = found(t.row(ctx, selectRewound, []any{c}, &n))
+	return n, err
+}
 
 // RewindCursor implements checkout.Tx.
 func (t *tx) RewindCursor(ctx context.Context, chain asset.ChainID, b checkout.Block) error {

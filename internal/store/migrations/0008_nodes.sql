@@ -11,6 +11,10 @@ CREATE TABLE leases (
 
 ALTER TABLE jobs ADD COLUMN trace TEXT NOT NULL DEFAULT ''; -- of what enqueued it, a W3C traceparent, '' for none
 
+-- How often a chain was gone back on: whoever read it before that and records it after has
+-- read another chain.
+ALTER TABLE cursors ADD COLUMN rewound BIGINT NOT NULL DEFAULT 0;
+
 CREATE INDEX jobs_buried ON jobs (id) WHERE state = 'buried';
 
 -- Has one row once everything was moved to another database: nothing is

