@@ -530,7 +530,7 @@ func newCourse(t testing.TB, seed uint64, book *asset.Book, dsn string, mixed bo
 		mixed: mixed, paid: map[payment.ID]bool{},
 	}
 	c.depth = []uint64{2, 3, 6, 12, 65}[c.rnd.IntN(5)]
-	c.longest = []uint64{0, 200}[c.rnd.IntN(2)]
+	c.longest = []uint64{0, 200, 2, 5}[c.rnd.IntN(4)]
 	return c
 }
 

@@ -53,7 +53,7 @@ func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 	if s.agree == 1 {
 		final = max(final, min(v.final, to))
 	}
-	sw := Sweep{Chain: s.chain, From: from, To: end.Block, Head: v.head, Final: min(final, to), Logs: logs}
+	sw := Sweep{Chain: s.chain, From: from, To: end.Block, Head: v.head, Final: min(final, to), Logs: logs, Rewound: s.rewound}
 	if err := s.sink.Apply(ctx, sw); err != nil {
 		return done, fmt.Errorf("applying blocks %d to %d: %w", from, to, err)
 	}
@@ -201,7 +201,8 @@ func (l Log) equal(m Log) bool {
 
 // prove reads the headers of the blocks that have logs, compares their hashes
 // and gives the logs their time. The end of the range comes last: if it is
-// still the same block, all before it are too.
+// still the same block, all before it are too. If it is not the head that this look began
+// with, the cursor must be on the chain still: what came in its place would never be read.
 func (s *Scanner) prove(ctx context.Context, v view, end *Header, logs []Log) (same bool, err error) {
 	var ns []uint64
 	for _, l := range logs {
@@ -209,12 +210,18 @@ func (s *Scanner) prove(ctx context.Context, v view, end *Header, logs []Log) (s
 			ns = append(ns, l.Block.Number)
 		}
 	}
-	heads, err := s.headers(ctx, v.endpoint, append(ns, end.Number))
+	rest := []Block{end.Block}
+	if len(s.blocks) > 0 && end.Number < v.head.Number && s.newest().Number > v.final {
+		rest = []Block{s.newest(), end.Block}
+	}
+	heads, err := s.headers(ctx, v.endpoint, append(ns, numbers(rest)...))
 	if err != nil {
 		return false, err
 	}
-	if last := heads[len(ns)]; last == nil || last.Hash != end.Hash {
-		return false, nil
+	for i, b := range rest {
+		if h := heads[len(ns)+i]; h == nil || h.Hash != b.Hash {
+			return false, nil
+		}
 	}
 	at := 0
 	for i := range logs {

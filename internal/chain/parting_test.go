@@ -1,0 +1,44 @@
+package chain
+
+import (
+	"fmt"
+	"testing"
+)
+
+// A look that catches up in several sweeps, and a reorganisation before each single question
+// of it: also one that takes away what the sweep before has read. A sweep that ends below the
+// head must not go on from a block that the chain has no longer, or those in its place are
+// never read.
+func TestAReorganisationBetweenTheSweepsOfALook(t *testing.T) {
+	for at := 1; ; at++ {
+		r := simple(t, func(cfg *ScannerConfig) { cfg.Finality, cfg.MaxRange = Finality{Confirmations: 30}, 3 })
+		for i := range 3 {
+			r.chain.mine(fmt.Sprint("base", i))
+		}
+		r.idle()
+		for i := range 12 {
+			r.chain.mine(fmt.Sprint("old", i))
+		}
+		asked := 0
+		r.nodes[0].set(func(n *node) {
+			n.before = func(string) error {
+				if asked++; asked == at {
+					var fresh [][]string
+					for i := range 14 {
+						fresh = append(fresh, []string{fmt.Sprint("new", i)})
+					}
+					r.chain.reorg(12, fresh...)
+				}
+				return nil
+			}
+		})
+		r.idle()
+		if asked < at {
+			if at < 12 {
+				t.Fatalf("only %d questions were asked", asked)
+			}
+			return
+		}
+		r.wantAll()
+	}
+}
