@@ -154,5 +154,5 @@ func healthURL(addr string) string {
 	if err != nil || port == "" {
 		port = "8402"
 	}
-	return "http://127.0.0.1:" + port + "/readyz"
+	return "http://127.0.0.1:" + port + "/healthz"
 }

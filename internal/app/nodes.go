@@ -19,8 +19,12 @@ import (
 // does itself; and jobs are claimed one by one by whoever has room.
 
 const (
+	// beatEvery and takeAfter are how often a lease's holder tells that it lives, and for how
+	// long it may be silent. With the time that a look at a chain takes, work goes on well
+	// within ten seconds of a death.
+	beatEvery, takeAfter = 500 * time.Millisecond, 3500 * time.Millisecond
 	// staleNews is after how long without a beat nobody knows how a chain is read.
-	staleNews = 5 * time.Second
+	staleNews = takeAfter
 	// handover is how long a chain may be without a reader, or with one that has not
 	// looked yet, before nodes say that they are not ready. It is longer than another
 	// node needs to take over, or all would be called unready at once.
@@ -40,7 +44,7 @@ func (a *App) share(chains []ChainSetup, archive *archiver) {
 		})
 	}
 	if a.Store.Shared() {
-		a.heads.keeper = lease.NewKeeper(lease.Config{Table: a.Store, Works: works, Log: a.log, Round: func() { a.heads.followed() }})
+		a.heads.keeper = lease.NewKeeper(lease.Config{Table: a.Store, Works: works, Every: beatEvery, Patience: takeAfter, Log: a.log, Round: func() { a.heads.followed() }})
 		a.shared = []lifecycle.Part{
 			{Name: "leases", Run: a.heads.keeper.Run},
 			{Name: "hints", Run: func(ctx context.Context) error { return a.Store.Spread(ctx, a.heads.nudge) }},

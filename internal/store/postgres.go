@@ -24,7 +24,7 @@ const (
 	pgConnections = 20
 	// idleTimeout is what the database does with a transaction whose node was frozen,
 	// or cut off: it would hold its locks against all others. Ours never wait.
-	idleTimeout, idleMost = "idle_in_transaction_session_timeout", "4s"
+	idleTimeout, idleMost = "idle_in_transaction_session_timeout", "2s"
 )
 
 // postgresEngine gives every write a transaction of its own, at the default
