@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -123,9 +122,9 @@ func BenchmarkObserve(b *testing.B) {
 		r := httptest.NewRequest(http.MethodGet, "/checkout/"+token, nil)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			w := &httptest.ResponseRecorder{HeaderMap: http.Header{}, Body: &bytes.Buffer{}}
+			w := httptest.NewRecorder()
 			for b.Loop() {
-				clear(w.HeaderMap)
+				clear(w.Header())
 				s.ServeHTTP(w, r)
 			}
 		})

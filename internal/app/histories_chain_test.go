@@ -152,13 +152,6 @@ func (c *courseChain) events() map[string][]placed {
 	return out
 }
 
-// has reports whether a block is on the chain.
-func (c *courseChain) has(number uint64, hash string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return number < uint64(len(c.sim.Blocks)) && c.sim.Blocks[number].Hash == hash
-}
-
 func (c *courseChain) truth(a asset.Address) (wei, tokens int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -43,7 +43,6 @@ type order struct {
 	data    []byte
 	sent    []sent
 	cents2  int64 // that the shop has confirmed, of a bank
-	checked bool  // found as it has to be, at the end of a round
 }
 
 // book is what shops and payers know: what the oracle compares the server with.

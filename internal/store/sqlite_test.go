@@ -278,7 +278,13 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 	queries["search by transaction"] = unordered(keysOf(checkout.Search{Tx: "t", Asset: "a"}, nil, 7).text)
 	queries["search by request"] = unordered(keysOf(checkout.Search{Order: "o"}, few, 7).text)
 	for name, query := range queries {
+		ofSides := false // of what each of two limited selections has found
 		for _, step := range explain(t, s, query) {
+			if step == "SCAN near" || step == "SCAN far" || ofSides && strings.Contains(step, "TEMP B-TREE") {
+				ofSides = true
+				continue
+			}
+			ofSides = false
 			inOrder := strings.Contains(step, "USING INDEX") || strings.Contains(step, "USING COVERING INDEX") // with a LIMIT
 			sorts := strings.Contains(step, "TEMP B-TREE") && strings.Contains(query, "LIMIT")                 // sorts more than it returns
 			if strings.Contains(step, "SCAN") && !inOrder || sorts {

@@ -254,7 +254,7 @@ var archives = map[string]func(*testing.T, *fixture){
 		if moved := f.archive(t, later); moved != 0 {
 			t.Error("a payment was archived of which something is to be told")
 		}
-		p = f.closedRow(t, payment.Paid)
+		f.closedRow(t, payment.Paid)
 		f.archive(t, later)
 		p = f.closedRow(t, payment.Paid)
 		must(t, f.SaveDeliveries(ctx, nil, []webhook.Delivery{{ID: f.id(), EventID: "E", Payment: p.ID, Merchant: p.Terms.Merchant, Endpoint: "W", State: webhook.Queued, CreatedAt: start}}))
