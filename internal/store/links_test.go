@@ -267,7 +267,9 @@ func TestLinksAreFoundByTheirIndexes(t *testing.T) {
 				t.Errorf("%s: %q is not in the plan:\n%s", what, want, plan)
 			}
 		}
-		if !c.sort && strings.Contains(plan, "TEMP B-TREE") {
+		// What a page has of the newest and of an archive is put into one order: few rows of each.
+		few := strings.ReplaceAll(plan, "SCAN f\nUSE TEMP B-TREE FOR ORDER BY", "SCAN f")
+		if !c.sort && strings.Contains(few, "TEMP B-TREE") {
 			t.Errorf("%s: it is sorted:\n%s", what, plan)
 		}
 	}
