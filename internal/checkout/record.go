@@ -316,21 +316,34 @@ func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
 func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) error {
 	now := s.now().UTC()
 	return s.store.Write(ctx, func(tx Tx) error {
-		gone, err := tx.TransfersAbove(ctx, chain, to.Number)
-		if err != nil {
-			return fmt.Errorf("find transfers above block %d: %w", to.Number, err)
-		}
-		err = s.restage(ctx, tx, gone, now, payment.Dropped, func(e payment.Evidence) bool {
-			return e.Chain == chain && e.Block > to.Number
-		})
-		if err != nil {
+		if err := s.dropAbove(ctx, tx, chain, to.Number, now); err != nil {
 			return err
 		}
-		if err := tx.DropBalances(ctx, chain, to.Number); err != nil {
-			return fmt.Errorf("forget balances above block %d: %w", to.Number, err)
+		if err := tx.RewindCursor(ctx, chain, to); err != nil {
+			return err
 		}
-		return tx.RewindCursor(ctx, chain, to)
+		// From here on the cursor is ours. What another server recorded while we looked came
+		// before it was, and has to go as well.
+		return s.dropAbove(ctx, tx, chain, to.Number, now)
 	})
+}
+
+// dropAbove takes back everything of a chain above a block.
+func (s *Service) dropAbove(ctx context.Context, tx Tx, chain asset.ChainID, number uint64, now time.Time) error {
+	gone, err := tx.TransfersAbove(ctx, chain, number)
+	if err != nil {
+		return fmt.Errorf("find transfers above block %d: %w", number, err)
+	}
+	err = s.restage(ctx, tx, gone, now, payment.Dropped, func(e payment.Evidence) bool {
+		return e.Chain == chain && e.Block > number
+	})
+	if err != nil {
+		return err
+	}
+	if err := tx.DropBalances(ctx, chain, number); err != nil {
+		return fmt.Errorf("forget balances above block %d: %w", number, err)
+	}
+	return nil
 }
 
 // Finalize makes the transfers in blocks final. The caller has proven that the
