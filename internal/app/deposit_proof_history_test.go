@@ -253,8 +253,8 @@ func (h *history) restart(i int) {
 }
 
 // follow goes back to where chain and cursor part, as chain.Scanner does, and returns
-// the cursor.
-func (h *history) follow(i int) chain.Block {
+// the cursor's block, and how often the cursor was taken back.
+func (h *history) follow(i int) (chain.Block, int64) {
 	h.t.Helper()
 	for {
 		c, err := h.nodes[i].sink.Cursor(context.Background(), historyChain)
@@ -266,7 +266,7 @@ func (h *history) follow(i int) chain.Block {
 			h.t.Fatalf("no block in common: %+v", c)
 		}
 		if at == 0 {
-			return c.Blocks[0]
+			return c.Blocks[0], c.Rewound
 		}
 		h.survive(i, h.nodes[i].sink.Rewind(context.Background(), historyChain, c.Blocks[at]))
 	}
@@ -275,12 +275,13 @@ func (h *history) follow(i int) chain.Block {
 // scan reads up to width blocks.
 func (h *history) scan(i int, width uint64) (more bool) {
 	h.t.Helper()
-	from, head := h.follow(i).Number+1, h.sim.Head().Number
+	last, rewound := h.follow(i)
+	from, head := last.Number+1, h.sim.Head().Number
 	if from > head {
 		return false
 	}
 	to := h.sim.Blocks[min(from+width-1, head)]
-	sw := chain.Sweep{Chain: historyChain, From: from, To: to.Block(), Head: h.sim.Head().Block(), Final: min(h.height, to.Number)}
+	sw := chain.Sweep{Chain: historyChain, From: from, To: to.Block(), Head: h.sim.Head().Block(), Final: min(h.height, to.Number), Rewound: rewound}
 	for _, b := range h.sim.Blocks[from : to.Number+1] {
 		sw.Logs = append(sw.Logs, b.Logs...)
 	}
@@ -295,7 +296,8 @@ func (h *history) scan(i int, width uint64) (more bool) {
 // settle makes final what is.
 func (h *history) settle(i int) {
 	h.t.Helper()
-	seen := h.follow(i).Number
+	last, _ := h.follow(i)
+	seen := last.Number
 	h.height = max(h.height, seen-min(seen, rapid.Uint64Range(0, 5).Draw(h.t, "confirmations")))
 	pending, err := h.nodes[i].sink.Pending(context.Background(), historyChain, min(h.height, seen))
 	h.must(err)
@@ -412,7 +414,8 @@ func (h *history) step() {
 	case "settle":
 		h.settle(i)
 	case "deep": // the server goes back below what is final, and reads all of it again
-		to := rapid.Uint64Range(0, h.follow(i).Number).Draw(h.t, "back to")
+		last, _ := h.follow(i)
+		to := rapid.Uint64Range(0, last.Number).Draw(h.t, "back to")
 		h.must(n.sink.Rewind(context.Background(), historyChain, h.sim.Blocks[to].Block()))
 	case "market":
 		h.market()

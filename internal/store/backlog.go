@@ -26,10 +26,10 @@ type Backlog struct {
 // Every one of these reads a bounded part of an index.
 const (
 	selectOldestDue = `SELECT run_at FROM jobs WHERE ` + isDue + ` ORDER BY run_at, id LIMIT 1`
-	countDue        = `SELECT COUNT(*) FROM (SELECT id FROM jobs WHERE state = 'ready' AND run_at <= $1 ORDER BY run_at, id LIMIT $2) AS some`
-	countKinds      = `SELECT kind, COUNT(*) FROM (SELECT kind FROM jobs WHERE state = 'ready' ORDER BY run_at, id LIMIT $1) AS some GROUP BY kind`
-	countBuried     = `SELECT COUNT(*) FROM (SELECT id FROM jobs WHERE state = 'buried' ORDER BY id LIMIT $1) AS some`
-	countQueued     = `SELECT COUNT(*) FROM (SELECT id FROM deliveries WHERE state = 'queued' ORDER BY id LIMIT $1) AS some`
+	countDue        = `SELECT COUNT(*) FROM (SELECT id FROM jobs WHERE state = 'ready' AND run_at <= $1 ORDER BY run_at, id LIMIT $2) AS few`
+	countKinds      = `SELECT kind, COUNT(*) FROM (SELECT kind FROM jobs WHERE state = 'ready' ORDER BY run_at, id LIMIT $1) AS few GROUP BY kind`
+	countBuried     = `SELECT COUNT(*) FROM (SELECT id FROM jobs WHERE state = 'buried' ORDER BY id LIMIT $1) AS few`
+	countQueued     = `SELECT COUNT(*) FROM (SELECT id FROM deliveries WHERE state = 'queued' ORDER BY id LIMIT $1) AS few`
 	selectQueued    = `SELECT created_at FROM deliveries WHERE state = 'queued' ORDER BY id LIMIT 1`
 )
 
