@@ -67,7 +67,7 @@ var mutants = []mutant{
 		"internal/chain", "h = max(h, head+1-f.Confirmations)", "h = max(h, head+2-f.Confirmations)",
 		"internal/chain TestFinalityPolicies"},
 	{"money of a fork that was left stays",
-		"internal/checkout", "return e.Chain == chain && e.Block > to.Number", "return false",
+		"internal/checkout", "return e.Chain == chain && e.Block > number", "return false",
 		"internal/checkout TestSamePlacePaysAnotherPaymentAfterAReorg|TestReorgMovesATransferToAnotherIndexAndAmount"},
 	{"a booking that is told twice counts twice",
 		"internal/checkout", "b.Counts, b.Outcome = false, OutcomeRepeated", "b.Key, b.Outcome = b.Key+payment.NewULID(b.At), OutcomeRepeated",

@@ -8,8 +8,16 @@ import (
 // A look that catches up in several sweeps, and a reorganisation before each single question
 // of it: also one that takes away what the sweep before has read. A sweep that ends below the
 // head must not go on from a block that the chain has no longer, or those in its place are
-// never read.
+// never read. Only so many of the blocks in their place have logs: a range without any needs no
+// second question for its logs.
 func TestAReorganisationBetweenTheSweepsOfALook(t *testing.T) {
+	for _, full := range []int{3, 6, 9, 14} {
+		reorganiseBetweenSweeps(t, full)
+	}
+}
+
+func reorganiseBetweenSweeps(t *testing.T, full int) {
+	t.Helper()
 	for at := 1; ; at++ {
 		r := simple(t, func(cfg *ScannerConfig) { cfg.Finality, cfg.MaxRange = Finality{Confirmations: 30}, 3 })
 		for i := range 3 {
@@ -25,7 +33,11 @@ func TestAReorganisationBetweenTheSweepsOfALook(t *testing.T) {
 				if asked++; asked == at {
 					var fresh [][]string
 					for i := range 14 {
-						fresh = append(fresh, []string{fmt.Sprint("new", i)})
+						var some []string
+						if i < full {
+							some = []string{fmt.Sprint("new", i)}
+						}
+						fresh = append(fresh, some)
 					}
 					r.chain.reorg(12, fresh...)
 				}

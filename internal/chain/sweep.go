@@ -22,7 +22,7 @@ const maxSpoiled = 4
 
 // sweep reads one range of blocks and applies it: one round trip for its end, its logs
 // and its end again, which must still be the same block. Where blocks before the end have
-// logs, a second one for their headers and for the end.
+// logs, or the range may not continue the cursor, a second one for headers and for the end.
 func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 	from := s.next(v.head)
 	to := s.rangeEnd(from, v)
@@ -33,8 +33,8 @@ func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 		return s.shrink(ctx, v, from, to, err)
 	}
 	same, err := end.Hash == before.Hash, nil
-	if same && !onlyAt(end, logs) {
-		same, err = s.prove(ctx, v, end, logs)
+	if apart := s.mayPart(from, end, v); same && (!onlyAt(end, logs) || apart) {
+		same, err = s.prove(ctx, v, end, logs, apart)
 	}
 	if err != nil {
 		s.judge(ctx, v.endpoint, err)
@@ -88,6 +88,13 @@ func (s *Scanner) continues(from uint64, end *Header, head Block) bool {
 		return false
 	}
 	return len(s.blocks) == 0 || end.Number != from || end.Parent == s.newest().Hash
+}
+
+// mayPart reports whether nothing tells that a range continues the cursor: it ends below the
+// head that this look began with, and its end is not the block after the cursor. If the chain
+// was reorganised since, what came in the cursor's place would never be read.
+func (s *Scanner) mayPart(from uint64, end *Header, v view) bool {
+	return len(s.blocks) > 0 && end.Number < v.head.Number && end.Number != from && s.newest().Number > v.final
 }
 
 // read asks for a range's end, before and after its logs, and checks the logs against the
@@ -201,9 +208,9 @@ func (l Log) equal(m Log) bool {
 
 // prove reads the headers of the blocks that have logs, compares their hashes
 // and gives the logs their time. The end of the range comes last: if it is
-// still the same block, all before it are too. If it is not the head that this look began
-// with, the cursor must be on the chain still: what came in its place would never be read.
-func (s *Scanner) prove(ctx context.Context, v view, end *Header, logs []Log) (same bool, err error) {
+// still the same block, all before it are too. With apart the cursor must be on the chain
+// still.
+func (s *Scanner) prove(ctx context.Context, v view, end *Header, logs []Log, apart bool) (same bool, err error) {
 	var ns []uint64
 	for _, l := range logs {
 		if len(ns) == 0 || ns[len(ns)-1] != l.Block.Number {
@@ -211,7 +218,7 @@ func (s *Scanner) prove(ctx context.Context, v view, end *Header, logs []Log) (s
 		}
 	}
 	rest := []Block{end.Block}
-	if len(s.blocks) > 0 && end.Number < v.head.Number && s.newest().Number > v.final {
+	if apart {
 		rest = []Block{s.newest(), end.Block}
 	}
 	heads, err := s.headers(ctx, v.endpoint, append(ns, numbers(rest)...))
