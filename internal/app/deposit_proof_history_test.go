@@ -268,7 +268,7 @@ func (h *history) follow(i int) (chain.Block, int64) {
 		if at == 0 {
 			return c.Blocks[0], c.Rewound
 		}
-		h.survive(i, h.nodes[i].sink.Rewind(context.Background(), historyChain, c.Blocks[at]))
+		h.survive(i, h.nodes[i].sink.Rewind(context.Background(), historyChain, c.Blocks[at], c.Rewound))
 	}
 }
 
@@ -398,7 +398,8 @@ func (h *history) step() {
 		case "work":
 			h.work(i)
 		case "deep":
-			h.survive(i, n.sink.Rewind(context.Background(), historyChain, h.sim.Blocks[0].Block()))
+			_, rewound := h.follow(i)
+			h.survive(i, n.sink.Rewind(context.Background(), historyChain, h.sim.Blocks[0].Block(), rewound))
 		}
 		h.nodes[i].cut.next = ""
 	case "restart":
@@ -414,9 +415,9 @@ func (h *history) step() {
 	case "settle":
 		h.settle(i)
 	case "deep": // the server goes back below what is final, and reads all of it again
-		last, _ := h.follow(i)
+		last, rewound := h.follow(i)
 		to := rapid.Uint64Range(0, last.Number).Draw(h.t, "back to")
-		h.must(n.sink.Rewind(context.Background(), historyChain, h.sim.Blocks[to].Block()))
+		h.must(n.sink.Rewind(context.Background(), historyChain, h.sim.Blocks[to].Block(), rewound))
 	case "market":
 		h.market()
 	case "work":
@@ -539,7 +540,7 @@ func TestProofOverHistories(t *testing.T) {
 		for range rapid.IntRange(1, 2).Draw(rt, "servers") {
 			h.nodes = append(h.nodes, h.start())
 		}
-		h.must(h.nodes[0].sink.Rewind(context.Background(), historyChain, h.sim.Head().Block()))
+		h.must(h.nodes[0].sink.Rewind(context.Background(), historyChain, h.sim.Head().Block(), 0))
 		h.sim.Keep = rapid.SampledFrom([]int{0, 0, 2, 6}).Draw(rt, "keep")
 		h.owe(h.nodes[0])
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {

@@ -240,9 +240,9 @@ func (s *sink) name(xs []rail.Sighting, some []int, r *chain.Receipt, bySafe *ch
 }
 
 // Rewind implements chain.Sink.
-func (s *sink) Rewind(ctx context.Context, id asset.ChainID, to chain.Block) error {
+func (s *sink) Rewind(ctx context.Context, id asset.ChainID, to chain.Block, rewound int64) error {
 	s.log.WarnContext(ctx, "chain reorganised", "chain", id, "to", to.Number)
-	return s.checkout.Rewind(ctx, id, block(to))
+	return s.checkout.Rewind(ctx, id, block(to), rewound)
 }
 
 // Pending implements chain.Sink.

@@ -367,7 +367,7 @@ func (m *memory) checkSweep(s Sweep) {
 	}
 }
 
-func (m *memory) Rewind(_ context.Context, _ asset.ChainID, to Block) error {
+func (m *memory) Rewind(_ context.Context, _ asset.ChainID, to Block, _ int64) error {
 	return m.guard("rewind", func() error {
 		m.rewinds = append(m.rewinds, to)
 		m.blocks = slices.DeleteFunc(m.blocks, func(b Block) bool { return b.Number >= to.Number })

@@ -319,7 +319,7 @@ func (s *Scanner) block(ctx context.Context, endpoint int, number uint64) (Block
 
 // rewind takes back everything above to.
 func (s *Scanner) rewind(ctx context.Context, to Block) error {
-	if err := s.sink.Rewind(ctx, s.chain, to); err != nil {
+	if err := s.sink.Rewind(ctx, s.chain, to, s.rewound); err != nil {
 		return fmt.Errorf("rewinding to block %d: %w", to.Number, err)
 	}
 	s.sources.rewind(to)

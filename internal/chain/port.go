@@ -22,8 +22,9 @@ type Sink interface {
 
 	// Rewind takes back everything above block to, which becomes the newest
 	// processed block: evidence that is not final is dropped, later checkpoints
-	// are forgotten. Evidence that was finalized stays.
-	Rewind(ctx context.Context, chain asset.ChainID, to Block) error
+	// are forgotten. Evidence that was finalized stays. If the cursor was taken back since it
+	// was read with Cursor.Rewound, nothing changes and an error is returned.
+	Rewind(ctx context.Context, chain asset.ChainID, to Block, rewound int64) error
 
 	// Pending returns the distinct blocks (number and hash) at or below upTo
 	// that hold evidence which is not final, in any order.

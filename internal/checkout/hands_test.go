@@ -132,6 +132,9 @@ func TestWhatWasReadBeforeAnotherWentBackIsStale(t *testing.T) {
 	if len(now.Blocks) == 0 || now.Blocks[0].Number != 1 {
 		t.Errorf("the cursor moved to %v", now.Blocks)
 	}
+	if err := w.Service.Rewind(t.Context(), base, block(0, 0), read.Rewound); !errors.Is(err, checkout.ErrStale) {
+		t.Errorf("going back from there: got %v, want ErrStale", err)
+	}
 	late.Rewound = now.Rewound
 	must(t, w.Service.RecordSweep(t.Context(), late))
 }

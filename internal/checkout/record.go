@@ -313,7 +313,10 @@ func executed(p *payment.Payment, xs []payment.Transfer) []payment.Attempt {
 // Rewind takes back what a reorganisation removed: everything of a chain above
 // block to. Final transfers stay: to may be an older checkpoint than the final
 // height, and the watcher stops by itself where a chain takes back final blocks.
-func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) error {
+//
+// rewound is Cursor.Rewound of the cursor that is gone back from. ErrStale if it was taken
+// back since: block to may be of a chain that is gone.
+func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block, rewound int64) error {
 	now := s.now().UTC()
 	return s.store.Write(ctx, func(tx Tx) error {
 		if err := s.dropAbove(ctx, tx, chain, to.Number, now); err != nil {
@@ -321,6 +324,11 @@ func (s *Service) Rewind(ctx context.Context, chain asset.ChainID, to Block) err
 		}
 		if err := tx.RewindCursor(ctx, chain, to); err != nil {
 			return err
+		}
+		if n, err := tx.Rewound(ctx, chain); err != nil {
+			return err
+		} else if n != rewound+1 {
+			return ErrStale
 		}
 		// From here on the cursor is ours. What another server recorded while we looked came
 		// before it was, and has to go as well.

@@ -262,6 +262,15 @@ func (w *world) sighting(p *payment.Payment, tx int, index uint, units int64, b 
 	}
 }
 
+// Rewind goes back as a watcher does that has just read where its chain's cursor is.
+func (w *world) Rewind(ctx context.Context, chain asset.ChainID, to checkout.Block) error {
+	c, err := w.Cursor(ctx, chain)
+	if err != nil {
+		return err
+	}
+	return w.Service.Rewind(ctx, chain, to, c.Rewound)
+}
+
 // RecordSweep records what a watcher found that has just read where its chain's cursor is.
 func (w *world) RecordSweep(ctx context.Context, sw checkout.Sweep) error {
 	c, err := w.Cursor(ctx, sw.Chain)

@@ -48,7 +48,7 @@ func (s *sink) Apply(ctx context.Context, sw chain.Sweep) error {
 	return s.books.apply(sw.To, found)
 }
 
-func (s *sink) Rewind(_ context.Context, _ asset.ChainID, to chain.Block) error {
+func (s *sink) Rewind(_ context.Context, _ asset.ChainID, to chain.Block, _ int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.books.rewind(to)
