@@ -93,6 +93,8 @@ type course struct {
 }
 
 func (c *course) say(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.said = append(c.said, fmt.Sprintf(format, args...))
 }
 
@@ -222,8 +224,8 @@ func (s *traced) Apply(ctx context.Context, sw chain.Sweep) error {
 	return err
 }
 
-func (s *traced) Rewind(ctx context.Context, id asset.ChainID, to chain.Block) error {
-	err := s.Sink.Rewind(ctx, id, to)
+func (s *traced) Rewind(ctx context.Context, id asset.ChainID, to chain.Block, rewound int64) error {
+	err := s.Sink.Rewind(ctx, id, to, rewound)
 	s.course.say("  %d rewinds to %d %.6s: %v", s.server, to.Number, to.Hash, err)
 	return err
 }

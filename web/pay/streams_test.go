@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,15 +18,18 @@ import (
 // otherwise; all pages together are one question.
 func TestPagesLearnWhatOtherNodesWrote(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // the race detector does not know that a bubble's sleep orders things
 		marks, asked := map[payment.ID]int64{"a": 3, "b": 7}, 0
 		s := newStreams(Config{Log: slog.New(slog.DiscardHandler), Marks: func(_ context.Context, ids []payment.ID) (map[payment.ID]int64, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if asked++; asked == 1 {
 				return nil, errors.New("the database is away for once")
 			}
 			if len(ids) > 2 {
 				t.Errorf("asked for %v", ids)
 			}
-			return marks, nil
+			return maps.Clone(marks), nil
 		}})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -64,14 +69,18 @@ func TestPagesLearnWhatOtherNodesWrote(t *testing.T) {
 			{"a payment is gone", func() { other.told(4); delete(marks, "b") }, [4]bool{false, false, true, false}},
 			{"its pages are, too", func() { s.leave("b", b); s.leave("b", fresh) }, [4]bool{}},
 		} {
+			mu.Lock()
 			step.do()
+			mu.Unlock()
 			if got := woken(); got != step.want {
 				t.Errorf("%s: woken %v, want %v", step.what, got, step.want)
 			}
 		}
+		mu.Lock()
 		if asked != 6 {
 			t.Errorf("the database was asked %d times", asked)
 		}
+		mu.Unlock()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
