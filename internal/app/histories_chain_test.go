@@ -152,10 +152,10 @@ func (c *courseChain) events() map[string][]placed {
 	return out
 }
 
-func (c *courseChain) truth(a asset.Address) (wei, tokens int64) {
+func (c *courseChain) truth(a asset.Address, from time.Time) (wei, tokens int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sim.Truth(a)
+	return c.sim.TruthFrom(a, from)
 }
 
 // ask answers as a deposittest.Node does.

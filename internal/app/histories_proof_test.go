@@ -326,8 +326,13 @@ func (c *course) counts(events map[string][]placed, r payment.Request) (out []pl
 	return out
 }
 
+// tooEarly is how much older than a payment a block may be that pays it.
+const tooEarly = 2 * time.Minute
+
 func (c *course) differsDeposit(p *payment.Payment, end bool) string {
-	wei, tokens := c.chain.truth(p.Terms.Requests[0].Payee)
+	// A reorganisation may bring what was sent into a block that is older than the payment.
+	// What is too early is kept for a person, and pays nothing.
+	wei, tokens := c.chain.truth(p.Terms.Requests[0].Payee, p.Terms.CreatedAt.Add(-tooEarly))
 	got := map[asset.ID]int64{}
 	for _, x := range p.Transfers {
 		if x.Stage == payment.Dropped {

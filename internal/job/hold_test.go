@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,14 +21,20 @@ func TestClaimsAreRenewed(t *testing.T) {
 		if _, err := m.Claim(t.Context(), began, 7*time.Second, job.Room{Free: 1}); err != nil { // by one that dies
 			t.Fatal(err)
 		}
+		var mu sync.Mutex
 		var runs []string
+		ran := func(what ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			runs = append(runs, fmt.Sprint(what...))
+		}
 		work(t, job.Config{Queue: m, Handlers: map[string]job.Handler{
 			"kind": func(context.Context, job.Job) error {
-				runs = append(runs, fmt.Sprint("kind ", time.Since(began)))
+				ran("kind ", time.Since(began))
 				return nil
 			},
 			"long": func(ctx context.Context, j job.Job) error {
-				runs = append(runs, fmt.Sprint("long ", j.Attempt))
+				ran("long ", j.Attempt)
 				time.Sleep(40 * time.Second)
 				return ctx.Err()
 			},

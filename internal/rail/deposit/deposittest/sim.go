@@ -135,8 +135,14 @@ func (s *Sim) Reorg(depth int) (dropped []Tx) {
 }
 
 // Truth is what an address got on the chain as it is, of native currency and of the token.
-func (s *Sim) Truth(a asset.Address) (wei, tokens int64) {
+func (s *Sim) Truth(a asset.Address) (wei, tokens int64) { return s.TruthFrom(a, time.Time{}) }
+
+// TruthFrom is Truth of blocks that are not before a time.
+func (s *Sim) TruthFrom(a asset.Address, from time.Time) (wei, tokens int64) {
 	for _, b := range s.Blocks {
+		if b.Block().Time.Before(from) {
+			continue
+		}
 		wei += b.got[a]
 		tokens += b.tokens[a]
 	}
