@@ -64,10 +64,9 @@ func (s *Service) would(p *payment.Payment, c claim) (x payment.Transfer, fits b
 	if !r.Fiat() {
 		return transfer(r, c.Sighting), s.mismatch(r, c.Sighting) == ""
 	}
-	token, listed := s.book.TokenAt(c.Chain, c.Token)
-	early := !c.At.IsZero() && c.At.Before(p.Terms.CreatedAt.Add(-clockSkew))
-	fits = listed && c.To == r.Payee && c.Amount.Sign() > 0 && !early && (!r.Quoted() || c.Chain == r.Chain)
-	return unvalued(r, token.ID, c.Sighting), fits
+	token, reason := s.astray(p, r, c.Sighting)
+	unknown := reason == tooEarly && c.At.IsZero() // logs that are only compared may have no time
+	return unvalued(r, token.ID, c.Sighting), reason == "" || unknown
 }
 
 // discrepancy compares a transfer with what is kept under its key. What is final is no

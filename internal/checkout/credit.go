@@ -108,22 +108,35 @@ func quoteFor(p *payment.Payment, request int, of asset.ID, units *big.Int, at t
 	return q, found
 }
 
+// tooEarly is why what is older than its payment pays nothing.
+const tooEarly = "too_early"
+
+// astray says why what came for a request that is due in a fiat currency is no transfer of
+// it, whatever it is worth; "" if it is one.
+func (s *Service) astray(p *payment.Payment, r payment.Request, x rail.Sighting) (token asset.Token, reason string) {
+	token, listed := s.book.TokenAt(x.Chain, x.Token)
+	switch {
+	case r.Quoted() && x.Chain != r.Chain:
+		reason = "wrong_chain"
+	case !listed:
+		reason = "wrong_asset"
+	case x.To != r.Payee:
+		reason = "wrong_payee"
+	case x.Amount.Sign() <= 0:
+		reason = "no_value"
+	case x.At.Before(p.Terms.CreatedAt.Add(-clockSkew)):
+		reason = tooEarly
+	}
+	return token, reason
+}
+
 // worth makes a transfer of what came for a request that is due in a fiat currency, or says
 // why it is none. Which rail has seen it does not matter.
 func (s *Service) worth(v *valuer, r payment.Request, x rail.Sighting, parts int) (t payment.Transfer, reason string) {
-	token, listed := s.book.TokenAt(x.Chain, x.Token)
+	token, reason := s.astray(v.p, r, x)
 	t = unvalued(r, token.ID, x)
-	switch {
-	case r.Quoted() && x.Chain != r.Chain:
-		return t, "wrong_chain"
-	case !listed:
-		return t, "wrong_asset"
-	case x.To != r.Payee:
-		return t, "wrong_payee"
-	case x.Amount.Sign() <= 0:
-		return t, "no_value"
-	case x.At.Before(v.p.Terms.CreatedAt.Add(-clockSkew)):
-		return t, "too_early"
+	if reason != "" {
+		return t, reason
 	}
 	if i := slices.IndexFunc(v.p.Transfers, func(k payment.Transfer) bool { return k.Key == t.Key }); i >= 0 {
 		return as(t, v.p.Transfers[i], v.p.Quotes), ""
