@@ -151,7 +151,7 @@ func (r *rig) kill() {
 
 func (r *rig) await(what string, ok func() bool) {
 	r.t.Helper()
-	r.awaitFor(what, 30*time.Second, ok)
+	r.awaitFor(what, time.Minute, ok)
 }
 
 func (r *rig) awaitFor(what string, patience time.Duration, ok func() bool) {

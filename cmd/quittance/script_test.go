@@ -135,7 +135,7 @@ func startDemo(t *testing.T, exe, dir string) *demo {
 		if err := json.Unmarshal(raw, d); err != nil {
 			t.Fatalf("first line %q: %v\n%s", raw, err, d.stderr)
 		}
-	case <-time.After(60 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatalf("the demo did not become ready\n%s", d.stderr)
 	}
 	for name, v := range map[string]any{"apiKey": d.Merchant["apiKey"], "clientId": d.Merchant["clientId"], "allowedOrigin": d.Merchant["allowedOrigin"],
@@ -171,7 +171,7 @@ func (d *demo) operate(t *testing.T, exe string) {
 		return string(out), err
 	}
 	want := "base  7.5 USDT-base on 1 addresses\n"
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		out, err := run("sweep", "list")
 		if err != nil {
 			t.Fatalf("sweep list: %v\n%s", err, out)
@@ -272,7 +272,7 @@ func (d *demo) stop(t *testing.T) {
 		if err != nil {
 			t.Errorf("stopped with: %v\n%s", err, d.stderr)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the demo did not stop")
 	}
 }

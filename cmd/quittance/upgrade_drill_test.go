@@ -126,7 +126,7 @@ func (d *drill) look() {
 
 func (d *drill) await(what string, ok func() bool) {
 	d.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			for _, n := range d.all() {
 				d.t.Logf("%s: %s", n.name, n.said)

@@ -292,7 +292,7 @@ func TestReceiver(t *testing.T) {
 		select {
 		case line := <-lines:
 			return line
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("the receiver says nothing")
 			return ""
 		}

@@ -289,7 +289,7 @@ func TestThePoolRuns(t *testing.T) {
 	}()
 	await := func(n int) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); len(s.free()) < n; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); len(s.free()) < n; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d addresses", len(s.free()))
 			}

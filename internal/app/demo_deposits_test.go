@@ -52,7 +52,7 @@ func (d *demo) deposit(id string) (p depositPayment) {
 
 func (d *demo) awaitDeposit(id, status string) depositPayment {
 	d.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		p := d.deposit(id)
 		if p.Status == status {
 			return p
@@ -119,7 +119,7 @@ func TestTheDemosPrices(t *testing.T) {
 	d := startDemo(t, "")
 	well := func(after string) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			_, status, code := d.inDollars()
 			if status == http.StatusCreated {
 				return
@@ -143,7 +143,7 @@ func TestTheDemosPrices(t *testing.T) {
 		if x.all != "" {
 			d.command(x.all, x.body)
 		}
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			_, status, code := d.inDollars()
 			if status == http.StatusServiceUnavailable && code == "price_unavailable" {
 				break

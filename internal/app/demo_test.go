@@ -185,7 +185,7 @@ func (d *demo) wallet(method string, param, out any) {
 
 func (d *demo) until(what string, ok func() bool) {
 	d.t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			d.t.Fatalf("waited in vain until %s", what)
 		}

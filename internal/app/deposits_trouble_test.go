@@ -165,7 +165,7 @@ func TestDepositsOfTwoServers(t *testing.T) {
 
 // eventually makes a payment, waiting while there is no address to give out.
 func eventually(t testing.TB, w *webtest.World, body string) *payment.Payment {
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		r := w.SpacePay(http.MethodPost, "/v1/external/secretkey-auth/payments", body)
 		if r.Status == http.StatusCreated {

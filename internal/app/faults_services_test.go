@@ -230,7 +230,7 @@ func (s *shaky) healed(plain []string, sent []*payment.Payment) {
 func (s *shaky) left() {
 	s.t.Helper()
 	var found []string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		found = nil
 		buf := make([]byte, 1<<22)
 		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

@@ -175,7 +175,7 @@ func (h *linkHistory) heard(i int, l *owed, state payment.State) {
 	}
 	for n, hook := range h.hooks {
 		var got map[string]int
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for got = h.said(hook, l.alias); fmt.Sprint(got) != fmt.Sprint(want) && time.Now().Before(deadline); got = h.said(hook, l.alias) {
 			time.Sleep(20 * time.Millisecond)
 		}

@@ -100,7 +100,7 @@ func (g *optionsRig) learn(tb testing.TB, r *crosschain.Rail) {
 	go func() { done <- r.Run(ctx) }()
 	p, _ := g.Payment(ctx, "")
 	p.Standing = payment.Assess(p.Terms, nil, nil, time.Now())
-	for deadline := time.Now().Add(5 * time.Second); len(g.service.Missing(ctx, p)) > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(g.service.Missing(ctx, p)) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			tb.Fatal("the rail learnt nothing")
 		}

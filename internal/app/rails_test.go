@@ -127,7 +127,7 @@ func comes[T any](t *testing.T, what string, from <-chan T) (x T) {
 	t.Helper()
 	select {
 	case x = <-from:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s: nothing came", what)
 	}
 	return x

@@ -49,7 +49,7 @@ func TestOptionsSayWhatThePayerHolds(t *testing.T) {
 
 func options(t *testing.T, w *webtest.World, token, wallet string) checkout.Options {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	a, err := asset.ParseAddress(wallet)
 	if err != nil {

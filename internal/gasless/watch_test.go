@@ -51,7 +51,7 @@ func TestWatch(t *testing.T) {
 	defer func() { stop(); <-done }()
 	await := func(what string, want bool) {
 		t.Helper()
-		for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			if _, offered := w.Offer(sandbox); offered == want {
 				return
 			}

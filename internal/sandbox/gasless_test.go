@@ -149,7 +149,7 @@ func (w *sponsored) send(op userop.Op) official.Hash {
 // settled waits for what the chain says of an operation.
 func (w *sponsored) settled(hash official.Hash) userop.Outcome {
 	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		var head hexutil.Uint64
 		ask(w.t, w.chain, &head, "eth_blockNumber")
 		logs, err := chain.Ask(w.t.Context(), w.node, chain.LogsCall(chain.Filter{Addresses: []asset.Address{userop.EntryPoint}}, 0, uint64(head)), chain.Result.Logs)

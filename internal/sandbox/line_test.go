@@ -47,7 +47,7 @@ func TestALineFailsAndWaitsOnCommand(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("still waiting")
 	}
 	// Wallets and pages have ways of their own.

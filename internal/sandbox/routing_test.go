@@ -134,7 +134,7 @@ func (w *demoWorld) network(id asset.ChainID) string {
 func (w *demoWorld) until(tx string, want lifi.Progress) lifi.Status {
 	w.t.Helper()
 	var last lifi.Status
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		var err error
 		if last, err = w.client.Status(w.t.Context(), lifi.StatusQuery{TxHash: tx, From: asset.SandboxArbitrum}); err != nil {
 			w.t.Fatal(err)
@@ -184,7 +184,7 @@ func TestPaysOverTheBridge(t *testing.T) {
 		t.Fatal(err)
 	}
 	arb := w.chains.Chain("arbitrum-one")
-	for deadline := time.Now().Add(20 * time.Second); balance(t, arb, arb.Tokens["USDC"].Address, pool).Sign() != 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); balance(t, arb, arb.Tokens["USDC"].Address, pool).Sign() != 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the relayer was not repaid")
 		}
@@ -257,7 +257,7 @@ func TestTheServiceSaysOneThingAndDoesAnother(t *testing.T) {
 		w.until(tx, want)
 	}
 	w.routing.Bridge.Behave(sandbox.BridgeBehaviour{Says: sandbox.Claim{State: lifi.StateFailed}})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		base := w.chains.Chain("base")
 		if balance(t, base, base.Tokens["USDC"].Address, payee).Sign() > 0 {
 			break
@@ -277,7 +277,7 @@ func TestTheBridgeSurvivesReorganisations(t *testing.T) {
 	if err := w.chains.Chain("base").Reorg(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); w.until(tx, lifi.Arrived).Receiving.TxHash == first.Receiving.TxHash; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); w.until(tx, lifi.Arrived).Receiving.TxHash == first.Receiving.TxHash; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the delivery was not made again")
 		}

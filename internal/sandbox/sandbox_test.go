@@ -81,7 +81,7 @@ func balance(t testing.TB, c *sandbox.Chain, token, account string) *big.Int {
 
 func receipt(t testing.TB, c *sandbox.Chain, hash string) *types.Receipt {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		var r *types.Receipt
 		if ask(t, c, &r, "eth_getTransactionReceipt", hash); r != nil {
 			return r
@@ -138,7 +138,7 @@ func TestChainsAreWhatTheAssetTableSays(t *testing.T) {
 func TestFundsAndReorganises(t *testing.T) {
 	s := start(t, sandbox.Options{BlockPeriod: time.Hour, FinalityDepth: 3})
 	c := s.Chain("base")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Mine(ctx, 5); err != nil {
 		t.Fatal(err)
@@ -235,7 +235,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
@@ -246,7 +246,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 func TestMakesBlocksByTheClock(t *testing.T) {
 	s := start(t, sandbox.Options{BlockPeriod: 10 * time.Millisecond})
 	client := ethclient.NewClient(s.Chain("arbitrum-one").Client())
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		final, err := client.HeaderByNumber(t.Context(), big.NewInt(rpc.FinalizedBlockNumber.Int64()))
 		if err != nil {
 			t.Fatal(err)
@@ -320,7 +320,7 @@ func TestRPCIsPublicAndLimited(t *testing.T) {
 	case <-heads:
 	case err := <-sub.Err():
 		t.Fatal(err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no head over the WebSocket")
 	}
 }

@@ -242,7 +242,7 @@ func follow(t *testing.T, w *webtest.World, path string) (next func(what string,
 	t.Helper()
 	s := httptest.NewServer(w.App.Server)
 	t.Cleanup(s.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, nil)
 	if err != nil {

@@ -5,6 +5,7 @@ package webtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -95,15 +96,16 @@ type Options struct {
 	Pins      official.Pins // code pins; the chain's real code if nil
 	Code      []byte        // put in place of the ERC-20 fee proxy's code, if not empty
 
-	FinalizedTag bool             // wait for the chain's own finality
-	Chain        *chaintest.Chain // one that runs already; a new one if nil
-	RPCKey       string           // put into the endpoints' URLs, as providers do
-	Keys         [][]byte         // newest first; one fixed key if nil
-	Log          *slog.Logger     // nothing is logged if nil
-	Screening    app.ScreeningSetup
-	Limits       web.Limits // none if empty
-	OpenSignup   bool
-	Proxies      []*net.IPNet
+	FinalizedTag  bool             // wait for the chain's own finality
+	Confirmations int              // that the server waits for; Confirmations if zero
+	Chain         *chaintest.Chain // one that runs already; a new one if nil
+	RPCKey        string           // put into the endpoints' URLs, as providers do
+	Keys          [][]byte         // newest first; one fixed key if nil
+	Log           *slog.Logger     // nothing is logged if nil
+	Screening     app.ScreeningSetup
+	Limits        web.Limits // none if empty
+	OpenSignup    bool
+	Proxies       []*net.IPNet
 
 	// Routing adds the sandbox's other chain, and a router in the same process
 	// over lifi.Sandbox. New waits until it offers routes, unless Router is set.
@@ -259,7 +261,7 @@ func (w *World) setup(o Options) app.Setup {
 		}
 		s.Chains = append(s.Chains, app.ChainSetup{
 			ID: chains[i].ID, Endpoints: endpoints, PublicRPC: []string{"https://rpc.example.com"},
-			Confirmations: Confirmations, FinalizedTag: o.FinalizedTag, Agree: max(o.Agree, 1), StartBlock: 1, Interval: 20 * time.Millisecond,
+			Confirmations: cmp.Or(o.Confirmations, Confirmations), FinalizedTag: o.FinalizedTag, Agree: max(o.Agree, 1), StartBlock: 1, Interval: 20 * time.Millisecond,
 		})
 	}
 	if w.Router != nil {
@@ -461,10 +463,10 @@ func (w *World) PayOnChain(from *chaintest.Wallet, token string, units int64) st
 	return from.PayERC20(ref[:], asset.Address.String(), r.Payee.String(), amount, fee, feePayee)
 }
 
-// Await polls until ok, and fails the test after ten seconds.
+// Await polls until ok, and fails the test after a minute.
 func (w *World) Await(what string, ok func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("waited too long for %s", what)

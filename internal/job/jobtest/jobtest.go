@@ -265,7 +265,7 @@ func settled(t *testing.T, f *fixture) {
 }
 
 // patience bounds how long a test waits for a worker.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // running runs a worker until the test says stop.
 func running(t *testing.T, c job.Config) (stop func()) {

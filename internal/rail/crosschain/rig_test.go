@@ -123,7 +123,7 @@ func learn(t testing.TB, r *crosschain.Rail) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
-	for deadline := time.Now().Add(5 * time.Second); !r.Connected(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !r.Connected(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the connections were not learnt")
 		}

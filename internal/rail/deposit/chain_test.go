@@ -328,7 +328,7 @@ func TestNodesThatLie(t *testing.T) {
 			r.Mine(1)
 			sw := chain.Sweep{Chain: asset.ChainID(r.ID()), From: r.Head(), To: r.block(r.Head())}
 			sw.Head = sw.To
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			spoil(r)
 			if found, err := r.watcher.Read(ctx, sw); err == nil {

@@ -198,7 +198,7 @@ var once = map[string]func(*testing.T, *fixture){
 
 	"an effect's jobs wake the worker after the commit": func(t *testing.T, f *fixture) {
 		p := f.payment(t, 1)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		changes, stop := f.Subscribe(p.ID)
 		defer stop()

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds how long a test waits for another goroutine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func wait(t testing.TB, what string, ch <-chan struct{}) {
 	t.Helper()
