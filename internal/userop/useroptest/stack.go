@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
@@ -33,6 +34,7 @@ type Stack struct {
 
 	t       testing.TB
 	factory common.Address // of SimpleAccounts
+	waiting atomic.Bool
 }
 
 // New starts a stack, which ends with the test.
@@ -54,7 +56,11 @@ func On(t testing.TB, c *chaintest.Chain) *Stack {
 
 	s.Gateway = gateway.New(gateway.Config{
 		Chain: asset.ChainID(c.ID()), Client: c.Client(), Bundler: bundler, Signer: signer, Paymaster: s.Paymaster,
-		Mine: func() { c.Mine(1) },
+		Mine: func() {
+			if !s.waiting.Load() {
+				c.Mine(1)
+			}
+		},
 	})
 	server := httptest.NewServer(s.Gateway)
 	t.Cleanup(func() {
@@ -71,6 +77,9 @@ func On(t testing.TB, c *chaintest.Chain) *Stack {
 	s.Node = node
 	return s
 }
+
+// Wait has bundles wait for a block that the test makes, or be in one at once as before.
+func (s *Stack) Wait(on bool) { s.waiting.Store(on) }
 
 func ether(n int64) *big.Int { return new(big.Int).Mul(big.NewInt(n), big.NewInt(1e18)) }
 
