@@ -236,6 +236,7 @@ func TestAStalledEndpointCostsItsDeadlineAndNoMore(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	release()
+	c = clientOf(t, nil, node.URL())
 	node.FailMethod("eth_gasPrice", -32603, "internal error")
 	rs, err := c.Batch(t.Context(), three)
 	if err != nil {

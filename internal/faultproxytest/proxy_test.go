@@ -33,7 +33,15 @@ func service(t *testing.T) (url string, asked *atomic.Int64) {
 // ask returns what came, and the error if it did not come well.
 func ask(t *testing.T, url string) (status int, said string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	return askFor(t, time.Minute, url)
+}
+
+// hang is how long who asks waits for what does not come.
+const hang = time.Second
+
+func askFor(t *testing.T, most time.Duration, url string) (status int, said string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/path?q=1", strings.NewReader("hello"))
 	if err != nil {
@@ -69,9 +77,13 @@ func TestFaults(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			url, asked := service(t)
 			p := faultproxytest.New(t, url)
-			p.Manners(faultproxytest.Manner{HugeBytes: 1 << 20})
+			p.Manners(faultproxytest.Manner{HugeBytes: 1 << 20, Pause: hang})
 			p.Next(kind)
-			status, said, err := ask(t, p.URL())
+			most := time.Minute
+			if kind == faultproxytest.HangBefore || kind == faultproxytest.HangAfter || kind == faultproxytest.Drip {
+				most = hang
+			}
+			status, said, err := askFor(t, most, p.URL())
 			var v map[string]any
 			if status != want.status || (err != nil) != want.failed || (json.Unmarshal([]byte(said), &v) == nil) != want.json {
 				t.Errorf("%d %.80q %v", status, said, err)
@@ -142,7 +154,7 @@ func TestWire(t *testing.T) {
 	}
 	bad := func(what string) {
 		t.Helper()
-		if status, _, err := ask(t, here); err == nil {
+		if status, _, err := askFor(t, hang, here); err == nil {
 			t.Errorf("%s: %d", what, status)
 		}
 	}

@@ -213,7 +213,11 @@ func TestTheServiceMisbehaves(t *testing.T) {
 		"an empty 204":     {Status: 204},
 		"an endless delay": {Delay: time.Hour},
 	} {
-		d := newDesk(t, func(c *safe.ServiceConfig) { c.Timeout = 300 * time.Millisecond })
+		d := newDesk(t, func(c *safe.ServiceConfig) {
+			if c.Timeout = time.Minute; b.Delay > 0 {
+				c.Timeout = 2 * time.Second
+			}
+		})
 		h := put(t, d, e)
 		d.Behave(b)
 		if r, err := d.client.Transaction(t.Context(), asset.Base, h); !fault.Is(err, fault.Unavailable) || r != nil || strings.Contains(err.Error(), "a.key") {
@@ -283,10 +287,14 @@ func TestOneQuestionTriesTheService(t *testing.T) {
 		_, _ = d.client.Transaction(t.Context(), asset.Base, h)
 	}
 	d.pass(time.Minute)
-	d.Behave(safetest.Behaviour{Delay: 100 * time.Millisecond})
+	d.Behave(safetest.Behaviour{Delay: 3 * time.Second})
 	before := d.Asked()
 	var wg sync.WaitGroup
-	for range 8 {
+	wg.Go(func() { _, _ = d.client.Transaction(t.Context(), asset.Base, h) })
+	for deadline := time.Now().Add(time.Minute); d.Asked() == before && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	for range 7 {
 		wg.Go(func() { _, _ = d.client.Transaction(t.Context(), asset.Base, h) })
 	}
 	wg.Wait()

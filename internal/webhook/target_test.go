@@ -216,7 +216,7 @@ func TestGetFromReceiversThatMisbehave(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := webhooktest.New(t, webhook.NewSecret())
 			r.Next(c.behave, c.behave) // a GET on a broken connection may be sent twice by the client itself
-			m, s, j := asks(t, r.URL+"/hush", local())
+			m, s, j := asks(t, r.URL+"/hush", patient(c.name, c.words))
 			err := s.Deliver(t.Context(), j)
 			if (err == nil) != (c.state == webhook.Delivered) {
 				t.Errorf("job ended with %v", err)
