@@ -77,7 +77,7 @@ func TestASlowEndpointIsHedged(t *testing.T) {
 
 func TestWhatIsNoReadIsNeverHedged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first, second := &paced{takes: time.Minute}, &paced{}
+		first, second := &paced{takes: time.Hour}, &paced{}
 		c := pacedClient(t, first, second)
 		if _, err := c.Batch(t.Context(), []Call{{Method: "eth_sendRawTransaction", Params: []any{"0x"}}}); err != nil {
 			t.Log(err) // its chain could not be verified: the second may then be asked
@@ -86,7 +86,7 @@ func TestWhatIsNoReadIsNeverHedged(t *testing.T) {
 		if _, err := c.Batch(t.Context(), aRead); err != nil {
 			t.Fatal(err)
 		}
-		first.takes, second.asked = time.Minute, 0
+		first.takes, second.asked = time.Hour, 0
 		if _, err := c.Batch(t.Context(), []Call{{Method: "eth_sendRawTransaction", Params: []any{"0x"}}}); err == nil {
 			t.Error("a transaction that may have been carried out was sent again")
 		}
