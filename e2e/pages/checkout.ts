@@ -87,6 +87,11 @@ export class Checkout {
     }
   }
 
+  /** It is on its way, or made already: a payment that nothing holds is seen for three seconds, which a busy machine may miss. */
+  async expectUnderway(): Promise<void> {
+    await expect(this.id('qt')).toHaveAttribute('data-state', /^(seen|paid)$/);
+  }
+
   async expectNotice(title: string | RegExp, kind?: 'info' | 'warn' | 'error'): Promise<void> {
     await expect(this.notice).toBeVisible();
     await expect(this.noticeTitle).toHaveText(title);

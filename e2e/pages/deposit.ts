@@ -49,7 +49,7 @@ export class Deposit extends Checkout {
       const wanting = !(await this.id('quote').isVisible()) && (await this.id('refresh-go').isEnabled());
       if (wanting) await this.id('refresh-go').click();
       await expect(this.id('quote')).toBeVisible({ timeout: 5_000 });
-    }).toPass({ timeout: 40_000 });
+    }).toPass({ timeout: 120_000 });
   }
 
   /** There is nothing here that one could send to. */
@@ -64,7 +64,7 @@ export class Deposit extends Checkout {
 
   /** Waits for the end of a payment's time, which may be that far away. */
   async runsOut(within: number, state: 'expired' | 'failed'): Promise<void> {
-    await expect(this.id('qt')).toHaveAttribute('data-state', state, { timeout: within + 15_000 });
+    await expect(this.id('qt')).toHaveAttribute('data-state', state, { timeout: within + 60_000 });
     await this.expectState(state);
   }
 

@@ -38,7 +38,7 @@ test('two tokens, three payees, one payment, with the sandbox’s own wallet', a
   await checkout.id('sandbox-confirm').click();
   await checkout.press('Pay 12.25 USDC + 7.50 USDT');
   await checkout.id('sandbox-confirm').click();
-  await checkout.expectState('seen');
+  await checkout.expectUnderway();
   await checkout.expectPaid();
   await expect(checkout.id('items-progress')).toHaveText('3 of 3 paid');
   for (const i of [0, 1, 2]) await expect(checkout.item(i)).toHaveAttribute('data-state', 'paid');
@@ -49,7 +49,7 @@ test('two tokens, three payees, one payment, with the sandbox’s own wallet', a
   for (const token of ['USDC', 'USDT']) expect(await allowanceOf(chain, demo.payer.address, chain.contracts.batchPayments, token), 'nothing stays approved').toBe(0n);
   const hash = await checkout.id('success-tx').textContent();
   await expect
-    .poll(async () => (await webhooksOf(demo, made.token)).filter((w) => w.event === 'payment.confirmed').map((w) => w.body['requestId']).sort(), { timeout: 15_000 })
+    .poll(async () => (await webhooksOf(demo, made.token)).filter((w) => w.event === 'payment.confirmed').map((w) => w.body['requestId']).sort(), { timeout: 60_000 })
     .toEqual([...made.requestIds].sort());
   const told = (await webhooksOf(demo, made.token)).filter((w) => w.event === 'payment.confirmed');
   expect(new Set(told.map((w) => w.body['txHash']))).toEqual(new Set([hash]));
@@ -119,7 +119,7 @@ test.describe('two hundred payments on a phone', () => {
   const parts = Array.from({ length: 200 }, (_, i): Part => [`0.${String(i + 1).padStart(3, '0')}`, i % 2 ? 'USDT-base' : 'USDC-base']);
 
   test('are listed on request, and paid at once', async ({ context, page, demo }) => {
-    test.setTimeout(120_000);
+    test.setTimeout(240_000);
     const chain = chainOf(demo, 'base');
     const { address, wallet } = await payerWith(context, demo, chain, { native: ether, tokens: { USDC: dollars(100), USDT: dollars(100) } });
     const made = await batchOrder(demo, parts);

@@ -59,7 +59,7 @@ test('a second visitor cannot pay what is on a bridge', async ({ browser, contex
     await cross(one, usdcFromArbitrum);
     await second.expectState('seen');
     await second.expectNothingToSign();
-    const calls = await fetch(`${demo.baseUrl}/checkout/${one.made.token}/pay?wallet=${two.address}&option=${own}`, { signal: AbortSignal.timeout(10_000) });
+    const calls = await fetch(`${demo.baseUrl}/checkout/${one.made.token}/pay?wallet=${two.address}&option=${own}`, { signal: AbortSignal.timeout(60_000) });
     expect([calls.status, (await calls.json() as { code: string }).code]).toEqual([409, 'bridging']);
     // Or only now.
     const third = new Checkout(await elsewhere.newPage());

@@ -11,7 +11,7 @@ import { webhook } from '../fixtures/webhooks.ts';
 import { Checkout } from '../pages/checkout.ts';
 
 test('the server restarts between connecting and paying, and again before the payment is final', async ({ context, page }, info) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const dir = await mkdtemp(join(tmpdir(), 'quittance-e2e-'));
   let demo = await startDemo(`restart-${info.workerIndex}`, ['--data', dir]);
   const restart = async (): Promise<void> => {
@@ -28,7 +28,7 @@ test('the server restarts between connecting and paying, and again before the pa
     await restart();
     await checkout.press('Pay 0.05 ETH');
     // The server itself has seen it: what is only waiting dies with the demo's own chain.
-    await expect(checkout.id('confirmations-text')).toHaveText('1 of 3 confirmations');
+    await expect(checkout.id('confirmations-text')).toHaveText(/^[1-3] of 3 confirmations$/);
     await restart();
     await checkout.expectPaid(wallet);
     await webhook(demo, made.token, 'payment.confirmed');

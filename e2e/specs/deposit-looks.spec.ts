@@ -30,7 +30,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
 }
 
 test('choosing, paying, partly paid, confirming and paid keep nobody out', async ({ context, page, demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const { address } = await payerWith(context, demo, chainOf(demo, 'base'), { native: ether / 10n });
   const made = await depositOrder(demo, 25, { redirectUrl: `${demo.baseUrl}/sandbox/webhooks` });
   const deposit = new Deposit(page);

@@ -12,7 +12,7 @@ const life = 20_000;
 const shortLife = ['--deposit-life', `${life}ms`];
 
 test('comes too late, and is told where the money is', async ({ page }, info) => {
-  test.setTimeout(150_000);
+  test.setTimeout(240_000);
   const demo = await startDemo(`late-${info.testId}`, shortLife);
   try {
     const made = await depositOrder(demo, 25);
@@ -24,7 +24,7 @@ test('comes too late, and is told where the money is', async ({ page }, info) =>
     await expect(deposit.id('ending-expired')).toBeVisible();
     await untilTooLate(made, chainOf(demo, 'base'));
     await send(demo, made.address, made.units);
-    await expect(deposit.id('late')).toContainText('25.00 USD came after the end and does not count any more.', { timeout: 30_000 });
+    await expect(deposit.id('late')).toContainText('25.00 USD came after the end and does not count any more.', { timeout: 60_000 });
     await expect(deposit.transfer(0)).toContainText('25.00 USD, too late');
     await deposit.expectState('expired');
     await expectAccessibleInBothSchemes(page);
@@ -38,7 +38,7 @@ test('comes too late, and is told where the money is', async ({ page }, info) =>
 });
 
 test('sends too little and runs out of time', async ({ page }, info) => {
-  test.setTimeout(150_000);
+  test.setTimeout(240_000);
   const demo = await startDemo(`short-${info.testId}`, shortLife);
   try {
     const made = await depositOrder(demo, 25);

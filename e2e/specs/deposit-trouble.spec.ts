@@ -47,7 +47,7 @@ test('a price that nobody can rely on is none; another asset still has one, and 
 });
 
 test('without any price nothing is quoted, what comes is kept, and it counts once there is one', async ({ page, ownDemo: demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const sandbox = new Sandbox(demo);
   const made = await depositOrder(demo, 25);
   const deposit = new Deposit(page);

@@ -9,7 +9,7 @@ import { expect, test } from '../fixtures/test.ts';
 const screens = fileURLToPath(new URL('../out/screens/', import.meta.url));
 
 test('the document is valid OpenAPI 3.1', async ({ demo }) => {
-  const reply = await fetch(`${demo.baseUrl}/openapi.json`, { signal: AbortSignal.timeout(10_000) });
+  const reply = await fetch(`${demo.baseUrl}/openapi.json`, { signal: AbortSignal.timeout(60_000) });
   expect(reply.headers.get('content-type')).toContain('application/json');
   const document = (await reply.json()) as Record<string, unknown>;
   const validator = new Validator();
@@ -21,7 +21,7 @@ test('the document is valid OpenAPI 3.1', async ({ demo }) => {
 });
 
 test('the page is readable for everybody, on every screen', async ({ page, demo }) => {
-  test.setTimeout(180_000); // it is long, and axe looks at every word
+  test.setTimeout(300_000); // it is long, and axe looks at every word
   const elsewhere: string[] = [];
   page.on('request', (r) => {
     if (new URL(r.url()).origin !== demo.baseUrl) elsewhere.push(r.url());

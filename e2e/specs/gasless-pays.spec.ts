@@ -11,7 +11,7 @@ import { Checkout } from '../pages/checkout.ts';
 import { Gasless } from '../pages/gasless.ts';
 
 test('pays USDC by permit, with nothing but USDC', async ({ context, page, demo }) => {
-  test.setTimeout(120_000); // most of it goes into pictures
+  test.setTimeout(240_000); // most of it goes into pictures
   const base = chainOf(demo, 'base');
   const payer = await payerWith(context, demo, base, { tokens: { USDC: dollars(25) } });
   const account = await accountOf(base, payer.address);
@@ -97,7 +97,7 @@ test('pays USDT, which was approved before', async ({ context, page, demo }) => 
 });
 
 test('pays with a Safe as the smart account, twice', async ({ context, page }, info) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const demo = await startDemo(`safe-${info.testId}`, ['--account', 'safe-4337-0.3.0']);
   try {
     const base = chainOf(demo, 'base');

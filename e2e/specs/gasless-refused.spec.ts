@@ -106,7 +106,7 @@ for (const [name, code, message, title] of [
 }
 
 test('the bundler is down: the operation waits and is handed in again', async ({ context, page, ownDemo: demo }) => {
-  test.setTimeout(150_000);
+  test.setTimeout(240_000);
   const s = await scene(context, page, demo);
   let down = true;
   await page.route('**/bundler?*', async (route) => {

@@ -93,7 +93,7 @@ test.describe('a reload', () => {
     await checkout.open(made.securePaymentUrl);
     await checkout.connect(address);
     await checkout.press('Pay 0.05 ETH');
-    await checkout.expectState('seen');
+    await checkout.expectUnderway();
     await page.reload();
     await checkout.expectPaid(wallet);
   });
@@ -186,7 +186,7 @@ test('two people with the same link: the second cannot pay what the first has se
     await second.connect(two.address);
     await second.expectGo('Pay 0.05 ETH');
     await first.press('Pay 0.05 ETH');
-    await second.expectState('seen');
+    await second.expectUnderway();
     await second.expectNothingToSign();
     await second.expectPaid(one.wallet);
     expect(two.wallet.asked('eth_sendTransaction')).toBe(0);

@@ -24,7 +24,7 @@ for (const [kind, chunk, signs] of [
     });
 
     test('deploys the account and pays, then pays from it again', async ({ context, page }) => {
-      test.setTimeout(120_000);
+      test.setTimeout(240_000);
       const base = chainOf(demo, 'base');
       const payer = await payerWith(context, demo, base, { tokens: { USDC: dollars(25) } });
       const asked: string[] = [];

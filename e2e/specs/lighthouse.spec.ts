@@ -5,7 +5,7 @@ import { order } from '../fixtures/order.ts';
 import { expect, test } from '../fixtures/test.ts';
 
 test('Lighthouse finds the page accessible and well made', async ({ demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const { scores, complaints } = await runLighthouse((await order(demo, '10.00')).securePaymentUrl);
   const why = complaints.join('\n');
   expect(scores.accessibility, why).toBeGreaterThanOrEqual(98);

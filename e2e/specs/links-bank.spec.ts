@@ -9,7 +9,7 @@ import { LinkPage } from '../pages/link.ts';
 test.use({ viewport: { width: 375, height: 812 } });
 
 test('copies or scans a bank transfer, and sees it arrive', async ({ context, page, demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   const made = await createLink(demo, 1234.5, { bank_statement_description: 'Invoice 1234' });
   const link = new LinkPage(page);
@@ -39,11 +39,11 @@ test('copies or scans a bank transfer, and sees it arrive', async ({ context, pa
   expect(await transferred(demo, made, { text: 'for the coffee' })).toMatchObject({ counts: false });
   expect((await standing(made)).state).toBe('open');
   expect(await transferred(demo, made, { amount: '1000.00', version: 'camt.053.001.02' })).toMatchObject({ outcome: 'less', counts: true });
-  await expect(link.id('bank-amount')).toHaveText('234.50', { timeout: 30_000 });
+  await expect(link.id('bank-amount')).toHaveText('234.50', { timeout: 60_000 });
   expect(readTransfer(await scan(page, link.id('bank-qr')))).toEqual({ version: '002', ...details, amount: '234.50' });
   await expect(link.id('cancel')).toBeHidden();
   expect(await transferred(demo, made)).toMatchObject({ outcome: 'exact' });
-  await expect(link.id('qt')).toHaveAttribute('data-state', 'paid', { timeout: 30_000 });
+  await expect(link.id('qt')).toHaveAttribute('data-state', 'paid', { timeout: 60_000 });
   await link.expectState('paid');
   await link.expectNoBank();
   expect((await page.reload())?.status()).toBe(409);
@@ -51,10 +51,10 @@ test('copies or scans a bank transfer, and sees it arrive', async ({ context, pa
 });
 
 test('without a price of the euro there is still the bank', async ({ page, demo, sandbox }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const made = await createLink(demo, 49.99);
   const quoted = async (): Promise<number> => {
-    const response = await fetch(`${(await createLink(demo, 5)).path}/quote`, { method: 'POST', headers: { accept: 'application/json' }, body: new URLSearchParams({ asset: 'ETH-base' }), signal: AbortSignal.timeout(20_000) });
+    const response = await fetch(`${(await createLink(demo, 5)).path}/quote`, { method: 'POST', headers: { accept: 'application/json' }, body: new URLSearchParams({ asset: 'ETH-base' }), signal: AbortSignal.timeout(60_000) });
     return response.status;
   };
   await Promise.all([sandbox.feeds('base', { asset: 'EUR', down: true }), sandbox.feeds('arbitrum-one', { asset: 'EUR', down: true }), sandbox.prices({ status: 503 })]);
@@ -70,7 +70,7 @@ test('without a price of the euro there is still the bank', async ({ page, demo,
   await link.chooseBank();
   expect(readTransfer(await scan(page, link.id('bank-qr')))).toMatchObject({ amount: '49.99', iban: demo.merchant.bank.iban });
   await transferred(demo, made);
-  await expect(link.id('qt')).toHaveAttribute('data-state', 'paid', { timeout: 30_000 });
+  await expect(link.id('qt')).toHaveAttribute('data-state', 'paid', { timeout: 60_000 });
   await sandbox.reset();
   await expect.poll(quoted, { message: 'a price of the euro', timeout: 60_000 }).toBe(200);
 });

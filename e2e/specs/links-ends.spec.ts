@@ -9,7 +9,7 @@ import { LinkPage } from '../pages/link.ts';
 test.use({ viewport: { width: 375, height: 812 } });
 
 test('is asked before a payment is called off, and is taken back to the shop', async ({ context, page, demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const shop = new Shop();
   const back = await shop.start();
   try {
@@ -39,7 +39,7 @@ test('is asked before a payment is called off, and is taken back to the shop', a
     await expect(page).toHaveTitle('Shop');
 
     // Other tabs are told, show no bank any more, and stay where they are.
-    await expect(second.id('qt')).toHaveAttribute('data-state', 'canceled', { timeout: 30_000 });
+    await expect(second.id('qt')).toHaveAttribute('data-state', 'canceled', { timeout: 60_000 });
     await second.expectState('canceled');
     await second.expectNoBank();
     await expect(second.id('canceled-by-payer')).toBeVisible();
@@ -53,7 +53,7 @@ test('is asked before a payment is called off, and is taken back to the shop', a
 
     // Money that comes after that does not count, and is told.
     expect(await transferred(demo, made)).toMatchObject({ outcome: 'not_open' });
-    await expect(second.id('late')).toContainText('49.99 EUR came after the end', { timeout: 30_000 });
+    await expect(second.id('late')).toContainText('49.99 EUR came after the end', { timeout: 60_000 });
     await second.expectState('canceled');
   } finally {
     await shop.stop();
@@ -61,7 +61,7 @@ test('is asked before a payment is called off, and is taken back to the shop', a
 });
 
 test('is not called off once money has come, by nobody who may not, and ends here without a shop to go to', async ({ page, demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const link = new LinkPage(page);
   const paying = await createLink(demo, 49.99);
   await link.open(paying.url);
@@ -69,7 +69,7 @@ test('is not called off once money has come, by nobody who may not, and ends her
   await expect(link.id('cancel-ask')).toBeVisible();
   // The money comes while the question is open.
   await transferred(demo, paying, { amount: '10.00' });
-  await expect(link.id('partial-text')).toHaveText('You have sent 10.00 of 49.99 EUR.', { timeout: 30_000 });
+  await expect(link.id('partial-text')).toHaveText('You have sent 10.00 of 49.99 EUR.', { timeout: 60_000 });
   await expect(link.id('cancel-ask')).toBeHidden();
   await expect(link.id('cancel')).toBeHidden();
   await page.goto(`${paying.path}/cancel`);
@@ -105,13 +105,13 @@ test('is not called off once money has come, by nobody who may not, and ends her
 });
 
 test('links that were deleted, guessed or mistyped are alike; the shop’s own page is told of its deletion', async ({ page, demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const made = await createLink(demo, 49.99);
   const link = new LinkPage(page);
   await link.open(`${made.url}&method=bank`);
   expect(await secpaid(demo, 'deleteLink', { link_id: Number(made.id) })).toMatchObject({ ResponseCode: 1 });
   // Whoever has it open must not pay any more.
-  await expect(link.id('bank')).toBeHidden({ timeout: 30_000 });
+  await expect(link.id('bank')).toBeHidden({ timeout: 60_000 });
   await expect(link.id('qt')).not.toHaveAttribute('data-state', 'open');
 
   const of = (value: string): string => `${demo.baseUrl}/payment?link_id=${value}`;

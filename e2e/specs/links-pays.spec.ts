@@ -23,7 +23,7 @@ const shop = test.extend<{ shop: Shop; back: string }>({
 });
 
 shop('chooses coins, pays with the wallet in the page, and is taken back to the shop', async ({ context, page, demo, shop, back }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const base = chainOf(demo, 'base');
   const { address, wallet } = await payerWith(context, demo, base, { native: ether / 10n });
   const made = await createLink(demo, 25, { callback_url: back });
@@ -75,7 +75,7 @@ shop('chooses coins, pays with the wallet in the page, and is taken back to the 
 });
 
 test('sends a part on another chain from elsewhere, and pays the rest by bank while the page is open', async ({ page, demo }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(240_000);
   const made = await createLink(demo, 49.99, { bank_statement_description: 'Harbour Coffee' });
   const link = new LinkPage(page);
   await link.open(made.url);
@@ -91,10 +91,10 @@ test('sends a part on another chain from elsewhere, and pays the rest by bank wh
   await second.page.waitForFunction(() => document.getElementById('cancel')?.getAttribute('aria-haspopup') === 'dialog');
 
   await send(demo, to, units / 2n, 'USDC', chainOf(demo, 'arbitrum-one'));
-  await expect(link.id('partial-text')).toHaveText(/^You have sent (24\.99|25\.00) of 49\.99 EUR\.$/, { timeout: 30_000 });
+  await expect(link.id('partial-text')).toHaveText(/^You have sent (24\.99|25\.00) of 49\.99 EUR\.$/, { timeout: 60_000 });
   await expect(link.id('partial-more')).toHaveText(/^Send 2[67]\.\d+ USDC more\.$/);
   await expect(link.id('cancel')).toBeHidden();
-  await expect(second.id('bank-amount')).toHaveText(/^(24\.99|25\.00)$/, { timeout: 30_000 });
+  await expect(second.id('bank-amount')).toHaveText(/^(24\.99|25\.00)$/, { timeout: 60_000 });
   const { bank, missing } = await standing(made);
   await expect(second.id('bank-amount')).toHaveText(bank.amount);
   expect(bank.amount).toBe(missing);
@@ -106,7 +106,7 @@ test('sends a part on another chain from elsewhere, and pays the rest by bank wh
   await expect(link.id('bank-amount')).toHaveText(bank.amount);
   await photograph(page, 'link-partial');
   expect(await transferred(demo, made)).toMatchObject({ outcome: 'exact', counts: true });
-  await expect(link.id('qt')).toHaveAttribute('data-state', 'paid', { timeout: 30_000 });
+  await expect(link.id('qt')).toHaveAttribute('data-state', 'paid', { timeout: 60_000 });
   await link.expectState('paid');
   await link.expectNoBank();
   await expect(link.id('transfers').locator('[data-transfer]')).toHaveCount(2);
@@ -124,7 +124,7 @@ test.describe('without script', () => {
   test.use({ javaScriptEnabled: false });
 
   shop('chooses, sends, and is led back to the shop by a button', async ({ page, demo, shop, back }) => {
-    test.setTimeout(120_000);
+    test.setTimeout(240_000);
     const made = await createLink(demo, 25, { callback_url: back });
     const link = new LinkPage(page);
     await page.goto(made.url);

@@ -36,7 +36,7 @@ const lies: { name: string; field: string; page?: (html: string) => string; stat
 ];
 
 test('bank details that do not fit together are refused', async ({ context, demo }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const made: Link = await createLink(demo, 49.99);
   for (const { name, field, page: change, status } of lies) {
     await test.step(name, async () => {

@@ -47,7 +47,7 @@ test('tells after a refresh that the payment is on its way, then that it is made
   await expect(async () => {
     answer = (await page.reload())!.status();
     await expect(checkout.id('qt')).toHaveAttribute('data-state', 'paid', { timeout: 500 });
-  }).toPass({ timeout: 15_000, intervals: [300] });
+  }).toPass({ timeout: 60_000, intervals: [300] });
   expect(answer).toBe(409);
   await expect(checkout.id('success-tx')).toHaveText(hash);
   await expect(checkout.id('merchant-link')).toHaveText('Go Back and Close');

@@ -169,7 +169,7 @@ test('shows each call decoded before it is signed', async ({ context, page, demo
   const data = await calls.nth(1).locator('dd').last().textContent();
   await checkout.press('Approve 10.00 USDC');
   await checkout.press('Pay 10.00 USDC');
-  await checkout.expectState('seen');
+  await checkout.expectUnderway();
   expect(wallet.sent[1]?.data, 'what is shown is what is signed').toBe(data);
 });
 
@@ -199,7 +199,7 @@ test('moves the money with the exact event that the merchant’s books rely on',
   await checkout.connect(address);
   await checkout.press('Approve 10.00 USDC');
   await checkout.press('Pay 10.00 USDC');
-  await checkout.expectState('seen');
+  await checkout.expectUnderway();
   const receipt = await publicClient(chain).waitForTransactionReceipt({ hash: wallet.sent[1]!.hash });
   const moved = await publicClient(chain).getContractEvents({
     address: chain.tokens['USDC']!.address, abi: erc20Abi, eventName: 'Transfer', fromBlock: receipt.blockNumber, toBlock: receipt.blockNumber,

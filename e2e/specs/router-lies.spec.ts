@@ -26,7 +26,7 @@ test('every lie of the router is refused by the server, by its check', async ({ 
   // A wallet of its own for each, so that no answer is one from before.
   const ask = async (option: string): Promise<{ status: number; code: string; field: string; text: string }> => {
     const wallet = privateKeyToAccount(generatePrivateKey()).address;
-    const response = await fetch(`${demo.baseUrl}/checkout/${token}/pay?wallet=${wallet}&option=${option}`, { signal: AbortSignal.timeout(15_000) });
+    const response = await fetch(`${demo.baseUrl}/checkout/${token}/pay?wallet=${wallet}&option=${option}`, { signal: AbortSignal.timeout(60_000) });
     const text = await response.text();
     const { code, field } = JSON.parse(text) as { code: string; field: string };
     return { status: response.status, code, field, text };

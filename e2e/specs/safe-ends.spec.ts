@@ -92,7 +92,7 @@ test('not executed in time, the payment has failed', async ({ page, demo }) => {
   const { body: way } = await ask('GET', `/pay?wallet=${safe.address}&isSafe=true`);
   const { safeTxHash, safeTx } = await safe.propose(way.transactions as SafeCall[]);
   const told = await ask('POST', '/intent', {
-    safeTxHash, safeTx, chain: 'BASE', token: 'USDC', payerAddress: safe.address, safePaymentDeadline: Math.floor(Date.now() / 1000) + 8,
+    safeTxHash, safeTx, chain: 'BASE', token: 'USDC', payerAddress: safe.address, safePaymentDeadline: Math.floor(Date.now() / 1000) + 20,
   });
   expect(told.status, JSON.stringify(told.body)).toBe(200);
   const checkout = new Checkout(page);

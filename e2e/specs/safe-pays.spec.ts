@@ -18,7 +18,7 @@ test.beforeEach(async ({ demo }) => {
 });
 
 test('pays: proposed in one batch, signed by two of three owners, executed', async ({ page, demo }) => {
-  test.setTimeout(120_000); // most of it goes into pictures
+  test.setTimeout(240_000); // most of it goes into pictures
   const made = await order(demo, '10.00');
   const app = new SafeApp(page, demo);
   const checkout = await app.open(made.securePaymentUrl);

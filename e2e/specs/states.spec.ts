@@ -20,7 +20,7 @@ async function look(page: Page, name: string): Promise<void> {
 const parts = 8;
 for (let part = 0; part < parts; part++) {
   test(`the storybook, part ${part + 1} of ${parts}`, async ({ page, demo }) => {
-    test.setTimeout(180_000);
+    test.setTimeout(300_000);
     await page.goto(`${demo.baseUrl}/storybook`);
     const links = await page.locator('a[href^="/storybook/"]').evaluateAll((all) => all.map((a) => a.getAttribute('href')!));
     expect(links.length).toBeGreaterThan(30);
@@ -55,7 +55,7 @@ test('as a browser without script shows it', async ({ page, demo }) => {
 });
 
 test('alive: from the wallets to the receipt', async ({ context, page, demo }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const { wallet } = await payerWith(context, demo, chainOf(demo, 'base'));
   const made = await order(demo, '10.00', 'USDC-base', { reference: 'ORDER-12', feePercentage: '1', feeAddress: demo.payer.address, redirectUrl: 'https://shop.example/' });
   const checkout = new Checkout(page);
@@ -99,7 +99,7 @@ test('alive: from the wallets to the receipt', async ({ context, page, demo }) =
 });
 
 test('alive: trouble', async ({ context, page, demo }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const chain = chainOf(demo, 'base');
   const { address, wallet } = await payerWith(context, demo, chain, { native: ether / 100n, tokens: { USDC: dollars(3) } });
   const made = await order(demo, '10.00');
@@ -113,7 +113,7 @@ test('alive: trouble', async ({ context, page, demo }) => {
   await look(page, 'trouble-wrong-chain');
   await wallet.useChain(chain.chainId);
 
-  await checkout.open((await order(demo, '1.00', 'USDC-base', { expiresAt: inSeconds(2) })).securePaymentUrl);
+  await checkout.open((await order(demo, '1.00', 'USDC-base', { expiresAt: inSeconds(8) })).securePaymentUrl);
   await checkout.expectState('expired');
   await look(page, 'trouble-expired-while-reading');
 

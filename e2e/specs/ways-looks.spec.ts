@@ -16,7 +16,7 @@ async function look(page: Page, name: string): Promise<void> {
 }
 
 test('the choice, the route, the bridge and the receipt', async ({ context, page, demo, sandbox }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   await sandbox.bridge({ outcome: 'stop' });
   await page.clock.install();
   const purses = { base: { ...gas, tokens: { USDC: dollars(100), USDT: dollars(3) } }, 'arbitrum-one': { ...gas, tokens: { USDC: dollars(250), USDT: dollars(40.5) } } };
@@ -60,7 +60,7 @@ test('the choice, the route, the bridge and the receipt', async ({ context, page
 });
 
 test('how it can end without paying', async ({ context, page, demo, sandbox }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   await sandbox.bridge({ outcome: 'refund' });
   const refunded = await arrive(context, page, demo);
   await cross(refunded, usdcFromArbitrum);
@@ -78,7 +78,7 @@ test('how it can end without paying', async ({ context, page, demo, sandbox }) =
 });
 
 test('an exchange, a price that changed, and a route that is refused', async ({ context, page, demo, sandbox }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   await sandbox.bridge();
   await sandbox.router(everyQuoteNew);
   const { checkout, ways } = await arrive(context, page, demo);
@@ -104,7 +104,7 @@ test('an exchange, a price that changed, and a route that is refused', async ({ 
 });
 
 test('nothing anywhere, and a router that is out of order', async ({ context, page, ownDemo: demo }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const sandbox = new Sandbox(demo);
   await sandbox.line('arbitrum-one', { down: true });
   const { ways, made, address } = await arrive(context, page, demo, { purses: { base: gas } });
@@ -116,7 +116,7 @@ test('nothing anywhere, and a router that is out of order', async ({ context, pa
   await sandbox.router({ fail: { status: 503 } });
   await expect
     .poll(async () => {
-      const reply = await fetch(`${demo.baseUrl}/checkout/${made.token}/options?wallet=${demo.payer.address}`, { signal: AbortSignal.timeout(15_000) });
+      const reply = await fetch(`${demo.baseUrl}/checkout/${made.token}/options?wallet=${demo.payer.address}`, { signal: AbortSignal.timeout(60_000) });
       return ((await reply.json()) as { missing: unknown[] }).missing.length;
     }, { intervals: [50] })
     .toBe(1);

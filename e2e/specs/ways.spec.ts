@@ -320,10 +320,15 @@ test('by keyboard alone', async ({ context, page, demo, sandbox }) => {
   await page.keyboard.press('Enter');
   await checkout.expectGo(/^Pay /);
   await to(checkout.go);
+  // Where the focus goes while it is on its way is over soon.
+  await page.evaluate(() => {
+    const been: string[] = [];
+    (window as unknown as { focused: string[] }).focused = been;
+    document.addEventListener('focusin', (e) => been.push((e.target as HTMLElement).dataset['testid'] ?? ''));
+  });
   await page.keyboard.press('Enter');
-  await checkout.expectState('seen');
-  await expect(checkout.id('progress-title')).toBeFocused();
   await checkout.expectPaid();
+  expect(await page.evaluate(() => (window as unknown as { focused: string[] }).focused)).toContain('progress-title');
   await expect(checkout.id('success-title')).toBeFocused();
   expect(wallet.sent.length).toBe(2);
 });

@@ -31,7 +31,7 @@ test('the page is small, comes in few requests, and only from here', async ({ co
   const bytes = (kind: RegExp) => all.filter((r) => kind.test(new URL(r.url).pathname)).reduce((sum, r) => sum + r.bytes, 0);
   // The script as it is sent; the sandbox's wallet is on no real page.
   const script = all.find((r) => /\/pay-[^/]*\.js$/.test(r.url))!;
-  const { headers } = await fetch(script.url, { headers: { 'accept-encoding': 'gzip' }, signal: AbortSignal.timeout(10_000) });
+  const { headers } = await fetch(script.url, { headers: { 'accept-encoding': 'gzip' }, signal: AbortSignal.timeout(60_000) });
   expect(headers.get('content-encoding')).toBe('gzip');
   expect(Number(headers.get('content-length')), table).toBeLessThanOrEqual(25_000);
   expect(bytes(/\.css$/), table).toBeGreaterThan(1_000);
@@ -57,7 +57,7 @@ test('every answer carries the headers of production', async ({ demo }) => {
   // The demo's Safe app may frame pages of payments, and nobody anything else.
   const framers = new URL(demo.sandbox.safe.appUrl).origin;
   for (const [path, framed] of [[`/?token=${made.token}`, true], [`/checkout/${made.token}/status`, false], ['/?token=unknown', true], ['/storybook/open', false]] as const) {
-    const { headers } = await fetch(demo.baseUrl + path, { signal: AbortSignal.timeout(10_000) });
+    const { headers } = await fetch(demo.baseUrl + path, { signal: AbortSignal.timeout(60_000) });
     const policy = headers.get('content-security-policy') ?? '';
     for (const directive of [
       "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'", `frame-ancestors ${framed ? framers : "'none'"};`,
