@@ -43,12 +43,12 @@ func (a *App) share(chains []ChainSetup, archive *archiver) {
 			Name: chainLease(c.ID), Run: a.heads.scanners[c.ID].Run, News: func() string { return a.heads.tell(c.ID) },
 		})
 	}
+	a.shared = []lifecycle.Part{{Name: "marks", Run: a.Store.FollowMarks}}
 	if a.Store.Shared() {
 		a.heads.keeper = lease.NewKeeper(lease.Config{Table: a.Store, Works: works, Every: beatEvery, Patience: takeAfter, Log: a.log, Round: func() { a.heads.followed() }})
-		a.shared = []lifecycle.Part{
-			{Name: "leases", Run: a.heads.keeper.Run},
-			{Name: "hints", Run: func(ctx context.Context) error { return a.Store.Spread(ctx, a.heads.nudge) }},
-		}
+		a.shared = append(a.shared,
+			lifecycle.Part{Name: "leases", Run: a.heads.keeper.Run},
+			lifecycle.Part{Name: "hints", Run: func(ctx context.Context) error { return a.Store.Spread(ctx, a.heads.nudge) }})
 		return
 	}
 	for _, w := range works {

@@ -210,9 +210,13 @@ func (s *Store) Archive(ctx context.Context, after payment.ID, quiet time.Time) 
 		a.Moved, err = t.archive(ctx, ids, quiet)
 		return err
 	})
+	if errors.Is(err, errBatchTaken) {
+		return Archived{Last: a.Last}, nil // it has what is left for another time
+	}
 	if err != nil {
 		return Archived{}, fmt.Errorf("archive payments: %w", err)
 	}
+	s.known.more()
 	return a, nil
 }
 

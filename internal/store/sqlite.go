@@ -122,7 +122,7 @@ func sqliteDSN(path string) string {
 }
 
 // sqliteWords needs no locks: there is one writer.
-var sqliteWords = strings.NewReplacer("{{BLOB}}", "BLOB", "{{PASS BY}}", "", "{{TEXTS}}", "json_each")
+var sqliteWords = strings.NewReplacer("{{BLOB}}", "BLOB", "{{PASS BY}}", "", "{{TEXTS}}", "json_each", "{{ONLY COUNTED MARKS}}", "")
 
 func (e *sqliteEngine) reader() session        { return prepared{e.readers} }
 func (e *sqliteEngine) text(sql string) string { return sqliteWords.Replace(sql) }

@@ -40,6 +40,7 @@ type Store struct {
 	heard  func([]Told)
 	terms  *termsCache
 	hub    *hub
+	known  *known
 	spread *spread // nil where there are no other nodes
 }
 
@@ -89,7 +90,7 @@ type engine interface {
 	// text adapts SQL to the database's few differing words, which it has in braces:
 	// {{BLOB}}, a type; {{PASS BY}}, which locks the rows "a" of a selection and leaves
 	// out those that another transaction has; {{TEXTS}}, a function that makes rows of
-	// a JSON array's texts, in a column "value".
+	// a JSON array's texts, in a column "value"; {{ONLY COUNTED MARKS}}, see onlyCounted.
 	text(sql string) string
 	// pool is how busy its connections are.
 	pool() Pool
@@ -103,7 +104,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Seal == nil {
 		return nil, errors.New("open store: no key to seal secrets with")
 	}
-	s := &Store{seal: c.Seal, log: c.Log, tells: c.Tells, heard: c.Committed, terms: newTermsCache(cachedRequests), hub: newHub()}
+	s := &Store{seal: c.Seal, log: c.Log, tells: c.Tells, heard: c.Committed, terms: newTermsCache(cachedRequests), hub: newHub(), known: newKnown()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
