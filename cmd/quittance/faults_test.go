@@ -15,6 +15,7 @@ var (
 	allFaults  = flag.Int("faults", 0, "so many kills in TestFaults, and other faults in proportion, in place of the short form")
 	faultsFor  = flag.Duration("faults-for", 0, "on each database no fault of TestFaults begins later than so long after the first; 0 for any time")
 	faultsExe  = flag.String("faults-exe", "", "a program that chaostest.Build has made, so that it is not made again")
+	faultsOn   = flag.String("faults-on", "", "sqlite or postgres: TestFaults on that alone")
 	faultsSeed = flag.Uint64("faults-seed", 1, "of the random choices of TestFaults")
 )
 
@@ -23,12 +24,18 @@ var (
 // `make faults` runs it in full.
 func TestFaults(t *testing.T) {
 	for name, nodes := range map[string]int{"sqlite": 0, "postgres": 3} {
+		if *faultsOn != "" && *faultsOn != name {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			if *allFaults == 0 {
 				t.Parallel()
 			}
 			if nodes > 0 {
 				chaostest.NeedPostgres(t)
+			}
+			if *allFaults == 0 && *faultsFor > 0 {
+				t.Fatal("-faults-for is of the full form: say -faults, too")
 			}
 			usdc := baseUSDC(t)
 			c := chaostest.Config{Nodes: nodes, Seed: *faultsSeed, Chain: asBase(t, chaintest.WithUSDC(usdc)), USDC: usdc}

@@ -17,8 +17,9 @@ const (
 	exact
 	partThenRest
 	double
-	late   // pays what was called off
-	byBank // the shop confirms transfers
+	late        // pays what was called off
+	byBank      // the shop confirms transfers
+	byStatement // the shop imports what its bank says
 )
 
 // sent is one transfer that a payer has sent.
@@ -42,7 +43,7 @@ type order struct {
 	to      string   // what the payer signs
 	data    []byte
 	sent    []sent
-	cents2  int64 // that the shop has confirmed, of a bank
+	cents2  int64 // that the shop has confirmed or imported, of a bank
 }
 
 // book is what shops and payers know: what the oracle compares the server with.
@@ -88,3 +89,13 @@ func integer(text string) *big.Int {
 }
 
 func unhex(text string) ([]byte, error) { return hex.DecodeString(strings.TrimPrefix(text, "0x")) }
+
+// counts are how many payments and transfers on chain there are.
+func (b *book) counts() (payments, transfers int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.orders {
+		transfers += len(o.sent)
+	}
+	return len(b.orders), transfers
+}

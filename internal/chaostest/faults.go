@@ -6,85 +6,61 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// Plan is how many faults of each kind there are.
-type Plan struct {
-	Kills     int           // kill -9 of one process, or of several at once
-	Stops     int           // SIGSTOP for under two seconds
-	LongStops int           // SIGSTOP for LongStop
-	LongStop  time.Duration // 30 s if zero
-	Databases int           // kill -9 of PostgreSQL
-	Disks     int           // a full disk
-	Clocks    int           // a clock that jumps
-	PerRound  int           // faults between two looks of the oracle
-	CalmEvery int           // after each so many faults a payment on chain must be noticed before the next; 10 if zero
-	Waits     int           // of so many percent of the other kills everything waits for the process; 80 if zero
-	Within    time.Duration // no fault begins later than so long after the first; 0 for any time
-}
-
-// kind is what a fault is.
-type kind string
-
-const (
-	killed       kind = "kill -9"
-	killedTwo    kind = "kill -9 of several"
-	stoppedShort kind = "SIGSTOP, short"
-	stoppedLong  kind = "SIGSTOP, long"
-	noDatabase   kind = "kill -9 of PostgreSQL"
-	fullDisk     kind = "disk full"
-	jumped       kind = "clock jump"
-)
-
-// faults is the plan in a random order.
-func (s *Suite) faults() (out []kind) {
-	p := s.c.Plan
-	add := func(k kind, n int) {
-		for range n {
-			out = append(out, k)
-		}
-	}
-	several := 0
-	if s.c.Nodes > 1 {
-		several = p.Kills / 12
-	}
-	add(killed, p.Kills-several)
-	add(killedTwo, several)
-	add(stoppedShort, p.Stops)
-	add(stoppedLong, p.LongStops)
-	add(fullDisk, p.Disks)
-	if s.pg != nil {
-		add(noDatabase, p.Databases)
-	}
-	if s.c.Clocks {
-		add(jumped, p.Clocks)
-	}
-	s.random.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-	return out
-}
-
 // Run makes all faults under load, in rounds, and has the oracle look at each one's end.
+// Who interrupts it is told at once what was found; the load ends and the oracle looks
+// before Run returns, unless it is interrupted again.
 func (s *Suite) Run() {
 	s.t.Helper()
+	all := s.faults()
+	s.began = time.Now()
+	interrupted, again := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer again()
+	told := context.AfterFunc(interrupted, func() {
+		again()
+		s.t.Logf("interrupted; so far:\n%s", s.tally.report(s, len(all)))
+	})
+	defer told()
+	defer func() { s.t.Log(s.tally.report(s, len(all))) }()
 	stop := s.mining()
 	defer stop()
-	all := s.faults()
-	begun := time.Now()
-	late := func() bool { return s.c.Plan.Within > 0 && time.Since(begun) > s.c.Plan.Within }
+	last := s.lastMoment()
+	late := func() bool { return interrupted.Err() != nil || time.Now().After(last) }
 	for round, i := uint64(1), 0; i < len(all) && !s.failed() && !late(); round++ {
 		l := s.begin(round)
 		for n := 0; n < s.c.Plan.PerRound && i < len(all) && !s.failed() && !late(); n++ {
 			s.strike(i, all[i])
 			i++
+			if p := s.c.Plan.Progress; p > 0 && i%p == 0 {
+				s.t.Log(s.tally.progress(i, len(all), time.Since(s.began)))
+			}
 		}
+		s.recovering.Wait()
 		s.calm()
-		l.end()
+		s.tally.phase("ending the load", l.end)
 		s.settle(round, i == len(all) || late())
 	}
-	s.tally.report(s, len(all))
+}
+
+// lastMoment is after which no fault begins: what the plan says, and early enough for the
+// oracle before the test's time is over.
+func (s *Suite) lastMoment() time.Time {
+	last := s.began.Add(1000 * time.Hour)
+	if w := s.c.Plan.Within; w > 0 {
+		last = s.began.Add(w)
+	}
+	if d, has := s.t.(interface{ Deadline() (time.Time, bool) }); has {
+		if end, is := d.Deadline(); is && end.Add(-settlePatience-tabLife).Before(last) && s.c.Plan.Progress > 0 {
+			last = end.Add(-settlePatience - tabLife)
+		}
+	}
+	return last
 }
 
 // calm ends what faults left on.
@@ -115,35 +91,79 @@ func (s *Suite) mining() (stop func()) {
 	return func() { close(done); wait.Wait() }
 }
 
-// strike makes one fault and, most times, waits until the process serves again.
+// strike makes one fault. Whoever was hit is watched until it serves again, while the next
+// faults hit others.
 func (s *Suite) strike(i int, k kind) {
-	n := s.nodes[s.random.IntN(len(s.nodes))]
-	watched := i%max(1, orElse(s.c.Plan.CalmEvery, 10)) == 0
-	moment := time.Duration(s.random.Int64N(int64(250 * time.Millisecond)))
-	waits := watched || s.random.IntN(100) < orElse(s.c.Plan.Waits, 80) || (k != killed && k != killedTwo)
+	if k.everywhere() || s.c.Plan.Alone && s.random.IntN(100) < orElse(s.c.Plan.Fresh, 80) {
+		s.tally.phase("waiting for processes", s.recovering.Wait)
+	}
+	s.beheaded = ""
+	watched := i%max(1, orElse(s.c.Plan.CalmEvery, 10)) == 0 || k == killedHolder
+	var n *node
+	s.tally.phase("waiting for processes", func() { n = s.target(k) })
 	var bait *order
 	if watched {
-		bait = s.bait(i)
+		s.tally.phase("making what is to be noticed", func() { bait = s.bait(i) })
 	}
-	pause(context.Background(), moment) // of the blow
-	begun := time.Now()
+	moment := time.Duration(s.random.Int64N(int64(250 * time.Millisecond)))
+	s.tally.phase("choosing the moment", func() { pause(context.Background(), moment) })
+	var begun time.Time
+	s.tally.phase("faults", func() { begun = s.blow(k, n, &bait) })
+	s.tally.fault(k)
+	s.note("%d: %s, %s", i, k, n.name)
+	if bait != nil {
+		s.tally.phase("money being noticed", func() { s.notice(k, bait, begun) })
+		if k == killedHolder && s.beheaded != "" && s.holder() == s.beheaded {
+			s.fail("%s noticed money, and the database has the chain with a process that was killed", n.name)
+		}
+	}
+	if k.everywhere() {
+		s.tally.phase("waiting for processes", s.recovering.Wait)
+	}
+}
+
+// target is whom a fault hits: most times somebody who serves.
+func (s *Suite) target(k kind) *node {
+	if s.random.IntN(100) < orElse(s.c.Plan.Fresh, 80) || !k.kill() {
+		for {
+			for _, i := range s.random.Perm(len(s.nodes)) {
+				if !s.nodes[i].coming() {
+					return s.nodes[i]
+				}
+			}
+			pause(context.Background(), 2*time.Millisecond)
+		}
+	}
+	return s.nodes[s.random.IntN(len(s.nodes))]
+}
+
+// blow makes a fault and has watched whom it hit. It returns when whatever was wrong had
+// ended. It sets bait to nil if that was noticed meanwhile.
+func (s *Suite) blow(k kind, n *node, bait **order) (begun time.Time) {
+	begun = time.Now()
 	hit := []*node{n}
 	switch k {
 	case killed:
-		for !n.kill() {
-			pause(context.Background(), time.Millisecond) // it is about to start
-		}
+		n.strike()
 	case killedTwo:
 		hit = s.nodes[:2+s.random.IntN(len(s.nodes)-1)]
 		for _, x := range hit {
 			x.kill()
 		}
+	case killedHolder:
+		hit, begun = s.killHolder(n)
+	case killedDelivery:
+		hit, begun = s.killSender(n)
+	case killedImport: // the load does that
 	case stoppedShort, stoppedLong:
 		s.stopped(n, k, bait, begun)
-		bait, begun = nil, time.Now()
+		begun = time.Now()
 	case noDatabase:
 		s.pg.kill()
 		hit = s.nodes
+	case cutWire, stalledWire, slowWire:
+		s.apart(k, n)
+		begun = time.Now()
 	case fullDisk:
 		s.full(time.Duration(s.random.Int64N(int64(3 * time.Second))))
 		hit, begun = s.nodes, time.Now() // there is room again
@@ -152,24 +172,27 @@ func (s *Suite) strike(i int, k kind) {
 		n.clock.set(by)
 		s.note("the clock of %s is %v off", n.name, by)
 	}
-	s.tally.fault(k)
-	s.note("%d: %s, %s, %d hit", i, k, n.name, len(hit))
-	if bait != nil {
-		s.notice(k, bait, begun)
+	for _, x := range hit {
+		s.watch(x, k, begun)
 	}
-	if waits {
-		s.recover(i, k, hit, begun)
+	return begun
+}
+
+// strike kills a process, or the one that is about to start in its place.
+func (n *node) strike() {
+	for !n.kill() {
+		pause(context.Background(), time.Millisecond)
 	}
 }
 
 // stopped has a process stand still; meanwhile, where there are others, they have to notice
 // what is paid.
-func (s *Suite) stopped(n *node, k kind, bait *order, begun time.Time) {
+func (s *Suite) stopped(n *node, k kind, bait **order, begun time.Time) {
 	still := time.Duration(s.random.Int64N(int64(2 * time.Second)))
 	if k == stoppedLong {
 		still = time.Duration(orElse(int64(s.c.Plan.LongStop), int64(30*time.Second)))
-		if bait == nil && len(s.nodes) > 1 {
-			bait = s.bait(-1)
+		if *bait == nil && len(s.nodes) > 1 {
+			*bait = s.bait(-1)
 			begun = time.Now()
 		}
 	}
@@ -177,14 +200,28 @@ func (s *Suite) stopped(n *node, k kind, bait *order, begun time.Time) {
 		return
 	}
 	wake := time.After(still)
-	if bait != nil && len(s.nodes) > 1 {
-		s.notice(k, bait, begun)
-		bait = nil
+	if *bait != nil && len(s.nodes) > 1 {
+		s.notice(k, *bait, begun)
+		*bait = nil
 	}
 	<-wake
 	n.signal(syscall.SIGCONT)
-	if bait != nil {
-		s.notice(k, bait, time.Now())
+}
+
+// apart has a process's connections to the database be cut, stand still or be slow.
+func (s *Suite) apart(k kind, n *node) {
+	long := time.Duration(s.random.Int64N(int64(6 * time.Second)))
+	switch k {
+	case cutWire:
+		n.wire.Reset()
+	case stalledWire:
+		n.wire.Freeze()
+		pause(context.Background(), long)
+		n.wire.Thaw()
+	default:
+		n.wire.Delay(time.Duration(s.random.Int64N(int64(60 * time.Millisecond))))
+		pause(context.Background(), long)
+		n.wire.Delay(0)
 	}
 }
 
@@ -215,57 +252,6 @@ func (s *Suite) writers() []*process {
 		return []*process{s.pg.process}
 	}
 	return []*process{s.nodes[0].process}
-}
-
-// recover waits until each process that was hit takes a payment and shows a page again.
-func (s *Suite) recover(i int, k kind, hit []*node, begun time.Time) {
-	var wait sync.WaitGroup
-	for at, n := range hit {
-		wait.Go(func() {
-			o := &order{shop: s.shops[0], key: fmt.Sprintf("probe-%d-%d", i, at)}
-			path, body, h := o.post()
-			for !s.probed(n, o, path, body, h) {
-				if time.Since(begun) > 3*bound {
-					s.fail("%s took no payment and showed no page for %v after %s", n.name, 3*bound, k)
-					return
-				}
-				pause(context.Background(), 5*time.Millisecond)
-			}
-			took := time.Since(begun)
-			s.tally.recovered(k, took)
-			s.book.add(o)
-			if took > bound {
-				s.late("%s came back after %v (%s)", n.name, took, k)
-			}
-			for !s.ready(n) {
-				if time.Since(begun) > 3*bound {
-					s.fail("%s was not ready for %v after %s", n.name, 3*bound, k)
-					return
-				}
-				pause(context.Background(), 10*time.Millisecond)
-			}
-			ready := time.Since(begun)
-			s.tally.readied(k, ready)
-			if ready > bound {
-				s.late("%s was ready after %v (%s)", n.name, ready, k)
-			}
-		})
-	}
-	wait.Wait()
-}
-
-// probed has one process make a payment and show its page.
-func (s *Suite) probed(n *node, o *order, path, body string, h http.Header) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if o.answer == nil {
-		status, answer := s.call(ctx, n, http.MethodPost, path, body, h)
-		if done, _ := o.accepted(status, answer); !done || o.read(answer) != nil {
-			return false
-		}
-	}
-	status, _ := s.call(ctx, n, http.MethodGet, "/?token="+o.id, "", nil)
-	return status == http.StatusOK
 }
 
 // bait makes a payment that is ready to be paid, nil if that did not work out.
@@ -305,31 +291,4 @@ func (s *Suite) notice(k kind, o *order, begun time.Time) {
 		}
 		pause(context.Background(), 10*time.Millisecond)
 	}
-}
-
-func orElse[T int | int64](n, otherwise T) T {
-	if n == 0 {
-		return otherwise
-	}
-	return n
-}
-
-// Short is what every run of the tests can afford. On a slow machine it is less.
-func Short(nodes int) Plan {
-	if nodes > 0 {
-		return Plan{Kills: 10, Stops: 1, Databases: 1, Disks: 1, PerRound: 100, CalmEvery: 5, Waits: 40, Within: 30 * time.Second}
-	}
-	return Plan{Kills: 20, Stops: 1, Disks: 1, PerRound: 100, CalmEvery: 6, Within: 30 * time.Second}
-}
-
-// Full is the plan for so many kills, with the other faults in proportion.
-func Full(nodes, kills int, within time.Duration) Plan {
-	share := func(of int) int { return (kills + of - 1) / of }
-	p := Plan{
-		Kills: kills, Stops: share(40), LongStops: min(3, share(100)), Databases: share(40), Disks: share(100), Clocks: share(25), PerRound: 150, Within: within,
-	}
-	if nodes > 0 {
-		p.Waits, p.CalmEvery = 40, 20 // whoever had a lease is missed for seconds
-	}
-	return p
 }

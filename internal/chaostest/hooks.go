@@ -3,6 +3,7 @@
 package chaostest
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -33,6 +34,50 @@ type hooks struct {
 	spurned map[string]int // how often each was refused on purpose
 	refused int            // all of these
 	doubled int            // taken once more
+	trap    *trap          // nil unless somebody waits for a delivery
+}
+
+// trap holds the next delivery until its sender was killed.
+type trap struct {
+	taken    bool        // it is taken first, and only the answer is held
+	caught   chan string // from where it came
+	released chan struct{}
+}
+
+// snare waits for a delivery and holds it: the receiver has taken it or not, and has not
+// answered. from is its sender's end of the connection, "" if none came before ctx ended.
+func (h *hooks) snare(ctx context.Context, taken bool) (from string, release func()) {
+	x := &trap{taken: taken, caught: make(chan string, 1), released: make(chan struct{})}
+	h.mu.Lock()
+	h.trap = x
+	h.mu.Unlock()
+	release = func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.trap == x {
+			h.trap = nil
+		}
+		close(x.released)
+	}
+	select {
+	case from = <-x.caught:
+	case <-ctx.Done():
+	}
+	return from, release
+}
+
+// spring gives a delivery to whoever waits for one, and returns the trap that it is in.
+func (h *hooks) spring(from string) *trap {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	x := h.trap
+	if h.trap = nil; x != nil && x.taken {
+		return x
+	}
+	if x != nil {
+		x.caught <- from
+	}
+	return x
 }
 
 func newHooks(t testing.TB, seed uint64) *hooks {
@@ -57,14 +102,38 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the sender died
 	}
+	x := h.spring(r.RemoteAddr)
+	if x != nil && !x.taken {
+		h.spurn(r.Header.Get(webhook.HeaderID))
+		<-x.released
+		panic(http.ErrAbortHandler) // if its sender lives, it is refused
+	}
+	status := h.take(r, body)
+	if x != nil {
+		x.caught <- r.RemoteAddr
+		<-x.released
+	}
+	if status == 0 {
+		panic(http.ErrAbortHandler) // breaks the connection off
+	}
+	w.WriteHeader(status)
+}
+
+func (h *hooks) spurn(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.spurned[id]++
+}
+
+// take checks a delivery and says what to answer; 0 is for no answer.
+func (h *hooks) take(r *http.Request, body []byte) (status int) {
 	shop, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	id, sum := r.Header.Get(webhook.HeaderID), sha256.Sum256(body)
 	if err := webhooktest.Verify(h.secrets[shop], r.Header, body, time.Now()); err != nil {
 		h.wrong = append(h.wrong, fmt.Sprintf("webhook %s: %v", id, err))
-		w.WriteHeader(http.StatusUnauthorized)
-		return
+		return http.StatusUnauthorized
 	}
 	if before, ok := h.bodies[id]; ok && before != sum {
 		h.wrong = append(h.wrong, fmt.Sprintf("webhook %s came with two bodies", id))
@@ -80,14 +149,14 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case n < 5:
-		w.WriteHeader(http.StatusInternalServerError)
+		return http.StatusInternalServerError
 	case n < 7:
-		panic(http.ErrAbortHandler) // breaks the connection off
-	default:
-		if h.taken[id]++; h.taken[id] > 1 {
-			h.doubled++
-		}
+		return 0
 	}
+	if h.taken[id]++; h.taken[id] > 1 {
+		h.doubled++
+	}
+	return http.StatusOK
 }
 
 // has reports whether a webhook with a good signature was taken.

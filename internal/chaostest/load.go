@@ -32,19 +32,23 @@ type load struct {
 	stop chan struct{}
 	pay  chan *order
 	tab  chan *order
+	bank chan bankTransfer
 	over sync.WaitGroup // creators
 	rear sync.WaitGroup // payers and tabs, who work on what creators leave
+	last sync.WaitGroup // the bank, which works on what payers leave
 }
 
 // begin starts a load. Its random choices are those of the seed and the round.
 func (s *Suite) begin(round uint64) *load {
-	l := &load{s: s, stop: make(chan struct{}), pay: make(chan *order, 1024), tab: make(chan *order, tabs)}
+	l := &load{s: s, stop: make(chan struct{}), pay: make(chan *order, 1024), tab: make(chan *order, tabs), bank: make(chan bankTransfer, 1024)}
 	for i := range creators {
 		random := rand.New(rand.NewPCG(s.c.Seed, 100*round+uint64(i)+10))
 		l.over.Go(func() { l.shopping(random, fmt.Sprintf("r%d-c%d", round, i)) })
 	}
 	payers := rand.New(rand.NewPCG(s.c.Seed, 100*round+50))
 	l.rear.Go(func() { l.paying(payers) })
+	banks := rand.New(rand.NewPCG(s.c.Seed, 100*round+51))
+	l.last.Go(func() { l.banking(banks) })
 	for i := range tabs {
 		random := rand.New(rand.NewPCG(s.c.Seed, 100*round+uint64(i)+60))
 		l.rear.Go(func() {
@@ -63,6 +67,8 @@ func (l *load) end() {
 	close(l.pay)
 	close(l.tab)
 	l.rear.Wait()
+	close(l.bank)
+	l.last.Wait()
 }
 
 // shopping is a shop's client that makes one payment after the other.
@@ -119,8 +125,8 @@ func (s *Suite) order(r *rand.Rand, key string) *order {
 	case n < 3:
 		o.shop, o.plan = s.shops[2], []plan{nothing, exact, exact, partThenRest, double, late}[r.IntN(6)]
 		return o
-	case n < 6:
-		o.shop, o.plan = s.shops[3], []plan{nothing, byBank, byBank}[r.IntN(3)]
+	case n < 7:
+		o.shop, o.plan = s.shops[3], []plan{nothing, byBank, byBank, byStatement, byStatement, exact, exact, partThenRest, double}[r.IntN(9)]
 		return o
 	}
 	o.plan = []plan{nothing, nothing, nothing, nothing, nothing, exact, exact, partThenRest, double}[r.IntN(9)]
@@ -145,6 +151,12 @@ func (l *load) paying(r *rand.Rand) {
 				orders = nil
 				continue
 			}
+			if o.plan == byStatement {
+				if t, ok := l.s.wired(r, o); ok {
+					l.bank <- t
+				}
+				continue
+			}
 			if !l.s.payFirst(r, o) {
 				continue
 			}
@@ -153,7 +165,7 @@ func (l *load) paying(r *rand.Rand) {
 				rests = append(rests, remainder{o, at, o.half(true)})
 			case late:
 				rests = append(rests, remainder{o, at, o.due})
-			case nothing, exact, double, byBank:
+			case nothing, exact, double, byBank, byStatement:
 			}
 		case <-tick.C:
 		}
@@ -180,7 +192,7 @@ func (s *Suite) payFirst(r *rand.Rand, o *order) bool {
 		return s.confirm(r, o)
 	case o.plan == late:
 		return s.cancel(r, o)
-	case o.shop.dialect == request && !s.prepare(r, o):
+	case o.shop.dialect == request && !s.prepare(r, o), o.shop.dialect == secpaid && !s.quote(r, o):
 		return false
 	}
 	switch o.plan {

@@ -24,7 +24,13 @@ import (
 // what it had committed must be there.
 type postgres struct {
 	*process
-	dsn string
+	addr string
+	dsn  string
+}
+
+// at is the database's URL where it seems to be at addr.
+func (p *postgres) at(addr string) string {
+	return fmt.Sprintf("postgres://quittance@%s/postgres?sslmode=disable", addr)
 }
 
 // findPostgres returns the directory of PostgreSQL's programs, "" if there are none.
@@ -81,7 +87,8 @@ func startPostgres(t testing.TB, d *disk, by *spawner, log *os.File, report func
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	port := freePort(t)
-	p := &postgres{dsn: fmt.Sprintf("postgres://quittance@127.0.0.1:%d/postgres?sslmode=disable", port)}
+	p := &postgres{addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	p.dsn = p.at(p.addr)
 	// An immediate end takes its children along.
 	p.process = &process{name: "PostgreSQL", by: by, log: log, report: report, last: syscall.SIGQUIT, command: func() *exec.Cmd {
 		// fsync decides about power cuts alone; a commit is in the kernel before it is told.

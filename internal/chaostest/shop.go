@@ -49,6 +49,7 @@ func (s *Suite) openShops() {
 		sh.key, _ = s.run("", args...)["secret"].(string)
 		endpoint := s.hooks.add(i)
 		if d == secpaid {
+			s.run(xpub2+"\n", "deposits", "key", "--merchant", sh.id, "--asset", "USDC-base")
 			s.run("", "bank", "account", "set", "--merchant", sh.id, "--holder", "Shop GmbH", "--iban", "DE89370400440532013000")
 			s.run("", "links", "set", "--merchant", sh.id, "--endpoint", endpoint, "--default", "0", "--callback", "https://shop.example.com/done")
 			sh.secret, _ = s.run("", "links", "show", "--merchant", sh.id, "--secret")["secret"].(string)

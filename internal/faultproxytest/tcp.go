@@ -4,10 +4,11 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
-// Wire is a TCP proxy in front of any service, a database for one. It can be cut, frozen and
-// refuse connections.
+// Wire is a TCP proxy in front of any service, a database for one. It can be cut, frozen,
+// slow, and refuse connections.
 type Wire struct {
 	t      testing.TB
 	target string
@@ -17,6 +18,7 @@ type Wire struct {
 	listener net.Listener
 	conns    map[net.Conn]bool
 	frozen   chan struct{} // closed when bytes may move again; nil while they may
+	delay    time.Duration // before each piece that moves
 	after    int64         // answers are cut after so many bytes, 0 for never
 	running  sync.WaitGroup
 }
@@ -104,6 +106,13 @@ func (w *Wire) Thaw() {
 	}
 }
 
+// Delay has each piece of bytes wait before it moves, in either direction; 0 for no longer.
+func (w *Wire) Delay(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delay = d
+}
+
 // Open is how many connections there are from the server's side.
 func (w *Wire) Open() int {
 	w.mu.Lock()
@@ -144,8 +153,11 @@ func (w *Wire) copy(to, from net.Conn, left int64) {
 		}
 		left -= int64(n)
 		w.mu.Lock()
-		frozen := w.frozen
+		frozen, delay := w.frozen, w.delay
 		w.mu.Unlock()
+		if delay > 0 {
+			<-time.After(delay)
+		}
 		if frozen != nil {
 			<-frozen
 		}
