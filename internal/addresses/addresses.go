@@ -118,6 +118,12 @@ func (s *Service) payments(xs []rail.Sighting) []rail.Sighting {
 	})
 }
 
+// Whole reports whether whole blocks are read: as long as an address is watched.
+func (s *Service) Whole() bool {
+	watched, _ := s.watched.index.Len()
+	return watched > 0
+}
+
 // MaxRange is how many blocks a sweep may have: each is read whole.
 func (s *Service) MaxRange() uint64 { return 200 }
 

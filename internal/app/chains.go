@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"quittance/internal/addresses"
@@ -93,7 +94,7 @@ func (a *App) scan(s Setup) error {
 	for _, c := range s.Chains {
 		kept := &sink{checkout: a.Checkout, sources: sources, node: a.nodes[c.ID], registry: s.Registry, safes: s.Safe.table(), tracer: a.watch.tracer(), log: s.Log}
 		sc, err := chain.NewScanner(chain.ScannerConfig{
-			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(sources, c.ID) },
+			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(sources, c.ID) }, Blocks: func() bool { return whole(sources) },
 			Sink: kept, Records: &records{sink: kept, book: s.Book, above: c.ConfirmAbove},
 			Finality: c.finality(), Agree: c.Agree, StartBlock: c.StartBlock, MaxRange: maxRange(sources, c.MaxRange), Interval: c.Interval, Log: s.Log,
 		})
@@ -103,6 +104,11 @@ func (a *App) scan(s Setup) error {
 		a.heads.scanners[c.ID], a.heads.required[c.ID] = sc, c.Confirmations
 	}
 	return nil
+}
+
+// whole reports whether any source reads whole blocks.
+func whole(sources []source) bool {
+	return slices.ContainsFunc(allWith[wholeReader](sources), wholeReader.Whole)
 }
 
 // settle is how long what is in a block may take to become known: some looks at the

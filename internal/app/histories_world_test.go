@@ -157,6 +157,7 @@ func (c *course) start() *courseServer {
 	s.service = checkout.New(checkout.Config{Store: s.dying, Book: c.book, Rails: all, Prices: c, Grace: time.Minute, Now: c.chain.now})
 	scanner, err := chain.NewScanner(chain.ScannerConfig{
 		Client: client, Filter: func() chain.Filter { return filter(sources, historyChain) }, MaxRange: maxRange(sources, longest),
+		Blocks:   func() bool { return whole(sources) },
 		Sink:     &traced{&sink{checkout: s.service, sources: sources, node: client, registry: official.Default(), log: log}, c, c.starts},
 		Finality: chain.Finality{Confirmations: c.depth}, StartBlock: 1, Interval: courseInterval, Log: log,
 	})

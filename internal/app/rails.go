@@ -84,6 +84,11 @@ type blockReader interface {
 	MaxRange() uint64
 }
 
+// wholeReader is a blockReader that may have use for blocks that came along with a sweep.
+type wholeReader interface {
+	Whole() bool
+}
+
 // worker does something for as long as the server runs.
 type worker interface {
 	Run(ctx context.Context) error

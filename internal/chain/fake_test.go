@@ -49,6 +49,15 @@ type ledger struct {
 	blocks    []ledgerBlock
 	finalized int // -1: the tag names no block
 	salt      int
+	clock     func() time.Time // of the blocks' times; nil for one that follows from their numbers
+	stamped   time.Time        // of the next block, the clock's if zero
+}
+
+// stamp sets the next block's time.
+func (l *ledger) stamp(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stamped = at
 }
 
 type ledgerBlock struct {
@@ -85,6 +94,13 @@ func (l *ledger) extend(names []string) {
 	b.header = map[string]any{
 		"number": quantity(uint64(n)), "hash": b.hash, "parentHash": parent,
 		"timestamp": quantity(uint64(1_700_000_000 + 12*n)), "baseFeePerGas": "0x7",
+	}
+	if l.clock != nil {
+		at := l.clock()
+		if !l.stamped.IsZero() {
+			at = l.stamped
+		}
+		b.header["timestamp"] = quantity(uint64(at.Unix()))
 	}
 	for i, name := range names {
 		b.logs = append(b.logs, payLog(n, b.hash, i, name))
@@ -154,6 +170,7 @@ type node struct {
 	ledger *ledger
 	lag    int                                                  // blocks it is behind
 	before func(method string) error                            // may change the ledger, or fail the whole batch
+	most   int                                                  // questions of a batch that it answers, 0 for any
 	lie    func(method string, args []any, honest any) any      // what it says instead
 	refuse func(method string, args []any) (code int, m string) // 0: does not
 	counts map[string]int
@@ -194,6 +211,9 @@ func (n *node) BatchCallContext(ctx context.Context, batch []rpc.BatchElem) erro
 	n.trips++
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if n.most > 0 && len(batch) > n.most {
+		return errors.New("too much at once")
 	}
 	for i := range batch {
 		b := &batch[i]

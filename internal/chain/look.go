@@ -22,6 +22,7 @@ type view struct {
 	head     Block
 	final    uint64  // by this endpoint's word and the policy
 	at       *Header // the block at the cursor's height, nil if there is none
+	glance   *glance // of the block after the cursor, nil if it was not asked for
 }
 
 // maxSweeps bounds the sweeps of one look: the head, the cursor's hash and
@@ -55,6 +56,7 @@ func (s *Scanner) look(ctx context.Context) (again bool, err error) {
 			return true, nil
 		}
 	}
+	s.near = ready && !again && len(s.blocks) > 0
 	if !ready || len(s.blocks) == 0 {
 		return again, nil
 	}
@@ -111,17 +113,24 @@ func (s *Scanner) next(head Block) uint64 {
 	return head.Number - min(s.margin, head.Number)
 }
 
-// view asks for the head, the finalized block and the cursor's block at once.
+// view asks for the head, the finalized block and the cursor's block at once, and for what
+// may have come after it.
 func (s *Scanner) view(ctx context.Context) (view, error) {
 	calls := s.tipCalls()
 	if len(s.blocks) > 0 {
 		calls = append(calls, HeaderCall(AtBlock(s.newest().Number)))
 	}
-	rs, i, err := s.client.any(ctx, calls, s.avoided, false)
+	cursor := len(calls) - 1
+	next, more := s.glanceCalls()
+	rs, i, err := s.client.any(ctx, append(calls, more...), s.avoided, false)
 	if err != nil {
+		s.shun(next)
 		return view{}, fmt.Errorf("reading the head: %w", err)
 	}
 	v := view{endpoint: i}
+	if next != nil {
+		next.rs, v.glance, s.shyFor = rs[cursor+1:], next, 0
+	}
 	head, final, err := s.tips(rs)
 	if err != nil {
 		s.judge(ctx, i, err)
@@ -129,7 +138,7 @@ func (s *Scanner) view(ctx context.Context) (view, error) {
 	}
 	v.head, v.final = head, final
 	if len(s.blocks) > 0 {
-		if v.at, err = headerAt(rs[len(rs)-1], s.newest().Number); err != nil {
+		if v.at, err = headerAt(rs[cursor], s.newest().Number); err != nil {
 			s.judge(ctx, i, err)
 			return view{}, err
 		}

@@ -87,4 +87,7 @@ type Sweep struct {
 	// must change nothing and return an error, like one that does not continue it.
 	Rewound int64
 	Logs    []Log // in the order of the chain, each with its block's time
+	// Blocks are the range's, all of them with their transactions, by the word of the
+	// endpoint that told of the logs; empty if they did not come along.
+	Blocks []*FullBlock
 }

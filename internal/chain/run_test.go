@@ -69,14 +69,14 @@ func TestNudge(t *testing.T) {
 		synctest.Wait()
 		r.wantAll() // at once, five seconds before its time
 
-		before := r.nodes[0].count("eth_getBlockByNumber")
+		before := r.nodes[0].tripCount()
 		begun := time.Now()
 		for time.Since(begun) < 20*time.Second {
 			r.scan.Nudge()
 			time.Sleep(10 * time.Millisecond)
 		}
 		synctest.Wait()
-		if got := (r.nodes[0].count("eth_getBlockByNumber") - before) / 2; got < 8 || got > 11 {
+		if got := r.nodes[0].tripCount() - before; got < 8 || got > 11 {
 			t.Errorf("a storm of nudges made %d looks in 20 s, want one each 2 s", got)
 		}
 	})

@@ -56,6 +56,10 @@ type ScannerConfig struct {
 	// blocks below the head of that moment.
 	StartBlock, StartMargin uint64
 
+	// Blocks reports whether Sink has use for whole blocks: then a sweep of one block
+	// brings it along where it can (Sweep.Blocks). Nil for never.
+	Blocks func() bool
+
 	MaxRange uint64        // blocks asked for at once, 2000 if zero
 	Interval time.Duration // between looks at the head, DefaultInterval if zero
 	Log      *slog.Logger  // slog.Default if nil
@@ -123,6 +127,11 @@ type Scanner struct {
 	sources    sources // who told of what is not final yet
 	audit      *Stride // blocks whose logs are compared at once
 	still      int     // looks in a row that found the same head
+	near       bool    // the last look ended at the head, or one block below it
+	shy        int     // looks that are yet to do without a glance
+	shyFor     int     // how many they were after the last one that failed
+	whole      func() bool
+	pace       pace
 
 	mu     sync.Mutex
 	health ScanHealth
@@ -150,6 +159,8 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		log:      cmp.Or(cfg.Log, slog.Default()).With("chain", uint64(chain)),
 		nudge:    make(chan struct{}, 1),
 		records:  cfg.Records,
+		whole:    cfg.Blocks,
+		pace:     pace{interval: cmp.Or(cfg.Interval, DefaultInterval)},
 		audit:    NewStride(min(cmp.Or(cfg.MaxRange, maxAudit), maxAudit)),
 		avoid:    map[int]time.Time{}, suspects: map[string]int{}, disputes: map[string]int{},
 		health: ScanHealth{Chain: chain, State: Starting},
@@ -165,7 +176,7 @@ const maxWait = 30 * time.Second
 // nothing is caught up before a look of its own.
 func (s *Scanner) Run(ctx context.Context) error {
 	failures := 0
-	s.loaded = false
+	s.loaded, s.near = false, false
 	s.report(func(h *ScanHealth) { h.State, h.CaughtUp, h.LastLook = Starting, false, time.Time{} })
 	for ctx.Err() == nil {
 		begun := time.Now()
@@ -186,7 +197,7 @@ func (s *Scanner) Run(ctx context.Context) error {
 		if again {
 			continue
 		}
-		if pause(ctx, s.interval, s.nudge) {
+		if pause(ctx, s.pace.wait(begun, s.Head(), time.Now()), s.nudge) {
 			// A nudge shortens the wait; many nudges do not make a storm.
 			pause(ctx, s.interval/5-time.Since(begun), nil)
 		}

@@ -20,7 +20,7 @@ func TestRequestsInTheSteadyState(t *testing.T) {
 		name string
 		pays int // a payment in every so many blocks, 0 for none
 		most float64
-	}{{"nobody pays", 0, 2.2}, {"a payment every ten blocks", 10, 2.3}, {"a payment in every block", 1, 3.1}} {
+	}{{"nobody pays", 0, 1.15}, {"a payment every ten blocks", 10, 1.25}, {"a payment in every block", 1, 2.05}} {
 		t.Run(c.name, func(t *testing.T) {
 			r, l := crowd(t, 2)
 			r.cfg.MaxRange = 200

@@ -21,18 +21,21 @@ const (
 const maxSpoiled = 4
 
 // sweep reads one range of blocks and applies it: one round trip for its end, its logs
-// and its end again, which must still be the same block. Where blocks before the end have
+// and its end again, which must still be the same block; none if the look's first one has
+// asked that. Where blocks before the end have
 // logs, or the range may not continue the cursor, a second one for headers and for the end.
 func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 	from := s.next(v.head)
 	to := s.rangeEnd(from, v)
-	filter := s.filter()
-
-	before, end, logs, err := s.read(ctx, v, filter, from, to)
+	r, known, err := v.glance.of(from, to)
+	if !known {
+		r, err = s.read(ctx, v, s.filter(), from, to)
+	}
 	if err != nil {
 		return s.shrink(ctx, v, from, to, err)
 	}
-	same, err := end.Hash == before.Hash, nil
+	end, logs := r.end, r.logs
+	same := end.Hash == r.before.Hash
 	if apart := s.mayPart(from, end, v); same && (!onlyAt(end, logs) || apart) {
 		same, err = s.prove(ctx, v, end, logs, apart)
 	}
@@ -53,7 +56,7 @@ func (s *Scanner) sweep(ctx context.Context, v view) (outcome, error) {
 	if s.agree == 1 {
 		final = max(final, min(v.final, to))
 	}
-	sw := Sweep{Chain: s.chain, From: from, To: end.Block, Head: v.head, Final: min(final, to), Logs: logs, Rewound: s.rewound}
+	sw := Sweep{Chain: s.chain, From: from, To: end.Block, Head: v.head, Final: min(final, to), Logs: logs, Blocks: r.blocks, Rewound: s.rewound}
 	if err := s.sink.Apply(ctx, sw); err != nil {
 		return done, fmt.Errorf("applying blocks %d to %d: %w", from, to, err)
 	}
@@ -97,34 +100,47 @@ func (s *Scanner) mayPart(from uint64, end *Header, v view) bool {
 	return len(s.blocks) > 0 && end.Number < v.head.Number && end.Number != from && s.newest().Number > v.final
 }
 
+// ranged is what an endpoint says of a range: its end before and after its logs.
+type ranged struct {
+	before, end *Header
+	logs        []Log
+	blocks      []*FullBlock // of the range, if they came along
+}
+
 // read asks for a range's end, before and after its logs, and checks the logs against the
 // question.
-func (s *Scanner) read(ctx context.Context, v view, f Filter, from, to uint64) (before, end *Header, logs []Log, err error) {
+func (s *Scanner) read(ctx context.Context, v view, f Filter, from, to uint64) (ranged, error) {
 	calls := []Call{HeaderCall(AtBlock(to))}
 	if len(f.Addresses) > 0 {
 		calls = append(calls, LogsCall(f, from, to), HeaderCall(AtBlock(to)))
 	}
 	rs, err := s.client.on(ctx, v.endpoint, calls)
 	if err != nil {
-		return nil, nil, nil, err
+		return ranged{}, err
 	}
-	if before, err = headerAt(rs[0], to); err != nil {
-		return nil, nil, nil, err
+	r, err := decodeRange(rs, f, from, to)
+	if err == nil && (r.before == nil || r.end == nil) {
+		err = fmt.Errorf("the node's head is %d and it has no block %d", v.head.Number, to)
 	}
-	if end, err = headerAt(rs[len(rs)-1], to); err != nil {
-		return nil, nil, nil, err
+	return r, err
+}
+
+// decodeRange decodes the answers to what read asks. A header is nil if there is none.
+func decodeRange(rs []Result, f Filter, from, to uint64) (r ranged, err error) {
+	if r.before, err = headerAt(rs[0], to); err != nil {
+		return r, err
 	}
-	if before == nil || end == nil {
-		return nil, nil, nil, fmt.Errorf("the node's head is %d and it has no block %d", v.head.Number, to)
+	if r.end, err = headerAt(rs[len(rs)-1], to); err != nil || len(f.Addresses) == 0 {
+		return r, err
 	}
-	if len(f.Addresses) == 0 {
-		return before, end, nil, nil
+	if r.before == nil || r.end == nil {
+		return r, nil
 	}
-	if logs, err = rs[1].Logs(); err != nil {
-		return nil, nil, nil, err
+	if r.logs, err = rs[1].Logs(); err != nil {
+		return r, err
 	}
-	logs, err = sortLogs(logs, f, from, to)
-	return before, end, logs, err
+	r.logs, err = sortLogs(r.logs, f, from, to)
+	return r, err
 }
 
 // onlyAt reports whether all logs are of a range's end, and gives them its time.

@@ -136,21 +136,35 @@ func rounds(n, slice int) uint64 {
 	return r
 }
 
-// due returns the open addresses whose turn falls on one of the blocks from..to. Who is
+// mostTogether bounds the turns that are taken together.
+const mostTogether = 4
+
+// together is how many blocks' turns are taken at once in a round of so many blocks: a long
+// round is little longer for it, and most blocks then need no question about balances.
+func together(round uint64) uint64 { return max(1, min(round/16, mostTogether)) }
+
+// due returns the open addresses whose turn is taken at one of the blocks from..to: at each
+// block whose number is a multiple of those taken together, for those before it as well. Who is
 // due at which block follows from the addresses alone, which are as good as random, so
 // that nothing about it has to be remembered.
 func (x *Index) due(from, to uint64, slice int) []asset.Address {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	r := rounds(len(x.open), slice)
-	if to-from+1 >= r {
-		return append([]asset.Address(nil), x.open...)
+	of := together(r)
+	first, last := (from+of-1)/of, to/of // the turns taken in the range, in groups
+	if first > last {
+		return nil
 	}
+	groups := r / of
 	var out []asset.Address
+	if last-first+1 >= groups {
+		return append(out, x.open...)
+	}
 	for _, a := range x.open {
-		turn := uint64(binary.BigEndian.Uint32(a[:])) & (r - 1)
-		// How far behind to the last block with this turn is.
-		if (to-turn)&(r-1) <= to-from {
+		turn := uint64(binary.BigEndian.Uint32(a[:])) & (r - 1) / of
+		// How far behind to the last group with this turn is.
+		if (last-turn)&(groups-1) <= last-first {
 			out = append(out, a)
 		}
 	}

@@ -123,6 +123,7 @@ func TestBehindTheScanner(t *testing.T) {
 	}
 	start := func() (stop func()) {
 		scanner, err := chain.NewScanner(chain.ScannerConfig{
+			Blocks: func() bool { return true },
 			Client: client, Sink: s, Filter: s.watcher.Filter, Finality: chain.Finality{Confirmations: 4},
 			StartBlock: 1, Interval: 5 * time.Millisecond, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		})

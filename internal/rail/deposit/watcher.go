@@ -77,7 +77,8 @@ func (w *Watcher) Filter() chain.Filter {
 // looked at: how late money can be found whose transaction does not name its receiver.
 func (w *Watcher) RoundLength() uint64 {
 	_, open := w.index.Len()
-	return rounds(open, w.slice)
+	r := rounds(open, w.slice)
+	return r + together(r) - 1
 }
 
 // errMoved is a chain that is not the one the sweep was read from.
@@ -164,7 +165,10 @@ func (w *Watcher) answered(ok bool) {
 // blocks reads the sweep's blocks and what they say of our addresses. They must hang
 // together and end in the sweep's end.
 func (r *reading) blocks(ctx context.Context, sw chain.Sweep) error {
-	for from := sw.From; from <= sw.To.Number; {
+	if err := r.see(sw.Blocks); err != nil {
+		return err
+	}
+	for from := sw.From + uint64(len(sw.Blocks)); from <= sw.To.Number; {
 		var numbers []uint64
 		for ; from <= sw.To.Number && uint64(len(numbers)) < r.width; from++ {
 			numbers = append(numbers, from)
@@ -173,16 +177,24 @@ func (r *reading) blocks(ctx context.Context, sw chain.Sweep) error {
 		if err != nil {
 			return err
 		}
-		for _, b := range bs {
-			if len(r.seen) > 0 && r.seen[len(r.seen)-1].Hash != b.Parent {
-				return fmt.Errorf("%w: block %d", errMoved, b.Number)
-			}
-			r.headers[b.Number] = b.Block
-			r.seen = append(r.seen, seen{Block: b.Block, parent: b.Parent, of: r.search(b)})
+		if err := r.see(bs); err != nil {
+			return err
 		}
 	}
 	if last := r.seen[len(r.seen)-1]; last.Hash != sw.To.Hash {
 		return fmt.Errorf("%w: block %d", errMoved, last.Number)
+	}
+	return nil
+}
+
+// see searches blocks, which must follow those that were seen.
+func (r *reading) see(bs []*chain.FullBlock) error {
+	for _, b := range bs {
+		if len(r.seen) > 0 && r.seen[len(r.seen)-1].Hash != b.Parent {
+			return fmt.Errorf("%w: block %d", errMoved, b.Number)
+		}
+		r.headers[b.Number] = b.Block
+		r.seen = append(r.seen, seen{Block: b.Block, parent: b.Parent, of: r.search(b)})
 	}
 	return nil
 }
