@@ -375,7 +375,7 @@ func TestASourceThatHangs(t *testing.T) {
 	if a := k.Prices(t.Context(), []asset.ID{eth})[eth]; a.Err == nil {
 		t.Errorf("a price: %s", a.Price)
 	}
-	if took := time.Since(started); took > 6*time.Second {
+	if took := time.Since(started); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 }

@@ -275,7 +275,11 @@ func TestNodesThatFail(t *testing.T) {
 		}
 		for _, tt := range tests {
 			tt.do()
-			ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+			most := time.Minute
+			if n.stall {
+				most = 250 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), most)
 			_, err := w.rail.Prepare(ctx, p, w.optionID(t, from), payer)
 			cancel()
 			wantFault(t, fmt.Sprint(from, " ", tt.name), err, fault.Unavailable, tt.code, "")
