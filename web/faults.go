@@ -22,7 +22,7 @@ func (s *Server) lastResort(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	f := asFault(err)
+	f := s.faultOf(c, err)
 	s.logFault(c, f)
 	for _, w := range s.below {
 		if at := c.Request().URL.Path; at == w.path || strings.HasPrefix(at, w.path+"/") {

@@ -51,7 +51,7 @@ func (l *Limiter) Take(c echo.Context, r ratelimit.Rate, class, id string) error
 	if r.Off() {
 		return nil
 	}
-	v := l.calls.Take(c.Request().Context(), r, class+" "+id+" "+address(c))
+	v := l.calls.Take(c.Request().Context(), r, class+" "+id+" "+Address(c))
 	h := c.Response().Header()
 	h.Set("Ratelimit-Limit", strconv.Itoa(r.Burst))
 	h.Set("Ratelimit-Remaining", strconv.Itoa(v.Remaining))
@@ -68,7 +68,7 @@ func (l *Limiter) Take(c echo.Context, r ratelimit.Rate, class, id string) error
 //
 // Faults: Limited "rate_limited".
 func (l *Limiter) Guessing(c echo.Context) error {
-	if v, spent := l.refusals.Spent(l.Refused, address(c)); spent {
+	if v, spent := l.refusals.Spent(l.Refused, Address(c)); spent {
 		return limited(c, v, "Too many refused credentials from this address. Wait as long as Retry-After says.")
 	}
 	return nil
@@ -76,7 +76,7 @@ func (l *Limiter) Guessing(c echo.Context) error {
 
 // Guessed counts a credential that was refused.
 func (l *Limiter) Guessed(c echo.Context) {
-	l.refusals.Take(c.Request().Context(), l.Refused, address(c))
+	l.refusals.Take(c.Request().Context(), l.Refused, Address(c))
 }
 
 // Seeking refuses an address that has asked for too many payment links that are nobody's.
@@ -84,7 +84,7 @@ func (l *Limiter) Guessed(c echo.Context) {
 //
 // Faults: Limited "rate_limited".
 func (l *Limiter) Seeking(c echo.Context) error {
-	if v, spent := l.guesses.Spent(l.Guesses, address(c)); spent {
+	if v, spent := l.guesses.Spent(l.Guesses, Address(c)); spent {
 		return limited(c, v, "Too many payment links that do not exist. Wait as long as Retry-After says.")
 	}
 	return nil
@@ -92,7 +92,7 @@ func (l *Limiter) Seeking(c echo.Context) error {
 
 // Sought counts a payment link that is nobody's.
 func (l *Limiter) Sought(c echo.Context) {
-	l.guesses.Take(c.Request().Context(), l.Guesses, address(c))
+	l.guesses.Take(c.Request().Context(), l.Guesses, Address(c))
 }
 
 func limited(c echo.Context, v ratelimit.Verdict, why string) error {
@@ -103,10 +103,10 @@ func limited(c echo.Context, v ratelimit.Verdict, why string) error {
 // seconds writes a duration in whole seconds, rounded up.
 func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
 
-// address is what a caller's address is counted as: all of an IPv6 network that
+// Address is what a caller's address is counted as: all of an IPv6 network that
 // is given to one customer (/64) is one caller, since whoever has it has all of
 // its addresses.
-func address(c echo.Context) string {
+func Address(c echo.Context) string {
 	ip := c.RealIP()
 	a, err := netip.ParseAddr(ip)
 	if err != nil {

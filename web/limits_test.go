@@ -24,7 +24,7 @@ func TestAddress(t *testing.T) {
 		r.RemoteAddr = remote
 		e := echo.New()
 		e.IPExtractor = ipExtractor(nil)
-		if got := address(e.NewContext(r, nil)); got != want {
+		if got := Address(e.NewContext(r, nil)); got != want {
 			t.Errorf("%s: %q, want %q", remote, got, want)
 		}
 	}

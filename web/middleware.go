@@ -52,18 +52,45 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			s.streams.Add(-1)
 		}
 		ended()
-		if s.cfg.Served != nil {
-			s.cfg.Served(Served{Route: c.Path(), Method: c.Request().Method, Status: c.Response().Status, Stream: *streams, Took: time.Since(start)})
+		told := answered{Served: Served{Route: c.Path(), Method: c.Request().Method, Status: c.Response().Status, Stream: *streams}, bytes: c.Response().Size}
+		if s.log.Enabled(c.Request().Context(), told.level()) {
+			told.id, told.address = RequestID(c), c.RealIP()
 		}
-		level := slog.LevelDebug
-		if c.Request().Method != http.MethodGet {
-			level = slog.LevelInfo
+		if t, ok := c.Get(keyTaken).(*taken); ok {
+			told.Stream = true
+			s.keep(t, func() { // which is when c is another request's
+				told.bytes = t.sent
+				s.tell(context.Background(), told, start)
+			})
+			return nil
 		}
-		if s.log.Enabled(c.Request().Context(), level) {
-			s.log.Log(c.Request().Context(), level, "request answered", "method", c.Request().Method, "route", c.Path(),
-				"status", c.Response().Status, "took", time.Since(start), "bytes", c.Response().Size, "request", RequestID(c), "client", c.RealIP())
-		}
+		s.tell(c.Request().Context(), told, start)
 		return nil
+	}
+}
+
+// answered is what counters and the log are told of a request.
+type answered struct {
+	Served
+	bytes       int64
+	id, address string // empty unless they are logged
+}
+
+func (a answered) level() slog.Level {
+	if a.Method != http.MethodGet {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
+func (s *Server) tell(ctx context.Context, a answered, start time.Time) {
+	a.Took = time.Since(start)
+	if s.cfg.Served != nil {
+		s.cfg.Served(a.Served)
+	}
+	if s.log.Enabled(ctx, a.level()) {
+		s.log.Log(ctx, a.level(), "request answered", "method", a.Method, "route", a.Route,
+			"status", a.Status, "took", a.Took, "bytes", a.bytes, "request", a.id, "client", a.address)
 	}
 }
 
@@ -165,11 +192,21 @@ func (s *Server) Faults(render func(c echo.Context, f *fault.Error) error) echo.
 			if err == nil || c.Response().Committed {
 				return err
 			}
-			f := asFault(err)
+			f := s.faultOf(c, err)
 			s.logFault(c, f)
 			return render(c, f)
 		}
 	}
+}
+
+// faultOf is what to tell of an error: that the server stops where that is the reason.
+func (s *Server) faultOf(c echo.Context, err error) *fault.Error {
+	f := asFault(err)
+	if (f.Kind == fault.Internal || f.Kind == fault.Unavailable) && errors.Is(context.Cause(c.Request().Context()), errCutOff) {
+		c.Response().Header().Set(echo.HeaderRetryAfter, "2")
+		return errCutOff.Because(err)
+	}
+	return f
 }
 
 func (s *Server) logFault(c echo.Context, f *fault.Error) {

@@ -17,6 +17,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel/trace"
+
+	"quittance/internal/fault"
 )
 
 // Config is what the server needs to know of its surroundings.
@@ -52,6 +54,9 @@ type Server struct {
 	below []wording
 
 	streams atomic.Int64
+	takens  takens
+	open    context.Context // of streams: ends when they are to
+	close   context.CancelFunc
 }
 
 // New returns a server with the shared middleware and no routes.
@@ -66,6 +71,8 @@ func New(cfg Config) *Server {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = ipExtractor(cfg.TrustedProxies)
 	s := &Server{Echo: e, cfg: cfg, log: cfg.Log, guard: ownPages(cfg)}
+	s.takens.all = map[*taken]struct{}{}
+	s.open, s.close = context.WithCancel(context.Background())
 	e.HTTPErrorHandler = s.lastResort
 	e.Use(requestID, s.observe, s.contain, s.headers)
 	// Links to payments are capabilities and belong in no index.
@@ -93,28 +100,45 @@ func ipExtractor(trusted []*net.IPNet) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(options...)
 }
 
-// drainTime is how long open requests may finish after a stop signal.
-const drainTime = 10 * time.Second
+const (
+	drainTime = 8 * time.Second // how long open requests may go on after a stop signal
+	lastWord  = 2 * time.Second // how long those that did not end by then have to say so
+)
 
-// Serve answers on l until ctx ends, then lets open requests finish.
+// errCutOff is what those hear who would have had to wait longer than a stop may take.
+var errCutOff = fault.New(fault.Unavailable, "stopping", "This server is about to stop. Please try again.")
+
+// Serve answers on l until ctx ends, then lets open requests finish. What takes longer
+// than drainTime is cut off, and answered with that.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(errCutOff)
 	s.http.BaseContext = func(net.Listener) context.Context { return base }
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(l) }()
 	select {
 	case err := <-failed:
+		s.EndStreams()
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	// Streams never end by themselves: their context goes first.
-	cancel()
-	stop, done := context.WithTimeout(context.Background(), drainTime)
+	// Streams never end by themselves.
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.EndStreams()
+	}()
+	drained := time.AfterFunc(drainTime, func() {
+		s.log.Warn("requests that are still open are cut off", "after", drainTime)
+		cut(errCutOff)
+	})
+	defer drained.Stop()
+	stop, done := context.WithTimeout(context.Background(), drainTime+lastWord)
 	defer done()
 	if err := s.http.Shutdown(stop); err != nil {
 		_ = s.http.Close()
 	}
+	<-ended // each of its writes has a deadline
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}

@@ -49,6 +49,7 @@ type Setup struct {
 	Gasless        *GaslessSetup  // nil if nobody pays for payers' gas
 	Deposits       *DepositSetup  // nil if nothing is due in dollars
 	Limits         web.Limits
+	Streams        pay.Bounds                   // of pages that follow payments
 	Drain          time.Duration                // for how long a server that stops still answers, and says that it is not ready
 	Keeping        Keeping                      // for how long what is over stays where it is
 	OpenSignup     bool                         // a wallet that signs in for the first time becomes a merchant
@@ -178,6 +179,9 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 
 // Close releases what was opened. It waits for writes under way.
 func (a *App) Close() error {
+	if a.Server != nil {
+		a.Server.EndStreams() // of a server that something else than Run listened for
+	}
 	a.watch.close()
 	for _, n := range a.nodes {
 		n.Close()

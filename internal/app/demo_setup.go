@@ -13,6 +13,7 @@ import (
 	"quittance/internal/safe"
 	"quittance/internal/sandbox"
 	"quittance/templates"
+	"quittance/web/pay"
 )
 
 // demoWorld is what the demo runs on.
@@ -70,7 +71,7 @@ func demoSetup(cfg DemoConfig, kept *kept, world demoWorld, baseURL string) (Set
 		Routing: &RoutingSetup{Service: lifi.Config{BaseURL: routing.URL, Table: routing.Table, Bridges: []string{lifi.BridgeAcross}}},
 		Safe:    &SafeSetup{Table: safe.At(ids...)},
 		Gasless: gas, Deposits: deposits,
-		Chains: reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, OpenSignup: true, Log: cfg.Log,
+		Chains: reads, Screening: ScreeningSetup{List: list}, Placeholders: true, AllowLoopback: true, SandboxScript: true, Limits: demoLimits, Streams: pay.Bounds{Total: 20_000}, OpenSignup: true, Log: cfg.Log,
 		Mount:          func(a *App, assets templates.Assets) { mountSandbox(a, assets, world, view, kept) },
 		FrameAncestors: []string{safeOrigin(baseURL)},
 	}, nil

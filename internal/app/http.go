@@ -48,7 +48,7 @@ func (a *App) routes(s Setup, sessions *web.Sessions) error {
 	}
 	a.pages = pay.Mount(pay.Config{
 		Server: a.Server, Checkout: a.Checkout, Directory: a.Directory, Sessions: sessions, Chains: a.heads, Assets: urls, HashKey: hashing,
-		Subscribe: a.Store.Subscribe, Marks: a.Store.Marks, MarkOf: store.MarkOf, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Log: s.Log,
+		Watch: a.Store.Watch, Marks: a.Store.Marks, MarkOf: store.MarkOf, PublicRPC: public, BaseURL: s.BaseURL, Limits: limiter, Streams: s.Streams, Log: s.Log,
 		Dialects: a.dialects, Now: time.Now,
 	})
 	return nil

@@ -12,6 +12,7 @@ import (
 	"quittance/internal/chain"
 	"quittance/internal/config"
 	"quittance/internal/official"
+	"quittance/web/pay"
 )
 
 // finality is what each network needs before we call money settled, unless the
@@ -94,7 +95,7 @@ func production(cfg *config.Config, log *slog.Logger) (Setup, error) {
 	return Setup{
 		BaseURL: cfg.BaseURL, Database: string(cfg.Database), Keys: cfg.RawKeys(), Book: book, Registry: registry, Chains: chains,
 		Window: time.Duration(cfg.Window), Grace: time.Duration(cfg.Grace), Drain: time.Duration(cfg.Drain), Keeping: keeping(cfg.Data), Proxies: proxies, FrameAncestors: framers(cfg),
-		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Deposits: dollars, Tracing: realTracing(cfg.Tracing), Log: log,
+		Placeholders: cfg.Compat.PlaceholderChecksums, AllowLoopback: cfg.Webhooks.AllowLoopback, Limits: limits(cfg.Limits), Streams: pay.Bounds{Total: cfg.Pages.Open, PerAddress: cfg.Pages.OpenPerAddress}, OpenSignup: cfg.Accounts.OpenSignup, Screening: realScreening(cfg.Screening), Routing: routes, Safe: safes, Gasless: gas, Deposits: dollars, Tracing: realTracing(cfg.Tracing), Log: log,
 	}, nil
 }
 

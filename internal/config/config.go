@@ -71,6 +71,8 @@ type Config struct {
 	Webhooks Webhooks `yaml:"webhooks"`
 	// Limits are how often callers may call.
 	Limits Limits `yaml:"limits"`
+	// Pages says how many pages may follow payments at once.
+	Pages Pages `yaml:"pages"`
 	// Accounts says who may become a merchant.
 	Accounts Accounts `yaml:"accounts"`
 	// Screening says who is asked about wallets. Default nobody.
@@ -201,6 +203,7 @@ func (c *Config) defaults() {
 	}
 	c.Limits.defaults()
 	c.Data.defaults()
+	c.Pages.defaults()
 	c.Routing.defaults()
 	c.Safe.defaults()
 	c.Tracing.defaults()
@@ -259,6 +262,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.Tracing.validate()...)
 	errs = append(errs, c.Data.validate()...)
+	errs = append(errs, c.Pages.validate()...)
 	errs = append(errs, c.Screening.validate()...)
 	errs = append(errs, c.Routing.validate()...)
 	errs = append(errs, c.Safe.validate()...)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -51,7 +52,7 @@ func (c *Config) environment(getenv func(string) string) error {
 	if err := c.watchEnvironment(getenv); err != nil {
 		return err
 	}
-	if err := c.Data.environment(getenv); err != nil {
+	if err := errors.Join(c.Data.environment(getenv), c.Pages.environment(getenv)); err != nil {
 		return err
 	}
 	if err := c.Routing.environment(getenv); err != nil {

@@ -20,6 +20,7 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	}
 	c.Tracing.print(lines)
 	c.Data.print(lines)
+	c.Pages.print(lines)
 	c.Routing.print(lines)
 	c.Safe.print(lines)
 	for network, g := range c.Gasless {

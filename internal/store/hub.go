@@ -13,11 +13,14 @@ type hub struct {
 	jobs chan struct{}
 
 	mu   sync.Mutex
-	subs map[payment.ID]map[chan struct{}]struct{}
+	subs map[payment.ID]map[*listener]struct{}
 }
 
+// listener is who waits for one payment.
+type listener struct{ wake func() }
+
 func newHub() *hub {
-	return &hub{jobs: make(chan struct{}, 1), subs: map[payment.ID]map[chan struct{}]struct{}{}}
+	return &hub{jobs: make(chan struct{}, 1), subs: map[payment.ID]map[*listener]struct{}{}}
 }
 
 // committed wakes those who wait for these payments, and the worker if there
@@ -32,8 +35,8 @@ func (h *hub) committed(touched []payment.ID, jobs bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range touched {
-		for ch := range h.subs[id] {
-			poke(ch)
+		for l := range h.subs[id] {
+			l.wake()
 		}
 	}
 }
@@ -43,8 +46,8 @@ func (h *hub) wakeAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, subs := range h.subs {
-		for ch := range subs {
-			poke(ch)
+		for l := range subs {
+			l.wake()
 		}
 	}
 }
@@ -64,21 +67,26 @@ func (s *Store) JobsReady() <-chan struct{} { return s.hub.jobs }
 // subscribes before reading the payment misses nothing. The caller must call
 // cancel when done; the channel is not closed.
 func (s *Store) Subscribe(id payment.ID) (changed <-chan struct{}, cancel func()) {
-	return s.hub.subscribe(id)
+	ch := make(chan struct{}, 1)
+	return ch, s.hub.watch(id, func() { poke(ch) })
 }
 
-func (h *hub) subscribe(id payment.ID) (<-chan struct{}, func()) {
-	ch := make(chan struct{}, 1)
+// Watch is Subscribe for those who are many: wake is called instead, and must neither
+// wait nor call the store.
+func (s *Store) Watch(id payment.ID, wake func()) (cancel func()) { return s.hub.watch(id, wake) }
+
+func (h *hub) watch(id payment.ID, wake func()) (cancel func()) {
+	l := &listener{wake}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.subs[id] == nil {
-		h.subs[id] = map[chan struct{}]struct{}{}
+		h.subs[id] = map[*listener]struct{}{}
 	}
-	h.subs[id][ch] = struct{}{}
-	return ch, func() {
+	h.subs[id][l] = struct{}{}
+	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.subs[id], ch)
+		delete(h.subs[id], l)
 		if len(h.subs[id]) == 0 {
 			delete(h.subs, id)
 		}

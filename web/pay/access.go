@@ -19,10 +19,15 @@ func restricted(t payment.Terms) bool {
 	return t.Access.Screen || (len(t.Access.Allowed) > 0 && t.Flow != payment.PayOut)
 }
 
-// veiled reports whether a payment is to be shown to wallets that were let in
-// only, and this browser has shown none.
+// veils reports whether a payment is to be shown to wallets that were let in only.
+func veils(pm *payment.Payment) bool {
+	return pm.Terms.Access.HideUntilApproved && restricted(pm.Terms)
+}
+
+// veiled reports whether a payment is hidden from this browser, which has shown no wallet
+// that was let in.
 func (p *hosted) veiled(r *http.Request, pm *payment.Payment) bool {
-	return pm.Terms.Access.HideUntilApproved && restricted(pm.Terms) && p.Sessions.Admitted(r, string(pm.ID)) == ""
+	return veils(pm) && p.Sessions.Admitted(r, string(pm.ID)) == ""
 }
 
 // locked answers with a page that says nothing but where a payment stands, or
@@ -30,7 +35,7 @@ func (p *hosted) veiled(r *http.Request, pm *payment.Payment) bool {
 // again: lists of refused accounts grow.
 func (p *hosted) locked(ctx context.Context, c echo.Context, pm *payment.Payment) (bool, error) {
 	if !p.veiled(c.Request(), pm) {
-		if !pm.Terms.Access.HideUntilApproved || !restricted(pm.Terms) {
+		if !veils(pm) {
 			return false, nil
 		}
 		wallet, err := asset.ParseAddress(p.Sessions.Admitted(c.Request(), string(pm.ID)))

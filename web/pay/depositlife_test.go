@@ -251,7 +251,7 @@ func besideWith(t *testing.T, w *webtest.World, r played, later time.Duration, d
 	}
 	s := web.New(web.Config{BaseURL: webtest.BaseURL})
 	pay.Mount(pay.Config{
-		Server: s, Directory: w.App.Directory, Sessions: sessions, Chains: heads{}, Subscribe: w.App.Store.Subscribe, BaseURL: webtest.BaseURL, Now: now,
+		Server: s, Directory: w.App.Directory, Sessions: sessions, Chains: heads{}, Watch: w.App.Store.Watch, BaseURL: webtest.BaseURL, Now: now,
 		Checkout: checkout.New(checkout.Config{Store: w.App.Store, Book: w.App.Checkout.Book(), Rails: []rail.Rail{r}, Now: now}),
 		Dialects: []web.Dialect{d}, Limits: web.NewLimiter(web.Limits{}, nil), Log: slog.New(slog.DiscardHandler),
 	})

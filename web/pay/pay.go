@@ -35,8 +35,10 @@ type Config struct {
 	// HashKey hashes payers' wallets where merchants are told of them, and payees
 	// where payers are not.
 	HashKey []byte
-	// Subscribe wakes a page's stream when a payment may have changed.
-	Subscribe func(payment.ID) (<-chan struct{}, func())
+	// Watch calls wake when a payment may have changed, until it is cancelled.
+	Watch func(id payment.ID, wake func()) (cancel func())
+	// Streams bounds the pages that follow payments.
+	Streams Bounds
 	// Marks tells how far payments have come, MarkOf how far one was that was read: a
 	// mark is another one once anything has changed.
 	Marks  func(context.Context, []payment.ID) (map[payment.ID]int64, error)

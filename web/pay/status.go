@@ -60,12 +60,22 @@ type veiledStatus struct {
 	State string `json:"state"`
 }
 
-// statusFor is what this browser may know: a status or a veiledStatus.
-func (p *hosted) statusFor(r *http.Request, pm *payment.Payment, announced string) (any, error) {
-	if p.veiled(r, pm) {
+// visitor is what is known of a browser and matters to what it is told.
+type visitor struct {
+	announced string // the transaction it said it sent
+	admitted  bool   // it showed a wallet that was let in
+}
+
+func (p *hosted) visitorOf(r *http.Request, pm *payment.Payment) visitor {
+	return visitor{announced: p.Sessions.Announced(r, string(pm.ID)), admitted: p.Sessions.Admitted(r, string(pm.ID)) != ""}
+}
+
+// statusFor is what a browser may know: a status or a veiledStatus.
+func (p *hosted) statusFor(ctx context.Context, pm *payment.Payment, v visitor) (any, error) {
+	if !v.admitted && veils(pm) {
 		return veiledStatus{State: stateOf(pm)}, nil
 	}
-	return p.statusOf(r.Context(), pm, announced)
+	return p.statusOf(ctx, pm, v.announced)
 }
 
 func (p *hosted) statusOf(ctx context.Context, pm *payment.Payment, announced string) (status, error) {
@@ -126,7 +136,7 @@ func (p *hosted) status(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := p.statusFor(c.Request(), pm, p.Sessions.Announced(c.Request(), string(pm.ID)))
+	s, err := p.statusFor(c.Request().Context(), pm, p.visitorOf(c.Request(), pm))
 	if err != nil {
 		return err
 	}
@@ -136,9 +146,6 @@ func (p *hosted) status(c echo.Context) error {
 	}
 	return web.JSON(c, http.StatusOK, body)
 }
-
-// writeTimeout is how long a write to a page may take.
-const writeTimeout = 10 * time.Second
 
 // events streams the payment's standing: at once, and whenever it changes. The
 // database is always asked; the wake-up is only a hint.
@@ -151,117 +158,124 @@ func (p *hosted) events(c echo.Context) error {
 		if pm.Terms.Fiat() {
 			return nil, nil, errElsewhere
 		}
-		announced := p.Sessions.Announced(c.Request(), string(pm.ID))
-		return pm, func(_ context.Context, pm *payment.Payment) (any, error) {
-			if part != nil {
-				var err error
-				if pm, _, err = p.inAsset(pm, string(part.of)); err != nil {
-					return nil, err
-				}
+		v := p.visitorOf(c.Request(), pm)
+		if part == nil {
+			return pm, func(ctx context.Context, pm *payment.Payment) (any, error) { return p.statusFor(ctx, pm, v) }, nil
+		}
+		of := string(part.of)
+		return pm, func(ctx context.Context, pm *payment.Payment) (any, error) {
+			due, _, err := p.inAsset(pm, of)
+			if err != nil {
+				return nil, err
 			}
-			return p.statusFor(c.Request(), pm, announced)
+			return p.statusFor(ctx, due, v)
 		}, nil
 	})
 }
 
-// teller words what is to be told of a payment.
+// teller words what is to be told of a payment. It is kept for as long as the page is
+// open, and with it all that it holds: no request, no payment.
 type teller func(context.Context, *payment.Payment) (any, error)
 
 // follow streams what is to be told of a payment, which begin finds.
 func (p *hosted) follow(c echo.Context, begin func() (*payment.Payment, teller, error)) error {
-	ctx := c.Request().Context()
-	var id payment.ID
-	var tell teller
-	if err := p.streams.beside(ctx, func() error {
-		pm, t, err := begin()
+	var f following
+	if err := p.streams.beside(c.Request().Context(), func() error {
+		pm, tell, err := begin()
 		if err == nil {
-			id, tell = pm.ID, t
+			f = following{hosted: p, id: pm.ID, tell: tell}
 		}
 		return err
 	}); err != nil {
 		return err
 	}
-	l, err := p.streams.enter(id)
+	address := web.Address(c)
+	l, err := p.streams.enter(f.id, address)
 	if err != nil {
 		return err
 	}
-	defer p.streams.leave(id, l)
-	changed, cancel := p.Subscribe(id)
-	defer cancel()
-
-	h := c.Response().Header()
-	h.Set(echo.HeaderContentType, "text/event-stream")
-	h.Set("X-Accel-Buffering", "no")
-	out := &stream{c: c, control: http.NewResponseController(c.Response())}
-	if err := out.write([]byte("retry: 2000\n\n")); err != nil {
-		return nil
-	}
-	// What ends a stream is between the browser and the log: it asks again by itself.
-	if err := p.keepTelling(ctx, id, l, changed, tell, out); err != nil {
-		p.Log.DebugContext(ctx, "status stream ended", "err", err)
-	}
-	return nil
+	f.page = l
+	cancel := p.Watch(f.id, l.wake)
+	return p.Server.Follow(c, f.run, func() {
+		cancel()
+		p.streams.leave(f.id, address, l)
+	})
 }
 
-// keepTelling tells at once, and then whenever there may be news, until it fails or ctx ends.
-func (p *hosted) keepTelling(ctx context.Context, id payment.ID, l *page, changed <-chan struct{}, tell teller, out *stream) error {
-	beat, look := time.Now().Add(heartbeat), time.Now()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+// following is a page that is told of a payment.
+type following struct {
+	*hosted
+	id   payment.ID
+	tell teller
+	page *page
+	look time.Time // when it is told anew in any case
+	last [sha256.Size]byte
+}
+
+// run tells at once, and then whenever there may be news. What ends a stream is between
+// the browser and the log: it asks again by itself.
+func (f *following) run(ctx context.Context, out web.Stream) {
+	f.page.begin(out)
+	if err := f.keepTelling(ctx, out); err != nil {
+		f.Log.DebugContext(ctx, "status stream ended", "err", err)
+	}
+}
+
+func (f *following) keepTelling(ctx context.Context, out web.Stream) error {
+	beat := time.Now().Add(heartbeat)
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-			look = time.Now()
-		case <-l.stale:
-			look = time.Now()
-		case <-timer.C:
-		}
 		now := time.Now()
 		if !beat.After(now) {
-			if err := out.write([]byte(":\n\n")); err != nil {
+			if err := out.Send(stillHere); err != nil {
 				return err
 			}
 			beat = now.Add(heartbeat)
 		}
-		if !look.After(now) {
-			var news []byte
-			if err := p.streams.beside(ctx, func() error {
-				pm, err := p.Checkout.Payment(ctx, id)
-				if err != nil {
-					return fmt.Errorf("read the payment: %w", err)
-				}
-				l.told(p.MarkOf(pm))
-				s, err := tell(ctx, pm)
-				if err != nil {
-					return fmt.Errorf("word the status: %w", err)
-				}
-				look = nextLook(pm, now)
-				news, err = out.news(s)
-				return err
-			}); err != nil {
+		if f.page.due() || !f.look.After(now) {
+			news, err := f.news(ctx, now)
+			if err != nil {
 				return err
 			}
 			if news != nil {
-				if err := out.write(news); err != nil {
+				if err := out.Send(news); err != nil {
 					return err
 				}
 			}
 		}
-		timer.Reset(max(0, min(time.Until(beat), time.Until(look))))
+		next := beat
+		if f.look.Before(beat) {
+			next = f.look
+		}
+		if err := out.Wait(next); err != nil {
+			return err
+		}
 	}
 }
 
-// stream writes server-sent events, each only if it differs from the last.
-type stream struct {
-	c       echo.Context
-	control *http.ResponseController
-	last    [sha256.Size]byte // of what was told last
+// stillHere is a comment, which readers of events skip.
+var stillHere = []byte(":\n\n")
+
+// news is the event that tells what is to be told now, nil if that was told last.
+func (f *following) news(ctx context.Context, now time.Time) (news []byte, err error) {
+	err = f.streams.beside(ctx, func() error {
+		pm, err := f.Checkout.Payment(ctx, f.id)
+		if err != nil {
+			return fmt.Errorf("read the payment: %w", err)
+		}
+		f.page.told(f.MarkOf(pm))
+		s, err := f.tell(ctx, pm)
+		if err != nil {
+			return fmt.Errorf("word the status: %w", err)
+		}
+		f.look = nextLook(pm, now)
+		news, err = f.event(s)
+		return err
+	})
+	return news, err
 }
 
-// news is the event that tells v, nil if that was told last.
-func (s *stream) news(v any) ([]byte, error) {
+// event tells v, nil if that was told last.
+func (f *following) event(v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode status: %w", err)
@@ -274,21 +288,9 @@ func (s *stream) news(v any) ([]byte, error) {
 		}
 	}
 	sum := sha256.Sum256(news)
-	if sum == s.last {
+	if sum == f.last {
 		return nil, nil
 	}
-	s.last = sum
+	f.last = sum
 	return fmt.Appendf(nil, "event: status\ndata: %s\n\n", body), nil
-}
-
-// write sends bytes at once. The server's write timeout is for ordinary
-// answers; a stream gets a new one for each event.
-func (s *stream) write(b []byte) error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout + heartbeat)); err != nil {
-		return fmt.Errorf("extend write deadline: %w", err)
-	}
-	if _, err := s.c.Response().Write(b); err != nil {
-		return fmt.Errorf("write event: %w", err)
-	}
-	return s.control.Flush()
 }

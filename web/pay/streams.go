@@ -10,6 +10,7 @@ import (
 
 	"quittance/internal/fault"
 	"quittance/internal/payment"
+	"quittance/web"
 )
 
 const (
@@ -17,10 +18,15 @@ const (
 	lookSeen    = time.Second      // how often confirmations are counted anew
 	lookOpen    = 4 * time.Second  // how often another node's writes are noticed
 	lookAnyway  = time.Minute      // how often is told anew what no write and no deadline changes: a contract's fees, a price that is gone
-	maxStreams  = 20_000
 	maxPerToken = 64
 	maxAside    = 32
 )
+
+// Bounds are how many pages may follow payments at once, 0 for as many as want to.
+type Bounds struct {
+	Total      int
+	PerAddress int // of those who ask
+}
 
 // Streams are the pages that listen, and what wakes them. A page that waits costs
 // its connection and little else: what it is to be told is found out beside it, and
@@ -30,9 +36,11 @@ type Streams struct {
 	log   *slog.Logger
 	aside chan struct{}
 
-	mu    sync.Mutex
-	total int
-	by    map[payment.ID]map[*page]struct{}
+	bounds Bounds
+	mu     sync.Mutex
+	total  int
+	by     map[payment.ID]map[*page]struct{}
+	from   map[string]int // pages of each address
 }
 
 // Marks that no payment has.
@@ -43,10 +51,17 @@ const (
 
 // page is a stream that is open.
 type page struct {
-	stale chan struct{} // holds a value if the page was told of less than the database has
+	mu    sync.Mutex
+	out   web.Stream // nil until it begins
+	stale bool       // it may have been told of less than the database has
+	mark  int64      // of the payment as it was told last, untold before that
+}
 
-	mu   sync.Mutex
-	mark int64 // of the payment as it was told last, untold before that
+// begin has the page be woken from now on.
+func (l *page) begin(out web.Stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.out = out
 }
 
 func (l *page) told(mark int64) {
@@ -55,42 +70,75 @@ func (l *page) told(mark int64) {
 	l.mark = mark
 }
 
+// due reports whether there may be news, and forgets it: what comes later is later news.
+func (l *page) due() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.stale
+	l.stale = false
+	return was
+}
+
+// wake has the page be told anew.
+func (l *page) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stale = true
+	if l.out != nil {
+		l.out.Wake()
+	}
+}
+
 // behind wakes the page unless it was told of this mark.
 func (l *page) behind(mark int64) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.mark == mark || l.mark == untold {
-		return
-	}
-	select {
-	case l.stale <- struct{}{}:
-	default:
+	known := l.mark == mark || l.mark == untold
+	l.mu.Unlock()
+	if !known {
+		l.wake()
 	}
 }
 
 func newStreams(cfg Config) *Streams {
-	return &Streams{marks: cfg.Marks, log: cfg.Log, aside: make(chan struct{}, maxAside), by: map[payment.ID]map[*page]struct{}{}}
+	return &Streams{
+		marks: cfg.Marks, log: cfg.Log, aside: make(chan struct{}, maxAside),
+		bounds: cfg.Streams, by: map[payment.ID]map[*page]struct{}{}, from: map[string]int{},
+	}
 }
 
-func (s *Streams) enter(id payment.ID) (*page, error) {
+// enter counts one more page, from an address. What it returns is not woken before it
+// begins, but knows then that it should have been.
+//
+// Faults: Limited "too_many_streams". A page that is refused asks for the status instead.
+func (s *Streams) enter(id payment.ID, address string) (*page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.total >= maxStreams || len(s.by[id]) >= maxPerToken {
+	full := func(n, most int) bool { return most > 0 && n >= most }
+	switch {
+	case full(len(s.by[id]), maxPerToken):
 		return nil, fault.New(fault.Limited, "too_many_streams", "Too many pages follow this payment.")
+	case full(s.from[address], s.bounds.PerAddress):
+		return nil, fault.New(fault.Limited, "too_many_streams", "Too many pages from this address follow payments.")
+	case full(s.total, s.bounds.Total):
+		return nil, fault.New(fault.Limited, "too_many_streams", "Too many pages follow payments.")
 	}
 	if s.by[id] == nil {
 		s.by[id] = map[*page]struct{}{}
 	}
-	l := &page{stale: make(chan struct{}, 1), mark: untold}
+	l := &page{mark: untold}
 	s.by[id][l] = struct{}{}
+	s.from[address]++
 	s.total++
 	return l, nil
 }
 
-func (s *Streams) leave(id payment.ID, l *page) {
+func (s *Streams) leave(id payment.ID, address string, l *page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total--
+	if s.from[address]--; s.from[address] == 0 {
+		delete(s.from, address)
+	}
 	if delete(s.by[id], l); len(s.by[id]) == 0 {
 		delete(s.by, id)
 	}

@@ -3,6 +3,7 @@ package pay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -35,7 +36,7 @@ func TestPagesLearnWhatOtherNodesWrote(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
 		open := func(id payment.ID) *page {
-			l, err := s.enter(id)
+			l, err := s.enter(id, "an address")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,11 +50,7 @@ func TestPagesLearnWhatOtherNodesWrote(t *testing.T) {
 			time.Sleep(lookOpen)
 			synctest.Wait()
 			for i, l := range []*page{a, other, b, fresh} {
-				select {
-				case <-l.stale:
-					out[i] = true
-				default:
-				}
+				out[i] = l.due()
 			}
 			return out
 		}
@@ -67,7 +64,7 @@ func TestPagesLearnWhatOtherNodesWrote(t *testing.T) {
 			{"one payment moved", func() { marks["a"] = 4 }, [4]bool{true, true, false, false}},
 			{"one page was told of it", func() { a.told(4) }, [4]bool{false, true, false, false}},
 			{"a payment is gone", func() { other.told(4); delete(marks, "b") }, [4]bool{false, false, true, false}},
-			{"its pages are, too", func() { s.leave("b", b); s.leave("b", fresh) }, [4]bool{}},
+			{"its pages are, too", func() { s.leave("b", "an address", b); s.leave("b", "an address", fresh) }, [4]bool{}},
 		} {
 			mu.Lock()
 			step.do()
@@ -88,20 +85,44 @@ func TestPagesLearnWhatOtherNodesWrote(t *testing.T) {
 	})
 }
 
+// Nobody can take all streams: neither one link nor one address. Whoever leaves gives
+// theirs back.
 func TestPagesAreBounded(t *testing.T) {
-	s := newStreams(Config{})
-	for range maxPerToken {
-		if _, err := s.enter("a"); err != nil {
+	s := newStreams(Config{Streams: Bounds{Total: 300, PerAddress: 200}})
+	open := func(id payment.ID, address string) *page {
+		t.Helper()
+		l, err := s.enter(id, address)
+		if err != nil {
 			t.Fatal(err)
 		}
+		return l
 	}
-	if _, err := s.enter("a"); !fault.Is(err, fault.Limited) {
-		t.Errorf("one more page of a payment: %v", err)
+	refused := func(what string, id payment.ID, address string) {
+		t.Helper()
+		if _, err := s.enter(id, address); !fault.Is(err, fault.Limited) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	s.total = maxStreams
-	if _, err := s.enter("b"); !fault.Is(err, fault.Limited) {
-		t.Errorf("one more page: %v", err)
+	var last *page
+	for range maxPerToken {
+		last = open("a", "192.0.2.1")
 	}
+	refused("one more page of a payment", "a", "192.0.2.2")
+	s.leave("a", "192.0.2.1", last)
+	last = open("a", "192.0.2.2")
+	for i := range 200 - maxPerToken + 1 {
+		open(payment.ID(fmt.Sprint("b", i)), "192.0.2.1")
+	}
+	refused("one more page of an address", "c", "192.0.2.1")
+	for i := range 99 {
+		open(payment.ID(fmt.Sprint("d", i)), fmt.Sprint("2001:db8:0:", i, "::/64"))
+	}
+	refused("one more page", "e", "192.0.2.9")
+	s.leave("a", "192.0.2.2", last)
+	if _, left := s.from["192.0.2.2"]; left {
+		t.Error("an address without pages is remembered")
+	}
+	open("e", "192.0.2.9")
 }
 
 // A panic while one page is told is that page's end, and nobody else's.
