@@ -1,13 +1,11 @@
 package app_test
 
 import (
-	"context"
 	"fmt"
 	"math/big"
 	"path/filepath"
 	"testing"
 
-	"quittance/internal/app"
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/pgtest"
@@ -20,32 +18,7 @@ const reorgConfirmations = 70
 // deep is a world whose server waits for so many confirmations.
 func deep(t *testing.T, dsn string) *webtest.World {
 	t.Helper()
-	o := webtest.Options{Database: dsn, Deposits: &webtest.Deposits{Pool: 40}}
-	w := webtest.NewWith(t, o)
-	w.Stop()
-	setup := w.Setup(o)
-	setup.Chains[0].Confirmations = reorgConfirmations
-	a, err := app.New(t.Context(), setup)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx, nil) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("stop: %v", err)
-		}
-		if err := a.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	other := w.For(t)
-	other.App = a
-	other.Await("the chain to be read", a.CaughtUp)
-	other.AwaitAddresses()
-	return other
+	return webtest.NewWith(t, webtest.Options{Database: dsn, Confirmations: reorgConfirmations, Deposits: &webtest.Deposits{Pool: 40}})
 }
 
 // uprooted is a payment, what is sent for it, and how it stands while that is there.

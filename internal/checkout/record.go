@@ -273,6 +273,9 @@ func (s *Service) record(ctx context.Context, sw Sweep, then func(Tx) error) err
 				return err
 			}
 			ended, events := s.recoverAll(p, back[id], xs)
+			if events, err = untold(ctx, tx, p, events); err != nil {
+				return err
+			}
 			f := facts{transfers: xs, attempts: append(executed(p, xs), ended...), events: events}
 			if _, err := s.change(ctx, tx, p, now, f); err != nil {
 				return err

@@ -19,8 +19,33 @@ func (s *Service) learnRoute(ctx context.Context, id payment.ID, key string, tak
 		if a.Stage != payment.Abandoned {
 			t = take(p, a)
 		}
-		return s.shown(ctx, tx, p, t)
+		f, err := s.shown(ctx, tx, p, t)
+		if err != nil {
+			return f, err
+		}
+		f.events, err = untold(ctx, tx, p, f.events)
+		return f, err
 	})
+}
+
+// untold leaves out what the merchant was told before of the same transfer's end: one whose
+// arrival is taken back ends again as it had.
+func untold(ctx context.Context, tx Tx, p *payment.Payment, events []payment.Event) ([]payment.Event, error) {
+	ends := func(e payment.Event) bool {
+		return (e.Kind == payment.EventBroken || e.Kind == payment.EventRefunded) && e.Fields[payment.FieldReason] != ""
+	}
+	if !slices.ContainsFunc(events, ends) {
+		return events, nil
+	}
+	log, err := tx.Events(ctx, p.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read what was told of %s: %w", p.ID.Short(), err)
+	}
+	return slices.DeleteFunc(events, func(e payment.Event) bool {
+		return ends(e) && slices.ContainsFunc(log, func(x payment.Event) bool {
+			return x.Kind == e.Kind && x.Fields[payment.FieldReason] == e.Fields[payment.FieldReason] && x.Fields[payment.FieldTx] == e.Fields[payment.FieldTx]
+		})
+	}), nil
 }
 
 // shown completes a turn by what the payment's own chain has shown: an arrival
