@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -239,7 +240,121 @@ func TestUnit(t *testing.T) {
 		t.Fatalf("ExecStart=%s", unit["ExecStart"])
 	}
 	command(t, "quittance.service", args[1:])
+	verifyUnit(t)
 	if stop, err := time.ParseDuration(unit["TimeoutStopSec"] + "s"); err != nil || stop < 35*time.Second {
 		t.Errorf("TimeoutStopSec=%s", unit["TimeoutStopSec"])
+	}
+}
+
+// verifyUnit asks systemd itself, where it is installed. It wants the program to be there:
+// the test's own takes its place.
+func verifyUnit(t *testing.T) {
+	t.Helper()
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Log("systemd is not installed: nobody but this test has read the unit")
+		return
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "quittance.service")
+	text := strings.ReplaceAll(deployed(t, "quittance.service"), "/usr/local/bin/quittance", exe)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(tool, "verify", "--man=no", file).CombinedOutput(); err != nil || strings.Contains(string(out), "quittance.service") {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+// ruleFile is all that Prometheus knows in a file of alerts.
+type ruleFile struct {
+	Groups []struct {
+		Name     string `yaml:"name"`
+		Interval string `yaml:"interval"`
+		Rules    []struct {
+			Alert         string            `yaml:"alert"`
+			Expr          string            `yaml:"expr"`
+			For           string            `yaml:"for"`
+			KeepFiringFor string            `yaml:"keep_firing_for"`
+			Labels        map[string]string `yaml:"labels"`
+			Annotations   map[string]string `yaml:"annotations"`
+		} `yaml:"rules"`
+	} `yaml:"groups"`
+}
+
+// Prometheus refuses a file with a word that it does not know, a name that is there twice,
+// or a time or an expression that it cannot read.
+func TestAlerts(t *testing.T) {
+	var f ruleFile
+	if err := yaml.UnmarshalWithOptions([]byte(deployed(t, "alerts.yaml")), &f, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	name, span := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), regexp.MustCompile(`^([0-9]+(ms|[smhdwy]))*$`)
+	seen := map[string]bool{}
+	for _, g := range f.Groups {
+		for _, r := range g.Rules {
+			if !name.MatchString(r.Alert) || seen[r.Alert] || !span.MatchString(r.For) || !span.MatchString(r.KeepFiringFor) {
+				t.Errorf("alert %q: its name or its time is none, or it is there twice", r.Alert)
+			}
+			seen[r.Alert] = true
+			if why := unreadable(r.Expr); why != "" {
+				t.Errorf("%s: %s in %s", r.Alert, why, r.Expr)
+			}
+			if r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
+				t.Errorf("%s does not say how bad it is, or what it is", r.Alert)
+			}
+		}
+	}
+	if len(seen) < 10 {
+		t.Errorf("only %d alerts were found: this test reads the file wrongly", len(seen))
+	}
+}
+
+// unreadable says what is wrong with the form of an expression, "" if nothing is: brackets
+// that do not match, a text that does not end, a range that is no time.
+func unreadable(expr string) string {
+	texts := regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	bare := texts.ReplaceAllString(expr, "")
+	if strings.ContainsAny(bare, `"'`+"`") {
+		return "a text that does not end"
+	}
+	var open []rune
+	closes := map[rune]rune{')': '(', ']': '[', '}': '{'}
+	for _, c := range bare {
+		switch c {
+		case '(', '[', '{':
+			open = append(open, c)
+		case ')', ']', '}':
+			if len(open) == 0 || open[len(open)-1] != closes[c] {
+				return "a bracket that nobody opened"
+			}
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) > 0 {
+		return "a bracket that nobody closes"
+	}
+	for _, r := range regexp.MustCompile(`\[([^\]]*)\]`).FindAllStringSubmatch(bare, -1) {
+		if !regexp.MustCompile(`^([0-9]+(ms|[smhdwy]))+(:([0-9]+(ms|[smhdwy]))*)?$`).MatchString(r[1]) {
+			return "a range that is no time"
+		}
+	}
+	if strings.TrimSpace(bare) == "" || regexp.MustCompile(`(==|!=|>=|<=|[<>+*/-]|\b(and|or|unless|by|on))\s*$`).MatchString(bare) {
+		return "an end that is none"
+	}
+	return ""
+}
+
+func TestUnreadableExpressions(t *testing.T) {
+	for expr, fine := range map[string]bool{
+		`up{job="a"} == 0`: true, `rate(x[5m]) > 1`: true, `max_over_time(x[1h:5m])`: true, `a{b="]"} > 1`: true,
+		`rate(x[5m] > 1`: false, `x{a="b} > 1`: false, `rate(x[5 m]) > 1`: false, `x >`: false, `x) > 1`: false, ``: false,
+	} {
+		if why := unreadable(expr); (why == "") != fine {
+			t.Errorf("%s: %q", expr, why)
+		}
 	}
 }
