@@ -262,6 +262,24 @@ func TestTheEventWins(t *testing.T) {
 	}
 }
 
+// A transfer whose arrival is taken back ends again as the bridge had said, which the
+// merchant knows.
+func TestAnEndIsToldOnce(t *testing.T) {
+	for how, told := range map[payment.Progress]payment.EventKind{payment.Refunded: "refunded", payment.Recovered: "broken", payment.Broken: "broken"} {
+		t.Run(string(how), func(t *testing.T) {
+			w, p, args := bridged(t, 100)
+			w.span.says(how, hash(9))
+			w.track(args)
+			must(t, w.sweep(2, block(2, 0), w.arrival(p, 100, block(2, 0))))
+			w.wants(p, payment.Executed, payment.Arrived, false)
+			must(t, w.Rewind(t.Context(), base, block(1, 0)))
+			w.track(args)
+			w.wants(p, payment.Abandoned, how, false)
+			w.told(p, "announced", "bridging", told, "seen", "reorged")
+		})
+	}
+}
+
 // Arrival first, proof later: the payer is filled in, and nothing is told twice.
 func TestArrivalBeforeProofAndBeforeAnnouncement(t *testing.T) {
 	for _, final := range []bool{false, true} {
