@@ -72,14 +72,7 @@ func newRigWith(t *testing.T, settings string, options ...chaintest.Option) *rig
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	listen := keptPort(t)
 	r := &rig{t: t, exe: exe, chain: asBase(t, options...), url: "http://" + listen, config: filepath.Join(t.TempDir(), "quittance.yaml")}
 	r.chain.Mine(2)
 	text := fmt.Sprintf(`
@@ -97,6 +90,21 @@ chains:
 	}
 	r.run("doctor", "--pin")
 	return r
+}
+
+// keptPort is an address that is still free when a server comes back to it: its port is none
+// of those that the system gives to whoever asks for any.
+func keptPort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		at := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
+		if l, err := net.Listen("tcp", at); err == nil {
+			_ = l.Close()
+			return at
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // run runs a command to its end and returns its first line of JSON.
