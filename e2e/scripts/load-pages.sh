@@ -7,10 +7,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . e2e/scripts/load-rig.sh
 needs jq node curl
-pages=${PAGES:-1000 5000 19900} each=${EACH:-1} idle=${IDLE:-75}
+pages=${PAGES:-1000 5000 19900} each=${EACH:-1} idle=${IDLE:-150}
 # A page is a socket on both sides.
 ulimit -n 65536 2>/dev/null || echo "a process may have $(ulimit -n) sockets and files here, so many pages are the most" >&2
 
+export QUITTANCE_PAGES_OPEN=100000 QUITTANCE_PAGES_OPEN_PER_ADDRESS=100000 # all come from a few addresses
 export GOMEMLIMIT=${GOMEMLIMIT:-900MiB} # as docs/deploy has it
 build_production "$dir/production"
 start_base
