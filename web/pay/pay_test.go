@@ -113,8 +113,7 @@ func TestPagesThatCannotBePaid(t *testing.T) {
 	w.Get("/?token=%00").Want(http.StatusNotFound)
 	w.Get("/").Want(http.StatusNotFound)
 
-	soon := time.Now().Add(1200 * time.Millisecond).UTC().Format(time.RFC3339Nano)
-	token := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`, webtest.Payee, soon))
+	token := w.CreateEnding(`{"requests":[{"payee":"` + webtest.Payee + `","paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`)
 	w.AwaitState(token, payment.Expired)
 	expired := page(t, w.Get("/?token="+token).Want(http.StatusForbidden))
 	if got := text(expired, "over"); !strings.Contains(got, "You are coming too late. Please contact the recipient to send you a new payment link.") {

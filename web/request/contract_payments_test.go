@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"quittance/internal/payment"
 	"quittance/web/webtest"
@@ -55,8 +54,7 @@ func (x *exchange) payments() {
 	x.api(http.StatusConflict, http.MethodPost, at+"/intent", fmt.Sprintf(`{"txHash":%q,"chain":"BASE","token":"USDC"}`, hash))
 	x.api(http.StatusOK, http.MethodGet, route+"?requestId="+request, "")
 
-	soon := time.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339Nano)
-	token = x.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`, payee, soon))
+	token = x.CreateEnding(`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`)
 	request = x.Load(token).Terms.Requests[0].ID
 	x.AwaitState(token, payment.Expired)
 	at = route + "/" + token

@@ -106,8 +106,7 @@ func (x *exchange) happenings(backend string) {
 	picky := x.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"1"}],"accessPolicy":{"allowedPayerAddresses":[%q]}}`, payee, x.Chain.Wallet.Address()))
 	x.api(http.StatusOK, http.MethodGet, route+"/"+picky+"?wallet="+x.Chain.Other.Address(), "")
 
-	soon := time.Now().Add(1200 * time.Millisecond).UTC().Format(time.RFC3339Nano)
-	late := x.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"2"}],"expiresAt":%q}`, payee, soon))
+	late := x.CreateEnding(`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"2"}],"expiresAt":%q}`)
 	x.AwaitState(late, payment.Expired)
 	x.Chain.SetClock(func() time.Time { return time.Now().Add(time.Hour) }) // past the grace
 	x.PayOnChain(x.Chain.Wallet, late, 2_000_000)

@@ -268,8 +268,7 @@ func decodeHex(t *testing.T, text string) []byte {
 
 func TestExpired(t *testing.T) {
 	w := webtest.New(t)
-	soon := time.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339Nano)
-	token := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`, payee, soon))
+	token := w.CreateEnding(`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`)
 	w.AwaitState(token, payment.Expired)
 	for _, path := range []string{"", "/pay"} {
 		got := w.API(http.MethodGet, route+"/"+token+path, "").Want(http.StatusForbidden).JSON()
@@ -284,8 +283,7 @@ func TestExpired(t *testing.T) {
 func TestLateMoneyIsRecordedAndTold(t *testing.T) {
 	w := webtest.New(t)
 	hooks := receiver(t, w)
-	soon := time.Now().Add(1200 * time.Millisecond).UTC().Format(time.RFC3339Nano)
-	token := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"10"}],"expiresAt":%q}`, payee, soon))
+	token := w.CreateEnding(`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"10"}],"expiresAt":%q}`)
 	w.AwaitState(token, payment.Expired)
 	w.Chain.SetClock(func() time.Time { return time.Now().Add(time.Hour) }) // past the grace
 	tx := w.PayOnChain(w.Chain.Wallet, token, 10_000_000)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"quittance/internal/asset"
 	"quittance/internal/payment"
@@ -245,8 +244,7 @@ func TestSmartAccountsAsDocumented(t *testing.T) {
 	w.Do(http.MethodGet, route+"/"+token+query, "").Want(http.StatusUnauthorized)
 	w.Do(http.MethodGet, route+"/"+token+query, "", id, "Origin: https://evil.example").Want(http.StatusForbidden)
 
-	soon := time.Now().Add(50 * time.Millisecond).UTC().Format(time.RFC3339Nano)
-	over := w.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`, payee, soon))
+	over := w.CreateEnding(`{"requests":[{"payee":"` + payee + `","paymentCurrency":"USDC-base","amount":"1"}],"expiresAt":%q}`)
 	w.AwaitState(over, payment.Expired)
 	s.Pay()
 	w.Chain.Mine(webtest.Confirmations)

@@ -293,7 +293,7 @@ func TestSafeTooLate(t *testing.T) {
 	token := w.CreatePayment("10")
 	at := route + "/" + token
 	p := propose(t, s, asSafe(w, at, s, ""), nil)
-	deadline := time.Now().Add(2 * time.Second).Unix()
+	deadline := time.Now().Add(8 * time.Second).Unix()
 	asDocumented := strings.NewReplacer("0xSAFE_TX_HASH", p.hash, "POLYGON", "BASE", "1749760800", fmt.Sprint(deadline)).Replace(string(seed(t, "seed-safe-intent")))
 	w.API(http.MethodPost, at+"/intent", asDocumented).Want(http.StatusOK)
 	w.Chain.SetClock(func() time.Time { return time.Now().Add(time.Minute) })

@@ -153,7 +153,7 @@ func TestCompletedLives(t *testing.T) {
 
 // Payments whose time runs out: without money, with too little of it, with all of it late.
 func TestEndedLives(t *testing.T) {
-	s := open(t, webtest.Deposits{Life: 8 * time.Second})
+	s := open(t, webtest.Deposits{Life: 15 * time.Second})
 	r := webhooktest.New(t, hookSecret)
 	s.AddEndpoint(r.URL, hookSecret)
 	nothing, little, late := s.create(cents("1000")), s.create(cents("1000")), s.create(cents("1000"))
