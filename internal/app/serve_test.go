@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -138,14 +139,19 @@ routing:
 	}, router
 }
 
+// freePort is an address whose port is none of those that the system gives to whoever asks
+// for any, so that it is still free when a server comes to it.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		at := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
+		if l, err := net.Listen("tcp", at); err == nil {
+			_ = l.Close()
+			return at
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // TestProduction goes an operator's way: pin, doctor, merchant, serve; and then
