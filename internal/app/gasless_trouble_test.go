@@ -106,9 +106,9 @@ func TestBundlerDown(t *testing.T) {
 
 // A bundler that takes longer than it may is as good as none.
 func TestBundlerSlow(t *testing.T) {
-	w, s := attend(t, webtest.Gasless{Timeout: 300 * time.Millisecond})
+	w, s := attend(t, webtest.Gasless{Timeout: 2 * time.Second})
 	_, op := s.Due()
-	w.Gas.Gateway.Behave(gateway.Behaviour{Delay: time.Second})
+	w.Gas.Gateway.Behave(gateway.Behaviour{Delay: time.Minute})
 	if _, refused := s.Manager(op); refused == nil || refused.Data.Code != "timeout" && !strings.HasSuffix(refused.Data.Code, "_unavailable") {
 		t.Errorf("the sponsor: %+v", refused)
 	}

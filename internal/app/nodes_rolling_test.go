@@ -50,7 +50,7 @@ func serveNode(t *testing.T, s app.Setup) *serving {
 			t.Errorf("a node stopped with %v", err)
 		}
 	})
-	within(t, 20*time.Second, "a node to be ready", n.ready)
+	within(t, time.Minute, "a node to be ready", n.ready)
 	return n
 }
 
@@ -122,7 +122,7 @@ func (b *balancer) pick() (*serving, bool) {
 // do sends a request to some node. Each is a connection of its own: nothing that an
 // HTTP client retries by itself is hidden.
 func (b *balancer) do(ctx context.Context, method, path, body string, headers ...string) (status int, text string, err error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	for range 3 {
 		n, ok := b.pick()
 		if !ok {
@@ -156,7 +156,7 @@ func TestARollingRestart(t *testing.T) {
 	dsn := pgtest.DSN(t)
 	world := webtest.NewWith(t, webtest.Options{Database: dsn}) // makes the chain and the merchant
 	setup := world.Setup(webtest.Options{Database: dsn})
-	setup.Drain = 600 * time.Millisecond
+	setup.Drain = 3 * time.Second // many looks of the balancer, also of a slow one
 	world.Stop()
 
 	b := &balancer{good: map[*serving]bool{}}
@@ -168,7 +168,7 @@ func TestARollingRestart(t *testing.T) {
 	defer all.Wait()
 	defer stop()
 	all.Go(func() { b.watch(ctx) })
-	within(t, 10*time.Second, "the balancer to see nodes", func() bool { _, ok := b.pick(); return ok })
+	within(t, time.Minute, "the balancer to see nodes", func() bool { _, ok := b.pick(); return ok })
 
 	token := creates(t, b, world)
 	var asked atomic.Int64
@@ -209,7 +209,7 @@ func TestARollingRestart(t *testing.T) {
 			t.Errorf("node %d stopped with %v", i, err)
 		}
 		b.replace(old, serveNode(t, setup))
-		within(t, 10*time.Second, "the new node to be seen", func() bool {
+		within(t, time.Minute, "the new node to be seen", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			return b.good[b.nodes[i]]
