@@ -155,7 +155,8 @@ func (r *resting) run(ctx context.Context) error {
 }
 
 // look goes through all addresses whose payments were over long ago: by their time, or, of
-// those without an end, because they were paid or called off.
+// those without an end, because they were paid or called off. It begins with the first one
+// each time: payments end in another order than their addresses were made in.
 func (r *resting) look(ctx context.Context) (count int, err error) {
 	if err := r.watched.refresh(ctx); err != nil { // whoever is read later is watched anew
 		return 0, err

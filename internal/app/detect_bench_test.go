@@ -77,6 +77,44 @@ func (b *busy) open(n int) (made []*payment.Payment) {
 	return made
 }
 
+// watchedLags is how long after their blocks payments got their transfers.
+type watchedLags struct {
+	b     *busy
+	m     *testing.B
+	mu    sync.Mutex
+	waits sync.WaitGroup
+}
+
+// wait waits in the background until a payment has so many transfers.
+func (w *watchedLags) wait(id payment.ID, transfers int, mined func() time.Time, lags *[]time.Duration) {
+	changed, cancel := w.b.app.Store.Subscribe(id)
+	w.waits.Go(func() {
+		defer cancel()
+		late := time.After(time.Minute)
+		for {
+			select {
+			case <-changed:
+			case <-late:
+				w.m.Errorf("transfer %d of payment %s was not seen", transfers, id)
+				return
+			}
+			lag := time.Since(mined())
+			p, err := w.b.app.Checkout.Payment(w.m.Context(), id)
+			if err != nil {
+				w.m.Error(err)
+				return
+			}
+			if len(p.Transfers) < transfers {
+				continue
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			*lags = append(*lags, lag)
+			return
+		}
+	})
+}
+
 // detect lets the server watch some blocks without payments, and then blocks of which each
 // pays so many payments and one address.
 func (b *busy) detect(m *testing.B, idle, paying, each int) {
@@ -104,27 +142,10 @@ func (b *busy) detect(m *testing.B, idle, paying, each int) {
 	after(5) // what a start asks is over
 	quiet := after(idle)
 
-	var mu sync.Mutex
-	var lags []time.Duration
-	var waits sync.WaitGroup
-	wait := func(id payment.ID, mined func() time.Time) {
-		changed, cancel := b.app.Store.Subscribe(id)
-		waits.Go(func() {
-			defer cancel()
-			select {
-			case <-changed:
-			case <-time.After(time.Minute):
-				m.Errorf("payment %s was not seen", id)
-				return
-			}
-			lag := time.Since(mined())
-			mu.Lock()
-			defer mu.Unlock()
-			lags = append(lags, lag)
-		})
-	}
+	seen := &watchedLags{b: b, m: m}
+	var lags, ofAddress []time.Duration
 	before := b.Requests()
-	for range paying {
+	for block := range paying {
 		made := b.open(each)
 		at := make(chan struct{})
 		var when time.Time
@@ -135,8 +156,9 @@ func (b *busy) detect(m *testing.B, idle, paying, each int) {
 				m.Fatal(err)
 			}
 			b.PayERC20(ref[:], b.USDC(), b.to.String(), big.NewInt(1000), new(big.Int), "")
-			wait(p.ID, mined)
+			seen.wait(p.ID, 1, mined, &lags)
 		}
+		seen.wait(b.paid, block+1, mined, &ofAddress)
 		b.Transfer(b.USDC(), b.to.String(), big.NewInt(1))
 		when = time.Now() // nobody can know of a block before it is made
 		b.Mine(1)
@@ -144,7 +166,7 @@ func (b *busy) detect(m *testing.B, idle, paying, each int) {
 		<-blocks.C
 	}
 	busy := b.Requests() - before
-	waits.Wait()
+	seen.waits.Wait()
 	slices.Sort(lags)
 	m.ReportMetric(float64(quiet)/float64(idle), "requests/idle-block")
 	m.ReportMetric(float64(busy)/float64(paying), "requests/paying-block")
@@ -152,4 +174,5 @@ func (b *busy) detect(m *testing.B, idle, paying, each int) {
 	m.ReportMetric(lags[len(lags)*99/100].Seconds(), "s-p99")
 	m.ReportMetric(lags[len(lags)-1].Seconds(), "s-max")
 	m.ReportMetric(float64(len(lags)), "payments")
+	m.ReportMetric(slices.Max(ofAddress).Seconds(), "s-address-max")
 }

@@ -378,10 +378,10 @@ func TestCostOfABlock(t *testing.T) {
 	if n := r.Requests() - requests; n > 3 {
 		t.Errorf("%d round trips: one for the block, one for balances and one for the receipt", n)
 	}
-	if n := r.Calls("eth_call") - calls; n > 8 {
-		t.Errorf("%d calls for balances: the block's parent, and four turns of some 1,600 addresses", n)
+	if n := r.Calls("eth_call") - calls; n > 6 {
+		t.Errorf("%d calls for balances: the block's parent, and two turns of some 1,600 addresses", n)
 	}
-	if n := r.watcher.RoundLength(); n != 67 {
+	if n := r.watcher.RoundLength(); n != 65 {
 		t.Errorf("a round takes %d blocks", n)
 	}
 }

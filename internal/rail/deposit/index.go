@@ -136,8 +136,9 @@ func rounds(n, slice int) uint64 {
 	return r
 }
 
-// mostTogether bounds the turns that are taken together.
-const mostTogether = 4
+// mostTogether bounds the turns that are taken together: what else a block brought waits for
+// the answer.
+const mostTogether = 2
 
 // together is how many blocks' turns are taken at once in a round of so many blocks: a long
 // round is little longer for it, and most blocks then need no question about balances.
