@@ -97,7 +97,7 @@ const (
 // an address that something can be sent to nor a bank. A bank makes up for a merchant without
 // a key and a server without deposits.
 func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*payment.Payment) (Answer, error)) (a Answer, replayed bool, err error) {
-	if once != nil && d.fiat() { // so that a replay needs no price
+	if once != nil { // before all else, so that a replay needs no price
 		switch first, err := s.Replay(ctx, *once); {
 		case err != nil:
 			return Answer{}, false, err
@@ -111,7 +111,8 @@ func (s *Service) Create(ctx context.Context, d Draft, once *Once, answer func(*
 	}
 	err = s.store.Write(ctx, func(tx Tx) error {
 		replayed = false
-		if once != nil {
+		later := tx.Postpone()
+		if once != nil && (addresses || !later) { // of two at once, the later one needs no address
 			first, err := tx.Answer(ctx, once.Key)
 			if err != nil {
 				return fmt.Errorf("look up idempotency key: %w", err)

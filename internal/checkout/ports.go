@@ -122,6 +122,12 @@ type Tx interface {
 	Grant(ctx context.Context, chain asset.ChainID, hash string) (*Grant, error)
 	// Events is Store.Events inside the transaction.
 	Events(ctx context.Context, id payment.ID) ([]payment.Event, error)
+	// Postpone lets a transaction that only stores what is new be committed together with
+	// those of other callers: what InsertPayment, PutAnswer and AppendEvent insert from here
+	// on may wait until something is asked, or until the commit. A fault of theirs is then
+	// that of what comes next, or of Write. It is false if they will not wait: then a Conflict
+	// may be with what is not committed yet, and only the transaction itself can look at that.
+	Postpone() bool
 	// PutAnswer stores an idempotent answer. Fault: Conflict if the key is taken.
 	PutAnswer(ctx context.Context, key IdempotencyKey, a Answer) error
 	// Answer is Store.Answer inside the transaction.

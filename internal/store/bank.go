@@ -62,7 +62,7 @@ func (t *tx) PutSecret(ctx context.Context, id payment.ID, secret string) error 
 // Secret implements checkout.Store.
 func (s *Store) Secret(ctx context.Context, id payment.ID) (string, error) {
 	var sealed []byte
-	ok, err := found(findSecret.row(ctx, s.read, []any{id}, &sealed))
+	ok, err := found(findSecret.row(ctx, s.quick, []any{id}, &sealed))
 	if err != nil {
 		return "", fmt.Errorf("load a payment's secret: %w", err)
 	}

@@ -56,7 +56,7 @@ func (s *Store) InsertCredential(ctx context.Context, c merchant.Credential) err
 
 // CredentialByHash implements merchant.Store.
 func (s *Store) CredentialByHash(ctx context.Context, kind merchant.CredentialKind, hash string) (merchant.Credential, error) {
-	return one(queryCredentials(ctx, s.read, selectCredentialByHash, kind, hash))("credential")
+	return one(queryCredentials(ctx, s.quick, selectCredentialByHash, kind, hash))("credential")
 }
 
 // Credentials implements merchant.Store.

@@ -118,7 +118,7 @@ func (s *Store) Destination(ctx context.Context, m payment.MerchantID, id string
 }
 
 func (s *Store) queryDestinations(ctx context.Context, query string, args ...any) ([]merchant.Destination, error) {
-	r, err := s.read.query(ctx, query, args...)
+	r, err := s.quick.query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

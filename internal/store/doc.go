@@ -5,6 +5,7 @@
 //
 // On SQLite all writes go through one connection, and writes that wait at the
 // same time share a commit. On PostgreSQL every write is a transaction of its
-// own. What differs between the two lives in sqlite.go and postgres.go and
-// nowhere else.
+// own, but for those that only insert: they share a message and a commit, as
+// look-ups share a message. What differs between the two lives in sqlite.go and
+// postgres*.go and nowhere else.
 package store

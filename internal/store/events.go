@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"quittance/internal/asset"
 	"quittance/internal/job"
@@ -16,11 +17,16 @@ const (
 	insertEvent = `INSERT INTO events (payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, fields, at)
  VALUES ($1, (SELECT COALESCE(MAX(e.seq), 0) + 1 FROM events e WHERE e.payment = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
+	// insertFirst is insertEvent for a payment of the same transaction.
+	insertFirst = `INSERT INTO events (id, merchant, dialect, kind, request, transfer, standing, detail, fields, at, payment, seq) VALUES `
+
 	eventColumns = `payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, fields, at`
 
 	selectEvents = `SELECT ` + eventColumns + ` FROM events WHERE payment = $1 ORDER BY seq`
 	selectEvent  = `SELECT ` + eventColumns + ` FROM events WHERE id = $1`
 )
+
+var intoEvents = newInto(4, insertFirst, 12, nil)
 
 // AppendEvent implements checkout.Tx.
 func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
@@ -39,8 +45,14 @@ func (t *tx) AppendEvent(ctx context.Context, e payment.Event) error {
 	if err := t.warm(ctx, e.Payment); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, insertEvent, e.Payment, e.ID, e.Merchant, e.Dialect, e.Kind, e.Request,
-		transfer, standing, e.Detail, fields, micros(e.At)); err != nil {
+	values := []any{e.ID, e.Merchant, e.Dialect, e.Kind, e.Request, transfer, standing, e.Detail, fields, micros(e.At)}
+	if i := slices.Index(t.silent, e.Payment); i >= 0 {
+		t.silent = slices.Delete(t.silent, i, i+1)
+		err = t.insert(ctx, insertion{into: intoEvents, args: append(values, e.Payment, 1)})
+	} else {
+		_, err = t.exec(ctx, insertEvent, slices.Insert(values, 0, any(e.Payment))...)
+	}
+	if err != nil {
 		return err
 	}
 	t.touch(e.Payment)
@@ -58,7 +70,7 @@ var (
 
 // Events implements checkout.Store.
 func (s *Store) Events(ctx context.Context, id payment.ID) ([]payment.Event, error) {
-	return eventsOf(ctx, s.read, id)
+	return eventsOf(ctx, s.quick, id)
 }
 
 // Events implements checkout.Tx.
@@ -82,7 +94,7 @@ func (s *Store) Event(ctx context.Context, id string) (payment.Event, *payment.P
 }
 
 func (s *Store) event(ctx context.Context, id string) (payment.Event, error) {
-	return one(gather(ctx, s.read, findEvent, 1, []any{id}, scanEvent))("event")
+	return one(gather(ctx, s.quick, findEvent, 1, []any{id}, scanEvent))("event")
 }
 
 func scanEvent(r rows) (payment.Event, error) {

@@ -10,16 +10,19 @@ import (
 )
 
 const (
-	insertAnswer = `INSERT INTO idempotency (merchant, route, key, request_hash, status, body, at, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7, TRUE)`
 	selectAnswer = `SELECT request_hash, status, body, at, sealed FROM idempotency WHERE merchant = $1 AND route = $2 AND key = $3`
 	pruneAnswers = `DELETE FROM idempotency WHERE (merchant, route, key) IN
  (SELECT i.merchant, i.route, i.key FROM idempotency i WHERE i.at < $1 ORDER BY i.at LIMIT $2)`
 )
 
+var intoAnswers = newInto(0, `INSERT INTO idempotency (merchant, route, key, request_hash, status, body, at, sealed) VALUES `, 8, func(err error) error {
+	return recode(err, fault.Conflict, codeKeyTaken, "A request with this idempotency key is under way or done.")
+})
+
 // PutAnswer implements checkout.Tx.
 func (t *tx) PutAnswer(ctx context.Context, k checkout.IdempotencyKey, a checkout.Answer) error {
-	_, err := t.exec(ctx, insertAnswer, k.Merchant, k.Route, k.Key, a.RequestHash, a.Status, t.store.sealAnswer(k, a.Body), micros(a.At))
-	return recode(err, fault.Conflict, codeKeyTaken, "A request with this idempotency key is under way or done.")
+	return t.insert(ctx, insertion{into: intoAnswers, order: answerPlace(k),
+		args: []any{k.Merchant, k.Route, k.Key, a.RequestHash, a.Status, t.store.sealAnswer(k, a.Body), micros(a.At), true}})
 }
 
 const codeKeyTaken = "idempotency_key_taken"
@@ -41,7 +44,7 @@ func (t *tx) Answer(ctx context.Context, k checkout.IdempotencyKey) (*checkout.A
 
 // Answer implements checkout.Store.
 func (s *Store) Answer(ctx context.Context, k checkout.IdempotencyKey) (*checkout.Answer, error) {
-	return s.loadAnswer(ctx, s.read, k)
+	return s.loadAnswer(ctx, s.quick, k)
 }
 
 func (s *Store) loadAnswer(ctx context.Context, on session, k checkout.IdempotencyKey) (*checkout.Answer, error) {

@@ -28,7 +28,7 @@ func (s *Store) PaymentByAlias(ctx context.Context, dialect, alias string) (*pay
 
 // aliased finds the payment with a public id, "" if there is none.
 func (s *Store) aliased(ctx context.Context, dialect, alias string) (id payment.ID, err error) {
-	if _, err := found(findByAlias.row(ctx, s.read, []any{dialect, plain(alias)}, &id)); err != nil {
+	if _, err := found(findByAlias.row(ctx, s.quick, []any{dialect, plain(alias)}, &id)); err != nil {
 		return "", fmt.Errorf("find payment: %w", err)
 	}
 	return id, nil

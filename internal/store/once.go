@@ -82,7 +82,9 @@ func (t *tx) join(ctx context.Context, f func(*tx) error) error {
 		return err
 	}
 	created, touched, warmed, told, enqueued := len(t.created), len(t.touched), len(t.warmed), len(t.told), t.enqueued
+	t.parts++ // what is a part must fail where it is
 	err := f(t)
+	t.parts--
 	if err == nil {
 		err = t.failed
 	}
@@ -97,6 +99,7 @@ func (t *tx) join(ctx context.Context, f func(*tx) error) error {
 			return err
 		}
 	}
+	t.silent = nil // for all of them insertEvent looks what is there
 	t.failed, t.created, t.touched, t.warmed, t.told, t.enqueued = nil, t.created[:created], t.touched[:touched], t.warmed[:warmed], t.told[:told], enqueued
 	return err
 }

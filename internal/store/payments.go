@@ -13,24 +13,31 @@ import (
 )
 
 const (
-	// insertPayment inserts nothing where an archived payment has the alias, which may be
+	paymentColumns = `id, merchant, dialect, reference, payer_identifier, redirect_url, redirect_label,
+ client_id, origin, grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version,
+ flow, recipient_identifier, creator, access, alias, secret_hash, metadata, canceled_by, payer_cancels, transfers, attempts`
+
+	// insertAliased inserts nothing where an archived payment has the alias, which may be
 	// short. Ids, references and addresses are drawn from so many that nobody draws one of
 	// the archive's again, and to look there would cost every payment a read of the disk.
-	insertPayment = `INSERT INTO payments (id, merchant, dialect, reference, payer_identifier, redirect_url, redirect_label,
- client_id, origin, grace_us, created_at, expires_at, canceled_at, state, oddity, settled_at, version, transfers, attempts,
- flow, recipient_identifier, creator, access, alias, secret_hash, metadata, canceled_by, payer_cancels)
- SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0, $18, $19, $20, $21, $22, $23, $24, $25, $26
- WHERE $22 = '' OR NOT EXISTS (SELECT 1 FROM payments_old WHERE dialect = $3 AND alias = $22 AND alias <> '')`
-
-	insertRequest = `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic, chain, bank)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
-
-	insertHandle = `INSERT INTO handles (rail, value, payment, request) VALUES ($1, $2, $3, $4)`
+	insertAliased = `INSERT INTO payments (` + paymentColumns + `)
+ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, 0, 0
+ WHERE NOT EXISTS (SELECT 1 FROM payments_old WHERE dialect = $3 AND alias = $22 AND alias <> '')`
 )
+
+var (
+	intoPayments = newInto(1, `INSERT INTO payments (`+paymentColumns+`) VALUES `, 28, paymentExists)
+	intoRequests = newInto(2, `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic, chain, bank) VALUES `, 14, paymentExists)
+	intoHandles  = newInto(3, `INSERT INTO handles (rail, value, payment, request) VALUES `, 4, paymentExists)
+)
+
+func paymentExists(err error) error {
+	return recode(err, fault.Conflict, "payment_exists", "This payment exists already.")
+}
 
 // InsertPayment implements checkout.Tx.
 func (t *tx) InsertPayment(ctx context.Context, p *payment.Payment) error {
-	return recode(t.insertPayment(ctx, p), fault.Conflict, "payment_exists", "This payment exists already.")
+	return paymentExists(t.insertPayment(ctx, p))
 }
 
 func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
@@ -43,16 +50,18 @@ func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
 	if !d.Creator.IsZero() {
 		creator = d.Creator.Lower()
 	}
-	n, err := t.exec(ctx, insertPayment, p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
+	values := []any{p.ID, d.Merchant, d.Dialect, d.Reference, d.PayerIdentifier, d.RedirectURL, d.RedirectLabel,
 		d.ClientID, d.Origin, d.Grace.Microseconds(), micros(d.CreatedAt), micros(d.ExpiresAt), micros(d.CanceledAt),
 		p.Standing.State, p.Standing.Oddity, micros(p.Standing.SettledAt), p.Version,
 		cmp.Or(d.Flow, payment.GetPaid), d.RecipientIdentifier, creator, access, d.Alias, d.SecretHash, plain(d.Metadata),
-		d.CanceledBy, d.PayerCancels)
+		d.CanceledBy, d.PayerCancels}
+	if d.Alias == "" {
+		err = t.insert(ctx, insertion{into: intoPayments, args: append(values, 0, 0)})
+	} else {
+		err = t.insertAliased(ctx, values)
+	}
 	if err != nil {
 		return err
-	}
-	if n == 0 {
-		return fault.New(fault.Conflict, "already_exists", "This exists already.")
 	}
 	for i := range d.Requests {
 		if err := t.insertRequest(ctx, p.ID, &d.Requests[i]); err != nil {
@@ -60,8 +69,16 @@ func (t *tx) insertPayment(ctx context.Context, p *payment.Payment) error {
 		}
 	}
 	t.touch(p.ID)
-	t.created, t.warmed = append(t.created, p), append(t.warmed, p.ID)
+	t.created, t.warmed, t.silent = append(t.created, p), append(t.warmed, p.ID), append(t.silent, p.ID)
 	return nil
+}
+
+func (t *tx) insertAliased(ctx context.Context, values []any) error {
+	n, err := t.exec(ctx, insertAliased, values...)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "already_exists", "This exists already.")
+	}
+	return err
 }
 
 func (t *tx) insertRequest(ctx context.Context, id payment.ID, r *payment.Request) error {
@@ -77,12 +94,12 @@ func (t *tx) insertRequest(ctx context.Context, id payment.ID, r *payment.Reques
 	if err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, insertRequest, id, r.Index, r.ID, r.Asset, units(r.Due), r.Payee.Lower(),
-		share, amount, payee, r.Salt, r.Reference, r.Topic, chain, bank); err != nil {
+	if err := t.insert(ctx, insertion{into: intoRequests, args: []any{id, r.Index, r.ID, r.Asset, units(r.Due), r.Payee.Lower(),
+		share, amount, payee, r.Salt, r.Reference, r.Topic, chain, bank}}); err != nil {
 		return err
 	}
 	for _, h := range r.Handles {
-		if _, err := t.exec(ctx, insertHandle, h.Rail, h.Value, id, r.Index); err != nil {
+		if err := t.insert(ctx, insertion{into: intoHandles, args: []any{h.Rail, h.Value, id, r.Index}}); err != nil {
 			return err
 		}
 	}
@@ -121,12 +138,12 @@ func (s *Store) Payment(ctx context.Context, id payment.ID) (*payment.Payment, e
 	if err != nil {
 		return nil, err
 	}
-	return p.Payment, p.addQuotes(ctx, s.read)
+	return p.Payment, p.addQuotes(ctx, s.quick)
 }
 
 // unquoted is Payment without its quotes, of which there may be many.
 func (s *Store) unquoted(ctx context.Context, id payment.ID) (*loaded, error) {
-	p, err := s.load(ctx, s.read, findMutable, id)
+	p, err := s.load(ctx, s.quick, findMutable, id)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +274,7 @@ func scanRequest(r rows) (payment.Request, error) {
 // PaymentByRequest implements checkout.Store.
 func (s *Store) PaymentByRequest(ctx context.Context, requestID string) (*payment.Payment, error) {
 	var id payment.ID
-	ok, err := found(findRequest.row(ctx, s.read, []any{plain(requestID)}, &id))
+	ok, err := found(findRequest.row(ctx, s.quick, []any{plain(requestID)}, &id))
 	if err != nil {
 		return nil, fmt.Errorf("find request: %w", err)
 	}

@@ -33,6 +33,9 @@ const (
 type postgresEngine struct {
 	db     *sql.DB
 	closed atomic.Bool // *sql.DB has no error of its own for that
+
+	questions  gathering[question]
+	insertions gathering[[]insertion]
 }
 
 func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, error) {
@@ -54,7 +57,13 @@ func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, er
 	if err := db.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), db.Close())
 	}
-	return &postgresEngine{db: db}, newSpread(cfg), nil
+	return newPostgres(db), newSpread(cfg), nil
+}
+
+func newPostgres(db *sql.DB) *postgresEngine {
+	e := &postgresEngine{db: db}
+	e.questions.do, e.insertions.do = e.askAll, e.insertAll
+	return e
 }
 
 // onlyCounted refuses what nodes of the version before add to the archive's marks, because
@@ -67,10 +76,13 @@ var postgresWords = strings.NewReplacer("{{BLOB}}", "BYTEA", "{{PASS BY}}", "FOR
 	"{{ONLY COUNTED MARKS}}", onlyCounted)
 
 func (e *postgresEngine) reader() session        { return &direct{e.db} }
+func (e *postgresEngine) quick() session         { return quick{&direct{e.db}, e} }
 func (e *postgresEngine) text(sql string) string { return postgresWords.Replace(sql) }
 
 func (e *postgresEngine) Close() error {
 	e.closed.Store(true)
+	e.insertions.close()
+	e.questions.close()
 	return e.db.Close()
 }
 
@@ -92,26 +104,9 @@ func (e *postgresEngine) write(ctx context.Context, f func(session) error) error
 	}
 }
 
+// once runs a transaction.
 func (e *postgresEngine) once(ctx context.Context, f func(session) error) error {
-	t, err := e.db.BeginTx(ctx, nil)
-	if err != nil {
-		return neutral(err)
-	}
-	committed := false
-	defer func() {
-		if !committed {
-			// Also after a panic of f. Its error would hide the one that matters.
-			_ = t.Rollback()
-		}
-	}()
-	if err := f(&direct{t}); err != nil {
-		return err
-	}
-	if err := t.Commit(); err != nil {
-		return neutral(err)
-	}
-	committed = true
-	return nil
+	return (&postponing{engine: e}).run(ctx, f)
 }
 
 func (e *postgresEngine) migrate(ctx context.Context, f func(session) error) error {

@@ -21,6 +21,10 @@ func (b *breaking) Close() error                                 { return nil }
 func (b *breaking) Commit() error                                { return nil }
 func (b *breaking) Rollback() error                              { return nil }
 
+func (b *breaking) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	return driver.RowsAffected(1), nil
+}
+
 func (b *breaking) Begin() (driver.Tx, error) {
 	if b.times--; b.times >= 0 {
 		return nil, driver.ErrBadConn
@@ -33,9 +37,15 @@ func (b *breaking) Begin() (driver.Tx, error) {
 func TestBrokenConnectionsAreReplaced(t *testing.T) {
 	const tries = 3 // of sql.DB itself
 	for times, works := range map[int]bool{0: true, tries: true, 2 * tries: true, retries * tries: false} {
-		e := &postgresEngine{db: sql.OpenDB(&breaking{times: times})}
+		e := newPostgres(sql.OpenDB(&breaking{times: times}))
 		ran := 0
-		err := e.write(t.Context(), func(session) error { ran++; return nil })
+		err := e.write(t.Context(), func(on session) error {
+			_, err := on.exec(t.Context(), `one statement`)
+			if err == nil {
+				ran++
+			}
+			return err
+		})
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}

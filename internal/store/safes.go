@@ -42,7 +42,7 @@ func (s *Store) SafesAsked(ctx context.Context, id payment.ID, on asset.ChainID)
 	if err != nil {
 		return nil, err
 	}
-	return gather(ctx, s.read, findSafesAsked, 1, []any{id, chain}, func(r rows) (checkout.SafeAsked, error) {
+	return gather(ctx, s.quick, findSafesAsked, 1, []any{id, chain}, func(r rows) (checkout.SafeAsked, error) {
 		x := checkout.SafeAsked{Payment: id, Chain: on}
 		var account string
 		var block, at int64

@@ -32,7 +32,7 @@ func (t *tx) PutScreening(ctx context.Context, id payment.ID, x checkout.Screeni
 
 // Screenings implements checkout.Store.
 func (s *Store) Screenings(ctx context.Context, id payment.ID) ([]checkout.Screening, error) {
-	return gather(ctx, s.read, findScreenings, 1, []any{id}, func(r rows) (x checkout.Screening, err error) {
+	return gather(ctx, s.quick, findScreenings, 1, []any{id}, func(r rows) (x checkout.Screening, err error) {
 		var wallet string
 		var at int64
 		if err := r.Scan(&x.Role, &wallet, &x.Verdict, &x.Reason, &x.Provider, &x.Reference, &x.Report, &x.Raw, &at); err != nil {

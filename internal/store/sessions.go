@@ -132,7 +132,7 @@ func (s *Store) Session(ctx context.Context, hash string, now time.Time) (mercha
 	x := merchant.Session{Hash: hash}
 	var wallet string
 	var chain, created, expires, ends int64
-	ok, err := found(s.read.row(ctx, selectSession, []any{hash}, &x.Merchant, &wallet, &chain, &created, &expires, &ends))
+	ok, err := found(s.quick.row(ctx, selectSession, []any{hash}, &x.Merchant, &wallet, &chain, &created, &expires, &ends))
 	if err != nil {
 		return x, err
 	}

@@ -125,6 +125,7 @@ func sqliteDSN(path string) string {
 var sqliteWords = strings.NewReplacer("{{BLOB}}", "BLOB", "{{PASS BY}}", "", "{{TEXTS}}", "json_each", "{{ONLY COUNTED MARKS}}", "")
 
 func (e *sqliteEngine) reader() session        { return prepared{e.readers} }
+func (e *sqliteEngine) quick() session         { return e.reader() }
 func (e *sqliteEngine) text(sql string) string { return sqliteWords.Replace(sql) }
 
 // Close lets the current group finish and closes all connections.

@@ -177,7 +177,7 @@ func TestFailedCommitFailsItsWholeGroup(t *testing.T) {
 			if _, err := on.exec(context.Background(), `PRAGMA defer_foreign_keys = 1`); err != nil {
 				return err
 			}
-			_, err := on.exec(context.Background(), insertHandle, "rail", "value", "no such payment", 0)
+			_, err := on.exec(context.Background(), intoHandles.one, "rail", "value", "no such payment", 0)
 			return err
 		}
 		own := func(on session) error { return errors.Join(addMerchant("b")(on), errMine) }

@@ -34,6 +34,7 @@ type Config struct {
 type Store struct {
 	engine engine
 	read   session
+	quick  session // for what an index finds at once: it is asked together with others
 	seal   *seal.Box
 	log    *slog.Logger
 	tells  func(dialect string, k payment.EventKind) bool
@@ -79,8 +80,12 @@ var errNoRow = errors.New("no row")
 type engine interface {
 	// reader runs reads of committed data.
 	reader() session
+	// quick runs reads of committed data too, those that an index answers at once. What
+	// several callers want at the same time may be asked together.
+	quick() session
 	// write runs f in a transaction and commits it durably. It returns f's error
-	// as it is; f may run several times, each time in a fresh transaction.
+	// as it is; f may run several times, each time in a fresh transaction. The session
+	// may be a postponer.
 	write(ctx context.Context, f func(session) error) error
 	// migrate runs f in a transaction that no other node can enter. Its session
 	// accepts several statements at once.
@@ -123,7 +128,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s.read = joining{s.engine.reader()}
+	s.read, s.quick = joining{s.engine.reader()}, joining{s.engine.quick()}
 	if _, err := s.Pending(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -191,11 +196,14 @@ type tx struct {
 	session
 	store *Store
 	over  bool
+	later bool // see Postpone
+	parts int  // writes that joined this one and are not done
 
 	failed   error // the first statement that failed: the transaction is lost
 	created  []*payment.Payment
 	touched  []payment.ID
 	warmed   []payment.ID // held, and where they can be written
+	silent   []payment.ID // created, and without an event
 	enqueued bool
 	told     []Told
 	stood    map[payment.ID]payment.Oddity // as the transaction leaves payments

@@ -206,7 +206,7 @@ func TestPaymentsFromBeforeDeposits(t *testing.T) {
 			t.Helper()
 			run(gaslessInsertPayment, id, "M", "request", "order", "", "", "", "", "", 0, micros(at), micros(at.Add(time.Hour)), 0, "open", "none", 0, 1, "get_paid", "", "", "")
 			run(oldInsertRequest, id, 0, "01"+id, "USDC-base", "5", "0x742d35cc6634c0532925a3b844bc454e4438f44e", "", "", "", "00", "0x"+id, "topic "+id)
-			run(insertHandle, "evmref", "topic "+id, id, 0)
+			run(intoHandles.one, "evmref", "topic "+id, id, 0)
 			run(gaslessInsertTransfer, "t"+id, id, 0, "evmref", "USDC-base", "5", "5", "", "pending", micros(at), 8453, 1, "0x1", "0x"+id, 0, "", "", 0, "", "", "")
 			run(countTransfer, id)
 			run(gaslessSaveStanding, "seen", "none", 0, 0, id, 1)

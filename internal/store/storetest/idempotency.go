@@ -9,6 +9,7 @@ import (
 
 	"quittance/internal/checkout"
 	"quittance/internal/fault"
+	"quittance/internal/payment"
 	"quittance/internal/store"
 )
 
@@ -80,6 +81,96 @@ var idempotency = map[string]func(*testing.T, *fixture){
 				t.Errorf("%d won and %d lost, want 1 and 15", won.Load(), lost.Load())
 			}
 		}
+	},
+
+	"of two nodes that create under the same keys at once one has each": func(t *testing.T, f *fixture) {
+		m := f.merchant(t).ID
+		nodes := []*fixture{f, f}
+		if f.Shared() {
+			nodes[1] = f.node(t)
+		}
+		const keys = 40
+		var won [keys]atomic.Int32
+		var group sync.WaitGroup
+		for n, node := range nodes {
+			for i := range keys {
+				if n == 1 { // the other way round
+					i = keys - 1 - i
+				}
+				key, p := checkout.IdempotencyKey{Merchant: m, Route: "r", Key: fmt.Sprint(i)}, node.draw(m, 1)
+				group.Go(func() {
+					late := false
+					err := node.Write(t.Context(), func(tx checkout.Tx) error {
+						if late = false; !tx.Postpone() {
+							if first, err := tx.Answer(t.Context(), key); first != nil || err != nil {
+								late = err == nil
+								return err
+							}
+						}
+						if err := tx.PutAnswer(t.Context(), key, checkout.Answer{Status: 201, Body: []byte(p.ID), At: start}); err != nil {
+							return err
+						}
+						if err := tx.InsertPayment(t.Context(), p); err != nil {
+							return err
+						}
+						return tx.AppendEvent(t.Context(), payment.Event{ID: "e" + string(p.ID), Payment: p.ID, Merchant: m, Kind: payment.EventCreated, Request: -1, At: start})
+					})
+					first, aerr := node.Answer(t.Context(), key)
+					switch {
+					case aerr != nil || first == nil:
+						t.Errorf("key %d: write %v, then the answer %v, %v", i, err, first, aerr)
+					case err == nil && !late && string(first.Body) == string(p.ID):
+						won[i].Add(1)
+						f.stored(t, "who was first", p.ID, true)
+					case (late || fault.CodeOf(err) == "idempotency_key_taken") && string(first.Body) != string(p.ID):
+						f.stored(t, "who was late", p.ID, false)
+					default:
+						t.Errorf("key %d: write %v, and the answer is of %s", i, err, first.Body)
+					}
+				})
+			}
+		}
+		group.Wait()
+		for i := range won {
+			if n := won[i].Load(); n != 1 {
+				t.Errorf("key %d: %d were first", i, n)
+			}
+		}
+	},
+
+	"what was postponed is there for what the transaction asks, and fails with it": func(t *testing.T, f *fixture) {
+		m := f.merchant(t).ID
+		p, q := f.draw(m, 2), f.draw(m, 1)
+		f.write(t, func(tx checkout.Tx) error {
+			tx.Postpone()
+			if err := tx.InsertPayment(t.Context(), p); err != nil {
+				return err
+			}
+			for i := range 3 {
+				if err := tx.AppendEvent(t.Context(), payment.Event{ID: fmt.Sprint("e", i, p.ID), Payment: p.ID, Merchant: m, Kind: payment.EventCreated, Request: -1, At: start}); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Payment(t.Context(), p.ID)
+			return err
+		})
+		sameStored(t, "postponed", f.load(t, p.ID), p)
+		if es, err := f.Events(t.Context(), p.ID); err != nil || len(es) != 3 || es[2].Seq != 3 {
+			t.Errorf("its log: %+v, %v", es, err)
+		}
+		err := f.Write(t.Context(), func(tx checkout.Tx) error {
+			tx.Postpone()
+			if err := tx.InsertPayment(t.Context(), q); err != nil {
+				return err
+			}
+			if err := tx.InsertPayment(t.Context(), p); err != nil {
+				return err
+			}
+			_, err := tx.Events(t.Context(), q.ID)
+			return err
+		})
+		refused(t, "a payment that is there", err, fault.Conflict, "payment_exists")
+		f.stored(t, "beside a postponed failure", q.ID, false)
 	},
 
 	"old answers are forgotten": func(t *testing.T, f *fixture) {

@@ -1,0 +1,70 @@
+package store
+
+import "context"
+
+// into says how rows get into a table: together with those of others, where the database
+// can do that.
+type into struct {
+	// rank orders tables: what refers to another one has the higher rank.
+	rank  int
+	text  string // INSERT … VALUES, without a row
+	width int    // parameters of a row
+	one   string // the whole of it with one row
+	// why says what a failure means; nil for what the database says.
+	why func(error) error
+}
+
+func newInto(rank int, text string, width int, why func(error) error) *into {
+	return &into{rank: rank, text: text, width: width, one: text + tuples(1, width), why: why}
+}
+
+// rows is the statement for so many.
+func (i *into) rows(n int) string {
+	if n == 1 {
+		return i.one
+	}
+	return i.text + tuples(n, i.width)
+}
+
+func (i *into) explained(err error) error {
+	if err == nil || i.why == nil {
+		return err
+	}
+	return i.why(err)
+}
+
+// insertion is a row of a table that is to be inserted.
+type insertion struct {
+	into *into
+	// order is the same for rows that cannot both be there. Who inserts several begins with
+	// the least, so that no two wait for each other.
+	order string
+	args  []any
+}
+
+// postponer is a session that may insert rows when it likes: before it answers anything,
+// and at the latest with the commit.
+type postponer interface {
+	postpone(insertion) error
+}
+
+// Postpone implements checkout.Tx.
+func (t *tx) Postpone() bool {
+	if _, ok := t.session.(postponer); !ok || t.parts > 0 {
+		return false
+	}
+	t.later = true
+	return true
+}
+
+// insert adds a row, later if that is wanted and the database gains by it.
+func (t *tx) insert(ctx context.Context, r insertion) error {
+	if err := t.usable(); err != nil {
+		return err
+	}
+	if p, ok := t.session.(postponer); ok && t.later && t.parts == 0 {
+		return t.note(p.postpone(r))
+	}
+	_, err := t.exec(ctx, r.into.one, r.args...)
+	return r.into.explained(err)
+}
