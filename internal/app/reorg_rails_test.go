@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/lifi"
 	"quittance/internal/payment"
-	"quittance/internal/pgtest"
 	"quittance/internal/rail"
 	"quittance/internal/safe"
 	"quittance/internal/safe/safetest"
@@ -25,14 +23,7 @@ import (
 // batch contract. What a reorganisation takes back of it, at the end or where it began, is
 // taken back, told, and counts again by whatever comes instead.
 func TestReorgsOfEveryRail(t *testing.T) {
-	for _, depth := range []int{1, 2, 7, 64} {
-		t.Run(fmt.Sprint(depth), func(t *testing.T) {
-			reorgRails(t, depth, "sqlite:"+filepath.Join(t.TempDir(), "rails.db"))
-		})
-	}
-	for _, depth := range []int{2, 64} {
-		t.Run(fmt.Sprint(depth, " on PostgreSQL"), func(t *testing.T) { reorgRails(t, depth, pgtest.DSN(t)) })
-	}
+	atDepths(t, "rails.db", []int{1, 64}, []int{2}, reorgRails)
 }
 
 func reorgRails(t *testing.T, depth int, dsn string) {

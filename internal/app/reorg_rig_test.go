@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"quittance/internal/payment"
+	"quittance/internal/pgtest"
 	"quittance/internal/webhook"
 	"quittance/internal/webhook/webhooktest"
 	"quittance/web/webtest"
@@ -43,6 +46,21 @@ type reorgs struct {
 	*webtest.World
 	t     *testing.T
 	hooks *webhooktest.Receiver
+}
+
+// atDepths runs a table at some depths on each database, and at all of them where the faults'
+// full form is asked for.
+func atDepths(t *testing.T, name string, sqlite, postgres []int, table func(t *testing.T, depth int, dsn string)) {
+	t.Helper()
+	if os.Getenv("QUITTANCE_FAULT_SEEDS") != "" {
+		sqlite, postgres = []int{1, 2, 7, 64}, []int{1, 2, 7, 64}
+	}
+	for _, depth := range sqlite {
+		t.Run(fmt.Sprint(depth), func(t *testing.T) { table(t, depth, "sqlite:"+filepath.Join(t.TempDir(), name)) })
+	}
+	for _, depth := range postgres {
+		t.Run(fmt.Sprint(depth, " on PostgreSQL"), func(t *testing.T) { table(t, depth, pgtest.DSN(t)) })
+	}
 }
 
 func newReorgs(t *testing.T, o webtest.Options) *reorgs {
@@ -143,7 +161,7 @@ func (r *reorgs) stands(h *hazard, when string, want stand) {
 	r.t.Helper()
 	var got stand
 	var p *payment.Payment
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		p = r.look(h.token)
 		got = stand{p.Standing.State, p.Standing.Oddity, len(counting(p)), want.attempt}
 		if want.attempt != "" {
@@ -246,7 +264,7 @@ func (r *reorgs) told(h *hazard) {
 	}
 	slices.Sort(want)
 	var got []string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if got = r.heard(p); slices.Equal(got, want) {
 			return
 		}

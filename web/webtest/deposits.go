@@ -227,6 +227,16 @@ func (w *World) Price(symbol, dollars string) {
 	w.Market.Set(feedOf[symbol].name, dollars)
 }
 
+// PriceNow is Price on chains that are ahead of time: feeds say it is of this moment.
+func (w *World) PriceNow(symbol, dollars string) {
+	w.t.Helper()
+	for _, c := range w.chains() {
+		c.Pretend(feedOf[symbol].feed, price(w.t, dollars), time.Now())
+		c.Mine(1)
+	}
+	w.Market.Set(feedOf[symbol].name, dollars)
+}
+
 // FeedPrice has the feeds of a symbol alone say another price.
 func (w *World) FeedPrice(symbol, dollars string) {
 	w.t.Helper()
