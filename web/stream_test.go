@@ -115,7 +115,7 @@ func (x *streaming) ask(head string) (net.Conn, *bufio.Reader) {
 		x.t.Fatal(err)
 	}
 	x.t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		x.t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, head); err != nil {
@@ -126,7 +126,7 @@ func (x *streaming) ask(head string) (net.Conn, *bufio.Reader) {
 
 func (x *streaming) until(what string, ok func() bool) {
 	x.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			x.t.Fatalf("%s: not in time", what)
 		}
