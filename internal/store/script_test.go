@@ -35,7 +35,7 @@ type Asked struct {
 // Record keeps what is asked of a store from now on, which must be idle.
 func Record(s *Store) *[]Asked {
 	r := &recording{engine: s.engine, all: &[]Asked{}}
-	s.read = r.session(s.read)
+	s.read, s.quick = r.session(s.read), r.session(s.quick)
 	s.engine = r
 	return r.all
 }
