@@ -80,7 +80,7 @@ func honest(w http.ResponseWriter, batch []asked) { write(w, answers(batch)) }
 
 func clientOf(t *testing.T, change func(*Config), urls ...string) *Client {
 	t.Helper()
-	cfg := Config{Chain: testChain, Log: quiet(), Timeout: time.Minute, MaxResponse: 1 << 16}
+	cfg := Config{Chain: testChain, Log: quiet(), Timeout: 5 * time.Second, MaxResponse: 1 << 16}
 	for _, u := range urls {
 		cfg.Endpoints = append(cfg.Endpoints, Endpoint{URL: u})
 	}
