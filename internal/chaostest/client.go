@@ -17,7 +17,7 @@ const (
 	// patience is how long a client waits for one answer.
 	patience = 5 * time.Second
 	// lastTry is how long a client goes on asking before it calls that a failure.
-	lastTry = 90 * time.Second
+	lastTry = 3 * time.Minute
 	// bound is how long anything may take to come back.
 	bound = 10 * time.Second
 )

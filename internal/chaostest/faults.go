@@ -285,8 +285,8 @@ func (s *Suite) notice(k kind, o *order, begun time.Time) {
 				return
 			}
 		}
-		if time.Since(begun) > 3*bound {
-			s.fail("%s (%s) was not noticed for %v after %s", o.key, o.id, 3*bound, k)
+		if time.Since(begun) > s.c.Plan.limit() {
+			s.fail("%s (%s) was not noticed for %v after %s", o.key, o.id, s.c.Plan.limit(), k)
 			return
 		}
 		pause(context.Background(), 10*time.Millisecond)

@@ -83,6 +83,15 @@ func (s *Suite) faults() (out []kind) {
 	return out
 }
 
+// limit is after how long something is lost, and not only late. The short form runs beside
+// other tests, on machines that have far more to do than they can.
+func (p Plan) limit() time.Duration {
+	if p.Progress == 0 {
+		return 9 * bound
+	}
+	return 3 * bound
+}
+
 func orElse[T int | int64](n, otherwise T) T {
 	if n == 0 {
 		return otherwise
@@ -93,7 +102,7 @@ func orElse[T int | int64](n, otherwise T) T {
 // Short is what every run of the tests can afford. On a slow machine it is less.
 func Short(nodes int) Plan {
 	if nodes > 0 {
-		return Plan{Kills: 10, Deliveries: 1, Holders: 1, Stops: 1, Databases: 1, Wires: 2, Disks: 1, PerRound: 100, CalmEvery: 5, Within: 30 * time.Second}
+		return Plan{Kills: 10, Deliveries: 1, Holders: 1, Stops: 1, Databases: 1, Wires: 2, Disks: 1, PerRound: 100, CalmEvery: 5, Alone: true, Fresh: 100, Within: 30 * time.Second}
 	}
 	return Plan{Kills: 20, Deliveries: 2, Stops: 1, Disks: 1, PerRound: 100, CalmEvery: 6, Alone: true, Within: 30 * time.Second}
 }

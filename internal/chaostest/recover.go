@@ -97,8 +97,8 @@ func (s *Suite) within(n *node, k kind, begun time.Time, every time.Duration, ot
 			return took, true
 		case done:
 			return took, true
-		case took > 3*bound:
-			s.fail("%s %s for %v after %s", n.name, otherwise, 3*bound, k)
+		case took > s.c.Plan.limit():
+			s.fail("%s %s for %v after %s", n.name, otherwise, s.c.Plan.limit(), k)
 			return 0, false
 		}
 		pause(context.Background(), every)
