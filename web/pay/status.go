@@ -216,11 +216,10 @@ type following struct {
 // the browser and the log: it asks again by itself.
 func (f *following) run(ctx context.Context, out web.Stream) {
 	f.page.begin(out)
-	if err := f.keepTelling(ctx, out); err != nil {
-		f.Log.DebugContext(ctx, "status stream ended", "err", err)
-	}
+	f.Log.DebugContext(ctx, "status stream ended", "err", f.keepTelling(ctx, out))
 }
 
+// keepTelling returns why it could not go on.
 func (f *following) keepTelling(ctx context.Context, out web.Stream) error {
 	beat := time.Now().Add(heartbeat)
 	for {
