@@ -97,7 +97,7 @@ mutants: setup ## break some forty features one by one, and see that a test noti
 
 faults: setup ## kill, stop, starve and mislead the program under load: docs/reliability.md (ENGINE=sqlite or postgres for one alone; KILLS=1000 SEED=1; ^C ends it with what was found; not part of test)
 	@go test ./cmd/quittance -run 'TestFaults$$' -faults $(or $(KILLS),1000) -faults-seed $(or $(SEED),1) -faults-on '$(ENGINE)' -v -timeout 180m |
-	  (trap '' INT; grep -v '^=== ')
+	  (trap '' INT; grep --line-buffered -v '^=== ')
 	if [ -n '$(ENGINE)' ]; then exit; fi
 	go test ./internal/app -run 'TestHistoriesOf(Proxies|AllRails)' -rapid.checks=$(or $(HISTORIES),10000) -timeout 300m
 	QUITTANCE_FAULT_SEEDS=$(or $(SEEDS),100) go test ./internal/app -run 'TestFaultsO' -timeout 120m
