@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/big"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/chain/chaintest"
+	"quittance/internal/faultproxytest"
 	"quittance/internal/official"
 	"quittance/internal/webhook/webhooktest"
 )
@@ -72,7 +72,7 @@ func newRigWith(t *testing.T, settings string, options ...chaintest.Option) *rig
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := keptPort(t)
+	listen := faultproxytest.KeptPorts(t, 1)[0]
 	r := &rig{t: t, exe: exe, chain: asBase(t, options...), url: "http://" + listen, config: filepath.Join(t.TempDir(), "quittance.yaml")}
 	r.chain.Mine(2)
 	text := fmt.Sprintf(`
@@ -90,21 +90,6 @@ chains:
 	}
 	r.run("doctor", "--pin")
 	return r
-}
-
-// keptPort is an address that is still free when a server comes back to it: its port is none
-// of those that the system gives to whoever asks for any.
-func keptPort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		at := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
-		if l, err := net.Listen("tcp", at); err == nil {
-			_ = l.Close()
-			return at
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // run runs a command to its end and returns its first line of JSON.

@@ -14,6 +14,7 @@ import (
 	"quittance/internal/asset"
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/config"
+	"quittance/internal/faultproxytest"
 	"quittance/internal/official"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
@@ -31,7 +32,7 @@ func newShop(t *testing.T) *shop {
 	t.Helper()
 	s := &shop{t: t, chain: realBase(t)}
 	s.chain.Mine(3)
-	listen := freePort(t)
+	listen := faultproxytest.KeptPorts(t, 1)[0]
 	path, load := writeConfig(t, s.chain, listen)
 	if err := Pin(t.Context(), load(), config.PinsPath(path), io.Discard); err != nil {
 		t.Fatal(err)

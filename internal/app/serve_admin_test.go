@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"quittance/internal/config"
+	"quittance/internal/faultproxytest"
 )
 
 // What those who run the server ask is answered where the configuration says, and nowhere
@@ -16,7 +17,8 @@ import (
 func TestServeHasAnAdminListener(t *testing.T) {
 	c := realBase(t)
 	c.Mine(3)
-	listen, admin := freePort(t), freePort(t)
+	ports := faultproxytest.KeptPorts(t, 2)
+	listen, admin := ports[0], ports[1]
 	path, load := writeConfig(t, c, listen)
 	if err := Pin(t.Context(), load(), config.PinsPath(path), io.Discard); err != nil {
 		t.Fatalf("pin: %v", err)

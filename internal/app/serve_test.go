@@ -11,8 +11,6 @@ import (
 	"log/slog"
 	"maps"
 	"math/big"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,6 +24,7 @@ import (
 	"quittance/internal/chain/chaintest"
 	"quittance/internal/config"
 	"quittance/internal/fault"
+	"quittance/internal/faultproxytest"
 	"quittance/internal/lifi/lifitest"
 	"quittance/internal/merchant"
 	"quittance/internal/official"
@@ -139,27 +138,12 @@ routing:
 	}, router
 }
 
-// freePort is an address whose port is none of those that the system gives to whoever asks
-// for any, so that it is still free when a server comes to it.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		at := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
-		if l, err := net.Listen("tcp", at); err == nil {
-			_ = l.Close()
-			return at
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
 // TestProduction goes an operator's way: pin, doctor, merchant, serve; and then
 // a payer pays native currency through the official contract.
 func TestProduction(t *testing.T) {
 	c := realBase(t, safetest.Contracts(t, base)...)
 	c.Mine(3)
-	listen := freePort(t)
+	listen := faultproxytest.KeptPorts(t, 1)[0]
 	path, load := writeConfig(t, c, listen)
 	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
 

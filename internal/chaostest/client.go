@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -46,9 +47,13 @@ func (s *Suite) call(ctx context.Context, n *node, method, path, body string, h 
 
 func (s *Suite) any(r *rand.Rand) *node { return s.nodes[r.IntN(len(s.nodes))] }
 
-func (s *Suite) ready(n *node) bool {
-	status, _ := s.call(s.t.Context(), n, http.MethodGet, "/readyz", "", nil)
-	return status == http.StatusOK
+// ready reports whether a process says that it is, or else why it is not.
+func (s *Suite) ready(n *node) (why string, ok bool) {
+	status, answer := s.call(s.t.Context(), n, http.MethodGet, "/readyz", "", nil)
+	if status == 0 {
+		return "no answer", false
+	}
+	return strings.TrimSpace(string(answer)), status == http.StatusOK
 }
 
 // order is what a shop's client asks for: it is sent until it is answered, each time with

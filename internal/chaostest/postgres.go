@@ -62,7 +62,7 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, fmt.Errorf("no user postgres or nobody, and the server refuses to be root")
 }
 
-func startPostgres(t testing.TB, d *disk, by *spawner, log *os.File, report func(string, ...any)) *postgres {
+func startPostgres(t testing.TB, addr string, d *disk, by *spawner, log *os.File, report func(string, ...any)) *postgres {
 	t.Helper()
 	bin := findPostgres()
 	as, err := unprivileged()
@@ -86,13 +86,16 @@ func startPostgres(t testing.TB, d *disk, by *spawner, log *os.File, report func
 	if out, err := command("initdb", "-D", data, "-U", "quittance", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	port := freePort(t)
-	p := &postgres{addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &postgres{addr: addr}
 	p.dsn = p.at(p.addr)
 	// An immediate end takes its children along.
 	p.process = &process{name: "PostgreSQL", by: by, log: log, report: report, last: syscall.SIGQUIT, command: func() *exec.Cmd {
 		// fsync decides about power cuts alone; a commit is in the kernel before it is told.
-		return command("postgres", "-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+		return command("postgres", "-D", data, "-p", port, "-c", "listen_addresses="+host, "-c", "unix_socket_directories=",
 			"-c", "max_connections=150", "-c", "fsync=off", "-c", "max_wal_size=64MB", "-c", "shared_buffers=32MB")
 	}}
 	p.supervise(t)
@@ -110,16 +113,6 @@ func (p *postgres) answers() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return db.PingContext(ctx) == nil
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func await(t testing.TB, what string, ok func() bool) {

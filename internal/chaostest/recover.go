@@ -73,32 +73,40 @@ func (s *Suite) probe(n *node) *order {
 // recover waits until a process takes a payment and shows its page, and is ready. It gives
 // up when the process is hit again.
 func (s *Suite) recover(n *node, o *order, k kind, begun time.Time) {
-	took, ok := s.within(n, k, begun, 5*time.Millisecond, "took no payment and showed no page", func() bool { return s.probed(n, o) })
+	took, ok := s.within(n, k, begun, 5*time.Millisecond, func() (string, bool) { return "took no payment and showed no page", s.probed(n, o) })
 	if !ok {
 		return
 	}
 	s.tally.recovered(k, took)
-	if took, ok = s.within(n, k, begun, 10*time.Millisecond, "was not ready", func() bool { return s.ready(n) }); ok {
+	if took, ok = s.within(n, k, begun, 10*time.Millisecond, func() (string, bool) {
+		why, ok := s.ready(n)
+		return "was not ready (" + why + ")", ok
+	}); ok {
 		s.tally.readied(k, took)
 	}
 }
 
-// within waits for what a process has to do in time. It gives up when that was hit again.
-func (s *Suite) within(n *node, k kind, begun time.Time, every time.Duration, otherwise string, ok func() bool) (time.Duration, bool) {
+// within waits for what a process has to do in time, or else says what it did not do. It
+// gives up when that was hit again.
+func (s *Suite) within(n *node, k kind, begun time.Time, every time.Duration, ok func() (otherwise string, done bool)) (time.Duration, bool) {
+	reason := ""
 	for {
-		done := ok()
+		otherwise, done := ok()
+		if !done {
+			reason = otherwise
+		}
 		took := time.Since(begun)
 		if _, at := n.hit(); !at.Equal(begun) {
 			return 0, false
 		}
 		switch {
 		case done && took > bound:
-			s.late("%s %s for %v after %s", n.name, otherwise, took, k)
+			s.late("%s %s for %v after %s", n.name, reason, took, k)
 			return took, true
 		case done:
 			return took, true
 		case took > s.c.Plan.limit():
-			s.fail("%s %s for %v after %s", n.name, otherwise, s.c.Plan.limit(), k)
+			s.fail("%s %s for %v after %s", n.name, reason, s.c.Plan.limit(), k)
 			return 0, false
 		}
 		pause(context.Background(), every)

@@ -97,31 +97,34 @@ func New(t testing.TB, c Config) *Suite {
 	prices := httptest.NewServer(market.New(time.Now, map[string]string{"ethereum": "2000", "usd-coin": "1", "euro-coin": "1.08"}))
 	t.Cleanup(prices.Close)
 	s.dsn = "sqlite:" + filepath.Join(s.disk.dir, "q.db")
+	ports := faultproxytest.KeptPorts(t, 2*max(c.Nodes, 1)+1)
+	next := func() string {
+		at := ports[0]
+		ports = ports[1:]
+		return at
+	}
 	if c.Nodes > 0 {
-		s.pg = startPostgres(t, s.disk, s.by, s.logFile("postgres"), s.fail)
+		s.pg = startPostgres(t, next(), s.disk, s.by, s.logFile("postgres"), s.fail)
 		s.dsn = s.pg.dsn
 	}
-	first := freePort(t)
-	s.configure(first, prices.URL)
+	s.configure(ports[0], prices.URL)
 	s.run("", "doctor", "--pin")
 	s.hooks = newHooks(t, c.Seed)
 	s.openShops()
 	for i := range max(c.Nodes, 1) {
-		s.nodes = append(s.nodes, s.newNode(i, first))
-		first = freePort(t)
+		s.nodes = append(s.nodes, s.newNode(i, next(), next()))
 	}
 	t.Cleanup(s.tell)
 	for _, n := range s.nodes {
-		await(t, n.name, func() bool { return s.ready(n) })
+		await(t, n.name, func() bool { _, ok := s.ready(n); return ok })
 	}
 	return s
 }
 
 // newNode starts a process of the program.
-func (s *Suite) newNode(i, port int) *node {
+func (s *Suite) newNode(i int, listen, admin string) *node {
 	s.t.Helper()
-	admin := fmt.Sprintf("127.0.0.1:%d", freePort(s.t))
-	n := &node{url: fmt.Sprintf("http://127.0.0.1:%d", port), admin: "http://" + admin}
+	n := &node{url: "http://" + listen, admin: "http://" + admin}
 	env := append(os.Environ(), "QUITTANCE_ADMIN_LISTEN="+admin)
 	if s.c.Clocks {
 		n.clock = newClock(s.t, filepath.Join(s.disk.dir, fmt.Sprintf("clock%d", i)))
@@ -132,7 +135,7 @@ func (s *Suite) newNode(i, port int) *node {
 		env = append(env, "QUITTANCE_DATABASE="+s.pg.at(n.wire.Addr()))
 	}
 	n.process = &process{name: fmt.Sprintf("node %d", i), by: s.by, log: s.logFile(fmt.Sprintf("node%d", i)), report: s.fail, command: func() *exec.Cmd {
-		x := exec.Command(s.c.Exe, "serve", "--config", s.config, "--listen", fmt.Sprintf("127.0.0.1:%d", port))
+		x := exec.Command(s.c.Exe, "serve", "--config", s.config, "--listen", listen)
 		x.Args[0], x.Env = "quittance", env
 		return x
 	}}
@@ -140,12 +143,12 @@ func (s *Suite) newNode(i, port int) *node {
 	return n
 }
 
-func (s *Suite) configure(port int, prices string) {
+func (s *Suite) configure(listen, prices string) {
 	s.t.Helper()
 	s.config = filepath.Join(s.t.TempDir(), "quittance.yaml")
 	none := `"0"`
 	text := fmt.Sprintf(`
-base_url: http://127.0.0.1:%d
+base_url: http://%s
 database: %q
 keys: [%s]
 log_level: warn
@@ -158,7 +161,7 @@ prices: {api: {url: %[5]q, ids: {ETH-base: ethereum, USDC-base: usd-coin, EUR: e
 deposits: {pool: 200}
 chains:
   base: {rpc: [%[6]q, %[7]q], confirmations: 2, start_block: 1}
-`, port, s.dsn, sealKey, none, prices, s.c.Chain.URL(), strings.Replace(s.c.Chain.URL(), "127.0.0.1", "localhost", 1)) // two hosts: two opinions
+`, listen, s.dsn, sealKey, none, prices, s.c.Chain.URL(), strings.Replace(s.c.Chain.URL(), "127.0.0.1", "localhost", 1)) // two hosts: two opinions
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -244,24 +247,16 @@ func (s *Suite) failed() bool {
 	return len(s.problems) > 0 || s.t.Failed()
 }
 
-// tell fails the test with what is wrong, the last things that were done, and the last
-// words of the processes.
+// tell says the last things that were done and the last words of the processes, and fails
+// the test with what is wrong.
 func (s *Suite) tell() {
 	for _, n := range s.nodes {
 		s.readLog(n)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.problems {
-		s.t.Error(p)
-	}
-	if say := s.t.Errorf; len(s.slow) > 0 {
-		if s.busy { // a machine with far more to do than it can keeps no bound, and says nothing about us
-			say = s.t.Logf
-		}
-		say("%d times something took longer than %v: %s", len(s.slow), bound, strings.Join(s.slow[:min(len(s.slow), 20)], "; "))
-	}
-	if !s.t.Failed() {
+	defer s.judgement() // last, where whoever reads a failure begins
+	if !s.t.Failed() && len(s.problems) == 0 && len(s.slow) == 0 {
 		return
 	}
 	s.t.Logf("seed %d; the last of %d faults:\n%s", s.c.Seed, len(s.trace), strings.Join(s.trace[max(0, len(s.trace)-40):], "\n"))
@@ -270,6 +265,19 @@ func (s *Suite) tell() {
 	}
 	if s.pg != nil {
 		s.t.Logf("PostgreSQL said:\n%s", lastOf(s.pg.log.Name(), 1500))
+	}
+}
+
+// judgement fails the test with all that is wrong.
+func (s *Suite) judgement() {
+	for _, p := range s.problems {
+		s.t.Error(p)
+	}
+	if say := s.t.Errorf; len(s.slow) > 0 {
+		if s.busy { // a machine with far more to do than it can keeps no bound, and says nothing about us
+			say = s.t.Logf
+		}
+		say("%d times something took longer than %v: %s", len(s.slow), bound, strings.Join(s.slow[:min(len(s.slow), 20)], "; "))
 	}
 }
 
