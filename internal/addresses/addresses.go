@@ -110,6 +110,18 @@ func (s *Service) Tokens(ctx context.Context, sw chain.Sweep) ([]rail.Sighting, 
 	return s.watchers[sw.Chain].Tokens(sw), nil
 }
 
+// Testify asks a node whether it has what is kept of native money in a block.
+func (s *Service) Testify(ctx context.Context, id asset.ChainID, b chain.Block, held []checkout.Held, by chain.Batcher) (chain.Testimony, error) {
+	kept := make([]deposit.Kept, len(held))
+	for i, h := range held {
+		kept[i] = deposit.Kept{Address: h.Address, Wei: h.Wei, Money: h.Money, Sure: h.Sure}
+		if h.Previous != nil {
+			kept[i].Before, kept[i].Block = h.Previous.Wei, h.Previous.BlockHash
+		}
+	}
+	return s.watchers[id].Testify(ctx, by, b, kept)
+}
+
 // payments leaves out the native currency that funders sent: it pays for the gas of a
 // sweep, and no payer's debt. Balances keep it, as they must.
 func (s *Service) payments(xs []rail.Sighting) []rail.Sighting {

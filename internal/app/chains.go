@@ -93,9 +93,10 @@ func (a *App) scan(s Setup) error {
 	}
 	for _, c := range s.Chains {
 		kept := &sink{checkout: a.Checkout, sources: sources, node: a.nodes[c.ID], registry: s.Registry, safes: s.Safe.table(), tracer: a.watch.tracer(), log: s.Log}
+		book := &records{sink: kept, book: s.Book, above: c.ConfirmAbove}
 		sc, err := chain.NewScanner(chain.ScannerConfig{
 			Client: a.nodes[c.ID], Filter: func() chain.Filter { return filter(sources, c.ID) }, Blocks: func() bool { return whole(sources) },
-			Sink: kept, Records: &records{sink: kept, book: s.Book, above: c.ConfirmAbove},
+			Sink: kept, Records: book, Witness: book,
 			Finality: c.finality(), Agree: c.Agree, StartBlock: c.StartBlock, MaxRange: maxRange(sources, c.MaxRange), Interval: c.Interval, Log: s.Log,
 		})
 		if err != nil {

@@ -33,6 +33,7 @@ type mirror struct {
 	mu      sync.Mutex
 	logs    func(logs []map[string]any) []map[string]any // what it says in place of logs
 	instead http.HandlerFunc                             // answers in its place
+	edit    func(method, result string) string           // what it says in place of any result
 }
 
 func newMirror(t *testing.T, c *chaintest.Chain) *mirror {
@@ -50,7 +51,7 @@ func (m *mirror) set(f func(m *mirror)) {
 
 func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
-	lie, instead := m.logs, m.instead
+	lie, instead, edit := m.logs, m.instead, m.edit
 	m.mu.Unlock()
 	if instead != nil {
 		instead(w, r)
@@ -76,6 +77,9 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answers[i]["result"] = raw
 		if c.Method == "eth_getLogs" && lie != nil {
 			answers[i]["result"] = lied(raw, lie)
+		}
+		if edit != nil {
+			answers[i]["result"] = json.RawMessage(edit(c.Method, string(raw)))
 		}
 	}
 	_ = json.NewEncoder(w).Encode(answers) // a caller who left
@@ -104,15 +108,20 @@ type liars struct {
 }
 
 func newLiars(t *testing.T, endpoints int) *liars {
+	l := liarsWith(t, endpoints, webtest.Options{})
+	l.victim = l.CreatePayment("1000")
+	return l
+}
+
+func liarsWith(t *testing.T, endpoints int, o webtest.Options) *liars {
 	l := &liars{log: &bytes.Buffer{}}
-	c := chaintest.New(t, chaintest.WithID(uint64(asset.SandboxBase)))
-	o := webtest.Options{Chain: c, Agree: 2, Log: slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	c := chaintest.New(t, append(o.Deposits.Feeds(t), chaintest.WithID(uint64(asset.SandboxBase)))...)
+	o.Chain, o.Agree, o.Log = c, 2, slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	for range endpoints - 1 {
 		m := newMirror(t, c)
 		l.mirrors, o.Endpoints = append(l.mirrors, m), append(o.Endpoints, m.URL)
 	}
 	l.World = webtest.NewWith(t, o)
-	l.victim = l.CreatePayment("1000")
 	return l
 }
 

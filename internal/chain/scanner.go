@@ -51,6 +51,9 @@ type ScannerConfig struct {
 	Agree int
 	// Records is what Sink keeps; nil if endpoints agree on hashes alone.
 	Records Records
+	// Witness is asked about what no log shows: Agree endpoints must have that as well before
+	// it is final. Nil if there is nothing of the kind.
+	Witness Witness
 
 	// StartBlock is where the first run begins; if zero it begins StartMargin
 	// blocks below the head of that moment.
@@ -104,6 +107,7 @@ type Scanner struct {
 	finality Finality
 	agree    int
 	records  Records // nil if logs are not compared
+	witness  Witness // nil if nothing is evidence but logs
 	start    uint64
 	margin   uint64
 	stride   *Stride // blocks asked for at once
@@ -123,13 +127,14 @@ type Scanner struct {
 	disputes  map[string]int // hashes of blocks on whose logs endpoints disagree, and for how many looks
 	// unresolved says who disagrees on those, until nobody does.
 	unresolved string
-	linked     uint64  // from this checkpoint on each is the parent of the next: all are on the cursor's chain
-	sources    sources // who told of what is not final yet
-	audit      *Stride // blocks whose logs are compared at once
-	still      int     // looks in a row that found the same head
-	near       bool    // the last look ended at the head, or one block below it
-	shy        int     // looks that are yet to do without a glance
-	shyFor     int     // how many they were after the last one that failed
+	unvouched  map[string]inquiry // by hash: blocks nobody has vouched for
+	linked     uint64             // from this checkpoint on each is the parent of the next: all are on the cursor's chain
+	sources    sources            // who told of what is not final yet
+	audit      *Stride            // blocks whose logs are compared at once
+	still      int                // looks in a row that found the same head
+	near       bool               // the last look ended at the head, or one block below it
+	shy        int                // looks that are yet to do without a glance
+	shyFor     int                // how many they were after the last one that failed
 	whole      func() bool
 	pace       pace
 
@@ -159,10 +164,11 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		log:      cmp.Or(cfg.Log, slog.Default()).With("chain", uint64(chain)),
 		nudge:    make(chan struct{}, 1),
 		records:  cfg.Records,
-		whole:    cfg.Blocks,
-		pace:     pace{interval: cmp.Or(cfg.Interval, DefaultInterval)},
-		audit:    NewStride(min(cmp.Or(cfg.MaxRange, maxAudit), maxAudit)),
-		avoid:    map[int]time.Time{}, suspects: map[string]int{}, disputes: map[string]int{},
+		witness:  cfg.Witness, unvouched: map[string]inquiry{},
+		whole: cfg.Blocks,
+		pace:  pace{interval: cmp.Or(cfg.Interval, DefaultInterval)},
+		audit: NewStride(min(cmp.Or(cfg.MaxRange, maxAudit), maxAudit)),
+		avoid: map[int]time.Time{}, suspects: map[string]int{}, disputes: map[string]int{},
 		health: ScanHealth{Chain: chain, State: Starting},
 	}, nil
 }

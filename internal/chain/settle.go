@@ -41,6 +41,9 @@ func (s *Scanner) settle(ctx context.Context, v view) (again bool, err error) {
 	if s.agree == 1 {
 		s.final = max(s.final, top)
 	}
+	if moved, err := s.vouch(ctx, v); moved || err != nil {
+		return moved, err
+	}
 	for range maxSweeps {
 		before, end := s.final, s.auditEnd(top)
 		if err := s.settleTo(ctx, v, end, top); err != nil {
@@ -58,6 +61,9 @@ func (s *Scanner) settleTo(ctx context.Context, v view, end, top uint64) error {
 	pending, err := s.sink.Pending(ctx, s.chain, end)
 	if err != nil {
 		return fmt.Errorf("reading pending blocks: %w", err)
+	}
+	if pending, err = s.spoken(ctx, pending); err != nil {
+		return err
 	}
 	pending, waiting := s.dueNow(pending)
 	s.candidate = s.nextCandidate(end, waiting || top >= s.final+s.settleEvery())
@@ -80,7 +86,7 @@ func (s *Scanner) settleTo(ctx context.Context, v view, end, top uint64) error {
 	if unresolved != "" || len(s.disputes) == 0 {
 		s.unresolved = unresolved
 	}
-	s.hold(ctx, cmp.Or(s.unresolved, held))
+	s.hold(ctx, cmp.Or(s.unresolved, held, s.unheard()))
 	s.sources.settled(s.final)
 	s.showCursor()
 	return s.doubt(ctx, v, p)

@@ -56,6 +56,14 @@ type Store interface {
 	// Balances returns, for addresses on a chain, the newest balance below block from and
 	// those from there on, oldest first. Addresses of which none is stored are left out.
 	Balances(ctx context.Context, chain asset.ChainID, from uint64, of []asset.Address) (map[asset.Address][]Balance, error)
+	// Unvouched returns the blocks, the lowest first, that hold transfers which are not final and
+	// native money on deposit addresses for which nobody has vouched.
+	Unvouched(ctx context.Context, chain asset.ChainID) ([]Block, error)
+	// Held returns what is kept of deposit addresses' native money in a block, by its hash.
+	Held(ctx context.Context, chain asset.ChainID, b Block) ([]Held, error)
+	// Vouch keeps that others than the node that told of a block's native money have it, too.
+	// What is no longer kept as it was when they were asked is passed over.
+	Vouch(ctx context.Context, chain asset.ChainID, b Block, said []Vouched) error
 	// Secret is what Tx.PutSecret kept with a payment, "" if nothing was.
 	Secret(ctx context.Context, id payment.ID) (string, error)
 	// Booking finds a bank's booking by its key. Fault: NotFound.
@@ -230,6 +238,24 @@ type Balance struct {
 	BlockHash   string
 	Before, Wei *big.Int
 	Final       bool
+}
+
+// Held is what is kept of a deposit address' native money in one block.
+type Held struct {
+	Balance
+	Vouched  bool     // for what the block brought
+	Previous *Balance // before this one, nil if there is none
+	Sure     bool     // Previous is vouched for
+	// Money is what counts for a payment of what came to the address in that block, by the
+	// keys of its transfers, tokens included. Only the checkout fills it in.
+	Money map[string]*big.Int
+}
+
+// Vouched is for what somebody else vouches.
+type Vouched struct {
+	Address asset.Address
+	Wei     *big.Int // the balance after the block that was kept when they were asked
+	Balance bool     // what comes later may count from that balance on; if not, only the money came
 }
 
 // Prices knows what assets cost.

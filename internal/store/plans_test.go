@@ -24,7 +24,7 @@ import (
 
 // growing are the tables that have a row or more for each payment there ever was.
 var growing = strings.Fields(`payments requests handles transfers attempts events quotes screenings payments_old requests_old handles_old
- transfers_old attempts_old events_old quotes_old screenings_old handle_marks deposit_addresses deliveries feed idempotency orphans`)
+ transfers_old attempts_old events_old quotes_old screenings_old handle_marks deposit_addresses deposit_balances deliveries feed idempotency orphans`)
 
 // grownRows fills what closedSQL leaves empty.
 const grownRows = `INSERT INTO deliveries (id, event_id, payment, merchant, endpoint, dialect, event, body, test, state, attempts, next_at, created_at, last_at, last_status, last_error, last_us)
@@ -34,6 +34,7 @@ INSERT INTO feed (merchant, position, id, event_id, payment, sequence, event, cl
 INSERT INTO idempotency (merchant, route, key, request_hash, status, body, at) SELECT merchant, 'route', id, id, 200, CAST('x' AS {{BLOB}}), created_at FROM payments_old;
 INSERT INTO jobs (id, kind, args, state, run_at, leased_until, attempt, why) SELECT id, 'kind', id, CASE WHEN at % 50 = 1 THEN 'buried' ELSE 'ready' END, at, 0, 0, '' FROM events;
 INSERT INTO handle_marks (mark) SELECT created_at FROM payments_old;
+INSERT INTO deposit_balances (chain, address, block, block_hash, before, wei, final) SELECT 1, id, created_at, id, '0', '1', TRUE FROM payments_old;
 INSERT INTO orphans (key, rail, handle, reason, payment, asset, amount, recipient, at, chain, block, block_hash, tx, log_index, payer)
  SELECT id, 'evmref', id, 'reason', id, 'asset', '1', 'to', created_at, 1, 1, 'hash', 'tx', 1, 'payer' FROM payments_old;
 `
@@ -114,6 +115,10 @@ func askAll(ctx context.Context, t *testing.T, s *store.Store) {
 	try("screenings", err)
 	_, err = s.Overdue(ctx, now, 100)
 	try("overdue", err)
+	_, err = s.Unvouched(ctx, 1)
+	try("blocks nobody vouches for", err)
+	_, err = s.Held(ctx, 1, checkout.Block{Number: 1, Hash: "hash"})
+	try("native money of a block", err)
 	_, err = s.Owners(ctx, "evmref", []string{"a", "b"})
 	try("owners", err)
 	_, err = s.Unsettled(ctx, 8453, 1<<40)

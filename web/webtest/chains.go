@@ -20,12 +20,12 @@ func (w *World) startChains(o Options) {
 			proxy, _ := official.Default().Contract(900008453, official.ERC20FeeProxy)
 			options = append(options, chaintest.WithCode(proxy.Address.String(), o.Code, nil))
 		}
-		w.Chain = chaintest.New(w.t, slices.Concat(options, o.contracts(w.t, asset.SandboxBase), o.Deposits.feeds(w.t))...)
+		w.Chain = chaintest.New(w.t, slices.Concat(options, o.contracts(w.t, asset.SandboxBase), o.Deposits.Feeds(w.t))...)
 	}
 	w.Chain.Mine(1)
 	if o.Routing || o.Deposits.two() {
 		if w.Second = o.Second; w.Second == nil {
-			w.Second = chaintest.New(w.t, slices.Concat(o.contracts(w.t, asset.SandboxArbitrum), o.Deposits.feeds(w.t), []chaintest.Option{chaintest.WithID(uint64(asset.SandboxArbitrum))})...)
+			w.Second = chaintest.New(w.t, slices.Concat(o.contracts(w.t, asset.SandboxArbitrum), o.Deposits.Feeds(w.t), []chaintest.Option{chaintest.WithID(uint64(asset.SandboxArbitrum))})...)
 		}
 		w.Second.Mine(1)
 	}

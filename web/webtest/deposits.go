@@ -60,8 +60,8 @@ const weekend = 76 * time.Hour
 
 func (d *Deposits) two() bool { return d != nil && d.Two }
 
-// feeds are the price feeds of a chain.
-func (d *Deposits) feeds(t testing.TB) (out []chaintest.Option) {
+// Feeds are the price feeds of a chain, for one that a test brings along.
+func (d *Deposits) Feeds(t testing.TB) (out []chaintest.Option) {
 	t.Helper()
 	if d == nil {
 		return nil

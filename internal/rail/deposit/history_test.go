@@ -120,7 +120,8 @@ type world struct {
 	watcher   *deposit.Watcher
 	nonce     int
 	paidFrom  map[asset.Address]bool
-	height    uint64 // nothing at or below is reorganised any more
+	height    uint64            // nothing at or below is reorganised any more
+	sure      map[string]string // balances that another node had, too, by block and address
 }
 
 const slice = 2
@@ -320,6 +321,7 @@ func TestHistories(t *testing.T) {
 				w.index.Add(a)
 			}
 			w.check(false)
+			w.testify()
 		}
 		for w.scan(3, false) {
 		}
@@ -328,6 +330,8 @@ func TestHistories(t *testing.T) {
 			w.scan(1, false)
 		}
 		w.check(true)
+		w.testify()
+		w.lie()
 	})
 }
 

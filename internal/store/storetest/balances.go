@@ -6,6 +6,7 @@ import (
 
 	"quittance/internal/asset"
 	"quittance/internal/checkout"
+	"quittance/internal/payment"
 )
 
 func balance(a asset.Address, block uint64, before, wei int64) checkout.Balance {
@@ -113,5 +114,53 @@ var balances = map[string]func(*testing.T, *fixture){
 		f.write(t, func(tx checkout.Tx) error { return tx.DropBalances(t.Context(), chain, 4) })
 		f.known(t, "back to 4", chain, 0, asked, ledger{a: {settled}})
 		f.known(t, "on the other chain", 1, 0, asked, ledger{a: {elsewhere}})
+	},
+
+	"others vouch for what is kept, as it is kept": func(t *testing.T, f *fixture) {
+		a, b := address(1), address(2)
+		p := f.payment(t, 1)
+		x := transfer("a", 10)
+		x.Evidence.Chain, x.Evidence.Block, x.Evidence.BlockHash = chain, 8, hash(8)
+		f.put(t, p.ID, x)
+		f.putBalances(t, chain, balance(a, 5, 0, 10), balance(a, 8, 10, 30), balance(b, 8, 0, 1), balance(b, 9, 1, 2))
+		f.putBalances(t, 1, balance(b, 8, 0, 1))
+		eight := checkout.Block{Number: 8, Hash: hash(8)}
+		open := func(what string, want ...checkout.Block) {
+			t.Helper()
+			got, err := f.Unvouched(t.Context(), chain)
+			must(t, err)
+			exact(t, what, got, want)
+		}
+		held := func(what string, want ...checkout.Held) {
+			t.Helper()
+			got, err := f.Held(t.Context(), chain, eight)
+			must(t, err)
+			exact(t, what, got, want)
+		}
+		first := balance(a, 5, 0, 10)
+		inA, inB := checkout.Held{Balance: balance(a, 8, 10, 30), Previous: &first}, checkout.Held{Balance: balance(b, 8, 0, 1)}
+		open("blocks with money that counts", eight)
+		held("of the block", inA, inB)
+
+		must(t, f.Vouch(t.Context(), chain, checkout.Block{Number: 5, Hash: hash(5)}, []checkout.Vouched{{Address: a, Wei: big.NewInt(10), Balance: true}}))
+		must(t, f.Vouch(t.Context(), chain, eight, []checkout.Vouched{{Address: a, Wei: big.NewInt(29), Balance: true}, {Address: b, Wei: big.NewInt(1)}}))
+		inA.Sure, inB.Vouched = true, true
+		open("of another balance nobody vouched", eight)
+		held("with what is sure before", inA, inB)
+
+		must(t, f.Vouch(t.Context(), chain, eight, []checkout.Vouched{{Address: a, Wei: big.NewInt(30), Balance: true}}))
+		inA.Vouched = true
+		open("after all was vouched for")
+		held("vouched for", inA, inB)
+
+		f.putBalances(t, chain, balance(a, 8, 10, 31))
+		inA.Vouched, inA.Wei = false, big.NewInt(31)
+		open("with more than was vouched for", eight)
+		held("with more", inA, inB)
+
+		final := x
+		final.Stage = payment.Final
+		f.put(t, p.ID, final)
+		open("when it is final")
 	},
 }
