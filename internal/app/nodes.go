@@ -72,13 +72,20 @@ type chainNews struct {
 	Final    uint64 `json:"final"`
 	Looked   bool   `json:"looked"` // since it reads the chain
 	CaughtUp bool   `json:"caught_up"`
+	// Lapse is for how long nobody is known to have been caught up, at most handover. It is
+	// what a node that has just been started knows of the time before.
+	Lapse time.Duration `json:"lapse"`
 }
 
 func newsOf(h chain.ScanHealth) chainNews {
-	return chainNews{
+	n := chainNews{
 		Head: h.Head.Number, Hash: h.Head.Hash, Cursor: h.Cursor.Number, Final: h.Final,
-		Looked: !h.LastLook.IsZero(), CaughtUp: h.CaughtUp,
+		Looked: !h.LastLook.IsZero(), CaughtUp: h.CaughtUp, Lapse: handover,
 	}
+	if n.CaughtUp {
+		n.Lapse = 0
+	}
+	return n
 }
 
 // heads tells how far each chain was read, here or by another node.
@@ -100,7 +107,7 @@ func newHeads() *heads {
 func (h *heads) of(id asset.ChainID) chainNews {
 	s, ok := h.scanners[id]
 	if !ok {
-		return chainNews{}
+		return chainNews{Lapse: handover}
 	}
 	if h.keeper == nil {
 		return newsOf(s.Health())
@@ -113,8 +120,9 @@ func (h *heads) of(id asset.ChainID) chainNews {
 	}
 	var n chainNews
 	if err := json.Unmarshal([]byte(known.News), &n); err != nil {
-		return chainNews{} // nobody has said anything yet
+		return chainNews{Lapse: handover} // nobody has said anything yet
 	}
+	n.Lapse = min(n.Lapse+known.Age, handover)
 	if known.Mine || known.Age > staleNews {
 		n.Looked, n.CaughtUp = false, false
 	}
@@ -123,7 +131,11 @@ func (h *heads) of(id asset.ChainID) chainNews {
 
 // tell is what the other nodes are told of a chain that is read here.
 func (h *heads) tell(id asset.ChainID) string {
-	text, err := json.Marshal(h.of(id))
+	n := h.of(id)
+	h.mu.Lock()
+	n.Lapse = min(n.Lapse, time.Since(h.caught[id]))
+	h.mu.Unlock()
+	text, err := json.Marshal(n)
 	if err != nil {
 		return "" // numbers and words always have a form
 	}
@@ -164,13 +176,12 @@ func (h *heads) followed() bool {
 	defer h.mu.Unlock()
 	all := true
 	for id := range h.scanners {
-		n := h.of(id)
-		if n.CaughtUp {
-			h.caught[id] = time.Now()
-			continue
+		n, now := h.of(id), time.Now()
+		if at := now.Add(-n.Lapse); at.After(h.caught[id]) {
+			h.caught[id] = at
 		}
-		changing := !n.Looked && h.keeper != nil && time.Since(h.caught[id]) < handover
-		all = all && changing
+		changing := !n.Looked && h.keeper != nil && now.Sub(h.caught[id]) < handover
+		all = all && (n.CaughtUp || changing)
 	}
 	return all
 }

@@ -27,8 +27,9 @@ type Keeper struct {
 
 // sighting is a lease as it was seen last.
 type sighting struct {
-	row Row
-	at  time.Time // when (Holder, Beat) was seen first, after the answer came
+	row  Row
+	at   time.Time // when (Holder, Beat) was seen first, after the answer came
+	told time.Time // when a beat was that brought news
 }
 
 // running is work under way.
@@ -80,7 +81,7 @@ func (k *Keeper) Known(name string) (known Known, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s, ok := k.seen[name]
-	return Known{Mine: k.mine[name], News: s.row.News, Age: time.Since(s.at)}, ok
+	return Known{Mine: k.mine[name], News: s.row.News, Age: time.Since(s.told)}, ok
 }
 
 // Holds reports whether a lease's work runs here.
@@ -146,11 +147,16 @@ func (k *Keeper) note(rows []Row, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, r := range rows {
-		old, ok := k.seen[r.Name]
-		if !ok || old.row.Holder != r.Holder || old.row.Beat != r.Beat {
-			old.at = now
+		s, ok := k.seen[r.Name]
+		if !ok || s.row.Holder != r.Holder || s.row.Beat != r.Beat {
+			s.at = now
 		}
-		k.seen[r.Name] = sighting{r, old.at}
+		changed, beats := s.row.Holder != r.Holder, r.Beat-s.row.Beat
+		if !ok || beats > 1 || beats != 0 && !changed { // one beat of another holder is that it took the lease
+			s.told = now
+		}
+		s.row = r
+		k.seen[r.Name] = s
 	}
 }
 

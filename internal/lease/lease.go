@@ -70,6 +70,7 @@ type Config struct {
 type Known struct {
 	Mine bool // the work runs here
 	News string
-	// Age is how long ago the lease was seen to move, by this process's clock.
+	// Age is how long ago a holder told News, by this process's clock, or how long ago
+	// they were seen first. Who takes a lease tells none by that.
 	Age time.Duration
 }
