@@ -58,6 +58,21 @@ func TestOracleRefuses(t *testing.T) {
 	}
 }
 
+func TestWebhooksAreTold(t *testing.T) {
+	for _, c := range []struct {
+		state, job string
+		taken      bool
+		want       bool
+	}{
+		{"delivered", "", true, true}, {"delivered", "ready", true, true}, {"queued", "ready", true, true},
+		{"delivered", "", false, false}, {"queued", "ready", false, false}, {"queued", "", true, false}, {"queued", "buried", true, false}, {"exhausted", "", true, false},
+	} {
+		if got := told(c.state, c.job, c.taken); got != c.want {
+			t.Errorf("%+v: %t", c, got)
+		}
+	}
+}
+
 func TestCentsAreCompared(t *testing.T) {
 	for _, c := range []struct {
 		inner, cents int64
