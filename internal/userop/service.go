@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -139,7 +140,8 @@ var errAnswer = errors.New("its answer makes no sense")
 // ask puts one question and decodes the result into out. Errors: *RefusedError and
 // others, none of which holds the URL.
 func (s *service) ask(ctx context.Context, out any, method string, params ...any) error {
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+	id := rand.Uint64N(1 << 53) // which JSON carries exactly; an answer to another question has another
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
@@ -149,7 +151,7 @@ func (s *service) ask(ctx context.Context, out any, method string, params ...any
 	}
 	tctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	result, wait, err := s.exchange(tctx, method, body)
+	result, wait, err := s.exchange(tctx, method, id, body)
 	var refused *RefusedError
 	verdict := breaker.Neither
 	switch {
@@ -170,7 +172,7 @@ func (s *service) ask(ctx context.Context, out any, method string, params ...any
 	return nil
 }
 
-func (s *service) exchange(ctx context.Context, method string, body []byte) (jsontext.Value, time.Duration, error) {
+func (s *service) exchange(ctx context.Context, method string, id uint64, body []byte) (jsontext.Value, time.Duration, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, 0, errors.New("making the request failed") // without the cause: it quotes the URL
@@ -199,7 +201,7 @@ func (s *service) exchange(ctx context.Context, method string, body []byte) (jso
 	case len(raw) > maxAnswer:
 		return nil, 0, fmt.Errorf("%s: %w: longer than %d bytes", method, errAnswer, maxAnswer)
 	}
-	result, refused := envelope(method, raw)
+	result, refused := envelope(method, id, raw)
 	switch {
 	case refused != nil && refused.limited():
 		return nil, retryAfter(resp.Header), breaker.ErrLimited
@@ -214,8 +216,8 @@ func (s *service) exchange(ctx context.Context, method string, body []byte) (jso
 }
 
 // envelope takes the result or the refusal out of an answer; nil and nil if it is no
-// answer to the one question.
-func envelope(method string, raw []byte) (jsontext.Value, *RefusedError) {
+// answer to the question with this id. A refusal of what could not be read has none.
+func envelope(method string, id uint64, raw []byte) (jsontext.Value, *RefusedError) {
 	var e struct {
 		ID     jsontext.Value `json:"id"`
 		Result jsontext.Value `json:"result"`
@@ -227,11 +229,12 @@ func envelope(method string, raw []byte) (jsontext.Value, *RefusedError) {
 	if json.Unmarshal(raw, &e) != nil {
 		return nil, nil
 	}
-	if e.Error != nil {
-		return nil, &RefusedError{Method: method, Code: e.Error.Code, Message: printable(e.Error.Message)}
-	}
-	if string(e.ID) != "1" {
+	named := len(e.ID) > 0 && e.ID.Kind() != 'n'
+	switch own := string(e.ID) == strconv.FormatUint(id, 10); {
+	case named && !own, e.Error == nil && !own:
 		return nil, nil
+	case e.Error != nil:
+		return nil, &RefusedError{Method: method, Code: e.Error.Code, Message: printable(e.Error.Message)}
 	}
 	return e.Result, nil
 }

@@ -134,7 +134,7 @@ func (s *services) every(ctx context.Context, o userop.Op) map[string]error {
 
 func TestServicesThatMisbehave(t *testing.T) {
 	o := newOffer(t, userop.At(sandbox).Kinds(sandbox)[0], true).op
-	long := `{"jsonrpc":"2.0","id":1,"result":"` + strings.Repeat("x", 3<<20) + `"}`
+	long := `{"jsonrpc":"2.0","id":$id,"result":"` + strings.Repeat("x", 3<<20) + `"}`
 	for what, c := range map[string]struct {
 		b    gateway.Behaviour
 		kind fault.Kind
@@ -143,16 +143,17 @@ func TestServicesThatMisbehave(t *testing.T) {
 		"a broken gateway":         {gateway.Behaviour{Status: 502, Body: "<html>"}, fault.Unavailable, "unavailable"},
 		"a page":                   {gateway.Behaviour{Status: 200, Body: "<html>"}, fault.Unavailable, "unavailable"},
 		"another answer":           {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":2,"result":{}}`}, fault.Unavailable, "unavailable"},
-		"no answer":                {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1}`}, fault.Unavailable, "unavailable"},
-		"null":                     {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":null}`}, fault.Unavailable, "unavailable"},
-		"nothing in it":            {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":{}}`}, fault.Unavailable, "unavailable"},
-		"another form":             {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"result":[1]}`}, fault.Unavailable, "unavailable"},
+		"another refusal":          {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":2,"error":{"code":-32500,"message":"AA25 invalid account nonce"}}`}, fault.Unavailable, "unavailable"},
+		"no answer":                {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":$id}`}, fault.Unavailable, "unavailable"},
+		"null":                     {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":$id,"result":null}`}, fault.Unavailable, "unavailable"},
+		"nothing in it":            {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":$id,"result":{}}`}, fault.Unavailable, "unavailable"},
+		"another form":             {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":$id,"result":[1]}`}, fault.Unavailable, "unavailable"},
 		"too long":                 {gateway.Behaviour{Status: 200, Body: long}, fault.Unavailable, "unavailable"},
 		"cut short":                {gateway.Behaviour{Cut: true}, fault.Unavailable, "unavailable"},
 		"sends us elsewhere":       {gateway.Behaviour{Redirect: "http://127.0.0.1:1/" + secret}, fault.Unavailable, "unavailable"},
 		"the key is wrong":         {gateway.Behaviour{Status: 401, Body: "no"}, fault.Unavailable, "unavailable"},
 		"asked too often":          {gateway.Behaviour{Status: 429, RetryAfter: "7"}, fault.Limited, "limited"},
-		"asked too often, in JSON": {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":1,"error":{"code":-32029,"message":"slow down"}}`}, fault.Limited, "limited"},
+		"asked too often, in JSON": {gateway.Behaviour{Status: 200, Body: `{"jsonrpc":"2.0","id":$id,"error":{"code":-32029,"message":"slow down"}}`}, fault.Limited, "limited"},
 	} {
 		s := newServices(t, userop.PricingPimlico, broken{})
 		s.gateway.Behave(c.b)

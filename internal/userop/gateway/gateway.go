@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ const Policy = "played-policy"
 type Behaviour struct {
 	Delay      time.Duration
 	Status     int    // answered instead, with Body
-	Body       string // with Status 200 in place of an answer
+	Body       string // with Status 200 in place of an answer; $id in it is the question's
 	RetryAfter string
 	Redirect   string // answered instead, with 302
 	Cut        bool   // the connection breaks in the middle of an answer
@@ -155,7 +156,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, b.Redirect, http.StatusFound)
 	case b.Status != 0:
 		w.WriteHeader(b.Status)
-		_, _ = w.Write([]byte(b.Body))
+		_, _ = io.WriteString(w, strings.ReplaceAll(b.Body, "$id", string(q.ID)))
 	default:
 		g.reply(w, r, q, b)
 	}
