@@ -114,7 +114,7 @@ func (s *Service) Tokens(ctx context.Context, sw chain.Sweep) ([]rail.Sighting, 
 func (s *Service) Testify(ctx context.Context, id asset.ChainID, b chain.Block, held []checkout.Held, by chain.Batcher) (chain.Testimony, error) {
 	kept := make([]deposit.Kept, len(held))
 	for i, h := range held {
-		kept[i] = deposit.Kept{Address: h.Address, Wei: h.Wei, Money: h.Money, Sure: h.Sure}
+		kept[i] = deposit.Kept{Address: h.Address, Wei: h.Wei, Money: h.Money, Sure: h.Sure, Early: h.Early}
 		if h.Previous != nil {
 			kept[i].Before, kept[i].Block = h.Previous.Wei, h.Previous.BlockHash
 		}

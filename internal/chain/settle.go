@@ -62,9 +62,6 @@ func (s *Scanner) settleTo(ctx context.Context, v view, end, top uint64) error {
 	if err != nil {
 		return fmt.Errorf("reading pending blocks: %w", err)
 	}
-	if pending, err = s.spoken(ctx, pending); err != nil {
-		return err
-	}
 	pending, waiting := s.dueNow(pending)
 	s.candidate = s.nextCandidate(end, waiting || top >= s.final+s.settleEvery())
 	p, err := s.ask(ctx, v, pending)
@@ -86,7 +83,7 @@ func (s *Scanner) settleTo(ctx context.Context, v view, end, top uint64) error {
 	if unresolved != "" || len(s.disputes) == 0 {
 		s.unresolved = unresolved
 	}
-	s.hold(ctx, cmp.Or(s.unresolved, held, s.unheard()))
+	s.hold(ctx, cmp.Or(s.unresolved, held, s.unheard(top)))
 	s.sources.settled(s.final)
 	s.showCursor()
 	return s.doubt(ctx, v, p)
@@ -295,8 +292,14 @@ func (s *Scanner) count(ctx context.Context, p *poll) error {
 		}
 		if ok && b.evidence {
 			final = append(final, b.block)
-			delete(s.disputes, b.block.Hash)
 		}
+	}
+	final, err := s.spoken(ctx, final)
+	if err != nil {
+		return err
+	}
+	for _, b := range final {
+		delete(s.disputes, b.Hash)
 	}
 	if len(final) > 0 {
 		if err := s.sink.Finalize(ctx, s.chain, final); err != nil {

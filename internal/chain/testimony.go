@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/big"
@@ -23,6 +24,8 @@ const (
 type Testimony struct {
 	Word   Word
 	Detail string
+	// Later tells of one that is silent that it may well speak later: it has no such block yet.
+	Later bool
 	// Kept are the addresses that it was asked about, with what was kept of their balance after
 	// the block, and Balances those whose kept balance is sound: what comes later may count from
 	// there on.
@@ -57,8 +60,27 @@ func (o only) Batch(ctx context.Context, calls []Call) ([]Result, error) {
 // maxVouched bounds the blocks that endpoints are asked about at one look.
 const maxVouched = 8
 
-// vouch asks endpoints about evidence that no log shows. moved reports that it was denied by
-// enough of them, and is read again.
+// For so many looks it is asked about a block at each, and then at every 16th: nodes soon
+// forget balances, so one that may speak later must not be asked too late.
+const (
+	looksTold  = 8
+	looksLater = 64
+)
+
+// inquiry is how it went with a block for whose evidence nobody has vouched.
+type inquiry struct {
+	number uint64
+	looks  int
+	why    string
+	later  bool // somebody may speak later
+}
+
+func (h inquiry) due() bool {
+	return h.looks < looksTold || h.later && h.looks < looksLater || h.looks%16 == 0
+}
+
+// vouch asks endpoints about evidence that no log shows, what nobody was asked about first.
+// moved reports that it was denied by enough of them, and is read again.
 func (s *Scanner) vouch(ctx context.Context, v view) (moved bool, err error) {
 	if s.witness == nil || s.agree == 1 {
 		return false, nil
@@ -70,62 +92,65 @@ func (s *Scanner) vouch(ctx context.Context, v view) (moved bool, err error) {
 	before := s.unvouched
 	s.unvouched = map[string]inquiry{}
 	for _, b := range blocks {
-		s.unvouched[b.Hash] = before[b.Hash]
+		h := before[b.Hash]
+		h.number = b.Number
+		s.unvouched[b.Hash] = h
 	}
-	asked := 0
+	slices.SortStableFunc(blocks, func(a, b Block) int {
+		return cmp.Compare(s.unvouched[a.Hash].looks, s.unvouched[b.Hash].looks)
+	})
+	asked, deaf := 0, map[int]bool{}
 	for _, b := range blocks {
 		h := s.unvouched[b.Hash]
-		if asked == maxVouched {
-			break
+		due := h.due()
+		if due && asked == maxVouched {
+			if h.looks == 0 {
+				s.Nudge() // more of what is new is there: not only at the next interval
+			}
+			continue
 		}
-		if h.looks++; h.looks > 4 && h.looks%16 != 0 { // what nobody can tell is asked less and less
-			s.unvouched[b.Hash] = h
+		h.looks++
+		s.unvouched[b.Hash] = h
+		if !due {
 			continue
 		}
 		asked++
-		s.unvouched[b.Hash] = h
-		moved, why, err := s.vouchFor(ctx, v, b)
-		if moved || err != nil {
+		if moved, err := s.vouchFor(ctx, v, b, deaf); moved || err != nil {
 			return moved, err
-		}
-		if h.why = why; why == "" {
-			delete(s.unvouched, b.Hash)
-		} else {
-			s.unvouched[b.Hash] = h
 		}
 	}
 	return false, nil
 }
 
-// inquiry is how it went with a block for whose evidence nobody has vouched.
-type inquiry struct {
-	looks int
-	why   string
-}
-
-// unheard says why nobody vouches for some block, "" if there is none.
-func (s *Scanner) unheard() (why string) {
+// unheard says why nobody vouches for some block that should be final, "" if there is none.
+func (s *Scanner) unheard(top uint64) (why string) {
 	for _, h := range s.unvouched {
-		why = max(why, h.why) // any, and the same one each time
+		if h.number <= top {
+			why = max(why, h.why) // any, and the same one each time
+		}
 	}
 	return why
 }
 
-// vouchFor asks about one block, and says why nobody vouches for it, "" if somebody does.
-func (s *Scanner) vouchFor(ctx context.Context, v view, b Block) (moved bool, why string, err error) {
+// vouchFor asks about one block. Endpoints that do not answer are deaf: they are not asked
+// again at this look, lest one that hangs keep the others waiting.
+func (s *Scanner) vouchFor(ctx context.Context, v view, b Block, deaf map[int]bool) (moved bool, err error) {
 	var yes, no []int
 	var said []Testimony
-	why = fmt.Sprintf("nobody else has told of block %d yet", b.Number)
+	h := s.unvouched[b.Hash]
+	h.why, h.later = fmt.Sprintf("nobody else has told of block %d yet", b.Number), false
 	for _, i := range s.client.order(s.avoided) {
 		if len(no) == 0 && s.opinions(yes) >= s.agree {
 			break
 		}
-		t, err := s.witness.Testify(ctx, s.chain, b, only{s.client, i})
-		if err != nil {
-			if ctx.Err() != nil {
-				return false, "", err
+		t := Testimony{Detail: "it does not answer", Later: true}
+		if !deaf[i] {
+			if t, err = s.witness.Testify(ctx, s.chain, b, only{s.client, i}); err != nil {
+				if ctx.Err() != nil {
+					return false, err
+				}
+				t, deaf[i] = Testimony{Detail: clean(err.Error()), Later: true}, true
 			}
-			t = Testimony{Detail: clean(err.Error())}
 		}
 		switch t.Word {
 		case Affirms:
@@ -134,9 +159,11 @@ func (s *Scanner) vouchFor(ctx context.Context, v view, b Block) (moved bool, wh
 		case Denies:
 			no = append(no, i)
 		case Silent:
+			h.later = h.later || t.Later
 		}
-		why = s.client.endpoints[i].name + ": " + t.Detail
+		h.why = s.client.endpoints[i].name + ": " + t.Detail
 	}
+	s.unvouched[b.Hash] = h
 	affirm, deny := s.opinions(yes), s.opinions(no)
 	switch {
 	case affirm >= s.agree && affirm > deny:
@@ -144,13 +171,14 @@ func (s *Scanner) vouchFor(ctx context.Context, v view, b Block) (moved bool, wh
 			s.caught(ctx, i, Altered, fmt.Sprintf("it denies what others have of block %d", b.Number))
 		}
 		if err := s.witness.Vouch(ctx, s.chain, b, said); err != nil {
-			return false, "", fmt.Errorf("vouching for block %d: %w", b.Number, err)
+			return false, fmt.Errorf("vouching for block %d: %w", b.Number, err)
 		}
-		return false, "", nil
+		delete(s.unvouched, b.Hash)
+		delete(s.disputes, b.Hash) // it may be final at once
 	case deny >= s.agree && deny > affirm:
-		moved, err = s.reread(ctx, v, b, yes, why)
+		return s.reread(ctx, v, b, yes, h.why)
 	}
-	return moved, why, err
+	return false, nil
 }
 
 // reread goes back below a block whose evidence enough endpoints deny, and sets aside who
@@ -172,10 +200,17 @@ func (s *Scanner) reread(ctx context.Context, v view, b Block, yes []int, why st
 }
 
 // spoken leaves out blocks for whose evidence not enough endpoints have spoken, unless it is
-// too little for that.
-func (s *Scanner) spoken(ctx context.Context, pending []Block) (out []Block, err error) {
-	for _, b := range pending {
-		if _, open := s.unvouched[b.Hash]; !open {
+// too little for that. It goes by what is kept now: another server may have read on since.
+func (s *Scanner) spoken(ctx context.Context, blocks []Block) (out []Block, err error) {
+	if s.witness == nil || s.agree == 1 || len(blocks) == 0 {
+		return blocks, nil
+	}
+	open, err := s.witness.Unvouched(ctx, s.chain)
+	if err != nil {
+		return nil, fmt.Errorf("reading blocks to be vouched for: %w", err)
+	}
+	for _, b := range blocks {
+		if !slices.ContainsFunc(open, func(o Block) bool { return o.Hash == b.Hash }) {
 			out = append(out, b)
 			continue
 		}

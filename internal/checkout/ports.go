@@ -245,7 +245,8 @@ type Held struct {
 	Balance
 	Vouched  bool     // for what the block brought
 	Previous *Balance // before this one, nil if there is none
-	Sure     bool     // Previous is vouched for
+	Sure     bool     // Previous is vouched for, or Early
+	Early    bool     // kept by a version that had nobody vouch
 	// Money is what counts for a payment of what came to the address in that block, by the
 	// keys of its transfers, tokens included. Only the checkout fills it in.
 	Money map[string]*big.Int

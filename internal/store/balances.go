@@ -14,10 +14,10 @@ import (
 const (
 	// putBalance replaces what was known less well: what is read again of a block that
 	// is final stays final.
-	putBalance = `INSERT INTO deposit_balances (chain, address, block, block_hash, before, wei, final)
- VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (chain, address, block) DO UPDATE SET
+	putBalance = `INSERT INTO deposit_balances (chain, address, block, block_hash, before, wei, final, vouched)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, '') ON CONFLICT (chain, address, block) DO UPDATE SET
  final = excluded.final OR (deposit_balances.final AND deposit_balances.block_hash = excluded.block_hash),
- block_hash = excluded.block_hash, before = excluded.before, wei = excluded.wei
+ block_hash = excluded.block_hash, before = excluded.before, wei = excluded.wei, vouched = ''
  WHERE deposit_balances.block_hash <> excluded.block_hash OR deposit_balances.before <> excluded.before
  OR deposit_balances.wei <> excluded.wei OR (excluded.final AND NOT deposit_balances.final)`
 

@@ -20,7 +20,7 @@ const (
 
 	selectHeld = `SELECT b.address, b.before, b.wei, b.vouched = ` + vouchedAll + ` OR b.vouched = ` + vouchedMoney + `,
  COALESCE(p.block, 0), COALESCE(p.block_hash, ''), COALESCE(p.before, '0'), COALESCE(p.wei, '0'),
- COALESCE(p.vouched = 'all ' || p.block_hash || ' ' || p.wei, FALSE)
+ COALESCE(p.vouched = 'all ' || p.block_hash || ' ' || p.wei OR p.vouched = 'early', FALSE), b.vouched = 'early'
  FROM deposit_balances b LEFT JOIN deposit_balances p ON p.chain = b.chain AND p.address = b.address
  AND p.block = (SELECT MAX(m.block) FROM deposit_balances m WHERE m.chain = b.chain AND m.address = b.address AND m.block < b.block)
  WHERE b.chain = $1 AND b.block = $2 AND b.block_hash = $3 ORDER BY b.address`
@@ -58,7 +58,7 @@ func (s *Store) Held(ctx context.Context, chain asset.ChainID, b checkout.Block)
 		p := checkout.Balance{}
 		var address, before, wei, earlier, had string
 		var block int64
-		if err := r.Scan(&address, &before, &wei, &h.Vouched, &block, &p.BlockHash, &earlier, &had, &h.Sure); err != nil {
+		if err := r.Scan(&address, &before, &wei, &h.Vouched, &block, &p.BlockHash, &earlier, &had, &h.Sure, &h.Early); err != nil {
 			return h, err
 		}
 		if h.Address, err = parseAddress(address); err != nil {

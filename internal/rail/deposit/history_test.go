@@ -120,8 +120,7 @@ type world struct {
 	watcher   *deposit.Watcher
 	nonce     int
 	paidFrom  map[asset.Address]bool
-	height    uint64            // nothing at or below is reorganised any more
-	sure      map[string]string // balances that another node had, too, by block and address
+	height    uint64 // nothing at or below is reorganised any more
 }
 
 const slice = 2

@@ -2,16 +2,19 @@ package deposit_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/big"
 	"slices"
 	"strings"
+	"testing"
 
 	"pgregory.net/rapid"
 
 	"quittance/internal/asset"
 	"quittance/internal/chain"
 	"quittance/internal/rail/deposit"
+	"quittance/internal/rail/deposit/deposittest"
 )
 
 // row is what was told of one address' native money in one block.
@@ -100,5 +103,44 @@ func (w *world) lie() {
 		if got := w.affirmed(a, rows, func(row, chain.Testimony) {}); got > came {
 			w.t.Fatalf("an honest node affirms %d wei of %s, and %d came: %v, %+v", got, a, came, lies, rows)
 		}
+	}
+}
+
+// What was kept before anybody else was asked, and cannot be asked about any more, counts as it
+// did then; where it can be, it is held against what others have like all else.
+func TestWhatWasKeptEarlyIsNotHeldForEver(t *testing.T) {
+	a := asset.Address{19: 1}
+	sim := deposittest.New(token)
+	sim.Mine([]deposittest.Tx{{Hash: deposittest.Digest("pays"), From: deposittest.Sender, To: asset.Address{19: 2}, Inner: []deposittest.Inner{{To: a, Amount: 5}}}}, nil)
+	paid := sim.Head()
+	for range 5 {
+		sim.Mine(nil, nil)
+	}
+	w, err := deposit.New(deposit.Config{Chain: testChain, Node: sim, Multicall: asset.Address{19: 0xca}, Index: deposit.NewIndex(), Ledger: newBooks()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		keep  int
+		early bool
+		wei   int64
+		want  chain.Word
+		sound bool
+	}{
+		{0, false, 5, chain.Affirms, true}, {0, true, 5, chain.Affirms, true}, {0, false, 6, chain.Denies, false}, {0, true, 6, chain.Denies, false},
+		{2, false, 5, chain.Silent, false}, {2, true, 5, chain.Affirms, false},
+	} {
+		sim.Keep = c.keep
+		name := fmt.Sprintf("deposit:%d:%s:native", testChain, paid.Hash)
+		k := deposit.Kept{Address: a, Wei: big.NewInt(c.wei), Money: map[string]*big.Int{name: big.NewInt(c.wei)}, Early: c.early}
+		said, err := w.Testify(t.Context(), sim, paid.Block(), []deposit.Kept{k})
+		if err != nil || said.Word != c.want || said.Later || slices.Contains(said.Balances, a) != c.sound {
+			t.Errorf("%+v: %+v, %v", c, said, err)
+		}
+	}
+	elsewhere := paid.Block()
+	elsewhere.Hash = deposittest.Digest("elsewhere")
+	if said, err := w.Testify(t.Context(), sim, elsewhere, []deposit.Kept{{Address: a, Wei: big.NewInt(5)}}); err != nil || said.Word != chain.Silent || !said.Later {
+		t.Errorf("of another fork's block: %+v, %v", said, err)
 	}
 }
