@@ -37,7 +37,7 @@ func chainLease(id asset.ChainID) string { return fmt.Sprintf("chain:%d", id) }
 // share says who does what there is one of: this process, or where there are others
 // whichever has its lease.
 func (a *App) share(chains []ChainSetup, archive *archiver) {
-	works := []lease.Work{{Name: "expiry", Run: a.expire}, {Name: "housekeeping", Run: a.keepHouse}, {Name: "archive", Run: archive.run}}
+	works := []lease.Work{{Name: "expiry", Run: a.expire}, {Name: "housekeeping", Run: a.keepHouse}, {Name: "archive", Run: archive.run}, {Name: "search packs", Run: a.packTexts}}
 	for _, c := range chains {
 		works = append(works, lease.Work{
 			Name: chainLease(c.ID), Run: a.heads.scanners[c.ID].Run, News: func() string { return a.heads.tell(c.ID) },

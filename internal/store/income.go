@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,31 +49,44 @@ type incomePlace struct {
 
 // incomePlaces finds the rows of a page, and how many there are in all.
 func (s *Store) incomePlaces(ctx context.Context, q checkout.IncomeQuery, of payment.ID) (page []incomePlace, total int, err error) {
-	if q.Search != "" && q.Limit > 0 {
+	var fits []string
+	if q.Search != "" {
+		if fits, err = s.searchedIncome(ctx, q); err != nil || len(fits) == 0 {
+			return nil, 0, err
+		}
+	}
+	if fits != nil && q.Limit > 0 {
 		// To know the page or the number takes looking at all of them: both at once.
-		page, total, err = s.incomePage(ctx, q, of, `COUNT(*) OVER ()`)
+		page, total, err = s.incomePage(ctx, q, of, fits, `COUNT(*) OVER ()`)
 		if err != nil || len(page) > 0 || q.Offset <= 0 {
 			return page, total, err
 		}
 	}
 	var x statement
-	text := incomeSearch(&x, q) + `SELECT ` + summed(`SELECT COUNT(*) `+incomeOf(&x, q, of, true)) + ` + ` + summed(`SELECT COUNT(*) `+incomeOf(&x, q, of, false))
+	search, err := s.incomeSearch(&x, fits)
+	if err != nil {
+		return nil, 0, err
+	}
+	text := search + `SELECT ` + summed(`SELECT COUNT(*) `+incomeOf(&x, q, of, true)) + ` + ` + summed(`SELECT COUNT(*) `+incomeOf(&x, q, of, false))
 	if err := s.read.row(ctx, text, x.args, &total); err != nil {
 		return nil, 0, err
 	}
 	if q.Search == "" && q.Limit > 0 && q.Offset < total {
-		page, _, err = s.incomePage(ctx, q, of, `0`)
+		page, _, err = s.incomePage(ctx, q, of, nil, `0`)
 	}
 	return page, total, err
 }
 
 // incomePage finds a page's rows, and of each what count says. Unless something is searched
 // for, it looks at no more of either kind than the page may need.
-func (s *Store) incomePage(ctx context.Context, q checkout.IncomeQuery, of payment.ID, count string) (page []incomePlace, counted int, err error) {
+func (s *Store) incomePage(ctx context.Context, q checkout.IncomeQuery, of payment.ID, fits []string, count string) (page []incomePlace, counted int, err error) {
 	var x statement
 	var sides []string
 	offset := max(q.Offset, 0)
-	search := incomeSearch(&x, q)
+	search, err := s.incomeSearch(&x, fits)
+	if err != nil {
+		return nil, 0, err
+	}
 	for _, came := range []bool{true, false} {
 		name := `i.key`
 		if !came {
@@ -99,15 +113,17 @@ func (s *Store) incomePage(ctx context.Context, q checkout.IncomeQuery, of payme
 	return page, counted, err
 }
 
-// incomeSearch is a table "h" of the payments that are searched for; nothing without a
-// search. It is made once for both kinds of income.
-func incomeSearch(x *statement, q checkout.IncomeQuery) string {
-	if q.Search == "" {
-		return ``
+// incomeSearch is a table "h" of the payments that a search found; nothing without one. It
+// is made once for both kinds of income.
+func (s *Store) incomeSearch(x *statement, fits []string) (string, error) {
+	if fits == nil {
+		return ``, nil
 	}
-	pattern := x.put(`%` + wildcards.Replace(strings.ToLower(q.Search)) + `%`)
-	return `WITH h AS MATERIALIZED (` + both(`SELECT p.id FROM payments p WHERE p.merchant = `+x.put(string(q.Merchant))+` AND p.dialect = `+x.put(q.Dialect)+
-		` AND p.alias <> '' AND (LOWER(p.alias) LIKE `+pattern+` ESCAPE '\' OR LOWER(p.reference) LIKE `+pattern+` ESCAPE '\')`) + `) `
+	all, err := json.Marshal(fits)
+	if err != nil {
+		return ``, fmt.Errorf("write down what was found: %w", err)
+	}
+	return `WITH h AS MATERIALIZED (SELECT q.value AS id FROM ` + s.engine.text(`{{TEXTS}}`) + `(` + x.put(string(all)) + `) q) `, nil
 }
 
 // incomeOf is the source and the condition of what came, or of what went back; its

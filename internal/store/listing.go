@@ -38,30 +38,17 @@ func (s *Store) aliased(ctx context.Context, dialect, alias string) (id payment.
 // beside the merchant's name: a merchant's own reference, in whatever script.
 const longestSearched = 4 * 255
 
-// searched looks for a part of what a payment is known by. Addresses of requests and
-// transactions are stored in lower case; of a merchant's reference, SQLite only knows the
-// cases of Latin letters.
-const searched = `(LOWER(p.alias) LIKE %[1]s ESCAPE '\' OR LOWER(p.reference) LIKE %[1]s ESCAPE '\' OR EXISTS (SELECT 1 FROM requests r WHERE r.payment = p.id AND r.payee LIKE %[1]s ESCAPE '\')` +
-	` OR p.transfers > 0 AND EXISTS (SELECT 1 FROM transfers t WHERE t.payment = p.id AND (t.tx LIKE %[1]s ESCAPE '\' OR LOWER(t.payer) LIKE %[1]s ESCAPE '\')))`
-
 // List implements checkout.Store. Only payments that have an alias are listed.
 func (s *Store) List(ctx context.Context, l checkout.Listing) (list []*payment.Payment, total int, err error) {
-	x, searches, err := s.listed(ctx, l)
+	x, searches, err := s.conditions(ctx, l)
 	if err != nil {
 		return nil, 0, err
 	}
 	var ids []payment.ID
-	counted := false
 	if searches {
-		// To know the page or the number takes looking at all of them: both at once.
-		ids, total, err = s.listedPage(ctx, x, l, `COUNT(*) OVER ()`)
-		counted = len(ids) > 0 || l.Offset <= 0 && l.Limit > 0
-	}
-	if err == nil && !counted {
-		err = s.read.row(ctx, `SELECT `+summed(`SELECT COUNT(*) FROM payments p`+x.text), x.args, &total)
-	}
-	if err == nil && !searches && l.Offset < total {
-		ids, _, err = s.listedPage(ctx, x, l, `0`)
+		ids, total, err = s.searchedPage(ctx, x, l)
+	} else if err = s.read.row(ctx, `SELECT `+summed(`SELECT COUNT(*) FROM payments p`+x.text), x.args, &total); err == nil && l.Offset < total {
+		ids, err = s.listedPage(ctx, x, l)
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("list payments: %w", err)
@@ -76,10 +63,10 @@ func (s *Store) List(ctx context.Context, l checkout.Listing) (list []*payment.P
 	return list, total, nil
 }
 
-// listedPage finds the payments of a page, and of each row what count says.
-func (s *Store) listedPage(ctx context.Context, x statement, l checkout.Listing, count string) (ids []payment.ID, counted int, err error) {
+// listedPage finds the payments of a page without a search.
+func (s *Store) listedPage(ctx context.Context, x statement, l checkout.Listing) ([]payment.ID, error) {
 	if l.Limit <= 0 {
-		return nil, 0, nil
+		return nil, nil
 	}
 	way := ` DESC`
 	if l.Ascending {
@@ -99,24 +86,21 @@ func (s *Store) listedPage(ctx context.Context, x statement, l checkout.Listing,
 		place += `, ` + column + ` AS ` + name
 		inner, outer = inner+column+way+`, `, outer+`f.`+name+way+`, `
 	}
-	place += ` FROM payments p` + join + x.text
 	offset := max(l.Offset, 0)
-	if count == `0` { // then neither place needs to give more than the page may take from it
-		place += inner + `p.id` + way + ` LIMIT ` + x.put(offset+l.Limit)
-	}
-	text := `SELECT f.id, ` + count + ` FROM (` + united(place) + `) f` + outer + `f.id` + way
+	// Neither place needs to give more than the page may take from it.
+	place += ` FROM payments p` + join + x.text + inner + `p.id` + way + ` LIMIT ` + x.put(offset+l.Limit)
+	text := `SELECT f.id FROM (` + united(place) + `) f` + outer + `f.id` + way
 	text += ` LIMIT ` + x.put(l.Limit) + ` OFFSET ` + x.put(offset)
 	r, err := s.read.query(ctx, text, x.args...)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	ids, err = collect(r, func() (id payment.ID, err error) { return id, r.Scan(&id, &counted) })
-	return ids, counted, err
+	return scanIDs(r)
 }
 
-// listed is the condition on payments p of a listing. searches tells that it looks into
-// texts.
-func (s *Store) listed(ctx context.Context, l checkout.Listing) (x statement, searches bool, err error) {
+// conditions are those on payments p of a listing. searches tells that it looks into
+// texts besides.
+func (s *Store) conditions(ctx context.Context, l checkout.Listing) (x statement, searches bool, err error) {
 	x.text = ` WHERE p.merchant = ` + x.put(string(l.Merchant)) + ` AND p.dialect = ` + x.put(l.Dialect) + ` AND p.alias <> ''`
 	if !l.Deleted {
 		x.text += ` AND p.canceled_by <> 'deletion'`
@@ -147,9 +131,5 @@ func (s *Store) listed(ctx context.Context, l checkout.Listing) (x statement, se
 		x.text += ` AND 1 = 0`
 		return x, false, nil
 	}
-	x.text += ` AND ` + fmt.Sprintf(searched, x.put(`%`+wildcards.Replace(wanted)+`%`))
 	return x, true, nil
 }
-
-// wildcards takes their meaning from what LIKE would take for more than itself.
-var wildcards = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

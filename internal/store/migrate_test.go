@@ -70,7 +70,7 @@ func TestMigrate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if names, err := s.Pending(ctx); err != nil || !slices.Equal(names, []string{"0001_initial", "0002_request_dialect", "0003_routes", "0004_safes", "0005_gasless", "0006_deposits", "0007_links", "0008_nodes", "0009_archive", "0010_mark_batches", "0011_vouched"}) {
+		if names, err := s.Pending(ctx); err != nil || !slices.Equal(names, []string{"0001_initial", "0002_request_dialect", "0003_routes", "0004_safes", "0005_gasless", "0006_deposits", "0007_links", "0008_nodes", "0009_archive", "0010_mark_batches", "0011_vouched", "0012_search_packs"}) {
 			t.Fatalf("pending on an empty database: %v, %v", names, err)
 		}
 		for range 2 { // the second time nothing is left to do

@@ -43,6 +43,9 @@ type Store struct {
 	hub    *hub
 	known  *known
 	spread *spread // nil where there are no other nodes
+
+	searching chan struct{} // has what searches in texts there are
+	packSize  int           // of packs that are made
 }
 
 var (
@@ -109,7 +112,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Seal == nil {
 		return nil, errors.New("open store: no key to seal secrets with")
 	}
-	s := &Store{seal: c.Seal, log: c.Log, tells: c.Tells, heard: c.Committed, terms: newTermsCache(cachedRequests), hub: newHub(), known: newKnown()}
+	s := &Store{seal: c.Seal, log: c.Log, tells: c.Tells, heard: c.Committed, terms: newTermsCache(cachedRequests), hub: newHub(), known: newKnown(),
+		searching: make(chan struct{}, searchesAtOnce), packSize: packSize}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
