@@ -49,8 +49,8 @@ func (s *shaky) front(name, url string) string {
 	return p.URL()
 }
 
-func newShaky(t *testing.T) *shaky {
-	o := webtest.Options{Database: "sqlite:" + filepath.Join(t.TempDir(), "shaky.db"), Routing: true, Gasless: &webtest.Gasless{}, Deposits: &webtest.Deposits{}}
+func newShaky(t *testing.T, gas *webtest.Gasless) *shaky {
+	o := webtest.Options{Database: "sqlite:" + filepath.Join(t.TempDir(), "shaky.db"), Routing: true, Gasless: gas, Deposits: &webtest.Deposits{}}
 	kyt := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprint(w, `{"status":"approved"}`) // whoever hangs up is a proxy
@@ -157,7 +157,7 @@ func seeds(t *testing.T) []uint64 {
 func TestFaultsOfAllServices(t *testing.T) {
 	for _, seed := range seeds(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			s := newShaky(t)
+			s := newShaky(t, &webtest.Gasless{})
 			var plain []string
 			var sent []*payment.Payment
 			for range 4 {
@@ -165,6 +165,12 @@ func TestFaultsOfAllServices(t *testing.T) {
 				sent = append(sent, order(t, s.World, tenDollars))
 			}
 			screened := s.Create(fmt.Sprintf(`{"requests":[{"payee":%q,"paymentCurrency":"USDC-base","amount":"5"}],"accessPolicy":{"mode":"kyt_all_wallets"}}`, webtest.Payee))
+			savers := []*saver{s.saver("granted"), s.saver("granted, too"), s.saver("asks"), s.saver("asks, too")}
+			for _, v := range savers[:2] {
+				if refused := v.grants(t); refused != nil {
+					t.Fatalf("the sponsor: %+v", refused)
+				}
+			}
 			s.each(func(_ string, p *faultproxytest.Proxy) { p.Random(seed, 0.3) })
 			for i, token := range plain {
 				s.PayOnChain(s.Chain.Wallet, token, 5_000_000)
@@ -175,10 +181,11 @@ func TestFaultsOfAllServices(t *testing.T) {
 				s.ask("/checkout/" + screened + "/pay?wallet=" + wallet)
 				s.ask("/checkout/" + token + "/gasless?wallet=" + wallet + "&option=" + usdcWay)
 				s.ask("/pay/" + token)
+				s.tries(savers[i])
 			}
 			s.Chain.Mine(webtest.Confirmations)
 			s.each(func(_ string, p *faultproxytest.Proxy) { p.Behave() })
-			s.healed(plain, sent)
+			s.healed(plain, sent, savers)
 			s.stop()
 			s.left()
 		})
@@ -186,8 +193,12 @@ func TestFaultsOfAllServices(t *testing.T) {
 }
 
 // healed waits until all is credited and told, and counts.
-func (s *shaky) healed(plain []string, sent []*payment.Payment) {
+func (s *shaky) healed(plain []string, sent []*payment.Payment, savers []*saver) {
 	s.t.Helper()
+	for _, v := range savers {
+		s.hasPaid(v)
+		plain = append(plain, v.Payment)
+	}
 	all := plain
 	for _, p := range sent {
 		all = append(all, string(p.ID))
@@ -218,6 +229,7 @@ func (s *shaky) healed(plain []string, sent []*payment.Payment) {
 		}
 		return true
 	})
+	s.paidOnce(savers)
 	saver := s.Saver("payer", s.CreatePayment("5"), usdcWay, s.Gas.USDC(), 20_000_000)
 	s.await("gas to be paid for again", func() bool { return s.App.PaysGas(asset.SandboxBase) && saver.Look().Status == http.StatusOK })
 	saver.Pay()
@@ -255,7 +267,7 @@ func (s *shaky) left() {
 // A service that is gone altogether, in each of the ways it can be: whoever pays on the
 // payment's own chain notices nothing unless it is that chain, and it heals.
 func TestFaultsOneByOne(t *testing.T) {
-	s := newShaky(t)
+	s := newShaky(t, &webtest.Gasless{})
 	for name, p := range s.proxies {
 		for _, kind := range faultproxytest.Kinds() {
 			if kind == faultproxytest.HangBefore || kind == faultproxytest.HangAfter || kind == faultproxytest.Huge {
