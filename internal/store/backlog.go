@@ -114,6 +114,7 @@ func (e *sqliteEngine) pool() Pool {
 }
 
 func (e *postgresEngine) pool() Pool {
-	st := e.db.Stats()
-	return Pool{Open: st.OpenConnections, InUse: st.InUse, Idle: st.Idle, Waits: st.WaitCount, Waited: st.WaitDuration}
+	st, of := e.db.Stats(), e.groups.Stats()
+	return Pool{Open: st.OpenConnections + of.OpenConnections, InUse: st.InUse + of.InUse, Idle: st.Idle + of.Idle,
+		Waits: st.WaitCount + of.WaitCount, Waited: st.WaitDuration + of.WaitDuration}
 }

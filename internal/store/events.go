@@ -18,7 +18,7 @@ const (
  VALUES ($1, (SELECT COALESCE(MAX(e.seq), 0) + 1 FROM events e WHERE e.payment = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
 	// insertFirst is insertEvent for a payment of the same transaction.
-	insertFirst = `INSERT INTO events (id, merchant, dialect, kind, request, transfer, standing, detail, fields, at, payment, seq) VALUES `
+	insertFirst = `INSERT INTO events (id, merchant, dialect, kind, request, transfer, standing, detail, fields, at, payment, seq)`
 
 	eventColumns = `payment, seq, id, merchant, dialect, kind, request, transfer, standing, detail, fields, at`
 

@@ -15,7 +15,7 @@ const (
  (SELECT i.merchant, i.route, i.key FROM idempotency i WHERE i.at < $1 ORDER BY i.at LIMIT $2)`
 )
 
-var intoAnswers = newInto(0, `INSERT INTO idempotency (merchant, route, key, request_hash, status, body, at, sealed) VALUES `, 8, func(err error) error {
+var intoAnswers = newInto(0, `INSERT INTO idempotency (merchant, route, key, request_hash, status, body, at, sealed)`, 8, func(err error) error {
 	return recode(err, fault.Conflict, codeKeyTaken, "A request with this idempotency key is under way or done.")
 })
 

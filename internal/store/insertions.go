@@ -6,24 +6,16 @@ import "context"
 // can do that.
 type into struct {
 	// rank orders tables: what refers to another one has the higher rank.
-	rank  int
-	text  string // INSERT … VALUES, without a row
-	width int    // parameters of a row
-	one   string // the whole of it with one row
+	rank int
+	one  string // the statement for a row
+	many string // INSERT … SELECT * FROM, without what rows are selected from
 	// why says what a failure means; nil for what the database says.
 	why func(error) error
 }
 
+// newInto is given INSERT INTO and columns, and how many these are.
 func newInto(rank int, text string, width int, why func(error) error) *into {
-	return &into{rank: rank, text: text, width: width, one: text + tuples(1, width), why: why}
-}
-
-// rows is the statement for so many.
-func (i *into) rows(n int) string {
-	if n == 1 {
-		return i.one
-	}
-	return i.text + tuples(n, i.width)
+	return &into{rank: rank, one: text + ` VALUES ` + tuples(1, width), many: text + ` SELECT * FROM `, why: why}
 }
 
 func (i *into) explained(err error) error {

@@ -26,9 +26,9 @@ const (
 )
 
 var (
-	intoPayments = newInto(1, `INSERT INTO payments (`+paymentColumns+`) VALUES `, 28, paymentExists)
-	intoRequests = newInto(2, `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic, chain, bank) VALUES `, 14, paymentExists)
-	intoHandles  = newInto(3, `INSERT INTO handles (rail, value, payment, request) VALUES `, 4, paymentExists)
+	intoPayments = newInto(1, `INSERT INTO payments (`+paymentColumns+`)`, 28, paymentExists)
+	intoRequests = newInto(2, `INSERT INTO requests (payment, idx, id, asset, due, payee, fee_share, fee_amount, fee_payee, salt, reference, topic, chain, bank)`, 14, paymentExists)
+	intoHandles  = newInto(3, `INSERT INTO handles (rail, value, payment, request)`, 4, paymentExists)
 )
 
 func paymentExists(err error) error {

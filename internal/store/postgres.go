@@ -21,7 +21,9 @@ const (
 	// MigrationLock is the advisory lock that migrating nodes take, an arbitrary
 	// number of our own. Who fills a database holds it too.
 	MigrationLock = 7_305_871_120_418
-	pgConnections = 20
+	pgConnections = 18
+	// groupConnections are for what is done together: one for questions, one for insertions.
+	groupConnections = 2
 	// idleTimeout is what the database does with a transaction whose node was frozen,
 	// or cut off: it would hold its locks against all others. Ours never wait.
 	idleTimeout, idleMost = "idle_in_transaction_session_timeout", "2s"
@@ -32,10 +34,12 @@ const (
 // by the statements themselves.
 type postgresEngine struct {
 	db     *sql.DB
+	groups *sql.DB     // for what is done together
 	closed atomic.Bool // *sql.DB has no error of its own for that
 
 	questions  gathering[question]
 	insertions gathering[[]insertion]
+	wide       wideTexts
 }
 
 func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, error) {
@@ -50,18 +54,32 @@ func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, er
 	if cfg.RuntimeParams[idleTimeout] == "" {
 		cfg.RuntimeParams[idleTimeout] = idleMost
 	}
-	db := stdlib.OpenDB(*cfg)
-	db.SetMaxOpenConns(pgConnections)
-	db.SetMaxIdleConns(pgConnections)
-	db.SetConnMaxIdleTime(5 * time.Minute)
+	db, groups := pooled(cfg, pgConnections), pooled(grouped(cfg), groupConnections)
 	if err := db.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), db.Close())
+		return nil, nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), db.Close(), groups.Close())
 	}
-	return newPostgres(db), newSpread(cfg), nil
+	return newPostgres(db, groups), newSpread(cfg), nil
 }
 
-func newPostgres(db *sql.DB) *postgresEngine {
-	e := &postgresEngine{db: db}
+func pooled(cfg *pgx.ConnConfig, connections int) *sql.DB {
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db
+}
+
+// grouped are connections for look-ups by an index and for insertions, which are planned
+// once: how many rows come together would have them planned each time, and a plan that was
+// made while a table was small must not read all of it later.
+func grouped(cfg *pgx.ConnConfig) *pgx.ConnConfig {
+	cfg = cfg.Copy()
+	cfg.RuntimeParams["plan_cache_mode"], cfg.RuntimeParams["enable_seqscan"] = "force_generic_plan", "off"
+	return cfg
+}
+
+func newPostgres(db, groups *sql.DB) *postgresEngine {
+	e := &postgresEngine{db: db, groups: groups}
 	e.questions.do, e.insertions.do = e.askAll, e.insertAll
 	return e
 }
@@ -83,7 +101,7 @@ func (e *postgresEngine) Close() error {
 	e.closed.Store(true)
 	e.insertions.close()
 	e.questions.close()
-	return e.db.Close()
+	return errors.Join(e.groups.Close(), e.db.Close())
 }
 
 func (e *postgresEngine) write(ctx context.Context, f func(session) error) error {

@@ -12,10 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// rowsAtOnce are the numbers of rows that one statement inserts: a fixed few, so that few
-// statements are prepared.
-var rowsAtOnce = []int{32, 16, 8, 4, 2, 1}
-
 // postponing is the session of a transaction that begins when something has to be
 // answered. If nothing has, what it inserts shares its message and its commit with what
 // other callers insert.
@@ -174,13 +170,10 @@ func (e *postgresEngine) insertRows(ctx context.Context, rows []insertion) error
 			if n < 0 {
 				n = len(rows)
 			}
-			size := rowsAtOnce[slices.IndexFunc(rowsAtOnce, func(size int) bool { return size <= n })]
-			args := make([]any, 0, size*table.width)
-			for _, r := range rows[:size] {
-				args = append(args, r.args...)
+			for range table.queue(&b, rows[:n]) {
+				tables = append(tables, table)
 			}
-			b.Queue(table.rows(size), args...)
-			tables, rows = append(tables, table), rows[size:]
+			rows = rows[n:]
 		}
 		answers := on.SendBatch(ctx, &b)
 		for _, table := range tables {
@@ -190,4 +183,23 @@ func (e *postgresEngine) insertRows(ctx context.Context, rows []insertion) error
 		}
 		return answers.Close() // the commit
 	})
+}
+
+// queue says rows to the database, which answers with as many results as are returned: one
+// if they are of the same types, which they always are.
+func (i *into) queue(b *pgx.Batch, rows []insertion) (results int) {
+	if len(rows) > 1 {
+		values := make([][]any, len(rows))
+		for n, r := range rows {
+			values[n] = r.args
+		}
+		if columns, ok := arrays(values); ok {
+			b.Queue(i.many+unnested(columns), columns...)
+			return 1
+		}
+	}
+	for _, r := range rows {
+		b.Queue(i.one, r.args...)
+	}
+	return len(rows)
 }

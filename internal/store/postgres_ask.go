@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"encoding/binary"
@@ -18,7 +19,8 @@ import (
 )
 
 // question is a short read that is asked together with others: one message there and one
-// back, whatever their number, instead of one for each.
+// back, whatever their number, instead of one for each; and one statement for all that
+// differ in their parameters only.
 type question struct {
 	query string
 	args  []any
@@ -82,15 +84,18 @@ func driverValues(args []any) ([]any, error) {
 }
 
 // askAll asks questions together. If that fails, those that are not answered yet are asked
-// again one by one: a read may be, and none is to suffer from its neighbours, or from a
-// connection that had died.
+// again one by one: a read may be, and none is to suffer from its neighbours, or from
+// connections that had died.
 func (e *postgresEngine) askAll(ctx context.Context, all []*share[question]) {
-	err := e.onConn(ctx, func(on *pgx.Conn) error { return exchange(ctx, on, all) })
+	err := e.onConn(ctx, func(on *pgx.Conn) error { return e.exchange(ctx, on, all) })
 	unreachable := false
 	for i, s := range all {
-		if s.what.found == nil && !unreachable {
-			err = e.onConn(ctx, func(on *pgx.Conn) error { return exchange(ctx, on, all[i:i+1]) })
-			unreachable = err != nil && !refused(err)
+		for left := groupConnections; left > 0 && s.what.found == nil && !unreachable; left-- {
+			err = e.onConn(ctx, func(on *pgx.Conn) error { return e.exchange(ctx, on, all[i:i+1]) })
+			if err == nil || refused(err) {
+				break
+			}
+			unreachable = left == 1 // and none of the connections had died before
 		}
 		if s.what.found != nil {
 			s.end(nil)
@@ -100,37 +105,34 @@ func (e *postgresEngine) askAll(ctx context.Context, all []*share[question]) {
 	}
 }
 
-// exchange asks questions in one message, and keeps the answers until one fails.
-func exchange(ctx context.Context, on *pgx.Conn, all []*share[question]) (err error) {
+// exchange asks questions in one message, and keeps the answers until one fails. Those that
+// ask the very same are told the same: it is asked after all of them wanted to know.
+func (e *postgresEngine) exchange(ctx context.Context, on *pgx.Conn, all []*share[question]) (err error) {
 	var b pgx.Batch
-	for _, s := range all {
-		b.Queue(s.what.query, s.what.args...)
+	asked := lookUps(all)
+	results := make([]int, len(asked))
+	for i, l := range asked {
+		results[i] = l.queue(&b, &e.wide)
 	}
 	answers := on.SendBatch(ctx, &b)
 	defer func() { err = errors.Join(err, answers.Close()) }()
-	for _, s := range all {
-		r, err := answers.Query()
-		if err != nil {
-			return err
+	for i, l := range asked {
+		for n := range results[i] {
+			r, err := answers.Query()
+			if err != nil {
+				return err
+			}
+			if err := l.keep(n, r); err != nil {
+				return err
+			}
 		}
-		a := &answered{at: -1}
-		for _, f := range r.FieldDescriptions() {
-			a.columns = append(a.columns, column{f.DataTypeOID, f.Format})
-		}
-		for r.Next() {
-			a.keep(r.RawValues())
-		}
-		if err := r.Err(); err != nil {
-			return err
-		}
-		s.what.found = a
 	}
 	return nil
 }
 
-// onConn runs f on a connection of the pool.
+// onConn runs f on a connection for what is done together.
 func (e *postgresEngine) onConn(ctx context.Context, f func(*pgx.Conn) error) (err error) {
-	conn, err := e.db.Conn(ctx)
+	conn, err := e.groups.Conn(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,14 +172,14 @@ func (a *answered) keep(row [][]byte) {
 	for _, cell := range row {
 		size += len(cell)
 	}
-	bytes := make([]byte, 0, size)
+	all := make([]byte, 0, size)
 	for _, cell := range row {
-		from := len(bytes)
-		bytes = append(bytes, cell...)
+		from := len(all)
+		all = append(all, cell...)
 		if cell == nil {
 			a.cells = append(a.cells, nil)
 		} else {
-			a.cells = append(a.cells, bytes[from:len(bytes):len(bytes)])
+			a.cells = append(a.cells, all[from:len(all):len(all)])
 		}
 	}
 }
@@ -213,7 +215,7 @@ func (c column) read(cell []byte, dest any) error {
 		*d = string(cell)
 		return nil
 	case *[]byte:
-		*d = cell
+		*d = bytes.Clone(cell) // others may have been told the same
 		return nil
 	case *int64:
 		n, err := c.number(cell)

@@ -37,7 +37,8 @@ func (b *breaking) Begin() (driver.Tx, error) {
 func TestBrokenConnectionsAreReplaced(t *testing.T) {
 	const tries = 3 // of sql.DB itself
 	for times, works := range map[int]bool{0: true, tries: true, 2 * tries: true, retries * tries: false} {
-		e := newPostgres(sql.OpenDB(&breaking{times: times}))
+		db := sql.OpenDB(&breaking{times: times})
+		e := newPostgres(db, db)
 		ran := 0
 		err := e.write(t.Context(), func(on session) error {
 			_, err := on.exec(t.Context(), `one statement`)

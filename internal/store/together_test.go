@@ -89,7 +89,7 @@ func openPostgresShop(t *testing.T) (*Store, *postgresEngine, string) {
 	return s, s.engine.(*postgresEngine), dsn
 }
 
-var intoNames = newInto(0, `INSERT INTO merchants (id, name, window_us, created_at, access) VALUES `, 5, nil)
+var intoNames = newInto(0, `INSERT INTO merchants (id, name, window_us, created_at, access)`, 5, nil)
 
 func name(id string) []insertion {
 	return []insertion{{into: intoNames, order: id, args: []any{id, "name", int64(0), int64(0), ""}}}
@@ -139,6 +139,23 @@ const (
 	endOf    = `SELECT count(pg_terminate_backend(pid)) ` + othersOf
 )
 
+// untilOneWaits returns once one of the store's connections waits for a lock.
+func untilOneWaits(t *testing.T, on pgx.Tx) {
+	t.Helper()
+	for waits, until := 0, time.Now().Add(time.Minute); waits == 0; {
+		// Within a transaction the database goes on showing what it showed first.
+		if _, err := on.Exec(t.Context(), `SELECT pg_stat_clear_snapshot()`); err != nil {
+			t.Fatal(err)
+		}
+		if err := on.QueryRow(t.Context(), `SELECT count(*) `+othersOf+` AND wait_event_type = 'Lock'`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+		if waits == 0 && time.Now().After(until) {
+			t.Fatal("nobody waits for the lock")
+		}
+	}
+}
+
 // A connection that dies in the middle of a group takes all of the group with it and
 // nothing else: what nobody was told is there is not there, and what comes next works.
 func TestAConnectionThatDiesInAGroup(t *testing.T) {
@@ -158,11 +175,7 @@ func TestAConnectionThatDiesInAGroup(t *testing.T) {
 			told[i] = e.insertTogether(t.Context(), append(name("held"), name(fmt.Sprint("beside ", i))...))
 		})
 	}
-	for waits, until := 0, time.Now().Add(time.Minute); waits == 0 && time.Now().Before(until); {
-		if err := holding.QueryRow(t.Context(), `SELECT count(*) `+othersOf+` AND wait_event_type = 'Lock'`).Scan(&waits); err != nil {
-			t.Fatal(err)
-		}
-	}
+	untilOneWaits(t, holding)
 	if _, err := holding.Exec(t.Context(), endOf); err != nil {
 		t.Fatal(err)
 	}
@@ -181,6 +194,12 @@ func TestAConnectionThatDiesInAGroup(t *testing.T) {
 	}
 	if died == 0 {
 		t.Error("nobody was told that the connection died")
+	}
+	// The other connections died, too: who reads alone is told so, once for each.
+	for until := time.Now().Add(time.Minute); s.Ping(t.Context()) != nil; {
+		if time.Now().After(until) {
+			t.Fatal("the database stays away")
+		}
 	}
 	checkMerchants(t, s, "held")
 
