@@ -3,7 +3,7 @@
 # machine: requests a second, and the CPU that each takes of the servers and of PostgreSQL
 # together. The rounds of both alternate; of the CPU the least is what to compare, for
 # whatever else runs here only adds to it.
-# NODES=3 SECONDS_EACH=6 ROUNDS=3 make load
+# NODES=3 SECONDS_EACH=6 ROUNDS=3 PAYMENTS=10000 make load
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${QUITTANCE_TEST_POSTGRES:-}" ]; then
@@ -11,14 +11,25 @@ if [ -z "${QUITTANCE_TEST_POSTGRES:-}" ]; then
 fi
 . e2e/scripts/load-rig.sh
 needs wrk jq node curl psql
-nodes=${NODES:-3} seconds=${SECONDS_EACH:-6} rounds=${ROUNDS:-3}
+nodes=${NODES:-3} seconds=${SECONDS_EACH:-6} rounds=${ROUNDS:-3} payments=${PAYMENTS:-10000}
 
 build_production "$dir/production"
 start_base
 postmaster=$(psql "$QUITTANCE_TEST_POSTGRES" -Atc "SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)")
 psql "$QUITTANCE_TEST_POSTGRES" -AtF ' ' -c "SELECT 'PostgreSQL ' || current_setting('server_version') || ', fsync ' || current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit')"
 
-# shop NAME NODES DSN: nodes that share a database, its merchant and a payment.
+# any TOKENS-FILE BEFORE [AFTER]: a script for wrk that asks for any of the payments, each as
+# often as chance has it.
+any() {
+  cat <<LUA
+local tokens = {}
+for token in io.lines("$1") do tokens[#tokens + 1] = token end
+function init() math.randomseed(os.time() * 1000 + (tonumber(tostring({}):match("0x(%x+)"), 16) or 0) % 1000) end
+function request() return wrk.format(nil, "$2" .. tokens[math.random(#tokens)] .. "${3:-}") end
+LUA
+}
+
+# shop NAME NODES DSN: nodes that share a database, its merchant and its payments.
 declare -A of_shop keys tokens
 shop() {
   local name=$1 n=$2 dsn=$3 i
@@ -30,7 +41,10 @@ shop() {
   done
   open_shop "$dir/${name}1.yaml"
   keys[$name]=$key
-  tokens[$name]=$(node e2e/scripts/load-pages.mjs create "$(address "$dir/${name}1.yaml")" "$key" 1)
+  node e2e/scripts/load-pages.mjs create "$(address "$dir/${name}1.yaml")" "$key" "$payments" >"$dir/$name.tokens"
+  tokens[$name]=$(head -n 1 "$dir/$name.tokens")
+  any "$dir/$name.tokens" '/?token=' >"$dir/$name.pages.lua"
+  any "$dir/$name.tokens" '/checkout/' '/status' >"$dir/$name.statuses.lua"
   cat >"$dir/$name.lua" <<LUA
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
@@ -86,7 +100,9 @@ measure() { # WHAT PATH, %token and %key and %shop in it and in the wrk options
 }
 
 measure 'page with live data' '/?token=%token'
+measure 'page, any of many' '/' -s '%shop.pages.lua'
 measure 'payment status (page)' '/checkout/%token/status'
+measure 'status, any of many' '/' -s '%shop.statuses.lua'
 measure 'create (idempotent, durable)' '/' -s '%shop.lua'
 for name in one many; do
   for pid in ${of_shop[$name]}; do echo "$name: resident $(rss "$pid") MB"; done
