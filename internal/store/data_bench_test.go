@@ -307,7 +307,14 @@ func anotherDatabase(b *testing.B, postgres bool) string {
 
 func fillClosed(b *testing.B, dsn string, postgres bool, count int) {
 	b.Helper()
-	g := newBench(b, dsn)
+	g := &grown{bench: newBench(b, dsn), used: usedCPU(b, dsn)}
+	g.fill(b, postgres, count, func(text string) string { return text })
+	g.pack(b)
+}
+
+// fill loads closed payments, by the loader's text or what change makes of it.
+func (g *grown) fill(b *testing.B, postgres bool, count int, change func(string) string) {
+	b.Helper()
 	now := time.Now()
 	for n := range 20 {
 		if err := g.InsertMerchant(b.Context(), merchant.Merchant{ID: closedMerchant(n), Name: "M", CreatedAt: now}); err != nil {
@@ -322,7 +329,7 @@ func fillClosed(b *testing.B, dsn string, postgres bool, count int) {
 	began := int(now.AddDate(0, 0, -30).UnixMicro())
 	const apart = 1_000_000
 	for from := 1; from <= count; from += 100_000 {
-		text := closedText(postgres, "_old", from, min(from+99_999, count), began-2*count*apart, apart)
+		text := change(closedText(postgres, "_old", from, min(from+99_999, count), began-2*count*apart, apart))
 		if err := store.Script(b.Context(), g.Store, text); err != nil {
 			b.Fatal(err)
 		}
@@ -330,7 +337,7 @@ func fillClosed(b *testing.B, dsn string, postgres bool, count int) {
 	if err := store.MarkArchived(b.Context(), g.Store); err != nil {
 		b.Fatal(err)
 	}
-	if err := store.Script(b.Context(), g.Store, closedText(postgres, "", count+1, count+hot, began-(count+hot)*apart, apart)); err != nil {
+	if err := store.Script(b.Context(), g.Store, change(closedText(postgres, "", count+1, count+hot, began-(count+hot)*apart, apart))); err != nil {
 		b.Fatal(err)
 	}
 }

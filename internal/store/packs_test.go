@@ -27,6 +27,13 @@ const (
 
 var wildcards = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
+// CountPlainly counts what the plain way finds.
+func CountPlainly(ctx context.Context, s *Store, m payment.MerchantID, dialect, search string) (n int, err error) {
+	all := `SELECT ` + summed(`SELECT COUNT(*) FROM (`+plainly+inRequests+inTransfers+`)) p`)
+	err = s.read.row(ctx, all, []any{string(m), dialect, `%` + wildcards.Replace(search) + `%`}, &n)
+	return n, err
+}
+
 // texts is a merchant whose payments are full of what is hard to search for.
 type texts struct {
 	*Store
