@@ -29,6 +29,7 @@ type proxyEvent struct {
 type payTx struct {
 	hash   string
 	events []proxyEvent
+	op     *playedOp // that it executes, nil for none
 }
 
 // placed is where the chain, as it is, has an event.
@@ -101,6 +102,10 @@ func (c *courseChain) add(bs []minedBlock) {
 		c.sim.Mine(b.plain, b.moved)
 		head := c.sim.Head()
 		for i, tx := range b.paid {
+			if !c.takes(tx) {
+				continue
+			}
+			c.paid[head.Hash] = append(c.paid[head.Hash], tx)
 			for _, e := range tx.events {
 				if !e.token.IsZero() {
 					head.Logs = append(head.Logs, c.log(head, tx.hash, uint(i), e.token, []string{official.TopicTransfer, topicOfAddress(deposittest.Sender), topicOfAddress(e.to)}, word(e.amount)))
@@ -111,8 +116,10 @@ func (c *courseChain) add(bs []minedBlock) {
 				}
 				head.Logs = append(head.Logs, c.log(head, tx.hash, uint(i), at, []string{kind, e.topic}, data))
 			}
+			if tx.op != nil {
+				head.Logs = append(head.Logs, c.ended(head, tx, uint(i)))
+			}
 		}
-		c.paid[head.Hash] = b.paid
 		c.tick()
 	}
 }
@@ -141,7 +148,7 @@ func (c *courseChain) events() map[string][]placed {
 		at := 0
 		for _, tx := range c.paid[b.Hash] {
 			for _, e := range tx.events {
-				for b.Logs[at].Tx != tx.hash || b.Logs[at].Topics[0] == official.TopicTransfer {
+				for b.Logs[at].Tx != tx.hash || b.Logs[at].Topics[0] != official.TopicEthPaid && b.Logs[at].Topics[0] != official.TopicERC20Paid {
 					at++
 				}
 				out[e.topic] = append(out[e.topic], placed{proxyEvent: e, tx: tx.hash, index: b.Logs[at].Index, block: b.Block()})
@@ -190,6 +197,10 @@ func (c *courseChain) answer(ctx context.Context, q chain.Call) (any, error) {
 		}
 	case "eth_getLogs":
 		return c.logs(args)
+	case "eth_call":
+		if said, ours, err := c.nonceAt(args); ours {
+			return said, err
+		}
 	case "eth_getTransactionReceipt":
 		if r := c.receipt(fmt.Sprint(args[0])); r != nil {
 			return r, nil
@@ -210,11 +221,7 @@ func (c *courseChain) logs(args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var q struct {
-		FromBlock, ToBlock string
-		Address            []string
-		Topics             [][]string
-	}
+	var q asked
 	if err := json.Unmarshal(raw, &q); err != nil {
 		return nil, err
 	}
@@ -229,7 +236,7 @@ func (c *courseChain) logs(args []any) (any, error) {
 	out := []map[string]any{}
 	for n := from; n <= to && n < uint64(len(c.sim.Blocks)); n++ {
 		for _, l := range c.sim.Blocks[n].Logs {
-			if slices.Contains(q.Address, l.Address.Lower()) && (len(q.Topics) == 0 || slices.Contains(q.Topics[0], l.Topics[0])) {
+			if q.wants(l) {
 				out = append(out, wireOf(l))
 			}
 		}

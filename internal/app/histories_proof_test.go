@@ -67,6 +67,10 @@ func (c *course) load(id payment.ID) *payment.Payment {
 // the wrong account or in the wrong asset; several requests at once or one.
 func (c *course) transactions() (b minedBlock) {
 	for range c.rnd.IntN(3) {
+		if len(c.ops) > 0 && c.rnd.IntN(3) == 0 {
+			c.bundle(&b)
+			continue
+		}
 		p := c.load(c.owed[c.rnd.IntN(len(c.owed))])
 		if r := p.Terms.Requests[0]; r.Fiat() {
 			c.deposit(&b, r.Payee)
@@ -189,7 +193,7 @@ func (c *course) mine() {
 
 func (c *course) step() {
 	i := c.rnd.IntN(len(c.servers))
-	switch c.rnd.IntN(16) {
+	switch c.rnd.IntN(17) {
 	case 0, 1, 2, 3, 4:
 		c.mine()
 	case 5, 6, 7:
@@ -209,6 +213,11 @@ func (c *course) step() {
 		c.cancel(i)
 	case 14:
 		c.work(i)
+	case 15:
+		for c.mixed && c.rnd.IntN(4) > 0 {
+			c.owe()
+			c.operate(i)
+		}
 	default:
 		c.settle(false)
 	}
@@ -308,6 +317,11 @@ func (c *course) differs(end bool) string {
 		}
 		if a, b := fmt.Sprint(got), fmt.Sprint(want); a != b {
 			return fmt.Sprintf("%s is credited\n%s, and the chain has\n%s", id, a, b)
+		}
+		if end {
+			if why := c.differsOps(p); why != "" {
+				return why
+			}
 		}
 	}
 	return ""
@@ -474,6 +488,10 @@ func (c *course) run(servers int) {
 		c.servers = append(c.servers, c.start())
 	}
 	c.owe()
+	if c.mixed {
+		c.owe()
+		c.operate(0)
+	}
 	for range 1 + c.rnd.IntN(40) {
 		c.step()
 	}
@@ -508,7 +526,9 @@ func courses(t *testing.T, few int) (n int, seed uint64) {
 // histories; a failure names its seed, and -rapid.seed with -rapid.checks=1 repeats it.
 func TestHistoriesOfProxies(t *testing.T) { overCourses(t, false) }
 
-// The same with payments to deposit addresses among the others.
+// The same with payments to deposit addresses and by operations without gas among the others,
+// with the real looks for what became of an operation: executed, failed, or another of its
+// account in its place, in this block or in another, later or never.
 func TestHistoriesOfAllRails(t *testing.T) { overCourses(t, true) }
 
 func overCourses(t *testing.T, mixed bool) {

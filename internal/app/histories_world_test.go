@@ -79,13 +79,14 @@ type course struct {
 	chain   *courseChain
 	book    *asset.Book
 	dsn     string
-	mixed   bool   // with payments to deposit addresses
+	mixed   bool   // with payments to deposit addresses, and by operations without gas
 	depth   uint64 // confirmations
 	longest uint64 // blocks of one sweep, 0 for the scanner's own bound
 	servers []*courseServer
 	owed    []payment.ID
 	paid    map[payment.ID]bool
 	waiting []payTx // dropped, and not in a block again yet
+	ops     []playedOp
 	nonce   int
 	starts  int
 	mu      sync.Mutex
@@ -154,7 +155,11 @@ func (c *course) start() *courseServer {
 		s.watched = kept
 	}
 	s.dying = &dying{Store: s.db}
-	s.service = checkout.New(checkout.Config{Store: s.dying, Book: c.book, Rails: all, Prices: c, Grace: time.Minute, Now: c.chain.now})
+	cfg := checkout.Config{Store: s.dying, Book: c.book, Rails: all, Prices: c, Grace: time.Minute, Now: c.chain.now}
+	if c.mixed {
+		cfg.Gasless = c.gas(s.db, nodes)
+	}
+	s.service = checkout.New(cfg)
 	scanner, err := chain.NewScanner(chain.ScannerConfig{
 		Client: client, Filter: func() chain.Filter { return filter(sources, historyChain) }, MaxRange: maxRange(sources, longest),
 		Blocks:   func() bool { return whole(sources) },
@@ -197,8 +202,9 @@ func (c *course) work(i int) {
 	c.must(err)
 	for _, j := range jobs {
 		var again time.Time
-		if j.Kind == checkout.PriceKind {
-			if again, err = s.service.PriceTransfers(c.ctx, j.Args); err != nil && !errors.Is(err, errCut) {
+		does := map[string]func(context.Context, string) (time.Time, error){checkout.PriceKind: s.service.PriceTransfers, checkout.GaslessTrackKind: s.service.TrackGasless}[j.Kind]
+		if does != nil {
+			if again, err = does(c.ctx, j.Args); err != nil && !errors.Is(err, errCut) {
 				c.must(err)
 			} else if err != nil {
 				return
