@@ -24,7 +24,8 @@ const (
 	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1`
 
 	attemptedDelivery = `UPDATE deliveries SET state = $2, attempts = attempts + 1, next_at = $3,
- last_at = $4, last_status = $5, last_error = $6, last_us = $7 WHERE id = $1 RETURNING endpoint, test`
+ last_at = $4, last_status = $5, last_error = $6, last_us = $7 WHERE id = $1 AND (state <> 'delivered' OR $2 = 'delivered') RETURNING endpoint, test`
+	attemptedInVain = `UPDATE deliveries SET attempts = attempts + 1 WHERE id = $1 RETURNING endpoint, test`
 
 	replayDelivery = `UPDATE deliveries SET state = 'queued', next_at = $2 WHERE id = $1 RETURNING endpoint`
 
@@ -114,6 +115,9 @@ func (s *Store) Attempted(ctx context.Context, id string, a webhook.Attempt, sta
 		var test bool
 		args := []any{id, state, micros(next), micros(a.At), a.Status, plain(a.Error), a.Took.Microseconds()}
 		ok, err := found(t.row(ctx, attemptedDelivery, args, &endpoint, &test))
+		if err == nil && !ok { // another worker's try arrived meanwhile, and its job is done
+			ok, err = found(t.row(ctx, attemptedInVain, []any{id}, &endpoint, &test))
+		}
 		if err != nil {
 			return err
 		}

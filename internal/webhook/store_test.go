@@ -166,7 +166,9 @@ func (m *memory) Attempted(ctx context.Context, id string, a webhook.Attempt, s 
 	if !ok {
 		return webhook.Health{}, errNone
 	}
-	d.Attempts, d.Last, d.State, d.NextAt = d.Attempts+1, a, s, next
+	if d.Attempts++; d.State != webhook.Delivered || s == webhook.Delivered {
+		d.Last, d.State, d.NextAt = a, s, next
+	}
 	m.deliveries[id] = d
 	m.attempts = append(m.attempts, a)
 	if a.Error == "" {

@@ -190,7 +190,8 @@ type Store interface {
 	// NotFound if either is gone; the delivery is returned if it is there.
 	Delivery(ctx context.Context, id string) (Delivery, merchant.Endpoint, error)
 	// Attempted counts a try and records its outcome and the state it leaves;
-	// next is zero unless that is Queued. It returns how the endpoint has done
+	// next is zero unless that is Queued. What was delivered stays so, whatever became of a
+	// try that another worker made at the same time. It returns how the endpoint has done
 	// since: nothing unless the try failed, was no test and the endpoint is active.
 	Attempted(ctx context.Context, id string, a Attempt, s DeliveryState, next time.Time) (Health, error)
 	// Disable switches an endpoint off for failing, and saves the notice of it and

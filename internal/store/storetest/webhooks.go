@@ -105,6 +105,12 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		if jobs := f.due(t, start.Add(time.Hour)); len(jobs) != 1 || jobs[0].Args != d.ID || jobs[0].Lane != d.Endpoint {
 			t.Errorf("a replay left the jobs %+v", jobs)
 		}
+		d.Last, d.State, d.NextAt, d.Attempts = webhook.Attempt{At: start, Status: 200}, webhook.Delivered, time.Time{}, 3
+		f.attempted(t, d.ID, d.Last, d.State, d.NextAt)
+		stored("it arrived")
+		f.attempted(t, d.ID, webhook.Attempt{At: start, Status: 500, Error: "the receiver answered 500"}, webhook.Queued, start.Add(time.Minute))
+		d.Attempts = 4
+		stored("another worker's try at the same time failed")
 		_, err := f.Attempted(t.Context(), "x", d.Last, d.State, start)
 		refused(t, "an attempt at nothing", err, fault.NotFound, "delivery_not_found")
 		refused(t, "a replay of nothing", f.Replay(t.Context(), "x", start), fault.NotFound, "delivery_not_found")
