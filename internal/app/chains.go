@@ -148,7 +148,10 @@ func maxRange(sources []source, configured uint64) uint64 {
 // CaughtUp reports whether payments can be made and would be noticed: every
 // chain has been read up to its head, by whichever node, and the code of the contracts that take
 // payments has been looked at. Whether it is the right code, pages say.
-func (a *App) CaughtUp() bool {
+func (a *App) CaughtUp() bool { return a.looked() && a.heads.followed() }
+
+// looked reports whether the code of the contracts that take payments has been looked at.
+func (a *App) looked() bool {
 	for id := range a.nodes {
 		for _, kind := range []official.Kind{official.ERC20FeeProxy, official.EthereumFeeProxy} {
 			if a.codes.Check(id, kind).Outcome == rail.Waiting {
@@ -156,7 +159,7 @@ func (a *App) CaughtUp() bool {
 			}
 		}
 	}
-	return a.heads.followed()
+	return true
 }
 
 // PaysGas reports whether payers' gas is paid for on a chain right now.

@@ -106,7 +106,9 @@ func (a *App) readiness(ctx context.Context) (status int, why string) {
 		return http.StatusServiceUnavailable, "this server is about to stop"
 	case a.watch.alive.ping(ctx, a.Store) != nil:
 		return http.StatusServiceUnavailable, "the database does not answer"
-	case !a.CaughtUp():
+	case !a.looked():
+		return http.StatusServiceUnavailable, "the contracts are still being looked at"
+	case !a.heads.followed():
 		return http.StatusServiceUnavailable, "a chain is still being read"
 	}
 	return http.StatusOK, "ready"

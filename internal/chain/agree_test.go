@@ -165,3 +165,25 @@ func TestTheFinalHeightIsAgreedOnWithoutEvidence(t *testing.T) {
 		t.Errorf("the second endpoint was asked %d times for nothing", got)
 	}
 }
+
+// TestReadingIsNotSettling has a chain known as caught up as soon as it is read, and not
+// only when other endpoints have said what they have of it.
+func TestReadingIsNotSettling(t *testing.T) {
+	r, _ := trio(t, 2)
+	asked := 0
+	r.sink.fail = func(call string, after bool) error {
+		if call == "pending" && !after {
+			if asked++; !r.scan.CaughtUp() {
+				t.Error("it is settled, and not said to be read")
+			}
+		}
+		return nil
+	}
+	if r.scan.CaughtUp() {
+		t.Error("caught up before the first look")
+	}
+	r.idle()
+	if asked == 0 {
+		t.Error("nothing was settled")
+	}
+}

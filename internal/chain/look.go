@@ -60,6 +60,9 @@ func (s *Scanner) look(ctx context.Context) (again bool, err error) {
 	if !ready || len(s.blocks) == 0 {
 		return again, nil
 	}
+	if s.near {
+		s.reached()
+	}
 	more, err := s.settle(ctx, v)
 	return again || more, err
 }

@@ -89,7 +89,7 @@ type ScanHealth struct {
 	Cursor    Block // newest processed block
 	Head      Block
 	Final     uint64    // processed, and agreed to be final
-	LastLook  time.Time // last one that ended well
+	LastLook  time.Time // last one that ended well, or has read up to the head
 	LastError string    // of the last look, "" if it ended well; for operators
 	// Disagreement says why blocks that should be final are not: what the other
 	// endpoints answered. "" if nothing is held up.
@@ -280,6 +280,16 @@ func (s *Scanner) report(change func(h *ScanHealth)) {
 	change(&s.health)
 }
 
+// reached records that everything up to the head has been read. What other endpoints say of
+// it is not waited for: money is noticed without that.
+func (s *Scanner) reached() {
+	s.report(func(h *ScanHealth) {
+		if h.State != PastFinality && h.Head.Number == h.Cursor.Number {
+			h.State, h.CaughtUp, h.LastLook = Following, true, time.Now()
+		}
+	})
+}
+
 // finish records how a look ended.
 func (s *Scanner) finish(again bool, err error) {
 	s.report(func(h *ScanHealth) {
@@ -292,7 +302,8 @@ func (s *Scanner) finish(again bool, err error) {
 			h.State = Failing
 		case again:
 			h.State = CatchingUp
-			h.CaughtUp = h.CaughtUp && s.moved > 0 // a spoiled sweep at the head is not being behind
+			// Neither a spoiled sweep at the head is being behind, nor much that has to be settled.
+			h.CaughtUp = h.CaughtUp && (s.moved > 0 || s.near && h.Cursor.Number >= h.Head.Number)
 		case h.Head.Number < h.Cursor.Number:
 			h.State = Lagging
 		default:
