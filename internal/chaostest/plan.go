@@ -83,10 +83,13 @@ func (s *Suite) faults() (out []kind) {
 	return out
 }
 
+// short reports whether it is what every run of the tests can afford.
+func (p Plan) short() bool { return p.Progress == 0 }
+
 // limit is after how long something is lost, and not only late. The short form runs beside
 // other tests, on machines that have far more to do than they can.
 func (p Plan) limit() time.Duration {
-	if p.Progress == 0 {
+	if p.short() {
 		return 9 * bound
 	}
 	return 3 * bound
