@@ -133,20 +133,26 @@ func (b *busy) pay() {
 // read has the sink read the newest block, as the scanner would.
 func (b *busy) read() {
 	b.t.Helper()
+	b.readLast(1)
+}
+
+// readLast is read for so many blocks at once.
+func (b *busy) readLast(blocks uint64) {
+	b.t.Helper()
 	ctx, node := b.t.Context(), b.app.nodes[asset.SandboxBase]
 	head, err := chain.Ask(ctx, node, chain.HeaderCall(chain.Latest), chain.Result.Header)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	f := oneWith[*deposits](b.app.rails).Filter(asset.SandboxBase)
-	logs, err := chain.Ask(ctx, node, chain.LogsCall(f, head.Number, head.Number), chain.Result.Logs)
+	f, from := oneWith[*deposits](b.app.rails).Filter(asset.SandboxBase), head.Number+1-blocks
+	logs, err := chain.Ask(ctx, node, chain.LogsCall(f, from, head.Number), chain.Result.Logs)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	for i := range logs {
 		logs[i].Block = head.Block
 	}
-	sw := chain.Sweep{Chain: asset.SandboxBase, From: head.Number, To: head.Block, Head: head.Block, Logs: logs}
+	sw := chain.Sweep{Chain: asset.SandboxBase, From: from, To: head.Block, Head: head.Block, Logs: logs}
 	if err := b.sink.Apply(ctx, sw); err != nil {
 		b.t.Fatal(err)
 	}
@@ -186,6 +192,24 @@ func TestWatchingCostsTheSame(t *testing.T) {
 			t.Errorf("round trips and calls: %+v", of)
 			break
 		}
+	}
+}
+
+// After many blocks it is every address' turn at once: more than nodes take in one request.
+func TestManyAddressesAreAskedForInPieces(t *testing.T) {
+	b := newBusy(t, 5_000)
+	b.pay()
+	b.read()
+	b.Mine(200)
+	b.pay()
+	b.MaxRequest(1 << 20)
+	b.readLast(201)
+	p, err := b.app.Checkout.Payment(t.Context(), b.paid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Transfers) != 4 {
+		t.Errorf("%d transfers, want 4", len(p.Transfers))
 	}
 }
 

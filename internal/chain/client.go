@@ -267,11 +267,16 @@ func (c *Client) exchange(ctx context.Context, e *endpoint, calls []Call, verify
 		calls = append([]Call{ChainIDCall()}, calls...)
 	}
 	out := make([]Result, 0, len(calls))
-	for chunk := range slices.Chunk(calls, c.maxBatch) {
-		rs, err := e.wire.roundTrip(ctx, chunk)
+	for len(calls) > 0 {
+		n := parcel(calls, c.maxBatch, e.takes())
+		rs, err := e.wire.roundTrip(ctx, calls[:n])
+		if errors.Is(err, errRequestTooLong) && e.refusedSize(calls[:n]) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		calls = calls[n:]
 		if verify {
 			if err := c.verify(e, rs[0]); err != nil {
 				return nil, err

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,6 +133,56 @@ func TestLongBatchesAreSplit(t *testing.T) {
 	}
 	if rs, err := c.Batch(t.Context(), nil); err != nil || rs != nil || s.trips.Load() != 4 {
 		t.Errorf("an empty batch: %v, %v", rs, err)
+	}
+}
+
+func TestRequestsAreAsLongAsTheEndpointTakes(t *testing.T) {
+	for _, status := range []int{http.StatusRequestEntityTooLarge, http.StatusBadRequest} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			const takes = 1 << 20
+			var refused, longest atomic.Int64
+			var next http.Handler
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				longest.Store(max(longest.Load(), int64(len(body))))
+				if len(body) > takes {
+					refused.Add(1)
+					http.Error(w, "too long", status)
+					return
+				}
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				next.ServeHTTP(w, r)
+			}))
+			t.Cleanup(s.Close)
+			next = serve(t, honest).Config.Handler
+			c := clientOf(t, nil, s.URL)
+			var long []Call
+			for range 9 {
+				long = append(long, ContractCall(Msg{Data: make([]byte, 200<<10)}, Latest))
+			}
+			for round := range 2 {
+				rs, err := c.Batch(t.Context(), long)
+				if err != nil || len(rs) != len(long) {
+					t.Fatalf("round %d: %d results, error %v", round, len(rs), err)
+				}
+				if n := refused.Swap(0); n != int64(1-round) {
+					t.Errorf("round %d: %d requests were refused", round, n)
+				}
+			}
+			if n := longest.Load(); n > requestMost+1<<10 {
+				t.Errorf("a request of %d bytes", n)
+			}
+			if h := c.Health()[0]; h.State != Good || h.Failures != 0 {
+				t.Errorf("the endpoint is %+v", h)
+			}
+			// One call that is too long by itself is a failure.
+			if rs, err := c.Batch(t.Context(), []Call{ContractCall(Msg{Data: make([]byte, takes)}, Latest)}); err == nil {
+				t.Errorf("a call that nobody takes: %v", rs)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,6 +70,7 @@ type endpoint struct {
 	wire             wire
 	limit            bucket
 	restMin, restMax time.Duration
+	request          atomic.Int64 // bytes it takes at once, 0 for requestMost
 
 	mu         sync.Mutex
 	verified   bool

@@ -152,6 +152,10 @@ func (w *httpWire) roundTrip(ctx context.Context, calls []Call) ([]Result, error
 	}
 	defer resp.Body.Close()
 	if err := checkStatus(resp); err != nil {
+		// Some answer 400 because they have read only a part of it.
+		if long := len(body) > requestLeast; long && (resp.StatusCode == http.StatusRequestEntityTooLarge || resp.StatusCode == http.StatusBadRequest) {
+			return nil, fmt.Errorf("%w: %d bytes: %w", errRequestTooLong, len(body), err)
+		}
 		return nil, err
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, w.maxResponse+1))

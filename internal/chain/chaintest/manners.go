@@ -34,7 +34,10 @@ func (c *Chain) Lie(method string, f Answer) { c.manners.set(func(m *manners) { 
 // MaxRange makes the endpoint refuse questions for the logs of more blocks, until Behave; 0 answers for any.
 func (c *Chain) MaxRange(blocks uint64) { c.manners.set(func(m *manners) { m.maxRange = blocks }) }
 
-// Behave ends Stall, Fail, FailMethod, Lie and MaxRange.
+// MaxRequest makes the endpoint refuse longer requests, until Behave; usually it takes 4 MiB.
+func (c *Chain) MaxRequest(bytes int64) { c.manners.set(func(m *manners) { m.maxRequest = bytes }) }
+
+// Behave ends Stall, Fail, FailMethod, Lie, MaxRange and MaxRequest.
 func (c *Chain) Behave() { c.manners.behave() }
 
 // Calls returns how often a method was called at the endpoint, each call of a batch counted.
@@ -63,7 +66,11 @@ type manners struct {
 	maxRange uint64 // 0 for any
 	calls    map[string]int
 	requests int
+
+	maxRequest int64 // bytes
 }
+
+const usualRequest = 4 << 20
 
 type rpcError struct {
 	Code    int    `json:"code"`
@@ -87,7 +94,7 @@ type rpcAnswer struct {
 
 func newManners(client *rpc.Client) *manners {
 	return &manners{
-		client: client, errors: map[string]*rpcError{}, lies: map[string]Answer{}, calls: map[string]int{},
+		client: client, errors: map[string]*rpcError{}, lies: map[string]Answer{}, calls: map[string]int{}, maxRequest: usualRequest,
 	}
 }
 
@@ -120,7 +127,7 @@ func (m *manners) behave() {
 			close(m.stalled)
 			m.stalled = nil
 		}
-		m.status, m.maxRange = 0, 0
+		m.status, m.maxRange, m.maxRequest = 0, 0, usualRequest
 		clear(m.errors)
 		clear(m.lies)
 	})
@@ -129,9 +136,13 @@ func (m *manners) behave() {
 func (m *manners) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	m.requests++
-	stalled, status := m.stalled, m.status
+	stalled, status, most := m.stalled, m.status, m.maxRequest
 	m.mu.Unlock()
-	body, err := io.ReadAll(io.LimitReader(r.Body, 4<<20))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
+		http.Error(w, "request too long", http.StatusRequestEntityTooLarge)
+		return
+	}
 	if err != nil {
 		http.Error(w, "unreadable request", http.StatusBadRequest)
 		return

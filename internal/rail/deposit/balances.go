@@ -13,10 +13,10 @@ import (
 )
 
 // The limits of asking for balances. A call of 1000 takes some six million gas; nodes
-// allow fifty.
+// allow fifty. It is half a megabyte of calldata in hex.
 const (
 	balancesPerCall = 1000
-	callsAtOnce     = 10
+	callsAtOnce     = 4
 )
 
 // errNoState is a node that no longer has the balances of a block.
