@@ -24,8 +24,12 @@ const (
 	selectDelivery = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = $1`
 
 	attemptedDelivery = `UPDATE deliveries SET state = $2, attempts = attempts + 1, next_at = $3,
- last_at = $4, last_status = $5, last_error = $6, last_us = $7 WHERE id = $1 AND (state <> 'delivered' OR $2 = 'delivered') RETURNING endpoint, test`
-	attemptedInVain = `UPDATE deliveries SET attempts = attempts + 1 WHERE id = $1 RETURNING endpoint, test`
+ last_at = $4, last_status = $5, last_error = $6, last_us = $7
+ WHERE id = $1 AND ($2 = 'delivered' OR state = 'queued' AND next_at = $8 AND attempts = $9) RETURNING endpoint, test, state, next_at`
+	// attemptedInVain counts one try of several at the same time: their number decides how
+	// long the next one waits.
+	attemptedInVain = `UPDATE deliveries SET attempts = CASE WHEN attempts = $2 THEN attempts + 1 ELSE attempts END
+ WHERE id = $1 RETURNING endpoint, test, state, next_at`
 
 	replayDelivery = `UPDATE deliveries SET state = 'queued', next_at = $2 WHERE id = $1 RETURNING endpoint`
 
@@ -109,14 +113,15 @@ func (s *Store) Delivery(ctx context.Context, id string) (webhook.Delivery, merc
 // Attempted implements webhook.Store.
 //
 // Faults: NotFound.
-func (s *Store) Attempted(ctx context.Context, id string, a webhook.Attempt, state webhook.DeliveryState, next time.Time) (h webhook.Health, err error) {
+func (s *Store) Attempted(ctx context.Context, d webhook.Delivery, a webhook.Attempt, state webhook.DeliveryState, next time.Time) (left webhook.Outcome, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		var endpoint string
 		var test bool
-		args := []any{id, state, micros(next), micros(a.At), a.Status, plain(a.Error), a.Took.Microseconds()}
-		ok, err := found(t.row(ctx, attemptedDelivery, args, &endpoint, &test))
-		if err == nil && !ok { // another worker's try arrived meanwhile, and its job is done
-			ok, err = found(t.row(ctx, attemptedInVain, []any{id}, &endpoint, &test))
+		var due int64
+		args := []any{d.ID, state, micros(next), micros(a.At), a.Status, plain(a.Error), a.Took.Microseconds(), micros(d.NextAt), d.Attempts}
+		ok, err := found(t.row(ctx, attemptedDelivery, args, &endpoint, &test, &left.State, &due))
+		if err == nil && !ok {
+			ok, err = found(t.row(ctx, attemptedInVain, []any{d.ID, d.Attempts}, &endpoint, &test, &left.State, &due))
 		}
 		if err != nil {
 			return err
@@ -124,10 +129,11 @@ func (s *Store) Attempted(ctx context.Context, id string, a webhook.Attempt, sta
 		if !ok {
 			return notFound("delivery")
 		}
-		h, err = t.judge(ctx, endpoint, a, test)
+		left.NextAt = fromMicros(due)
+		left.Health, err = t.judge(ctx, endpoint, a, test)
 		return err
 	})
-	return h, err
+	return left, err
 }
 
 // Replay implements webhook.Store.

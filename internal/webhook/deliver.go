@@ -94,35 +94,36 @@ func (s *Service) failed(ctx context.Context, d Delivery, endpoint merchant.Endp
 	state, next := Exhausted, time.Time{}
 	if wait, again := retryAfter(d.Attempts+1, d.Test); again {
 		state, next = Queued, time.Now().UTC().Add(wait)
-	} else {
-		s.log.WarnContext(ctx, "webhook delivery given up", "delivery", d.ID, "endpoint", d.Endpoint,
-			"payment", d.Payment, "merchant", d.Merchant, "outcome", a.Error)
 	}
-	health, err := s.record(ctx, d, a, state, next)
+	left, err := s.record(ctx, d, a, state, next)
 	if err != nil {
 		return err
 	}
-	if health.Hopeless(a.At) {
+	if left.Health.Hopeless(a.At) {
 		// If this fails, the attempt was recorded all the same: the next failure tries again.
-		if err := s.disable(ctx, d.Dialect, endpoint, health, a); err != nil {
+		if err := s.disable(ctx, d.Dialect, endpoint, left.Health, a); err != nil {
 			s.log.ErrorContext(ctx, "failing webhook endpoint not switched off", "endpoint", endpoint.ID, "merchant", endpoint.Merchant, "err", err)
 		}
 	}
-	if state == Exhausted {
-		return nil
+	if left.State == Queued {
+		return job.Snooze(left.NextAt, a.Error)
 	}
-	return job.Snooze(next, a.Error)
+	if left.State == Exhausted {
+		s.log.WarnContext(ctx, "webhook delivery given up", "delivery", d.ID, "endpoint", d.Endpoint,
+			"payment", d.Payment, "merchant", d.Merchant, "outcome", a.Error)
+	}
+	return nil
 }
 
-func (s *Service) record(ctx context.Context, d Delivery, a Attempt, state DeliveryState, next time.Time) (Health, error) {
+func (s *Service) record(ctx context.Context, d Delivery, a Attempt, state DeliveryState, next time.Time) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
-	h, err := s.store.Attempted(ctx, d.ID, a, state, next)
+	left, err := s.store.Attempted(ctx, d, a, state, next)
 	if err != nil {
-		return Health{}, fmt.Errorf("recording an attempt of delivery %s: %w", d.ID, err)
+		return Outcome{}, fmt.Errorf("recording an attempt of delivery %s: %w", d.ID, err)
 	}
 	s.tell(d, a, state)
-	return h, nil
+	return left, nil
 }
 
 // attempt sends a delivery once. Whatever goes wrong is in the answer's Error.

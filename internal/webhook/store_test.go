@@ -155,25 +155,29 @@ func (m *memory) Delivery(_ context.Context, id string) (webhook.Delivery, merch
 	return d, m.endpoints[i], nil
 }
 
-func (m *memory) Attempted(ctx context.Context, id string, a webhook.Attempt, s webhook.DeliveryState, next time.Time) (webhook.Health, error) {
+func (m *memory) Attempted(ctx context.Context, loaded webhook.Delivery, a webhook.Attempt, s webhook.DeliveryState, next time.Time) (left webhook.Outcome, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := errors.Join(ctx.Err(), m.failRecord); err != nil {
 		m.failRecord = nil
-		return webhook.Health{}, err
+		return left, err
 	}
-	d, ok := m.deliveries[id]
+	d, ok := m.deliveries[loaded.ID]
 	if !ok {
-		return webhook.Health{}, errNone
+		return left, errNone
 	}
-	if d.Attempts++; d.State != webhook.Delivered || s == webhook.Delivered {
+	same := d.Attempts == loaded.Attempts
+	if same || s == webhook.Delivered {
+		d.Attempts++
+	}
+	if s == webhook.Delivered || same && d.State == webhook.Queued && d.NextAt.Equal(loaded.NextAt) {
 		d.Last, d.State, d.NextAt = a, s, next
 	}
-	m.deliveries[id] = d
+	m.deliveries[d.ID], left.State, left.NextAt = d, d.State, d.NextAt
 	m.attempts = append(m.attempts, a)
 	if a.Error == "" {
 		delete(m.health, d.Endpoint)
-		return webhook.Health{}, nil
+		return left, nil
 	}
 	h := m.health[d.Endpoint]
 	if h.Failures == 0 || m.failedAt[d.Endpoint].Before(a.At.Add(-webhook.Pause)) {
@@ -181,7 +185,8 @@ func (m *memory) Attempted(ctx context.Context, id string, a webhook.Attempt, s 
 	}
 	h.Failures++
 	m.health[d.Endpoint], m.failedAt[d.Endpoint] = h, a.At
-	return h, nil
+	left.Health = h
+	return left, nil
 }
 
 func (m *memory) Disable(ctx context.Context, id string, at time.Time, why string, notice []webhook.Entry, ds []webhook.Delivery) (bool, error) {

@@ -96,6 +96,15 @@ type Health struct {
 	Failures     int
 }
 
+// Outcome is how a delivery stands once a try of it was recorded.
+type Outcome struct {
+	State  DeliveryState
+	NextAt time.Time // of what is queued
+	// Health is how its endpoint has done since: nothing unless the try failed, was no test
+	// and the endpoint is active.
+	Health Health
+}
+
 // An endpoint is switched off after so much time of nothing but failures, so
 // many of them, without a pause longer than Pause: failures before a longer one
 // no longer count, because nobody knows how the endpoint did in between. The
@@ -189,11 +198,12 @@ type Store interface {
 	// Delivery loads one delivery and its endpoint, secret opened. Fault:
 	// NotFound if either is gone; the delivery is returned if it is there.
 	Delivery(ctx context.Context, id string) (Delivery, merchant.Endpoint, error)
-	// Attempted counts a try and records its outcome and the state it leaves;
-	// next is zero unless that is Queued. What was delivered stays so, whatever became of a
-	// try that another worker made at the same time. It returns how the endpoint has done
-	// since: nothing unless the try failed, was no test and the endpoint is active.
-	Attempted(ctx context.Context, id string, a Attempt, s DeliveryState, next time.Time) (Health, error)
+	// Attempted counts a try of a delivery that was loaded as d, and records its outcome
+	// and the state it leaves; next is zero unless that is Queued. A try that failed changes
+	// nothing else if the delivery is not as it was loaded any more: it was replayed or given
+	// up, or another worker tried it at the same time; then that worker's try is the one that
+	// counts. What arrived has arrived, whatever else happened. Fault: NotFound.
+	Attempted(ctx context.Context, d Delivery, a Attempt, s DeliveryState, next time.Time) (Outcome, error)
 	// Disable switches an endpoint off for failing, and saves the notice of it and
 	// its deliveries in the same transaction. Nothing happens, and false is
 	// returned, if it is off or has worked in the meantime.

@@ -105,15 +105,54 @@ var webhooks = map[string]func(*testing.T, *fixture){
 		if jobs := f.due(t, start.Add(time.Hour)); len(jobs) != 1 || jobs[0].Args != d.ID || jobs[0].Lane != d.Endpoint {
 			t.Errorf("a replay left the jobs %+v", jobs)
 		}
+		loaded := d
 		d.Last, d.State, d.NextAt, d.Attempts = webhook.Attempt{At: start, Status: 200}, webhook.Delivered, time.Time{}, 3
 		f.attempted(t, d.ID, d.Last, d.State, d.NextAt)
 		stored("it arrived")
-		f.attempted(t, d.ID, webhook.Attempt{At: start, Status: 500, Error: "the receiver answered 500"}, webhook.Queued, start.Add(time.Minute))
-		d.Attempts = 4
+		failed := webhook.Attempt{At: start, Status: 500, Error: "the receiver answered 500"}
+		left, err := f.Attempted(t.Context(), loaded, failed, webhook.Queued, start.Add(time.Minute))
+		must(t, err)
 		stored("another worker's try at the same time failed")
-		_, err := f.Attempted(t.Context(), "x", d.Last, d.State, start)
+		exact(t, "what that try is told", left.State, webhook.Delivered)
+		_, err = f.Attempted(t.Context(), webhook.Delivery{ID: "x"}, d.Last, d.State, start)
 		refused(t, "an attempt at nothing", err, fault.NotFound, "delivery_not_found")
 		refused(t, "a replay of nothing", f.Replay(t.Context(), "x", start), fault.NotFound, "delivery_not_found")
+	},
+
+	"tries at the same time, and a replay in the middle of one": func(t *testing.T, f *fixture) {
+		m := f.merchant(t).ID
+		d := f.delivery(m, f.endpoint(t, m, "https://a.example/").ID, f.id())
+		must(t, f.SaveDeliveries(t.Context(), nil, []webhook.Delivery{d}))
+		try := func(what string, of webhook.Delivery, state webhook.DeliveryState, next time.Time) {
+			t.Helper()
+			left, err := f.Attempted(t.Context(), of, failure(start), state, next)
+			must(t, err)
+			exact(t, what+": told", webhook.Outcome{State: left.State, NextAt: left.NextAt}, webhook.Outcome{State: d.State, NextAt: d.NextAt})
+			got, _, err := f.Delivery(t.Context(), d.ID)
+			must(t, err)
+			exact(t, what, got, d)
+		}
+		first := d
+		d.Last, d.NextAt, d.Attempts = failure(start), start.Add(time.Minute), 1
+		try("one worker's try", first, webhook.Queued, d.NextAt)
+		try("another's, which began before that ended", first, webhook.Queued, start.Add(2*time.Minute))
+		try("another's, which is the last", first, webhook.Exhausted, time.Time{})
+
+		second := d
+		d.NextAt = start.Add(time.Second)
+		must(t, f.Replay(t.Context(), d.ID, d.NextAt))
+		d.Attempts = 2
+		try("a try during which it was replayed", second, webhook.Queued, start.Add(24*time.Hour))
+		try("one more, which was the last", second, webhook.Exhausted, time.Time{})
+
+		_, err := f.GiveUpQueued(t.Context(), d.Endpoint, "the endpoint was switched off", 10)
+		must(t, err)
+		third := d
+		d, _, err = f.Delivery(t.Context(), d.ID)
+		must(t, err)
+		d.Attempts = 3
+		try("a try during which it was given up", third, webhook.Queued, start.Add(24*time.Hour))
+		exact(t, "what was given up", d.State, webhook.Exhausted)
 	},
 
 	"lists are filtered and paged, newest first": func(t *testing.T, f *fixture) {
@@ -160,9 +199,13 @@ var webhooks = map[string]func(*testing.T, *fixture){
 
 func (f *fixture) attempted(t testing.TB, id string, a webhook.Attempt, s webhook.DeliveryState, next time.Time) webhook.Health {
 	t.Helper()
-	h, err := f.Attempted(t.Context(), id, a, s, next)
+	d, _, err := f.Delivery(t.Context(), id)
+	if !fault.Is(err, fault.NotFound) { // of an endpoint that is gone
+		must(t, err)
+	}
+	left, err := f.Attempted(t.Context(), d, a, s, next)
 	must(t, err)
-	return h
+	return left.Health
 }
 
 func ids(ds []webhook.Delivery) []string {
