@@ -6,8 +6,12 @@ import (
 	"fmt"
 )
 
-// maxAudit bounds the blocks whose logs are compared at once.
-const maxAudit = 200
+// maxAudit bounds the blocks whose logs are compared at once. A scanner begins with
+// firstAudit: much may wait for one that takes over, new blocks too.
+const (
+	maxAudit   = 200
+	firstAudit = 25
+)
 
 // poll is one vote: on blocks, and on the logs of the range that is to become final.
 type poll struct {

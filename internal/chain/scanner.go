@@ -167,7 +167,7 @@ func NewScanner(cfg ScannerConfig) (*Scanner, error) {
 		witness:  cfg.Witness, unvouched: map[string]inquiry{},
 		whole: cfg.Blocks,
 		pace:  pace{interval: cmp.Or(cfg.Interval, DefaultInterval)},
-		audit: NewStride(min(cmp.Or(cfg.MaxRange, maxAudit), maxAudit)),
+		audit: NewStride(min(cmp.Or(cfg.MaxRange, maxAudit), maxAudit)).from(firstAudit),
 		avoid: map[int]time.Time{}, suspects: map[string]int{}, disputes: map[string]int{},
 		health: ScanHealth{Chain: chain, State: Starting},
 	}, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // settleEvery is how far the final height may run ahead before the other endpoints are
@@ -45,16 +46,27 @@ func (s *Scanner) settle(ctx context.Context, v view) (again bool, err error) {
 		return moved, err
 	}
 	for range maxSweeps {
-		before, end := s.final, s.auditEnd(top)
+		before, end, begun := s.final, s.auditEnd(top), time.Now()
 		if err := s.settleTo(ctx, v, end, top); err != nil {
 			return false, err
+		}
+		slow := time.Since(begun) > settleTurn
+		if slow && end > before {
+			s.audit.shrink(end - before)
 		}
 		if end == top || s.final == before {
 			return false, nil
 		}
+		if slow {
+			break
+		}
 	}
 	return true, nil
 }
+
+// settleTurn is how long settling may keep new blocks waiting; what takes longer is done in
+// smaller parts.
+const settleTurn = time.Second
 
 // settleTo is settle for the blocks up to a height, of those up to top.
 func (s *Scanner) settleTo(ctx context.Context, v view, end, top uint64) error {

@@ -29,6 +29,12 @@ func NewStride(limit uint64) *Stride {
 	return &Stride{max: limit, width: limit}
 }
 
+// from begins with fewer blocks than the most.
+func (s *Stride) from(width uint64) *Stride {
+	s.width = min(s.width, width)
+	return s
+}
+
 // Width is how many blocks to ask for now; at least one.
 func (s *Stride) Width() uint64 {
 	s.mu.Lock()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"quittance/internal/asset"
 	"quittance/internal/payment"
 	"quittance/internal/rail"
@@ -30,11 +32,13 @@ func (s *Service) Compare(ctx context.Context, chain asset.ChainID, from, to uin
 	}
 	var out []Discrepancy
 	matched := map[string]bool{}
-	for _, id := range inOrder(mine) {
-		p, err := s.store.Payment(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("load payment %s: %w", id.Short(), err)
-		}
+	ids := inOrder(mine)
+	payments, err := s.loadAll(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		p := payments[i]
 		for _, c := range mine[id] {
 			x, fits := s.would(p, c)
 			if !fits {
@@ -52,6 +56,26 @@ func (s *Service) Compare(ctx context.Context, chain asset.ChainID, from, to uin
 		}
 	}
 	return out, nil
+}
+
+// loadsAtOnce bounds the payments that are loaded side by side: a database that is across a
+// network answers them together.
+const loadsAtOnce = 32
+
+// loadAll loads payments, in the order of their ids.
+func (s *Service) loadAll(ctx context.Context, ids []payment.ID) ([]*payment.Payment, error) {
+	out := make([]*payment.Payment, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(loadsAtOnce)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			if out[i], err = s.store.Payment(ctx, id); err != nil {
+				return fmt.Errorf("load payment %s: %w", id.Short(), err)
+			}
+			return nil
+		})
+	}
+	return out, group.Wait()
 }
 
 // would is the transfer that a claim would be, as far as it can be told without prices;
