@@ -85,7 +85,9 @@ func classifyPostgres(e *pgconn.PgError) problem {
 		return dangling
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return contended
-	case "25P03": // idle_in_transaction_session_timeout: we were frozen
+	case "25P03", // idle_in_transaction_session_timeout: we were frozen
+		lockNotAvailable, // somebody holds the table, or the same key
+		"25006":          // read_only_sql_transaction: another server is the primary one now
 		return unavailable
 	}
 	switch e.Code[:min(2, len(e.Code))] {
@@ -93,6 +95,15 @@ func classifyPostgres(e *pgconn.PgError) problem {
 		return unavailable
 	}
 	return other
+}
+
+// lockNotAvailable is the SQLSTATE of lock_timeout.
+const lockNotAvailable = "55P03"
+
+// lockedOut reports whether others held for too long what a transaction needs for itself.
+func lockedOut(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == lockNotAvailable || classifyPostgres(e) == contended)
 }
 
 // retryable reports whether the same transaction may succeed if it runs again. It may on

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strconv"
@@ -148,7 +149,7 @@ func (s *Store) migrate(ctx context.Context, all []migration) error {
 		return fmt.Errorf("make the table of migrations: %w", err)
 	}
 	for more := true; more; {
-		err := s.engine.migrate(ctx, func(on session) error {
+		err := s.alone(ctx, func(on session) error {
 			missing, err := unapplied(ctx, on, all)
 			if err != nil {
 				return fmt.Errorf("look at applied migrations: %w", err)
@@ -167,6 +168,28 @@ func (s *Store) migrate(ctx context.Context, all []migration) error {
 		}
 	}
 	return nil
+}
+
+// What a migration changes may be in use: by a dump for hours, by nodes of the version
+// before for moments. It tries for migratePatience, with pauses in which they go on.
+const (
+	migratePatience = 10 * time.Minute
+	migratePause    = 500 * time.Millisecond
+)
+
+func (s *Store) alone(ctx context.Context, f func(session) error) error {
+	for begun := time.Now(); ; {
+		err := s.engine.migrate(ctx, f)
+		if !lockedOut(err) || time.Since(begun) > migratePatience {
+			return err
+		}
+		s.log.WarnContext(ctx, "a migration waits for others to be done with a table", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(migratePause) + migratePause/2):
+		}
+	}
 }
 
 func (s *Store) apply(ctx context.Context, on session, m migration) error {

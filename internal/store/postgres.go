@@ -24,6 +24,12 @@ const (
 	pgConnections = 18
 	// groupConnections are for what is done together: one for questions, one for insertions.
 	groupConnections = 2
+	// groupPatience is how long what is done together waits for a lock that somebody else
+	// holds. Then each is done alone, and only those who need it are refused.
+	groupPatience = "1s"
+	// tablePatience is how long a migration waits for a table: whoever comes after it
+	// waits behind it.
+	tablePatience = 2 * time.Second
 	// idleTimeout is what the database does with a transaction whose node was frozen,
 	// or cut off: it would hold its locks against all others. Ours never wait.
 	idleTimeout, idleMost = "idle_in_transaction_session_timeout", "2s"
@@ -40,6 +46,8 @@ type postgresEngine struct {
 	questions  gathering[question]
 	insertions gathering[[]insertion]
 	wide       wideTexts
+
+	tablePatience time.Duration
 }
 
 func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, error) {
@@ -75,11 +83,12 @@ func pooled(cfg *pgx.ConnConfig, connections int) *sql.DB {
 func grouped(cfg *pgx.ConnConfig) *pgx.ConnConfig {
 	cfg = cfg.Copy()
 	cfg.RuntimeParams["plan_cache_mode"], cfg.RuntimeParams["enable_seqscan"] = "force_generic_plan", "off"
+	cfg.RuntimeParams["lock_timeout"] = groupPatience
 	return cfg
 }
 
 func newPostgres(db, groups *sql.DB) *postgresEngine {
-	e := &postgresEngine{db: db, groups: groups}
+	e := &postgresEngine{db: db, groups: groups, tablePatience: tablePatience}
 	e.questions.do, e.insertions.do = e.askAll, e.insertAll
 	return e
 }
@@ -130,6 +139,9 @@ func (e *postgresEngine) once(ctx context.Context, f func(session) error) error 
 func (e *postgresEngine) migrate(ctx context.Context, f func(session) error) error {
 	return e.once(ctx, func(on session) error {
 		if _, err := on.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, MigrationLock); err != nil {
+			return err
+		}
+		if _, err := on.exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d`, e.tablePatience.Milliseconds())); err != nil {
 			return err
 		}
 		return f(on)
