@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -201,7 +202,17 @@ func (k *Keeper) begin(ctx context.Context, w Work, r Row, sent time.Time) {
 	k.own(w.Name, true)
 	x.doubt = time.AfterFunc(time.Until(sent.Add(k.c.Doubt)), x.cancel)
 	k.runs[w.Name] = x
-	go func() { k.ends <- ended{w.Name, w.Run(ctx)} }()
+	go func() { k.ends <- ended{w.Name, call(ctx, w)} }()
+}
+
+// call does work and turns a panic into its failure, so that all else still stops in order.
+func call(ctx context.Context, w Work) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return w.Run(ctx)
 }
 
 func (k *Keeper) own(name string, mine bool) {

@@ -313,6 +313,21 @@ func TestWorkThatEndsIsAFailure(t *testing.T) {
 	})
 }
 
+func TestWorkThatPanicsIsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		k := NewKeeper(Config{Table: &door{memory: s.table}, Works: []Work{
+			s.work("a", "x"), {Name: "y", Run: func(context.Context) error { time.Sleep(time.Second); panic("boom") }},
+		}})
+		if err := k.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "y: panic: boom") {
+			t.Errorf("got %v", err)
+		}
+		if r := s.table.all()["x"]; r.Holder != "" || s.workers("x") != "" {
+			t.Errorf("x is left to %s, worked on by %s", r.Holder, s.workers("x"))
+		}
+	})
+}
+
 // The news stay when a lease changes hands, until the new holder has some.
 func TestNewsStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
