@@ -111,6 +111,17 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+func TestPrintSaysWhatTheEnvironmentSetOfAChain(t *testing.T) {
+	env := func(name string) string { return map[string]string{"QUITTANCE_CHAIN_BASE_CONFIRMATIONS": "33"}[name] }
+	c, err := load(t, good+"chains: {base: {rpc: [\"https://rpc.example\"]}}\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := printed(t, c, env); !strings.Contains(got, "chains.base.confirmations: 33  (environment)\n") || strings.Count(got, "(environment)") != 1 {
+		t.Errorf("printed:\n%s", got)
+	}
+}
+
 // A sandbox is asked for, and seen.
 func TestSandbox(t *testing.T) {
 	if c, err := load(t, good, none); err != nil || c.Sandbox || strings.Contains(printed(t, c, none), "sandbox") {

@@ -53,7 +53,7 @@ func (c *Config) Print(w io.Writer, getenv func(string) string) error {
 	sort.Strings(names)
 	for _, n := range names {
 		from := ""
-		if getenv(prefix+strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(n))) != "" {
+		if getenv(prefix+strings.ToUpper(strings.NewReplacer("chains.", "chain_", ".", "_", "-", "_").Replace(n))) != "" {
 			from = "  (environment)"
 		}
 		if _, err := fmt.Fprintf(w, "%s: %v%s\n", n, lines[n], from); err != nil {
