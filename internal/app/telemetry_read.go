@@ -77,7 +77,7 @@ func (a *App) scannerNumbers() []telemetry.Number {
 
 // leases tells of all that one node does for all; a node that is alone does it all.
 func (a *App) leases(emit telemetry.Emit) {
-	names := []string{"expiry", "housekeeping"}
+	names := []string{"archive", "expiry", "housekeeping", "search packs"}
 	for id := range a.heads.scanners {
 		names = append(names, chainLease(id))
 	}

@@ -104,7 +104,7 @@ func TestAScrapeTellsWhatHappened(t *testing.T) {
 		"the webhook's lag":       n.sum("webhook_first_attempt_lag_seconds") > 0 && n.sum("webhook_delivery_lag_seconds") > 0,
 		"the scanner":             n.sum("scanner_state", "chain=base", "state=following") == 1 && n.sum("scanner_head_block", "chain=base") > 3,
 		"questions to the chain":  n.sum("rpc_requests_total", "chain=base") > 3 && n.sum("rpc_endpoint_state", "chain=base", "state=good") == 1,
-		"the leases":              n.sum("lease_held") == 4, // two chains, what expires, what is kept
+		"the leases":              n.sum("lease_held") == 6, // two chains, what expires, what is kept, what is archived, what is packed
 		"the database":            n.sum("database_up") == 1 && n.sum("database_connections_open") > 0,
 		"the services":            n.sum("service_available", "service=routes") == 1 && n.sum("gas_offered") > 0,
 		"the runtime":             n["go_goroutines"] != nil && n["process_open_fds"] != nil && n.sum("build_info") == 1,
