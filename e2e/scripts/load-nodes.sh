@@ -3,7 +3,8 @@
 # machine: requests a second, and the CPU that each takes of the servers and of PostgreSQL
 # together. The rounds of both alternate; of the CPU the least is what to compare, for
 # whatever else runs here only adds to it.
-# NODES=3 SECONDS_EACH=6 ROUNDS=3 PAYMENTS=10000 make load
+# Each of several nodes is told its share of the cores, as docs/deploying.md has it.
+# NODES=3 CONNECTIONS=32 (a node) PROCS=1 WARM=6 SECONDS_EACH=6 ROUNDS=3 PAYMENTS=10000 make load
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${QUITTANCE_TEST_POSTGRES:-}" ]; then
@@ -12,6 +13,8 @@ fi
 . e2e/scripts/load-rig.sh
 needs wrk jq node curl psql
 nodes=${NODES:-3} seconds=${SECONDS_EACH:-6} rounds=${ROUNDS:-3} payments=${PAYMENTS:-10000}
+connections=${CONNECTIONS:-32} cores=$(nproc) warm=${WARM:-6}
+procs=${PROCS:-$((nodes < cores ? cores / nodes : 1))}
 
 build_production "$dir/production"
 start_base
@@ -59,20 +62,20 @@ end
 LUA
 }
 shop one 1 "sqlite:$dir/one.db"
-shop many "$nodes" "$QUITTANCE_TEST_POSTGRES"
+GOMAXPROCS=$procs shop many "$nodes" "$QUITTANCE_TEST_POSTGRES"
 
 # shared NAME: the CPU of a shop's servers and database so far, ms.
 shared() {
   if [ "$1" = one ]; then cpu ${of_shop[one]}; else cpu ${of_shop[many]} "$postmaster" $(pgrep -P "$postmaster"); fi
 }
 
-# load NAME SECONDS PATH [wrk options]: 32 connections, shared out among the nodes.
+# load NAME SECONDS PATH [wrk options]: as many connections to the one as to the many.
 load() {
-  local name=$1 s=$2 path=$3 config pids=() connections=32; shift 3
-  [ "$name" = one ] || connections=$(((32 + nodes - 1) / nodes))
+  local name=$1 s=$2 path=$3 config pids=() c=$connections; shift 3
+  [ "$name" != one ] || c=$((connections * nodes))
   rm -f "$dir/$name".*.wrk
   for config in "$dir/$name"[0-9]*.yaml; do
-    wrk -t1 -c"$connections" "-d${s}s" --latency "$@" "$(address "$config")$path" >"$dir/$(basename "$config" .yaml).wrk" &
+    wrk -t1 -c"$c" "-d${s}s" --latency "$@" "$(address "$config")$path" >"$dir/$(basename "$config" .yaml).wrk" &
     pids+=($!)
   done
   wait "${pids[@]}"
@@ -94,7 +97,7 @@ measure() { # WHAT PATH, %token and %key and %shop in it and in the wrk options
   for n in $(seq 0 "$rounds"); do
     for name in one many; do
       args=("${@//%token/${tokens[$name]}}"); args=("${args[@]//%key/${keys[$name]}}"); args=("${args[@]//%shop/$dir/$name}")
-      if [ "$n" -eq 0 ]; then load "$name" 2 "${args[@]}"; else round "$what" "$name" "$n" "${args[@]}"; fi
+      if [ "$n" -eq 0 ]; then load "$name" "$warm" "${args[@]}"; else round "$what" "$name" "$n" "${args[@]}"; fi
     done
   done
 }
