@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/big"
 	"time"
@@ -114,7 +115,11 @@ func (e *sqliteEngine) pool() Pool {
 }
 
 func (e *postgresEngine) pool() Pool {
-	st, of := e.db.Stats(), e.groups.Stats()
-	return Pool{Open: st.OpenConnections + of.OpenConnections, InUse: st.InUse + of.InUse, Idle: st.Idle + of.Idle,
-		Waits: st.WaitCount + of.WaitCount, Waited: st.WaitDuration + of.WaitDuration}
+	var all Pool
+	for _, db := range []*sql.DB{e.db.usual, e.db.urgent, e.groups} {
+		st := db.Stats()
+		all.Open, all.InUse, all.Idle = all.Open+st.OpenConnections, all.InUse+st.InUse, all.Idle+st.Idle
+		all.Waits, all.Waited = all.Waits+st.WaitCount, all.Waited+st.WaitDuration
+	}
+	return all
 }

@@ -170,6 +170,7 @@ func (s *Store) claim(ctx context.Context, now time.Time, lease time.Duration, i
 // Renew implements job.Queue.
 func (s *Store) Renew(ctx context.Context, claimed []job.Job, until time.Time) (kept []string, err error) {
 	claimed = slices.SortedFunc(slices.Values(claimed), func(a, b job.Job) int { return cmp.Compare(a.ID, b.ID) })
+	ctx = urgent(ctx)
 	err = s.write(ctx, func(t *tx) error {
 		kept = nil
 		for some := range slices.Chunk(claimed, claimBatch) {

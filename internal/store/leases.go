@@ -20,7 +20,7 @@ const (
 
 // Leases implements lease.Table.
 func (s *Store) Leases(ctx context.Context) ([]lease.Row, error) {
-	r, err := s.read.query(ctx, selectLeases)
+	r, err := s.read.query(urgent(ctx), selectLeases)
 	if err != nil {
 		return nil, err
 	}
@@ -30,6 +30,7 @@ func (s *Store) Leases(ctx context.Context) ([]lease.Row, error) {
 // Beat implements lease.Table, in one transaction: a beat is a commit, however
 // many leases a node has.
 func (s *Store) Beat(ctx context.Context, held []lease.Row) (beats map[string]int64, err error) {
+	ctx = urgent(ctx)
 	err = s.write(ctx, func(t *tx) error {
 		beats = map[string]int64{}
 		for _, l := range held {
@@ -49,6 +50,7 @@ func (s *Store) Beat(ctx context.Context, held []lease.Row) (beats map[string]in
 
 // Take implements lease.Table.
 func (s *Store) Take(ctx context.Context, seen lease.Row, holder string) (taken bool, err error) {
+	ctx = urgent(ctx)
 	err = s.write(ctx, func(t *tx) error {
 		var n int64
 		var err error
@@ -65,6 +67,7 @@ func (s *Store) Take(ctx context.Context, seen lease.Row, holder string) (taken 
 
 // Release implements lease.Table.
 func (s *Store) Release(ctx context.Context, held []lease.Row) error {
+	ctx = urgent(ctx)
 	return s.write(ctx, func(t *tx) error {
 		for _, l := range held {
 			if _, err := t.exec(ctx, releaseLease, l.Name, l.Holder); err != nil {

@@ -21,7 +21,9 @@ const (
 	// MigrationLock is the advisory lock that migrating nodes take, an arbitrary
 	// number of our own. Who fills a database holds it too.
 	MigrationLock = 7_305_871_120_418
-	pgConnections = 18
+	pgConnections = 16
+	// urgentConnections are for what must not wait behind all else.
+	urgentConnections = 2
 	// groupConnections are for what is done together: one for questions, one for insertions.
 	groupConnections = 2
 	// groupPatience is how long what is done together waits for a lock that somebody else
@@ -39,7 +41,7 @@ const (
 // level "read committed": rows that a decision depends on are locked or guarded
 // by the statements themselves.
 type postgresEngine struct {
-	db     *sql.DB
+	db     lines
 	groups *sql.DB     // for what is done together
 	closed atomic.Bool // *sql.DB has no error of its own for that
 
@@ -62,11 +64,11 @@ func openPostgres(ctx context.Context, dsn string) (*postgresEngine, *spread, er
 	if cfg.RuntimeParams[idleTimeout] == "" {
 		cfg.RuntimeParams[idleTimeout] = idleMost
 	}
-	db, groups := pooled(cfg, pgConnections), pooled(grouped(cfg), groupConnections)
-	if err := db.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), db.Close(), groups.Close())
+	e := newPostgres(lines{pooled(cfg, pgConnections), pooled(cfg, urgentConnections)}, pooled(grouped(cfg), groupConnections))
+	if err := e.db.usual.PingContext(ctx); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", neutral(err)), e.Close())
 	}
-	return newPostgres(db, groups), newSpread(cfg), nil
+	return e, newSpread(cfg), nil
 }
 
 func pooled(cfg *pgx.ConnConfig, connections int) *sql.DB {
@@ -74,6 +76,7 @@ func pooled(cfg *pgx.ConnConfig, connections int) *sql.DB {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(30 * time.Minute) // its address may be another server's by then
 	return db
 }
 
@@ -87,7 +90,7 @@ func grouped(cfg *pgx.ConnConfig) *pgx.ConnConfig {
 	return cfg
 }
 
-func newPostgres(db, groups *sql.DB) *postgresEngine {
+func newPostgres(db lines, groups *sql.DB) *postgresEngine {
 	e := &postgresEngine{db: db, groups: groups, tablePatience: tablePatience}
 	e.questions.do, e.insertions.do = e.askAll, e.insertAll
 	return e
@@ -110,7 +113,7 @@ func (e *postgresEngine) Close() error {
 	e.closed.Store(true)
 	e.insertions.close()
 	e.questions.close()
-	return errors.Join(e.groups.Close(), e.db.Close())
+	return errors.Join(e.groups.Close(), e.db.usual.Close(), e.db.urgent.Close())
 }
 
 func (e *postgresEngine) write(ctx context.Context, f func(session) error) error {

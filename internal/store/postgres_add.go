@@ -54,7 +54,7 @@ func (p *postponing) postpone(r insertion) (err error) {
 // now begins the transaction if it has not begun, and does in it what was postponed.
 func (p *postponing) now(ctx context.Context) (session, error) {
 	if p.begun == nil {
-		t, err := p.engine.db.BeginTx(ctx, nil)
+		t, err := p.engine.db.of(ctx).BeginTx(ctx, nil)
 		if err != nil {
 			return nil, neutral(err)
 		}

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"quittance/internal/fault"
+	"quittance/internal/job"
+	"quittance/internal/lease"
 	"quittance/internal/pgtest"
 	"quittance/internal/seal"
 )
@@ -134,5 +136,41 @@ func TestAMigrationWaitsForADump(t *testing.T) {
 	}
 	if left, err := s.Pending(t.Context()); err != nil || len(left) != 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// A node keeps its leases and its jobs while all of its usual connections wait for something.
+func TestLeasesDoNotWaitForAConnection(t *testing.T) {
+	s, e, _ := openPostgresShop(t)
+	for range pgConnections {
+		on, err := e.db.usual.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = on.Close() })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	taken, err := s.Take(ctx, lease.Row{Name: "x"}, "a")
+	if err != nil || !taken {
+		t.Fatalf("taking: %v, %v", taken, err)
+	}
+	rows, err := s.Leases(ctx)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("looking: %v, %v", rows, err)
+	}
+	if beats, err := s.Beat(ctx, rows); err != nil || beats["x"] != 2 {
+		t.Errorf("beating: %v, %v", beats, err)
+	}
+	if _, err := s.Renew(ctx, []job.Job{{ID: "j", Attempt: 1}}, time.Now()); err != nil {
+		t.Errorf("renewing: %v", err)
+	}
+	if err := s.Release(ctx, rows); err != nil {
+		t.Errorf("giving back: %v", err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Merchants(short); err == nil {
+		t.Error("there was a connection for something else: this test shows nothing")
 	}
 }

@@ -38,7 +38,7 @@ func TestBrokenConnectionsAreReplaced(t *testing.T) {
 	const tries = 3 // of sql.DB itself
 	for times, works := range map[int]bool{0: true, tries: true, 2 * tries: true, retries * tries: false} {
 		db := sql.OpenDB(&breaking{times: times})
-		e := newPostgres(db, db)
+		e := newPostgres(lines{db, db}, db)
 		ran := 0
 		err := e.write(t.Context(), func(on session) error {
 			_, err := on.exec(t.Context(), `one statement`)
