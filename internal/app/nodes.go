@@ -28,7 +28,7 @@ const (
 	// handover is how long a chain may be without a reader, or with one that has not
 	// looked yet, before nodes say that they are not ready. It is longer than another
 	// node needs to take over, or all would be called unready at once.
-	handover = 30 * time.Second
+	handover = time.Minute
 )
 
 // chainLease is the name of the lease of who reads a chain.
