@@ -74,8 +74,12 @@ func (s *Service) Deliver(ctx context.Context, j job.Job) error {
 		return job.Snooze(d.NextAt, "the next attempt is not due")
 	}
 	if !endpoint.Active {
-		_, err := s.record(ctx, d, Attempt{At: now, Error: "the endpoint is switched off or deleted"}, Exhausted, time.Time{})
-		return err
+		a := Attempt{At: now, Error: "the endpoint is switched off or deleted"}
+		left, err := s.record(ctx, d, a, Exhausted, time.Time{})
+		if err != nil {
+			return err
+		}
+		return left.wait(a)
 	}
 	a := s.attempt(ctx, d, endpoint, now)
 	if a.Error == "" {
@@ -105,12 +109,18 @@ func (s *Service) failed(ctx context.Context, d Delivery, endpoint merchant.Endp
 			s.log.ErrorContext(ctx, "failing webhook endpoint not switched off", "endpoint", endpoint.ID, "merchant", endpoint.Merchant, "err", err)
 		}
 	}
-	if left.State == Queued {
-		return job.Snooze(left.NextAt, a.Error)
-	}
 	if left.State == Exhausted {
 		s.log.WarnContext(ctx, "webhook delivery given up", "delivery", d.ID, "endpoint", d.Endpoint,
 			"payment", d.Payment, "merchant", d.Merchant, "outcome", a.Error)
+	}
+	return left.wait(a)
+}
+
+// wait has the job sleep if there is to be another try, whoever decided that: the job of a
+// delivery that is queued must stay.
+func (o Outcome) wait(a Attempt) error {
+	if o.State == Queued {
+		return job.Snooze(o.NextAt, a.Error)
 	}
 	return nil
 }

@@ -262,6 +262,37 @@ func TestDeliverBeforeItsTimeWaits(t *testing.T) {
 	})
 }
 
+// A replay in the middle of a try is due at once, whatever becomes of that try.
+func TestReplayDuringATry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *webhook.Service
+		var j job.Job
+		replay := true
+		client := &http.Client{Transport: scripted(func(req *http.Request) (int, error) {
+			if replay {
+				replay = false
+				return 500, s.Replay(req.Context(), j.Args)
+			}
+			return 200, nil
+		})}
+		var m *memory
+		m, s, j = one(t, endpoint("one", "https://hooks.example.com/"), client)
+		begun := time.Now()
+		if err := s.Deliver(t.Context(), j); err == nil {
+			t.Error("the job ended although there is to be another try")
+		}
+		if d := m.only(t); d.Attempts != 1 || d.State != webhook.Queued || d.NextAt.After(begun) {
+			t.Errorf("after the try: %+v", d)
+		}
+		if err := s.Deliver(t.Context(), j); err != nil {
+			t.Errorf("the replay: %v", err)
+		}
+		if d := m.only(t); d.State != webhook.Delivered {
+			t.Errorf("after the replay: %+v", d)
+		}
+	})
+}
+
 func TestStoppingIsNotTheReceiversFailure(t *testing.T) {
 	r := webhooktest.New(t, webhook.NewSecret())
 	ctx, cancel := context.WithCancel(t.Context())
